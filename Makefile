@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0
+# One Makefile, everything it makes is in $(BUILD). `make help` lists the targets.
+# It reaches the network only through scripts/install-deps.sh, and only where a package is missing.
+
+BUILD ?= build
+PREFIX ?= /usr
+DESTDIR ?=
+VERSION := 0.1.0
+CC ?= gcc
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+SAY = $(if $(filter 1,$(V)),,@echo "  $(1)" $(patsubst $(BUILD)/%,%,$@))
+
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter $(if $(CI),-Werror)
+# What the code needs whatever CFLAGS says.
+NEED := -std=gnu11 -D_GNU_SOURCE -DSEKISHO_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)/bpf -MMD -MP -fno-common
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wno-unused-function -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+# Sources by folder: a new file needs no line here.
+lib_src := $(wildcard user/lib/*.c)
+sys_src := $(wildcard user/sys/*.c)
+unit_src := $(wildcard tests/unit/test_*.c)
+prog_src := $(wildcard tests/prog/test_*.c)
+fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+bench_src := $(wildcard tests/bench/*.c)
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
+
+# Who links what: the link line is the boundary between the processes (see design in README).
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load netlink sandbox_caps spawn file notify))
+engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store metrics_http bpf_read sandbox_engine file))
+fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch))
+cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file))
+LIB_LIBS := -lyaml -ljansson -lm
+keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)
+engine_libs := -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
+fetch_libs := -lcurl -lz -lseccomp -lcap $(LIB_LIBS)
+cli_libs := -lsmartcols $(LIB_LIBS)
+
+programs := $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch $(BUILD)/sekisho
+unit_bins := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(unit_src))
+prog_bins := $(patsubst tests/prog/%.c,$(BUILD)/prog/%,$(prog_src))
+fuzz_bins := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
+bpf_objs := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c)) $(patsubst tests/prog/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/prog/*.bpf.c)) $(patsubst tests/bench/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
+prog_src := $(filter-out %.bpf.c,$(prog_src))
+bench_src := $(filter-out %.bpf.c,$(bench_src))
+bench_bins := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
+skeletons := $(patsubst %.bpf.o,%.skel.h,$(bpf_objs))
+
+all: $(programs) ## build the programs
+
+$(BUILD)/obj/%.o: %.c | $(skeletons)
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(Q)$(CC) $(CFLAGS) $(NEED) $(WARN) -c -o $@ $<
+
+$(BUILD)/san/%.o: %.c | $(skeletons)
+	@mkdir -p $(@D)
+	$(call SAY,CC-SAN)
+	$(Q)$(CC) -O1 -g $(SAN) $(NEED) $(WARN) -c -o $@ $<
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call SAY,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+$(BUILD)/bpf/%.bpf.o: tests/prog/%.bpf.c
+	@mkdir -p $(@D)
+	$(call SAY,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -c -o $@ $<
+$(BUILD)/bpf/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(call SAY,BPF)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -Ibpf -c -o $@ $<
+$(BUILD)/bpf/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(call SAY,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
+
+$(BUILD)/libsekisho.a: $(call obj,$(lib_src))
+	$(call SAY,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/libsekisho-san.a: $(call san,$(lib_src))
+	$(call SAY,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+define program
+$(BUILD)/$(1): $$(call obj,$(2)) $(BUILD)/libsekisho.a
+	$$(call SAY,LINK)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $(3)
+endef
+$(eval $(call program,sekishod,$(keeper_src),$(keeper_libs)))
+$(eval $(call program,sekisho-engine,$(engine_src),$(engine_libs)))
+$(eval $(call program,sekisho-fetch,$(fetch_src),$(fetch_libs)))
+$(eval $(call program,sekisho,$(cli_src),$(cli_libs)))
+
+# A unit test may name the sys files it needs in a line `/* link: sys/FILE.c -lLIB ... */`.
+link_words = $(shell sed -n 's,^/\* link: \(.*\) \*/$$,\1,p' $(1))
+link_sys = $(patsubst %,user/%,$(filter sys/%.c engine/%.c keeper/%.c cli/%.c fetch/%.c,$(call link_words,$(1))))
+link_libs = $(filter -l%,$(call link_words,$(1)))
+.SECONDEXPANSION:
+$(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $$(call san,$$(call link_sys,tests/unit/$$*.c)) $(BUILD)/libsekisho-san.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(call link_libs,tests/unit/$*.c) $(LIB_LIBS)
+$(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libsekisho.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf $(call link_libs,tests/prog/$*.c) $(LIB_LIBS)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsekisho.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
+	@mkdir -p $(@D)
+	$(call SAY,FUZZ)
+	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
+
+.PHONY: all test test-unit fuzz lint bench bench-quick vmtest demo run install uninstall deps clean help
+
+deps:
+	$(Q)scripts/install-deps.sh test
+
+test: ## install what is missing, build, run every test (root)
+	$(Q)scripts/install-deps.sh test
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/.tests
+	$(Q)scripts/run-tests.sh $(BUILD) unit fuzz prog e2e
+
+$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins)
+	$(Q)touch $@
+
+test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
+	$(Q)scripts/run-tests.sh $(BUILD) unit
+
+fuzz: $(fuzz_bins) ## every fuzz target for FUZZ_S seconds (600)
+	$(Q)FUZZ_S=$${FUZZ_S:-600} scripts/run-tests.sh $(BUILD) fuzz
+
+clean: ## remove what was built
+	$(Q)rm -rf $(BUILD)
+
+help: ## this text
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | sort | column -t -s '	'
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

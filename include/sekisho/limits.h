@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Every maximum that the kernel program and user space share, with its unit and reason. */
+#pragma once
+
+#define SEK_LINE_BYTES 64	     /* bytes: one cache line, the unit of the table image */
+#define SEK_IFACES_MAX 16	     /* interfaces: slots of the counters; edge hosts have a few */
+#define SEK_LISTS_MAX 256	     /* lists: width of a class's list set; id 0 is the config's own allow */
+#define SEK_CLASSES_MAX 4096	     /* classes: distinct answers in one image; counters are 64 kB a CPU */
+#define SEK_TABLE_LINES_MAX (1u << 23) /* lines: 512 MiB; 10 M + 1 M prefixes take about 60 MB */
+#define SEK_PREFIXES_V4_MAX 10000000u /* prefixes: the bound for IPv4 */
+#define SEK_PREFIXES_V6_MAX 1000000u  /* prefixes: the bound for IPv6 */
+#define SEK_ENTRIES_MIN 4096u	     /* entries: first size of the entry map, 64 kB of buckets */
+#define SEK_ENTRIES_MAX (1u << 22)   /* entries: last size; a full map refuses, it never evicts */
+#define SEK_ENTRY_LENS_MAX 32	     /* distinct prefix lengths in use a family: bounds the walk per packet */
+#define SEK_RAILS_MAX 256	     /* protected addresses: own, gateways, resolvers, SSH client */
+#define SEK_V6_EXT_MAX 8	     /* IPv6 extension headers walked; what follows has no known L4 */
+#define SEK_VLAN_MAX 2		     /* VLAN tags walked: 802.1Q in 802.1ad */
+#define SEK_CPUS_MAX 1024	     /* possible CPUs */

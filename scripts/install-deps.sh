@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Installs what building, testing and measuring Sekisho need, from Debian's
+# packages by name. Argument: build (default), test, bench or vm; each includes the one before it.
+# Does nothing, and needs no network, where everything is there already.
+set -euo pipefail
+
+build="gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libcap-dev libseccomp-dev
+	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libuv1-dev
+	libsmartcols-dev libmnl-dev zlib1g-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
+test="libcmocka-dev libclang-rt-14-dev python3 python3-pytest python3-scapy curl openssl sqlite3
+	procps ethtool util-linux strace xdp-tools clang-format"
+bench="nftables ipset iptables"
+vm="qemu-system-x86 qemu-system-common busybox-static cpio xz-utils"
+
+want=$build
+case ${1:-build} in
+build) ;;
+test) want+=" $test" ;;
+bench) want+=" $test $bench" ;;
+vm) want+=" $test $bench $vm" ;;
+*) echo "usage: install-deps.sh [build|test|bench|vm]" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in $want; do
+	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+[[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]}" >&2; exit 1; }
+
+echo "install-deps: installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2

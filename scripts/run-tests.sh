@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs test layers and ends with `N passed, N failed[, N skipped]`.
+# usage: run-tests.sh BUILD LAYER...   with LAYER one of unit fuzz prog e2e
+set -uo pipefail
+build=$1; shift
+passed=0 failed=0 skipped=0
+log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
+
+# Counts the lines of a cmocka run: [       OK ], [  FAILED  ], [  SKIPPED ].
+count_cmocka() {
+	local file=$1 rc=$2 ok bad skip
+	ok=$(grep -c '^\[       OK \]' "$file"); skip=$(grep -c '^\[  SKIPPED \] [^0-9]*$' "$file")
+	bad=$(grep -cE '^\[  FAILED  \] [a-z_0-9]+$' "$file")
+	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
+	[[ $((ok + bad + skip)) -gt 0 ]] || bad=1
+	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
+	[[ $bad -eq 0 ]] || { echo "FAILED: $3"; tail -n 60 "$file"; }
+	[[ $skip -eq 0 ]] || grep -B2 '^\[  SKIPPED \]' "$file"
+}
+
+run_cmocka() {
+	local test name
+	for test in "$build/$1"/test_*; do
+		[[ -x $test && ! $test == *.* ]] || continue
+		name=$1/${test##*/}
+		echo "== $name"
+		if [[ $1 == prog ]]; then
+			unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec timeout 300 "$0"' "$test" >"$log/out" 2>&1
+		else
+			timeout 300 "$test" >"$log/out" 2>&1
+		fi
+		count_cmocka "$log/out" $? "$name"
+	done
+}
+
+run_fuzz() {
+	local test name corpus
+	for test in "$build"/fuzz/fuzz_*; do
+		[[ -x $test ]] || continue
+		name=${test##*/} corpus=tests/golden/${test##*/fuzz_}
+		echo "== fuzz/$name"
+		mkdir -p "$log/$name"
+		if "$test" -max_total_time="${FUZZ_S:-5}" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$log/$name-" \
+			"$log/$name" $([[ ! -d $corpus ]] || echo "$corpus") >"$log/out" 2>&1; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1)); echo "FAILED: fuzz/$name"; tail -n 40 "$log/out"
+		fi
+	done
+}
+
+run_e2e() {
+	compgen -G 'tests/e2e/test_*.py' >/dev/null || return 0
+	echo "== e2e"
+	SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --tb=short tests/e2e >"$log/out" 2>&1
+	local rc=$? line
+	line=$(tail -n 1 "$log/out")
+	grep -oE '[0-9]+ (passed|failed|skipped|error)' "$log/out" | tail -n 4 >"$log/n" || true
+	passed=$((passed + $(sed -n 's/ passed//p' "$log/n" | tail -1 | grep . || echo 0)))
+	local bad=$(($(sed -n 's/ failed//p' "$log/n" | tail -1 | grep . || echo 0) + $(sed -n 's/ error//p' "$log/n" | tail -1 | grep . || echo 0)))
+	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
+	failed=$((failed + bad))
+	skipped=$((skipped + $(sed -n 's/ skipped//p' "$log/n" | tail -1 | grep . || echo 0)))
+	[[ $rc -eq 0 ]] && grep '^SKIPPED' "$log/out" || { [[ $rc -eq 0 ]] || tail -n 120 "$log/out"; }
+}
+
+for layer; do
+	case $layer in
+	unit | prog) run_cmocka "$layer" ;;
+	fuzz) run_fuzz ;;
+	e2e) run_e2e ;;
+	*) echo "run-tests: unknown layer $layer" >&2; exit 2 ;;
+	esac
+done
+echo "$passed passed, $failed failed$([[ $skipped -eq 0 ]] || echo ", $skipped skipped")"
+[[ $failed -eq 0 && $passed -gt 0 ]]

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The config: YAML text in, a checked struct config out, or every error with file, line, column and the mend.
+ * Pure: the keeper reads the files, the engine gets their bytes in a bundle, the CLI's check-config does both.
+ */
+#pragma once
+
+#include "prefix.h"
+#include <sekisho/limits.h>
+#include <sekisho/types.h>
+
+struct config_source {
+	const char *name; /* as shown in errors */
+	const char *text; /* need not end in NUL */
+	size_t len;
+};
+
+enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_NATIVE, CONFIG_ATTACH_GENERIC };
+
+#define CONFIG_FEED_NAME_BYTES 64 /* a-z A-Z 0-9 _ - and dot, not first; with the NUL */
+
+struct config_feed {
+	char name[CONFIG_FEED_NAME_BYTES];
+	char *url;  /* one of url and path is set */
+	char *path;
+	uint32_t format; /* enum fetch_format of fetch_msg.h */
+	enum sek_action action;
+	uint32_t interval_s;	/* default 12 h; at least 60 s for a path, 300 s for a url */
+	uint32_t max_entries;	/* default 1,000,000; at most SEK_PREFIXES_V4_MAX */
+	uint32_t max_change_percent; /* default 50; 0: no such check */
+	double max_coverage;	/* share of the family's routable space, default 0.02 */
+	bool keep_private;	/* private: block */
+	char *ca_file;		/* NULL: the system's trust anchors */
+};
+
+struct config {
+	char interfaces[SEK_IFACES_MAX][16];
+	unsigned n_interfaces;
+	bool interfaces_auto;
+	enum sek_mode mode;
+	enum config_attach attach;
+	bool detach_on_exit; /* on-exit: detach */
+	bool on_exit_set;
+	bool malformed_drop; /* malformed: drop */
+	struct prefix *allow;
+	size_t n_allow;
+	struct config_feed *feeds;
+	size_t n_feeds;
+	char metrics_host[64]; /* numeric address without brackets; empty: metrics are off */
+	uint16_t metrics_port;
+};
+
+#define CONFIG_ERRORS_MAX 50 /* more than anyone mends in one go; the last says that there are more */
+
+struct config_error {
+	char *file;
+	unsigned line, column; /* from 1 */
+	char *text; /* what is wrong and how to mend it, one line */
+};
+
+struct config_errors {
+	struct config_error error[CONFIG_ERRORS_MAX];
+	unsigned n;
+};
+
+/*
+ * Parses the main file (@sources[0]) and feeds.d files (the rest, one feed each). Unknown keys, bad values and
+ * duplicate names are errors. All errors are collected.
+ * Errors: -EINVAL with at least one row in @errors; -ENOMEM. *ret_config only on success: config_free().
+ */
+int config_parse(const struct config_source *sources, size_t n, struct config **ret_config, struct config_errors *errors);
+void config_free(struct config *config);
+void config_errors_clear(struct config_errors *errors);
+
+/*
+ * Packs @sources for the way to the engine, and back. The unpacked sources point into @data.
+ * Errors: -ENOMEM; -EBADMSG where sizes do not add up.
+ */
+int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data, size_t *ret_len);
+int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources, size_t *ret_n);

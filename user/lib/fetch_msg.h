@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
+ * descriptor 3) before the engine is given the other end, and the one result the fetcher
+ * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
+ * For a path: feed the opened file is the fetcher's descriptor 4.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define FETCH_MAGIC 0x534b464a
+#define FETCH_CHANNEL_FD 3
+#define FETCH_FILE_FD 4
+#define FETCH_URL_BYTES 2048
+#define FETCH_ETAG_BYTES 192
+#define FETCH_TIME_BYTES 64 /* an HTTP date as sent */
+#define FETCH_WHY_BYTES 256
+
+enum fetch_format {
+	FETCH_AUTO = 0, /* recognise plain or netset; refuse what looks like neither */
+	FETCH_PLAIN = 1,
+	FETCH_NETSET = 2,
+};
+
+struct fetch_job {
+	uint32_t magic;
+	uint32_t format;	/* enum fetch_format */
+	uint32_t is_file;	/* 1: read descriptor 4, url is only its name */
+	uint32_t max_entries;
+	uint64_t max_body_bytes; /* on the wire, and again after inflation */
+	uint32_t total_timeout_s;
+	uint32_t may_be_private; /* 1: the feed's own URL names a private address, so redirects there are no surprise */
+	char name[64];		 /* of the feed, for messages */
+	char url[FETCH_URL_BYTES];
+	char etag[FETCH_ETAG_BYTES];
+	char last_modified[FETCH_TIME_BYTES];
+	char user_agent[64];
+	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
+};
+
+enum fetch_status {
+	FETCH_LIST = 1,	     /* a list came: the memfd holds at least one prefix */
+	FETCH_UNCHANGED = 2, /* 304 to a validator of ours */
+	FETCH_FAILED = 3,    /* why says so in one line; no memfd */
+};
+
+struct fetch_result {
+	uint32_t magic;
+	uint32_t status; /* enum fetch_status */
+	uint32_t http_code; /* 0 where none came */
+	uint32_t format;    /* what it was read as */
+	uint64_t body_bytes; /* after inflation */
+	uint64_t wire_bytes;
+	uint32_t duration_ms;
+	uint32_t retry_after_s; /* the server's wish, capped at a day; 0 none */
+	char etag[FETCH_ETAG_BYTES];
+	char last_modified[FETCH_TIME_BYTES];
+	char why[FETCH_WHY_BYTES]; /* one line, printable ASCII only */
+};

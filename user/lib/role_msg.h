@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages between the keeper and the engine: one fixed size on a SOCK_SEQPACKET pair (the
+ * engine's end is its descriptor 3), so a wrong length is seen before anything is read. Bulk
+ * data goes along as sealed memfds. The keeper believes nothing of it.
+ */
+#pragma once
+
+#include <sekisho/maps.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ROLE_MAGIC 0x534b524d
+#define ROLE_FDS_MAX 8
+#define ROLE_TEXT_BYTES 256
+#define ROLE_ENGINE_FD 3 /* the engine's end of the pair when it is started */
+
+enum role_type {
+	/*
+	 * keeper to engine, first message. Descriptors in this order: config bundle (memfd, see config_bundle.h), counters map
+	 * and control map (read-only, mmapable), control listener, view listener, then, if
+	 * body.hello.has_metrics, the metrics listener.
+	 */
+	ROLE_HELLO = 1,
+	ROLE_CONFIG = 2,  /* keeper to engine: a new config bundle is in force; one descriptor */
+	ROLE_RAILS = 3,	  /* keeper to engine: descriptor of a memfd of struct role_rail[body.count] */
+	ROLE_IFACES = 4,  /* keeper to engine: body.ifaces changed */
+	ROLE_REPLY = 5,	  /* keeper to engine: answers the request of the same seq; err and text */
+	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
+	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
+	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
+	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */
+	ROLE_ENTRIES = 34, /* sealed memfd of struct role_entry[body.entries.count]; replace: these are all */
+	ROLE_FETCH = 35,   /* body.fetch; the reply carries the engine's end of the fetcher's channel */
+	ROLE_MODE = 36,	   /* body.mode */
+	ROLE_CONFIRM = 37,
+	ROLE_RELOAD = 38,
+	ROLE_DETACH = 39,
+	ROLE_EXPLAIN = 40, /* body.explain, answered in the reply's body */
+	ROLE_READY = 41,   /* the first generation with every last good list is in force: tell systemd */
+};
+
+/* One entry as it is to stand in the kernel's map. */
+struct role_entry {
+	struct sek_entry_key key;
+	uint32_t force; /* 1: a person said --force: a rail inside it is no reason to refuse */
+	struct sek_entry value;
+};
+_Static_assert(sizeof(struct role_entry) == 56, "between processes");
+
+struct role_rail {
+	struct sek_rail_key key;
+	uint32_t kind; /* enum sek_rail */
+};
+
+struct role_iface {
+	char name[16];
+	uint32_t ifindex;
+	uint32_t program_id;
+	uint8_t slot;	  /* index into sek_cpu.verdicts */
+	uint8_t attached; /* 1 now */
+	uint8_t native;	  /* 1 native, 0 generic */
+	uint8_t shared;	  /* 1 through libxdp's dispatcher */
+	uint32_t pad;
+};
+
+struct role_msg {
+	uint32_t magic;
+	uint16_t type; /* enum role_type */
+	uint16_t n_fds;
+	uint32_t seq;
+	int32_t err; /* replies: 0 or negative errno */
+	union {
+		struct {
+			uint64_t epoch; /* sek_control.epoch: which life the counters have */
+			uint32_t adopted; /* 1: maps of an earlier agent, still in force */
+			uint32_t has_metrics;
+			uint32_t mode;
+			uint32_t n_cpus; /* possible CPUs: entries of the counters map */
+			uint32_t mode_from_state; /* reserved, 0 */
+			uint32_t config_epoch;
+			uint64_t generation; /* of the table in force, 0 none: number the next one above it */
+		} hello;
+		struct {
+			uint32_t config_epoch; /* counts the configs; goes into body.fetch */
+		} config;
+		uint32_t count;
+		struct {
+			uint32_t count;
+			struct role_iface iface[SEK_IFACES_MAX];
+			uint32_t mode;		/* enum sek_mode in force */
+			uint32_t confirm_left_s; /* seconds until the mode goes back; 0: no such thing */
+			uint32_t entries_used, entries_size; /* entry map */
+		} ifaces;
+		struct {
+			uint64_t bytes;
+			uint64_t generation;
+		} swap;
+		struct role_entry entry;
+		struct {
+			uint32_t count;
+			uint32_t replace;
+		} entries;
+		struct {
+			uint32_t config_epoch;
+			uint32_t feed; /* index in that config's feeds */
+			char etag[192];	/* validator of the last good fetch, or empty */
+			char last_modified[64];
+		} fetch;
+		struct {
+			uint32_t mode;
+			uint32_t confirm_s; /* 0: for good */
+		} mode;
+		struct sek_explain explain;
+		uint8_t room[768];
+	} body;
+	char text[ROLE_TEXT_BYTES]; /* replies: one line for people, NUL-terminated */
+};
+_Static_assert(sizeof(struct role_msg) == 16 + 768 + 256, "fixed size on the pair");
+
+/* Is @len a whole, well-formed message (magic, type, n_fds, text ends in NUL)? Anything may be given. */
+int role_msg_check(const void *data, size_t len, const struct role_msg **ret_msg);
