@@ -17,7 +17,7 @@ CFLAGS ?= -O2 -g
 LDFLAGS ?=
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter $(if $(CI),-Werror)
 # What the code needs whatever CFLAGS says.
-NEED := -std=gnu11 -D_GNU_SOURCE -DSEKISHO_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)/bpf -MMD -MP -fno-common
+NEED := -std=gnu11 -D_GNU_SOURCE -DSEKISHO_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(BUILD)/bpf -MMD -MP -fno-common
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wno-unused-function -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP
@@ -37,7 +37,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
-keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load netlink sandbox_caps spawn file notify))
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_attach bpf_entries netlink sandbox_caps spawn file notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store metrics_http bpf_read sandbox_engine file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch))
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file))
@@ -122,7 +122,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz lint bench bench-quick vmtest demo run install uninstall deps clean help
+.PHONY: all test test-unit fuzz lint run install deps clean help
 
 deps:
 	$(Q)scripts/install-deps.sh test
@@ -140,6 +140,28 @@ test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 
 fuzz: $(fuzz_bins) ## every fuzz target for FUZZ_S seconds (600)
 	$(Q)FUZZ_S=$${FUZZ_S:-600} scripts/run-tests.sh $(BUILD) fuzz
+
+run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/sekisho.yaml
+	$(Q)scripts/install-deps.sh build
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)scripts/create-users.sh
+	$(Q)mkdir -p /var/lib /run
+	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
+
+install: all ## install under DESTDIR with PREFIX (/usr)
+	install -D -m 0755 $(BUILD)/sekishod $(DESTDIR)$(PREFIX)/sbin/sekishod
+	install -D -m 0755 $(BUILD)/sekisho $(DESTDIR)$(PREFIX)/bin/sekisho
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sekisho $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch
+	install -D -m 0644 scripts/sekishod.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sekishod.service
+	install -D -m 0644 scripts/sekisho.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sekisho.conf
+	install -D -m 0644 user/man/sekishod.8 $(DESTDIR)$(PREFIX)/share/man/man8/sekishod.8
+	install -D -m 0644 user/man/sekisho.1 $(DESTDIR)$(PREFIX)/share/man/man1/sekisho.1
+	install -D -m 0644 user/man/sekisho.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/sekisho.yaml.5
+	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -D -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
+	$(if $(DESTDIR),,scripts/create-users.sh)
+
+lint: ## headers compile alone, include rules, library boundaries
+	$(Q)scripts/check-includes.sh $(BUILD)
 
 clean: ## remove what was built
 	$(Q)rm -rf $(BUILD)

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The config's files, read and parsed: the main one and feeds.d beside it. Every error is printed with its place. */
+#include "keeper.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/file.h"
+#include "sys/log.h"
+
+#define CONFIG_MAX_BYTES (4u << 20) /* bytes a file: 255 feeds take about 100 kB */
+#define CONFIG_FILES_MAX 256	    /* the main file and one a list id */
+
+struct config_files {
+	struct config_source source[CONFIG_FILES_MAX];
+	unsigned n;
+};
+
+static void free_files(struct config_files *files)
+{
+	unsigned i;
+
+	for (i = 0; i < files->n; i++) {
+		free((char *)files->source[i].name);
+		free((char *)files->source[i].text);
+	}
+	files->n = 0;
+}
+
+static int add_file(struct config_files *files, const char *path)
+{
+	struct config_source *source = &files->source[files->n];
+	char *text;
+	int err;
+
+	if (files->n >= CONFIG_FILES_MAX) {
+		log_line(LOG_ERR, "config: more than %d files; merge some into the main one", CONFIG_FILES_MAX);
+		return -E2BIG;
+	}
+	err = file_read(path, CONFIG_MAX_BYTES, &text, &source->len);
+	if (err) {
+		log_line(LOG_ERR, "config %s: %s; give the file's path with -c", path, strerror(-err));
+		return err;
+	}
+	source->text = text;
+	source->name = strdup(path);
+	files->n++;
+	return source->name ? 0 : -ENOMEM;
+}
+
+static int is_yaml(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return entry->d_name[0] != '.' && dot && !strcmp(dot, ".yaml");
+}
+
+static int add_feeds_d(struct config_files *files, const char *main_path)
+{
+	const char *slash = strrchr(main_path, '/');
+	char dir[4096], path[4400];
+	struct dirent **names;
+	int n, i, err = 0;
+
+	snprintf(dir, sizeof(dir), "%.*sfeeds.d", slash ? (int)(slash - main_path + 1) : 0, main_path);
+	n = scandir(dir, &names, is_yaml, alphasort);
+	if (n < 0)
+		return 0; /* no such folder: no such feeds */
+	for (i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
+		if (!err)
+			err = add_file(files, path);
+		free(names[i]);
+	}
+	free(names);
+	return err;
+}
+
+static int parse(struct config_files *files, struct keeper_config *config)
+{
+	struct config_errors *errors = calloc(1, sizeof(*errors));
+	unsigned i;
+	int err;
+
+	if (!errors)
+		return -ENOMEM;
+	err = config_parse(files->source, files->n, &config->config, errors);
+	for (i = 0; err && i < errors->n; i++)
+		fprintf(stderr, "%s:%u:%u: %s\n", errors->error[i].file, errors->error[i].line, errors->error[i].column, errors->error[i].text);
+	config_errors_clear(errors);
+	free(errors);
+	return err;
+}
+
+int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config)
+{
+	struct config_files *files = calloc(1, sizeof(*files));
+	struct keeper_config config = { 0 };
+	int err;
+
+	if (!files)
+		return -ENOMEM;
+	err = add_file(files, options->config_path);
+	if (!err)
+		err = add_feeds_d(files, options->config_path);
+	if (!err)
+		err = parse(files, &config);
+	if (!err)
+		err = config_bundle_pack(files->source, files->n, &config.bundle, &config.bundle_len);
+	free_files(files);
+	free(files);
+	if (err) {
+		keeper_config_free(&config);
+		return err;
+	}
+	config.epoch = ret_config->epoch + 1;
+	*ret_config = config;
+	return 0;
+}
+
+void keeper_config_free(struct keeper_config *config)
+{
+	config_free(config->config);
+	free(config->bundle);
+	config->config = NULL;
+	config->bundle = NULL;
+}

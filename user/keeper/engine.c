@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The engine's life as the keeper sees it: started with its descriptors, heard, and started again when it dies. */
+#include "keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/channel.h"
+#include "sys/log.h"
+#include "sys/spawn.h"
+
+#define ENGINE_AGAIN_MAX_MS 5000 /* longest wait before the engine is started again */
+
+void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds)
+{
+	int err;
+
+	if (keeper->engine_fd < 0)
+		return;
+	msg->magic = ROLE_MAGIC;
+	msg->n_fds = n_fds;
+	err = channel_send(keeper->engine_fd, msg, sizeof(*msg), fds, n_fds);
+	if (err && err != -EPIPE && err != -ECONNRESET)
+		log_line(LOG_ERR, "engine: cannot be told (message %u): %s", msg->type, strerror(-err));
+}
+
+void engine_tell_ifaces(struct keeper *keeper)
+{
+	struct role_msg msg = { .type = ROLE_IFACES };
+
+	interfaces_describe(keeper, &msg);
+	engine_send(keeper, &msg, NULL, 0);
+}
+
+void engine_tell_rails(struct keeper *keeper)
+{
+	struct role_msg msg = { .type = ROLE_RAILS, .body.count = keeper->n_rails };
+	int fd = channel_memfd("rails", keeper->rails, keeper->n_rails ? keeper->n_rails * sizeof(keeper->rails[0]) : 1);
+
+	if (fd < 0)
+		return;
+	engine_send(keeper, &msg, &fd, 1);
+	close(fd);
+}
+
+static int say_hello(struct keeper *keeper)
+{
+	struct role_msg msg = { .type = ROLE_HELLO };
+	int fds[6], n = 0, err = 0;
+
+	fds[0] = channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
+	fds[1] = bpf_map_open_readonly(&keeper->side, BPF_MAP_COUNTERS);
+	fds[2] = bpf_map_open_readonly(&keeper->side, BPF_MAP_CONTROL);
+	fds[3] = keeper->control_fd;
+	fds[4] = keeper->view_fd;
+	fds[5] = keeper->metrics_fd;
+	msg.body.hello.epoch = keeper->side.control->epoch;
+	msg.body.hello.adopted = keeper->side.adopted;
+	msg.body.hello.has_metrics = keeper->metrics_fd >= 0;
+	msg.body.hello.mode = keeper->side.control->mode;
+	msg.body.hello.n_cpus = keeper->side.n_cpus;
+	msg.body.hello.config_epoch = keeper->current.epoch;
+	msg.body.hello.generation = bpf_table_generation(&keeper->side);
+	for (n = 0; n < 3; n++) {
+		if (fds[n] < 0)
+			err = fds[n];
+	}
+	if (!err)
+		engine_send(keeper, &msg, fds, keeper->metrics_fd >= 0 ? 6 : 5);
+	for (n = 0; n < 3; n++) {
+		if (fds[n] >= 0)
+			close(fds[n]);
+	}
+	return err;
+}
+
+static void forget_engine(struct keeper *keeper)
+{
+	if (keeper->engine_polled)
+		uv_poll_stop(&keeper->engine_poll);
+	if (keeper->engine_fd >= 0)
+		close(keeper->engine_fd);
+	keeper->engine_polled = false;
+	keeper->engine_fd = -1;
+}
+
+static void hear(uv_poll_t *poll, int status, int events)
+{
+	struct keeper *keeper = poll->data;
+	const struct role_msg *checked;
+	struct role_msg msg;
+	int fds[ROLE_FDS_MAX], err;
+	unsigned n_fds, rounds;
+	size_t len;
+
+	for (rounds = 0; rounds < 64 && keeper->engine_fd >= 0; rounds++) {
+		err = channel_recv(keeper->engine_fd, &msg, sizeof(msg), &len, fds, ROLE_FDS_MAX, &n_fds);
+		if (err == -EAGAIN)
+			return;
+		if (!err)
+			err = role_msg_check(&msg, len, &checked);
+		if (err) {
+			if (err != -ECONNRESET)
+				log_line(LOG_ERR, "engine: sent what is no message (%s), started again", strerror(-err));
+			if (keeper->engine_pid > 0)
+				kill(keeper->engine_pid, SIGKILL);
+			forget_engine(keeper); /* SIGCHLD starts it again */
+			return;
+		}
+		requests_handle(keeper, checked, fds, n_fds);
+	}
+}
+
+int engine_start(struct keeper *keeper)
+{
+	char path[KEEPER_PATH_BYTES + 32];
+	char *argv[] = { path, "--state-dir", (char *)keeper->options.state_dir, NULL };
+	int pair[2], err;
+
+	snprintf(path, sizeof(path), "%s/sekisho-engine", keeper->helpers);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1, &keeper->engine_pid);
+	close(pair[1]);
+	if (err) {
+		close(pair[0]);
+		return err;
+	}
+	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK); /* a valid descriptor */
+	keeper->engine_fd = pair[0];
+	uv_poll_init(&keeper->loop, &keeper->engine_poll, pair[0]);
+	keeper->engine_poll.data = keeper;
+	uv_poll_start(&keeper->engine_poll, UV_READABLE | UV_DISCONNECT, hear);
+	keeper->engine_polled = true;
+	err = say_hello(keeper);
+	if (err)
+		log_line(LOG_ERR, "engine: cannot be given its descriptors: %s", strerror(-err));
+	engine_tell_ifaces(keeper);
+	engine_tell_rails(keeper);
+	return 0;
+}
+
+static void start_again(uv_timer_t *timer)
+{
+	struct keeper *keeper = timer->data;
+
+	if (keeper->is_stopping || keeper->engine_pid > 0)
+		return;
+	if (engine_start(keeper))
+		uv_timer_start(timer, start_again, ENGINE_AGAIN_MAX_MS, 0);
+}
+
+static void engine_died(struct keeper *keeper, int status)
+{
+	unsigned wait_ms;
+
+	keeper->engine_pid = 0;
+	forget_engine(keeper);
+	if (keeper->is_stopping) {
+		uv_stop(&keeper->loop);
+		return;
+	}
+	wait_ms = keeper->engine_deaths < 8 ? 50u << keeper->engine_deaths : ENGINE_AGAIN_MAX_MS;
+	if (wait_ms > ENGINE_AGAIN_MAX_MS)
+		wait_ms = ENGINE_AGAIN_MAX_MS;
+	keeper->engine_deaths++;
+	log_line(LOG_ERR, "engine: ended (%s %d), started again in %u ms; the table in force stays",
+		 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);
+	keeper->engine_again.data = keeper;
+	uv_timer_start(&keeper->engine_again, start_again, wait_ms, 0);
+}
+
+void engine_reap(struct keeper *keeper)
+{
+	int status, i;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == keeper->engine_pid)
+			engine_died(keeper, status);
+		for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+			if (keeper->fetcher_pid[i] == pid)
+				keeper->fetcher_pid[i] = 0;
+		}
+	}
+}
+
+void engine_stop(struct keeper *keeper)
+{
+	struct role_msg msg = { .type = ROLE_STOP };
+
+	engine_send(keeper, &msg, NULL, 0);
+}

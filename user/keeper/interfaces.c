@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which interfaces are protected. An interface keeps its counter slot for the agent's life; one that went and came
+ * back is attached again; one that is not there is said once, not every second.
+ */
+#include "keeper.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sys/log.h"
+#include "sys/netlink.h"
+
+struct name_list {
+	char name[SEK_IFACES_MAX][16];
+	unsigned n;
+};
+
+static void add_name(struct name_list *list, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < list->n; i++) {
+		if (!strcmp(list->name[i], name))
+			return;
+	}
+	if (list->n < SEK_IFACES_MAX)
+		snprintf(list->name[list->n++], sizeof(list->name[0]), "%s", name);
+}
+
+static void take_default(void *context, unsigned ifindex, const struct netlink_address *gateway)
+{
+	char name[IF_NAMESIZE];
+
+	if (if_indextoname(ifindex, name))
+		add_name(context, name);
+}
+
+static void wanted(const struct keeper *keeper, struct name_list *list)
+{
+	const struct config *config = keeper->current.config;
+	unsigned i;
+
+	list->n = 0;
+	for (i = 0; i < keeper->options.n_interfaces; i++)
+		add_name(list, keeper->options.interfaces[i]);
+	if (list->n)
+		return;
+	for (i = 0; i < config->n_interfaces; i++)
+		add_name(list, config->interfaces[i]);
+	if (config->interfaces_auto)
+		(void)netlink_default_routes(take_default, list); /* none: the caller sees an empty list */
+}
+
+static int attach_slot(struct keeper *keeper, unsigned slot)
+{
+	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE, BPF_ATTACH_GENERIC };
+	struct bpf_attachment *attachment = &keeper->attachment[slot];
+	char name[16], why[300] = "";
+	int err;
+
+	memcpy(name, attachment->name, sizeof(name));
+	err = bpf_attach(&keeper->side, name, slot, want[keeper->current.config->attach], attachment, why, sizeof(why));
+	if (err) {
+		if (!keeper->was_told[slot])
+			log_line(LOG_ERR, "%s", why);
+		keeper->was_told[slot] = true;
+		return err;
+	}
+	keeper->is_attached[slot] = true;
+	keeper->was_told[slot] = false;
+	if (!attachment->is_native && keeper->current.config->attach == CONFIG_ATTACH_AUTO)
+		log_line(LOG_WARNING, "interface %s: its driver has no native XDP, attached in generic mode: protection is the same, at a higher cost a packet", name);
+	log_line(LOG_INFO, "interface %s: %s, %s, program id %u", name, attachment->was_adopted ? "adopted" : "attached",
+		 attachment->is_native ? "native" : "generic", attachment->program_id);
+	return 0;
+}
+
+static unsigned slot_of(struct keeper *keeper, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (!strcmp(keeper->attachment[i].name, name))
+			return i;
+	}
+	if (i < SEK_IFACES_MAX) {
+		snprintf(keeper->attachment[i].name, sizeof(keeper->attachment[i].name), "%s", name);
+		keeper->attachment[i].link_fd = -1;
+		keeper->n_attachments++;
+	}
+	return i;
+}
+
+int interfaces_attach(struct keeper *keeper, bool is_start)
+{
+	struct name_list list;
+	unsigned i, slot;
+	int err, first = 0;
+
+	wanted(keeper, &list);
+	if (is_start && !list.n && !getenv("NOTIFY_SOCKET")) {
+		log_line(LOG_ERR, "no interface: there is no default route; name one with -i or interfaces: in the config");
+		return -ENODEV;
+	}
+	for (i = 0; i < list.n; i++) {
+		slot = slot_of(keeper, list.name[i]);
+		if (slot >= SEK_IFACES_MAX || keeper->is_attached[slot])
+			continue;
+		err = attach_slot(keeper, slot);
+		if (err && !first)
+			first = err;
+		if (err && is_start)
+			return err;
+	}
+	return first;
+}
+
+void interfaces_watch(struct keeper *keeper)
+{
+	bool changed = false;
+	unsigned i;
+
+	if (keeper->is_detached)
+		return;
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (!keeper->is_attached[i] || bpf_attach_is_alive(&keeper->attachment[i]))
+			continue;
+		log_line(LOG_WARNING, "interface %s: it is gone; it is attached again when it returns", keeper->attachment[i].name);
+		bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
+		keeper->is_attached[i] = false;
+		keeper->was_told[i] = true;
+		changed = true;
+	}
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (!keeper->is_attached[i] && if_nametoindex(keeper->attachment[i].name))
+			changed |= attach_slot(keeper, i) == 0;
+	}
+	if (keeper->current.config->interfaces_auto && !keeper->options.n_interfaces) {
+		unsigned before = keeper->n_attachments;
+
+		(void)interfaces_attach(keeper, false); /* said by it */
+		changed |= keeper->n_attachments != before;
+	}
+	if (changed)
+		engine_tell_ifaces(keeper);
+}
+
+void interfaces_reload(struct keeper *keeper)
+{
+	struct name_list list;
+	unsigned i, j;
+
+	keeper->is_detached = false;
+	wanted(keeper, &list);
+	for (i = 0; i < keeper->n_attachments; i++) {
+		for (j = 0; j < list.n && strcmp(list.name[j], keeper->attachment[i].name); j++)
+			;
+		if (j == list.n && keeper->is_attached[i]) {
+			log_line(LOG_INFO, "interface %s: no longer in the config, detached", keeper->attachment[i].name);
+			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
+			keeper->is_attached[i] = false;
+		}
+	}
+	(void)interfaces_attach(keeper, false); /* each failure is said and tried again */
+	engine_tell_ifaces(keeper);
+}
+
+void interfaces_detach(struct keeper *keeper)
+{
+	unsigned i;
+
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (keeper->is_attached[i])
+			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
+		keeper->is_attached[i] = false;
+	}
+	(void)bpf_attach_remove_all(&keeper->side); /* links of interfaces no longer in the config */
+	keeper->is_detached = true;
+	log_line(LOG_NOTICE, "detached: no interface is protected");
+}
+
+void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
+{
+	unsigned i;
+
+	msg->body.ifaces.count = keeper->n_attachments;
+	for (i = 0; i < keeper->n_attachments; i++) {
+		const struct bpf_attachment *from = &keeper->attachment[i];
+		struct role_iface *to = &msg->body.ifaces.iface[i];
+
+		memcpy(to->name, from->name, sizeof(to->name));
+		to->ifindex = from->ifindex;
+		to->program_id = keeper->is_attached[i] ? from->program_id : 0;
+		to->slot = i;
+		to->attached = keeper->is_attached[i];
+		to->native = from->is_native;
+	}
+	msg->body.ifaces.mode = keeper->side.control->mode;
+	msg->body.ifaces.confirm_left_s = keeper->has_confirm ? (uv_timer_get_due_in(&keeper->confirm) + 999) / 1000 : 0;
+	msg->body.ifaces.entries_used = keeper->entries.used;
+	msg->body.ifaces.entries_size = keeper->entries.size;
+}

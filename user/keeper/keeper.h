@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The keeper's state. It loads, attaches, pins, checks and swaps, starts the others again when they die, and
+ * believes nothing that they say. One thread; only table swaps run beside it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include <sekisho/maps.h>
+#include "lib/config.h"
+#include "lib/role_msg.h"
+#include "sys/bpf_attach.h"
+#include "sys/bpf_entries.h"
+#include "sys/bpf_load.h"
+
+#define KEEPER_PATH_BYTES 200
+#define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
+
+struct keeper_options {
+	const char *config_path, *state_dir, *run_dir, *pin_dir;
+	char interfaces[SEK_IFACES_MAX][16]; /* from -i: over the config's */
+	unsigned n_interfaces;
+	bool detach_on_exit; /* make run: where the config does not say */
+	bool is_verbose;
+};
+
+/* A config with the bytes it came from. */
+struct keeper_config {
+	struct config *config;
+	void *bundle; /* config_bundle_pack() */
+	size_t bundle_len;
+	uint32_t epoch;
+};
+
+struct keeper {
+	struct keeper_options options;
+	struct keeper_config current;
+	uv_loop_t loop;
+	uid_t engine_uid, fetch_uid;
+	gid_t engine_gid, fetch_gid, view_gid;
+	char helpers[KEEPER_PATH_BYTES]; /* folder of sekisho-engine and sekisho-fetch */
+	int run_lock, state_lock, pin_lock;
+	int control_fd, view_fd, metrics_fd; /* listeners, the engine's by inheritance; -1 none */
+
+	struct bpf_side side;
+	struct bpf_entries entries;
+	struct bpf_attachment attachment[SEK_IFACES_MAX];
+	bool is_attached[SEK_IFACES_MAX];
+	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
+	unsigned n_attachments;
+	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
+
+	struct role_rail rails[SEK_RAILS_MAX];
+	unsigned n_rails;
+	struct sek_rail_key ssh_client; /* family 0: none */
+
+	uv_signal_t on_term, on_int, on_hup, on_child;
+	uv_timer_t tick, confirm;
+	uv_poll_t netlink_poll;
+	int netlink_fd;
+	bool has_confirm;
+	uint32_t mode_before; /* what `mode --confirm` goes back to */
+
+	pid_t engine_pid;
+	int engine_fd;
+	uv_poll_t engine_poll;
+	bool engine_polled;
+	unsigned engine_deaths; /* in a row, without READY between */
+	uv_timer_t engine_again;
+	pid_t fetcher_pid[KEEPER_FETCHERS_MAX];
+	bool is_stopping, is_ready, is_swapping;
+	int exit_code;
+};
+
+/* main.c's steps, each in a file of its name. Each returns 0 or has said why in one line. */
+int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
+void keeper_config_free(struct keeper_config *config);
+
+/* Checks and takes everything that can be refused before the kernel is touched. */
+int keeper_prepare(struct keeper *keeper);
+
+/* Attaches to every interface wanted. @is_start: a missing or occupied one is an error. */
+int interfaces_attach(struct keeper *keeper, bool is_start);
+/* Once a second and on every netlink message: attaches again what went and came. */
+void interfaces_watch(struct keeper *keeper);
+/* Reload: attaches to what is new in the config, leaves what is gone from it. */
+void interfaces_reload(struct keeper *keeper);
+void interfaces_detach(struct keeper *keeper);
+/* Fills body.ifaces for the engine. */
+void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);
+
+/* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they changed. */
+bool rails_refresh(struct keeper *keeper);
+/* The rail that @key holds, or NULL. */
+const struct role_rail *rails_inside(const struct keeper *keeper, const struct sek_entry_key *key);
+/* Takes the rails inside @key out of force: a person said --force. */
+void rails_force(struct keeper *keeper, const struct sek_entry_key *key);
+/* Finds the source of the SSH session that started us, from the environment of our parents. */
+void rails_find_ssh(struct keeper *keeper);
+
+int engine_start(struct keeper *keeper);
+void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds);
+void engine_tell_ifaces(struct keeper *keeper);
+void engine_tell_rails(struct keeper *keeper);
+void engine_stop(struct keeper *keeper);
+/* SIGCHLD: the engine is started again, fetchers are forgotten. */
+void engine_reap(struct keeper *keeper);
+
+/* Answers one request of the engine; takes @fds over. */
+void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds);
+/* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
+/* Loads the config anew; on failure *why says so and nothing changes. */
+int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes);

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hand-made entries in the kernel. The inner hash map has no preallocation and grows fourfold by building the larger
+ * one beside it and swapping; packets see the old or the new one, both whole. Never evicts.
+ */
+#include "bpf_entries.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static unsigned *len_count(struct bpf_entries *entries, const struct sek_entry_key *key)
+{
+	return key->family == 4 ? &entries->lens4[key->len] : &entries->lens6[key->len];
+}
+
+static unsigned list_lens(const unsigned *count, unsigned max, __u8 *ret_lens)
+{
+	unsigned n = 0, len;
+
+	for (len = max; len > 0; len--) {
+		if (count[len] && n < SEK_ENTRY_LENS_MAX)
+			ret_lens[n++] = len;
+	}
+	return n;
+}
+
+/* Tells the program which lengths to look for. New list first, then its count: a packet in between looks once too often. */
+static void publish_lens(struct bpf_entries *entries)
+{
+	struct sek_control *control = entries->side->control;
+	__u8 lens4[SEK_ENTRY_LENS_MAX] = { 0 }, lens6[SEK_ENTRY_LENS_MAX] = { 0 };
+	unsigned n4 = list_lens(entries->lens4, 32, lens4), n6 = list_lens(entries->lens6, 128, lens6);
+
+	if (n4 < control->n_entry_lens4)
+		__atomic_store_n(&control->n_entry_lens4, n4, __ATOMIC_SEQ_CST);
+	if (n6 < control->n_entry_lens6)
+		__atomic_store_n(&control->n_entry_lens6, n6, __ATOMIC_SEQ_CST);
+	memcpy(control->entry_lens4, lens4, sizeof(lens4));
+	memcpy(control->entry_lens6, lens6, sizeof(lens6));
+	__atomic_store_n(&control->n_entry_lens4, n4, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&control->n_entry_lens6, n6, __ATOMIC_SEQ_CST);
+}
+
+static bool has_room_for_len(struct bpf_entries *entries, const struct sek_entry_key *key)
+{
+	const unsigned *count = key->family == 4 ? entries->lens4 : entries->lens6;
+	unsigned max = key->family == 4 ? 32 : 128, used = 0, len;
+
+	if (count[key->len])
+		return true;
+	for (len = 1; len <= max; len++)
+		used += count[len] != 0;
+	return used < SEK_ENTRY_LENS_MAX;
+}
+
+static int make_inner(unsigned size)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	int fd = bpf_map_create(BPF_MAP_TYPE_HASH, "sek_entry", sizeof(struct sek_entry_key),
+				sizeof(struct sek_entry), size, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int copy_inner(int from, int to)
+{
+	struct sek_entry_key key, next, *previous = NULL;
+	struct sek_entry value;
+
+	while (!bpf_map_get_next_key(from, previous, &next)) {
+		key = next;
+		previous = &key;
+		if (bpf_map_lookup_elem(from, &key, &value))
+			continue;
+		if (bpf_map_update_elem(to, &key, &value, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+int bpf_entries_reserve(struct bpf_entries *entries, unsigned n)
+{
+	unsigned size = entries->size ? entries->size : SEK_ENTRIES_MIN;
+	__u32 slot = 0;
+	int fd, err = 0;
+
+	while (size < n && size < SEK_ENTRIES_MAX)
+		size *= 4;
+	if (size > SEK_ENTRIES_MAX)
+		size = SEK_ENTRIES_MAX;
+	if (n > size)
+		return -ENOSPC;
+	if (entries->fd >= 0 && size == entries->size)
+		return 0;
+	fd = make_inner(size);
+	if (fd < 0)
+		return fd;
+	if (entries->fd >= 0)
+		err = copy_inner(entries->fd, fd);
+	if (!err && bpf_map_update_elem(entries->side->map_fd[BPF_MAP_ENTRIES], &slot, &fd, BPF_ANY))
+		err = -errno;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (entries->fd >= 0)
+		close(entries->fd);
+	entries->fd = fd;
+	entries->size = size;
+	return 0;
+}
+
+static void count_all(struct bpf_entries *entries)
+{
+	struct sek_entry_key key, next, *previous = NULL;
+
+	while (!bpf_map_get_next_key(entries->fd, previous, &next)) {
+		key = next;
+		previous = &key;
+		entries->used++;
+		(*len_count(entries, &key))++;
+	}
+}
+
+static int adopt(struct bpf_entries *entries)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 slot = 0, id = 0, info_len = sizeof(info);
+	int fd;
+
+	if (bpf_map_lookup_elem(entries->side->map_fd[BPF_MAP_ENTRIES], &slot, &id))
+		return -errno;
+	fd = bpf_map_get_fd_by_id(id);
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_get_info_by_fd(fd, &info, &info_len)) {
+		close(fd);
+		return -errno;
+	}
+	entries->fd = fd;
+	entries->size = info.max_entries;
+	count_all(entries);
+	return 0;
+}
+
+int bpf_entries_open(struct bpf_entries *entries, const struct bpf_side *side)
+{
+	int err;
+
+	memset(entries, 0, sizeof(*entries));
+	entries->side = side;
+	entries->fd = -1;
+	err = adopt(entries);
+	if (err)
+		err = bpf_entries_reserve(entries, SEK_ENTRIES_MIN);
+	if (!err)
+		publish_lens(entries);
+	return err;
+}
+
+void bpf_entries_close(struct bpf_entries *entries)
+{
+	if (entries->fd >= 0)
+		close(entries->fd);
+	entries->fd = -1;
+}
+
+static int delete_one(struct bpf_entries *entries, const struct sek_entry_key *key)
+{
+	if (bpf_map_delete_elem(entries->fd, key))
+		return errno == ENOENT ? 0 : -errno;
+	entries->used--;
+	if (--*len_count(entries, key) == 0)
+		publish_lens(entries);
+	return 0;
+}
+
+int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key, const struct sek_entry *value)
+{
+	int err;
+
+	if (!value->block_until_ns && !value->allow_until_ns)
+		return delete_one(entries, key);
+	if (!bpf_map_update_elem(entries->fd, key, value, BPF_EXIST))
+		return 0;
+	if (errno != ENOENT)
+		return -errno;
+	if (!has_room_for_len(entries, key))
+		return -E2BIG;
+	err = bpf_entries_reserve(entries, entries->used + 1);
+	if (err)
+		return err;
+	if (bpf_map_update_elem(entries->fd, key, value, BPF_NOEXIST))
+		return -errno;
+	entries->used++;
+	if ((*len_count(entries, key))++ == 0)
+		publish_lens(entries);
+	return 0;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct sek_entry_key));
+}
+
+int bpf_entries_retain(struct bpf_entries *entries, const struct sek_entry_key *keep, unsigned n)
+{
+	struct sek_entry_key *gone = calloc(entries->used + 1, sizeof(*gone)), key, next, *previous = NULL;
+	unsigned n_gone = 0, i;
+	int err = 0;
+
+	if (!gone)
+		return -ENOMEM;
+	while (!bpf_map_get_next_key(entries->fd, previous, &next)) {
+		key = next;
+		previous = &key;
+		if (n_gone < entries->used && !bsearch(&key, keep, n, sizeof(key), compare_keys))
+			gone[n_gone++] = key;
+	}
+	for (i = 0; i < n_gone && !err; i++)
+		err = delete_one(entries, &gone[i]);
+	free(gone);
+	return err;
+}

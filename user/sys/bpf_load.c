@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * libbpf: maps made or adopted, programs loaded, tables swapped. In: the embedded object and a pin folder.
+ * Out: descriptors. Never attaches anything (bpf_attach.c).
+ */
+#include "bpf_load.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sekisho/table.h>
+#include "sekisho.skel.h"
+#include "sys/log.h"
+
+static const char *const map_names[BPF_MAP_N] = { "table", "entries", "control", "rails", "counters" };
+
+static int say(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char text[512];
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_line(LOG_DEBUG, "%s", text);
+	return 0;
+}
+
+static struct bpf_map *map_of(struct sekisho_bpf *object, enum bpf_map_name name)
+{
+	struct bpf_map *const maps[BPF_MAP_N] = {
+		object->maps.sek_table, object->maps.sek_entries, object->maps.sek_control,
+		object->maps.sek_rails, object->maps.sek_counters,
+	};
+
+	return maps[name];
+}
+
+static void pin_path(const struct bpf_side *side, enum bpf_map_name name, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s", side->pin_dir, map_names[name]);
+}
+
+/* Takes over the pinned maps where all five are there. */
+static int adopt(struct bpf_side *side)
+{
+	char path[300];
+	int i;
+
+	for (i = 0; i < BPF_MAP_N; i++) {
+		pin_path(side, i, path, sizeof(path));
+		side->map_fd[i] = bpf_obj_get(path);
+		if (side->map_fd[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slot, bool is_first)
+{
+	struct sekisho_bpf *object = sekisho_bpf__open();
+	int i;
+
+	if (!object)
+		return NULL;
+	object->rodata->sek_iface_slot = slot;
+	bpf_program__set_autoload(object->progs.sek_explain, is_first);
+	bpf_program__set_autoload(object->progs.sek_xdp, !is_first);
+	bpf_map__set_max_entries(object->maps.sek_counters, side->n_cpus);
+	for (i = 0; i < BPF_MAP_N; i++) {
+		if (side->map_fd[i] >= 0 && bpf_map__reuse_fd(map_of(object, i), side->map_fd[i])) {
+			sekisho_bpf__destroy(object);
+			return NULL;
+		}
+	}
+	return object;
+}
+
+static int pin_all(struct bpf_side *side)
+{
+	char path[300];
+	int i;
+
+	for (i = 0; i < BPF_MAP_N; i++) {
+		pin_path(side, i, path, sizeof(path));
+		if (bpf_obj_pin(bpf_map__fd(map_of(side->first, i)), path))
+			return -errno;
+		side->map_fd[i] = dup(bpf_map__fd(map_of(side->first, i)));
+		if (side->map_fd[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int map_control(struct bpf_side *side)
+{
+	void *control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, side->map_fd[BPF_MAP_CONTROL], 0);
+
+	if (control == MAP_FAILED)
+		return -errno;
+	side->control = control;
+	while (!side->control->epoch) {
+		if (getrandom(&side->control->epoch, sizeof(side->control->epoch), 0) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int load_first(struct bpf_side *side)
+{
+	int err;
+
+	side->first = open_object(side, 0, true);
+	if (!side->first)
+		return -errno;
+	err = sekisho_bpf__load(side->first);
+	if (err)
+		return err;
+	side->explain_fd = bpf_program__fd(side->first->progs.sek_explain);
+	return side->adopted ? 0 : pin_all(side);
+}
+
+static int make_dirs(struct bpf_side *side, const char *pin_dir)
+{
+	if (snprintf(side->pin_dir, sizeof(side->pin_dir), "%s/v%d", pin_dir, SEK_LAYOUT) >= (int)sizeof(side->pin_dir))
+		return -ENAMETOOLONG;
+	if (mkdir(pin_dir, 0700) && errno != EEXIST)
+		return -errno;
+	if (mkdir(side->pin_dir, 0700) && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_why)
+{
+	int i, err;
+
+	memset(side, 0, sizeof(*side));
+	for (i = 0; i < BPF_MAP_N; i++)
+		side->map_fd[i] = -1;
+	libbpf_set_print(say);
+	side->n_cpus = libbpf_num_possible_cpus();
+	*ret_why = "making the pin folder";
+	err = make_dirs(side, pin_dir);
+	if (err)
+		return err;
+	side->adopted = adopt(side) == 0;
+	if (!side->adopted) {
+		bpf_side_unpin(side);
+		err = make_dirs(side, pin_dir);
+	}
+	*ret_why = "loading the maps into the kernel";
+	if (!err)
+		err = load_first(side);
+	if (!err) {
+		*ret_why = "mapping the control map";
+		err = map_control(side);
+	}
+	if (err) {
+		if (!side->adopted)
+			bpf_side_unpin(side);
+		bpf_side_close(side);
+	}
+	return err;
+}
+
+void bpf_side_close(struct bpf_side *side)
+{
+	int i;
+
+	if (side->control)
+		munmap(side->control, getpagesize());
+	side->control = NULL;
+	sekisho_bpf__destroy(side->first);
+	side->first = NULL;
+	for (i = 0; i < BPF_MAP_N; i++) {
+		if (side->map_fd[i] >= 0)
+			close(side->map_fd[i]);
+		side->map_fd[i] = -1;
+	}
+}
+
+void bpf_side_unpin(struct bpf_side *side)
+{
+	char path[300];
+	int i;
+
+	for (i = 0; i < BPF_MAP_N; i++) {
+		pin_path(side, i, path, sizeof(path));
+		(void)unlink(path); /* may never have been pinned */
+		if (!side->first && side->map_fd[i] >= 0) {
+			close(side->map_fd[i]);
+			side->map_fd[i] = -1;
+		}
+	}
+	(void)rmdir(side->pin_dir); /* links may still be there */
+}
+
+int bpf_program_load(const struct bpf_side *side, unsigned slot, struct sekisho_bpf **ret_object, int *ret_fd)
+{
+	struct sekisho_bpf *object = open_object(side, slot, false);
+	int err;
+
+	if (!object)
+		return -errno;
+	err = sekisho_bpf__load(object);
+	if (err) {
+		sekisho_bpf__destroy(object);
+		return err;
+	}
+	*ret_object = object;
+	*ret_fd = bpf_program__fd(object->progs.sek_xdp);
+	return 0;
+}
+
+void bpf_program_free(struct sekisho_bpf *object)
+{
+	sekisho_bpf__destroy(object);
+}
+
+static int fill(int fd, const void *lines, size_t bytes)
+{
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	memcpy(map, lines, bytes);
+	munmap(map, bytes);
+	return 0;
+}
+
+int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_lines)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sek_image", 4, SEK_LINE_BYTES, n_lines, &opts);
+	__u32 slot = 0;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = fill(fd, lines, (size_t)n_lines * SEK_LINE_BYTES);
+	if (!err && bpf_map_update_elem(side->map_fd[BPF_MAP_TABLE], &slot, &fd, BPF_ANY))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int bpf_explain(const struct bpf_side *side, struct sek_explain *explain)
+{
+	struct sek_explain answer = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = explain, .data_size_in = sizeof(*explain),
+		    .data_out = &answer, .data_size_out = sizeof(answer), .repeat = 1);
+
+	if (bpf_prog_test_run_opts(side->explain_fd, &opts))
+		return -errno;
+	if (!answer.answered)
+		return -EIO;
+	*explain = answer;
+	return 0;
+}
+
+int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
+	char path[300];
+	int fd;
+
+	pin_path(side, name, path, sizeof(path));
+	fd = bpf_obj_get_opts(path, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+unsigned long long bpf_table_generation(const struct bpf_side *side)
+{
+	struct sek_explain explain = { .family = 4 };
+
+	if (bpf_explain(side, &explain))
+		return 0;
+	return explain.generation;
+}

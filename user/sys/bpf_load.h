@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel side as the keeper holds it: the pinned maps, a program a interface, the table's swap.
+ * Only the keeper links this.
+ */
+#pragma once
+
+#include <sekisho/maps.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sekisho_bpf;
+
+enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
+
+struct bpf_side {
+	char pin_dir[256];	      /* with the layout's version: PINDIR/v1 */
+	int map_fd[BPF_MAP_N];	      /* read-write */
+	struct sek_control *control;  /* the control map, mmap'd for writing */
+	struct sekisho_bpf *first;    /* object that made or adopted the maps; holds sek_explain */
+	int explain_fd;
+	bool adopted;		      /* the maps were there before us */
+	unsigned n_cpus;	      /* possible CPUs */
+};
+
+/*
+ * Opens the maps pinned under @pin_dir, or makes and pins them, and loads sek_explain.
+ * Errors: negative errno; *ret_why (static text) says at which step. Nothing stays behind on failure.
+ */
+int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_why);
+void bpf_side_close(struct bpf_side *side);
+
+/* Unpins the maps and removes the folder: protection ends when the last link is gone too. */
+void bpf_side_unpin(struct bpf_side *side);
+
+/*
+ * Loads sek_xdp for counter slot @slot on the open maps. *ret_object owns the program: bpf_program_free().
+ * Errors: negative errno of the verifier or the kernel.
+ */
+int bpf_program_load(const struct bpf_side *side, unsigned slot, struct sekisho_bpf **ret_object, int *ret_fd);
+void bpf_program_free(struct sekisho_bpf *object);
+
+/*
+ * Puts a checked image of @n_lines lines in force: a new inner map and one update. Waits for RCU (4-220 ms measured,
+ * see table.md of the design): never call it from the event loop. Errors: negative errno; the old table stays.
+ */
+int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_lines);
+
+/* Asks the kernel's own maps about one source. Errors: negative errno. */
+int bpf_explain(const struct bpf_side *side, struct sek_explain *explain);
+
+/* A read-only descriptor of pinned map @name, for the engine. Errors: negative errno. */
+int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name);
+
+/* Generation of the table in force, 0 where there is none. */
+unsigned long long bpf_table_generation(const struct bpf_side *side);

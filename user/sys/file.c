@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Files and folders of the agent. Never follows a link in a folder's last name, never opens a device. */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int read_all(int fd, char *text, size_t len, size_t *ret_len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = read(fd, text + done, len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	text[done] = '\0';
+	*ret_len = done;
+	return 0;
+}
+
+int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	char *text = NULL;
+	size_t len;
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (S_ISDIR(st.st_mode))
+		err = -EISDIR;
+	else if (!S_ISREG(st.st_mode))
+		err = -EINVAL;
+	else if ((size_t)st.st_size > max_bytes)
+		err = -EFBIG;
+	else if (!(text = malloc(st.st_size + 1)))
+		err = -ENOMEM;
+	else
+		err = read_all(fd, text, st.st_size, &len);
+	close(fd);
+	if (err) {
+		free(text);
+		return err;
+	}
+	*ret_text = text;
+	*ret_len = len;
+	return 0;
+}
+
+static int check_dir(int fd, uid_t uid, gid_t gid, bool made)
+{
+	struct stat st;
+
+	if (made && fchown(fd, uid, gid) < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((st.st_mode & S_IWOTH) || (st.st_uid != 0 && st.st_uid != uid))
+		return -EPERM;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd)
+{
+	bool made = mkdir(path, mode) == 0;
+	int fd, err;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = check_dir(fd, uid, gid, made);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}

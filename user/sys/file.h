@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Files and folders of the agent: read whole, made, locked. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Reads a regular file of at most @max_bytes whole; *ret_text is malloc'd and NUL-terminated.
+ * Errors: negative errno of open and read; -EISDIR and -EINVAL for what is no regular file; -EFBIG.
+ */
+int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_len);
+
+/*
+ * Opens folder @path, made with @mode and given to @uid:@gid if it is missing (its parent must be there),
+ * and takes an exclusive lock on it. Errors: -EBUSY somebody holds it; -EPERM others may write to it; else errno.
+ */
+int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd);
