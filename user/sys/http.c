@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One GET through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
+ * said. It never follows to another scheme, to a private address behind a public one, never uses
+ * a proxy or a password file, and never decodes.
+ */
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "lib/http_addr.h"
+
+enum stop {
+	STOP_NONE = 0,
+	STOP_STATUS,  /* not a 200: its body is of no interest */
+	STOP_SIZE,
+	STOP_HEADERS,
+	STOP_CALLBACK,
+};
+
+struct transfer {
+	CURL *curl;
+	const struct http_request *request;
+	struct http_answer *answer;
+	size_t header_bytes;
+	unsigned hops; /* answers seen: 0 while the feed's own URL is being asked */
+	enum stop stop;
+	bool is_refused_address;
+	char scheme[16]; /* of the last Location, empty: relative or none */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* Copies a header's value if it is printable and fits; half a validator would be a wrong one. */
+static void copy_value(char *dst, size_t size, const char *value, size_t len)
+{
+	size_t i;
+
+	if (len >= size)
+		return;
+	for (i = 0; i < len; i++)
+		if (value[i] < 0x20 || value[i] > 0x7e)
+			return;
+	memcpy(dst, value, len);
+	dst[len] = '\0';
+}
+
+static uint32_t parse_retry_after(const char *value)
+{
+	char *end;
+	unsigned long long s = strtoull(value, &end, 10);
+	time_t at, now = time(NULL);
+
+	if (value[0] < '0' || value[0] > '9') {
+		at = curl_getdate(value, NULL);
+		s = at > now ? (unsigned long long)(at - now) : 0;
+	}
+	return s < HTTP_RETRY_AFTER_MAX_S ? (uint32_t)s : HTTP_RETRY_AFTER_MAX_S;
+}
+
+static void note_scheme(struct transfer *t, const char *url)
+{
+	size_t n = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-");
+
+	t->scheme[0] = '\0';
+	if (url[n] == ':')
+		copy_value(t->scheme, sizeof(t->scheme), url, n);
+}
+
+/* A new answer begins: forget what the one before it said. */
+static void on_status_line(struct transfer *t)
+{
+	char *scheme = NULL;
+
+	memset(t->answer, 0, sizeof(*t->answer));
+	t->scheme[0] = '\0';
+	t->hops++;
+	/* Once there was TLS, no redirect leads out of it again. */
+	if (!curl_easy_getinfo(t->curl, CURLINFO_SCHEME, &scheme) && scheme && !strcasecmp(scheme, "https"))
+		curl_easy_setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
+}
+
+static void on_field(struct transfer *t, const char *name, const char *value, size_t len)
+{
+	struct http_answer *answer = t->answer;
+
+	if (!strcasecmp(name, "etag"))
+		copy_value(answer->etag, sizeof(answer->etag), value, len);
+	else if (!strcasecmp(name, "last-modified"))
+		copy_value(answer->last_modified, sizeof(answer->last_modified), value, len);
+	else if (!strcasecmp(name, "retry-after"))
+		answer->retry_after_s = parse_retry_after(value);
+	else if (!strcasecmp(name, "location"))
+		note_scheme(t, value);
+	else if (!strcasecmp(name, "content-encoding") && len && strcasecmp(value, "identity"))
+		answer->encoding = !strcasecmp(value, "gzip") || !strcasecmp(value, "x-gzip") ?
+					   HTTP_GZIP : HTTP_OTHER_ENCODING;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t len = size * n, bytes = len;
+	char line[1024], *value;
+
+	t->header_bytes += bytes;
+	if (t->header_bytes > HTTP_HEADER_BYTES_MAX) {
+		t->stop = STOP_HEADERS;
+		return 0;
+	}
+	while (len && strchr(" \t\r\n", data[len - 1]))
+		len--;
+	if (len >= sizeof(line) || memchr(data, 0, len))
+		return bytes; /* none of those we read is that long */
+	memcpy(line, data, len);
+	line[len] = '\0';
+	if (!strncmp(line, "HTTP/", 5)) {
+		on_status_line(t);
+		return bytes;
+	}
+	value = strchr(line, ':');
+	if (!value)
+		return bytes;
+	*value++ = '\0';
+	value += strspn(value, " \t");
+	on_field(t, line, value, strlen(value));
+	return bytes;
+}
+
+static size_t on_data(char *data, size_t size, size_t n, void *ctx)
+{
+	struct transfer *t = ctx;
+	size_t len = size * n;
+	long code = 0;
+
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
+	if (code != 200) {
+		t->stop = STOP_STATUS;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	t->answer->wire_bytes += len;
+	if (t->answer->wire_bytes > t->request->max_body_bytes) {
+		t->stop = STOP_SIZE;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	if (t->request->on_body(t->request->ctx, t->answer->encoding, data, len)) {
+		t->stop = STOP_CALLBACK;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	return len;
+}
+
+/* The connected address itself is judged, so no name can lie about it. */
+static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct transfer *t = ctx;
+	enum http_addr_kind kind = http_addr_kind(&address->addr);
+
+	/* A feed may live in a private network, but nobody names a metadata service by accident. */
+	if (!t->request->may_be_private &&
+	    (kind == HTTP_ADDR_LINK_LOCAL || (kind == HTTP_ADDR_PRIVATE && t->hops))) {
+		t->is_refused_address = true;
+		return CURL_SOCKET_BAD;
+	}
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static void set_limits(struct transfer *t)
+{
+	const struct http_request *request = t->request;
+	CURL *curl = t->curl;
+
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_REDIRECTS_MAX);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_TIMEOUT_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, HTTP_LOW_SPEED_S);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)request->total_timeout_s);
+	curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max_body_bytes);
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+	curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (request->ca_file[0])
+		curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
+}
+
+static void set_callbacks(struct transfer *t)
+{
+	CURL *curl = t->curl;
+
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t);
+	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->error);
+}
+
+/* Appends "name: value"; frees the list and returns NULL if memory is out. */
+static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
+{
+	char line[FETCH_ETAG_BYTES + 64];
+	struct curl_slist *longer;
+
+	(void)snprintf(line, sizeof(line), "%s: %s", name, value); /* fits: values are at most FETCH_ETAG_BYTES */
+	longer = curl_slist_append(list, line);
+	if (!longer)
+		curl_slist_free_all(list);
+	return longer;
+}
+
+static struct curl_slist *make_headers(const struct http_request *request)
+{
+	/* By hand, not CURLOPT_ACCEPT_ENCODING: that would make curl inflate. */
+	struct curl_slist *list = add_header(NULL, "Accept-Encoding", "gzip");
+
+	if (list && request->etag[0])
+		list = add_header(list, "If-None-Match", request->etag);
+	if (list && request->last_modified[0])
+		list = add_header(list, "If-Modified-Since", request->last_modified);
+	return list;
+}
+
+static bool is_tls_error(CURLcode code)
+{
+	switch (code) {
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_CIPHER:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void say_size(uint64_t bytes, char *why, size_t why_bytes)
+{
+	if (bytes >= (1u << 20) && !(bytes % (1u << 20)))
+		(void)snprintf(why, why_bytes, "more than %llu MiB", (unsigned long long)bytes >> 20);
+	else
+		(void)snprintf(why, why_bytes, "more than %llu bytes", (unsigned long long)bytes);
+}
+
+static void say_cut(struct transfer *t, char *why, size_t why_bytes)
+{
+	unsigned long long got = t->answer->wire_bytes;
+	curl_off_t announced = -1;
+
+	curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	if (announced >= 0)
+		(void)snprintf(why, why_bytes, "body cut short: %llu of %lld bytes", got, (long long)announced);
+	else
+		(void)snprintf(why, why_bytes, "body cut short after %llu bytes", got);
+}
+
+/* One line for a transfer that curl gave up, or that we did. */
+static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
+{
+	const char *detail = t->error[0] ? t->error : curl_easy_strerror(code);
+
+	if (t->stop == STOP_HEADERS)
+		(void)snprintf(why, why_bytes, "headers of more than %u bytes", HTTP_HEADER_BYTES_MAX);
+	else if (t->stop == STOP_SIZE || code == CURLE_FILESIZE_EXCEEDED)
+		say_size(t->request->max_body_bytes, why, why_bytes);
+	else if (t->stop == STOP_STATUS)
+		(void)snprintf(why, why_bytes, "HTTP %u", t->answer->code);
+	else if (code == CURLE_PARTIAL_FILE)
+		say_cut(t, why, why_bytes);
+	else if (code == CURLE_TOO_MANY_REDIRECTS)
+		(void)snprintf(why, why_bytes, "more than %d redirects", HTTP_REDIRECTS_MAX);
+	else if (code == CURLE_UNSUPPORTED_PROTOCOL && t->hops && !strcasecmp(t->scheme, "http"))
+		(void)snprintf(why, why_bytes, "redirect from https:// to http:// refused");
+	else if (code == CURLE_UNSUPPORTED_PROTOCOL && t->scheme[0])
+		(void)snprintf(why, why_bytes, "redirect to %s:// refused", t->scheme);
+	else if (t->is_refused_address && t->hops)
+		(void)snprintf(why, why_bytes, "redirect to a private address refused");
+	else if (t->is_refused_address)
+		(void)snprintf(why, why_bytes, "the name leads to a link-local address, refused");
+	else if (code == CURLE_OPERATION_TIMEDOUT)
+		(void)snprintf(why, why_bytes, "timed out: %s", detail);
+	else
+		(void)snprintf(why, why_bytes, "%s%s", is_tls_error(code) ? "TLS: " : "", detail);
+}
+
+static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
+{
+	const struct http_request *request = t->request;
+	long status = 0;
+
+	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	t->answer->code = (uint32_t)status;
+	if (t->stop == STOP_CALLBACK)
+		return -ECANCELED;
+	if (code != CURLE_OK) {
+		say_failure(t, code, why, why_bytes);
+		return -EIO;
+	}
+	if (status == 200 || (status == 304 && (request->etag[0] || request->last_modified[0])))
+		return 0;
+	(void)snprintf(why, why_bytes, status == 304 ? "HTTP %ld without being asked" : "HTTP %ld", status);
+	return -EIO;
+}
+
+int http_get(const struct http_request *request, struct http_answer *answer, char *why, size_t why_bytes)
+{
+	struct transfer t = {.request = request, .answer = answer};
+	struct curl_slist *headers = NULL;
+	int err = -EIO;
+
+	(void)snprintf(why, why_bytes, "out of memory");
+	memset(answer, 0, sizeof(*answer));
+	t.curl = curl_easy_init();
+	if (!t.curl)
+		return -EIO;
+	headers = make_headers(request);
+	if (headers) {
+		set_limits(&t);
+		set_callbacks(&t);
+		curl_easy_setopt(t.curl, CURLOPT_HTTPHEADER, headers);
+		curl_easy_setopt(t.curl, CURLOPT_USERAGENT, request->user_agent);
+		curl_easy_setopt(t.curl, CURLOPT_URL, request->url);
+		err = judge(&t, curl_easy_perform(t.curl), why, why_bytes);
+	}
+	curl_easy_cleanup(t.curl);
+	curl_slist_free_all(headers);
+	return err;
+}
