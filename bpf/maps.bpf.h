@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every map of the kernel program and its rodata knobs. All maps are pinned and written by the
+ * keeper only (the counters by the program only); they outlive the agent and the program.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <sekisho/maps.h>
+#include <sekisho/table.h>
+
+/*
+ * The table image in force, slot 0; host order (table.h). One update swaps a whole generation.
+ * Empty until the keeper's first image: no source is on a list then.
+ * The inner size is given without types: Linux 6.1 refuses an inner map without BTF otherwise.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+		__uint(key_size, 4);
+		__uint(value_size, SEK_LINE_BYTES);
+		__uint(max_entries, 1);
+	});
+} sek_table SEC(".maps");
+
+/* Hand-made entries and bans, slot 0: struct sek_entry_key -> struct sek_entry. Replaced to grow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_HASH);
+		__uint(map_flags, BPF_F_NO_PREALLOC);
+		__uint(key_size, sizeof(struct sek_entry_key));
+		__uint(value_size, sizeof(struct sek_entry));
+		__uint(max_entries, SEK_ENTRIES_MIN);
+	});
+} sek_entries SEC(".maps");
+
+/* The one control record, host order: written through mmap by the keeper, read by every packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sek_control);
+} sek_control SEC(".maps");
+
+/* Protected addresses, network order: exact address -> enum sek_rail. Read behind the bloom bits. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SEK_RAILS_MAX);
+	__type(key, struct sek_rail_key);
+	__type(value, __u32);
+} sek_rails SEC(".maps");
+
+/* Counters, host order, one entry a possible CPU (size set before load); read through mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct sek_cpu);
+} sek_counters SEC(".maps");
+
+const volatile __u32 sek_iface_slot = 0; /* which of SEK_IFACES_MAX counter slots this load feeds */
+
+/*
+ * 0 where the kernel has no bpf_xdp_get_buff_len (before 5.18); the loader must then clear
+ * BPF_F_XDP_HAS_FRAGS too, so that a frame is always linear.
+ */
+const volatile __u32 sek_has_buff_len = 1;

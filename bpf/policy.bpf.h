@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What to do with a source: the table's class, the entries, the rails and the mode in, one
+ * struct decision out. Reads no packet byte and counts nothing, so `explain` runs the same code.
+ */
+#pragma once
+
+#include "entry.bpf.h"
+#include "maps.bpf.h"
+#include "rail.bpf.h"
+
+#if __has_include("table_v4.bpf.h")
+#include "table_v4.bpf.h"
+#else
+static __always_inline __u32 sek_table_v4(void *table, __u32 addr_host)
+{
+	return 0;
+}
+#endif
+#if __has_include("table_v6.bpf.h")
+#include "table_v6.bpf.h"
+#else
+static __always_inline __u32 sek_table_v6(void *table, __u64 hi, __u64 lo)
+{
+	return 0;
+}
+#endif
+
+struct decision {
+	__u32 verdict; /* enum sek_verdict */
+	__u32 reason;  /* enum sek_reason; of a would-drop, what would have dropped it */
+	__u32 class_id;
+	__u32 class_action; /* enum sek_action, 0 without a class */
+	__u32 class_flags;
+	__u32 counter;
+	struct entry_hit entries;
+	bool is_failed; /* one of our lookups that cannot fail did */
+};
+
+static __always_inline void policy_class(void *table, __u32 id, struct decision *d)
+{
+	__u32 line = 0;
+	struct sek_table_head *head;
+	struct sek_class *class;
+
+	head = bpf_map_lookup_elem(table, &line);
+	if (!head) {
+		d->is_failed = true;
+		return;
+	}
+	line = head->class_base + id;
+	class = id < head->n_classes ? bpf_map_lookup_elem(table, &line) : NULL;
+	if (!class) {
+		d->is_failed = true;
+		return;
+	}
+	d->class_id = id;
+	d->class_action = class->action;
+	d->class_flags = class->flags;
+	d->counter = class->counter;
+}
+
+static __always_inline void policy_lookup(const struct source *source, struct decision *d)
+{
+	__u32 zero = 0, id;
+	void *table = bpf_map_lookup_elem(&sek_table, &zero);
+
+	if (!table)
+		return;
+	if (source->family == 4)
+		id = sek_table_v4(table, bpf_ntohl(source->words_be[0]));
+	else
+		id = sek_table_v6(table, bpf_be64_to_cpu(source->halves_be[0]),
+				  bpf_be64_to_cpu(source->halves_be[1]));
+	if (id)
+		policy_class(table, id, d);
+}
+
+/* Precedence: any live allow, a block entry, a block class, a monitor class. Sets no rail or mode. */
+static __always_inline void policy_rank(struct decision *d)
+{
+	const struct sek_entry *block = d->entries.block;
+
+	d->verdict = SEK_V_PASS;
+	d->reason = SEK_R_NONE;
+	if (d->class_action == SEK_A_ALLOW || d->entries.allow) {
+		d->reason = SEK_R_ALLOW;
+	} else if (block) {
+		d->verdict = SEK_V_DROP;
+		d->reason = block->flags & SEK_E_BAN ? SEK_R_BAN : SEK_R_BLOCK;
+	} else if (d->class_action == SEK_A_BLOCK) {
+		d->verdict = SEK_V_DROP;
+		d->reason = SEK_R_FEED;
+	} else if (d->class_action == SEK_A_MONITOR || d->class_flags & SEK_C_MONITORED) {
+		d->verdict = SEK_V_WOULD;
+		d->reason = SEK_R_FEED;
+	} else if (d->is_failed || d->entries.is_failed) {
+		d->reason = SEK_R_INTERNAL;
+	}
+}
+
+/* @d must be zeroed. */
+static __always_inline void policy_decide(const struct source *source,
+					  const struct sek_control *control, struct decision *d)
+{
+	policy_lookup(source, d);
+	entry_find(source, control, &d->entries);
+	policy_rank(d);
+	if (d->verdict == SEK_V_PASS)
+		return;
+	if (rail_find(source, control)) {
+		d->verdict = SEK_V_PASS;
+		d->reason = SEK_R_PROTECTED;
+	} else if (control->mode == SEK_MODE_MONITOR) {
+		d->verdict = SEK_V_WOULD;
+	}
+}
+
+static __always_inline void policy_malformed(const struct sek_control *control, struct decision *d)
+{
+	d->reason = SEK_R_MALFORMED;
+	if (control->malformed_drop)
+		d->verdict = control->mode == SEK_MODE_MONITOR ? SEK_V_WOULD : SEK_V_DROP;
+}
+
+/* One parsed frame's decision; @d must be zeroed. */
+static __always_inline void policy_frame(enum parse_result parsed, const struct pkt *pkt,
+					 struct decision *d)
+{
+	__u32 zero = 0;
+	const struct sek_control *control = bpf_map_lookup_elem(&sek_control, &zero);
+
+	if (!control || parsed == PARSE_UNREAD)
+		d->reason = SEK_R_INTERNAL;
+	else if (parsed == PARSE_LINK)
+		d->reason = SEK_R_LINK;
+	else if (parsed == PARSE_MALFORMED)
+		policy_malformed(control, d);
+	else
+		policy_decide(&pkt->source, control, d);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The kernel program. sek_xdp: parse, decide, count, act. sek_explain: the same decision for an
+ * address that BPF_PROG_TEST_RUN brings, counted nowhere. Our own failures pass.
+ */
+#include "maps.bpf.h"
+#include "parse.bpf.h"
+#include "policy.bpf.h"
+#include "account.bpf.h"
+
+SEC("xdp.frags")
+int sek_xdp(struct xdp_md *ctx)
+{
+	struct pkt pkt = {};
+	struct decision d = {};
+
+	policy_frame(parse_frame(ctx, &pkt), &pkt, &d);
+	account(&d, pkt.frame_bytes);
+	switch (d.verdict) {
+	case SEK_V_DROP:
+		return XDP_DROP;
+	default:
+		return XDP_PASS;
+	}
+}
+
+/* Writes a decision into the question. */
+static __always_inline void explain_answer(struct sek_explain *q, const struct decision *d)
+{
+	q->verdict = d->verdict;
+	q->reason = d->reason;
+	q->class_action = d->class_action;
+	q->class_id = d->class_id;
+	q->counter = d->counter;
+	q->block_len = d->entries.block_len;
+	q->allow_len = d->entries.allow_len;
+	if (d->entries.block)
+		q->block = *d->entries.block;
+	if (d->entries.allow)
+		q->allow = *d->entries.allow;
+}
+
+static __always_inline __u64 explain_generation(void)
+{
+	__u32 zero = 0;
+	void *table = bpf_map_lookup_elem(&sek_table, &zero);
+	struct sek_table_head *head = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+
+	return head ? head->generation : 0;
+}
+
+SEC("xdp")
+int sek_explain(struct xdp_md *ctx)
+{
+	struct sek_explain *q = (void *)(long)ctx->data;
+	struct source source = {};
+	struct decision d = {};
+	struct sek_control *control;
+	__u32 zero = 0;
+
+	if ((void *)(q + 1) > (void *)(long)ctx->data_end || (q->family != 4 && q->family != 6))
+		return XDP_PASS;
+	control = bpf_map_lookup_elem(&sek_control, &zero);
+	if (!control)
+		return XDP_PASS;
+	source.family = q->family;
+	__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
+	if (source.family == 4)
+		source.words_be[1] = source.words_be[2] = source.words_be[3] = 0;
+	policy_decide(&source, control, &d);
+	explain_answer(q, &d);
+	q->rail = rail_find(&source, control);
+	q->generation = explain_generation();
+	q->mode = control->mode;
+	q->answered = 1;
+	return XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";
