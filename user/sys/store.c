@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The state file: opening, schema versions, transactions, and the helpers of the other store files.
+ * WAL with synchronous=FULL: what was answered is on disk.
+ */
+#include "store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Step N brings version N to N + 1. Append only. */
+static const char *const migrations[] = {
+	"CREATE TABLE entries(id INTEGER PRIMARY KEY AUTOINCREMENT, addr BLOB NOT NULL, family INTEGER NOT NULL,"
+	" len INTEGER NOT NULL, kind INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,"
+	" since_s INTEGER NOT NULL, expires_s INTEGER, by_user TEXT NOT NULL, UNIQUE(addr, len, family, kind, origin));"
+	"CREATE INDEX entries_expiry ON entries(expires_s) WHERE expires_s IS NOT NULL;"
+	"CREATE INDEX entries_origin ON entries(kind, origin);"
+	"CREATE TABLE feeds(id INTEGER PRIMARY KEY CHECK(id BETWEEN 1 AND 255), name TEXT NOT NULL UNIQUE,"
+	" url TEXT NOT NULL, last_success_s INTEGER NOT NULL DEFAULT 0, last_try_s INTEGER NOT NULL DEFAULT 0,"
+	" failures INTEGER NOT NULL DEFAULT 0, failures_total INTEGER NOT NULL DEFAULT 0,"
+	" fetch_ms INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', etag TEXT NOT NULL DEFAULT '',"
+	" last_modified TEXT NOT NULL DEFAULT '');"
+	"CREATE TABLE counters(name TEXT PRIMARY KEY, value INTEGER NOT NULL, seen INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE classes(counter INTEGER PRIMARY KEY, action INTEGER NOT NULL, flags INTEGER NOT NULL,"
+	" winner INTEGER NOT NULL, lists BLOB NOT NULL, seen_drops INTEGER NOT NULL, seen_drop_bytes INTEGER NOT NULL,"
+	" seen_woulds INTEGER NOT NULL);"
+	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
+	" detail TEXT NOT NULL, result TEXT NOT NULL);",
+};
+#define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
+
+int store_errno(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	default:
+		return -EIO;
+	}
+}
+
+int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+{
+	sqlite3_stmt *stmt;
+	va_list ap;
+	int rc, i = 1;
+
+	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+	if (rc != SQLITE_OK)
+		return store_errno(rc);
+	va_start(ap, format);
+	for (; *format && rc == SQLITE_OK; format++, i++) {
+		if (*format == 'i')
+			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
+		else if (*format == 's')
+			rc = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+		else
+			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16, SQLITE_TRANSIENT);
+	}
+	va_end(ap);
+	if (rc != SQLITE_OK) {
+		sqlite3_finalize(stmt);
+		return store_errno(rc);
+	}
+	*ret_stmt = stmt;
+	return 0;
+}
+
+int store_run(struct store *store, sqlite3_stmt *stmt)
+{
+	int rc = sqlite3_step(stmt);
+
+	sqlite3_finalize(stmt);
+	return store_errno(rc);
+}
+
+void store_column_text(sqlite3_stmt *stmt, int column, char *buf, size_t size)
+{
+	const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+	snprintf(buf, size, "%s", text ? text : "");
+}
+
+const char *store_error(struct store *store)
+{
+	return sqlite3_errmsg(store->db);
+}
+
+static int exec(struct store *store, const char *sql)
+{
+	return store_errno(sqlite3_exec(store->db, sql, NULL, NULL, NULL));
+}
+
+int store_begin(struct store *store)
+{
+	return exec(store, "BEGIN IMMEDIATE");
+}
+
+int store_commit(struct store *store)
+{
+	return exec(store, "COMMIT");
+}
+
+void store_rollback(struct store *store)
+{
+	if (!sqlite3_get_autocommit(store->db))
+		exec(store, "ROLLBACK");
+}
+
+/* The one integer or text answer of @sql, in @buf. */
+static int ask(struct store *store, const char *sql, char *buf, size_t size)
+{
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt, sql, "");
+	if (r < 0)
+		return r;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+		store_column_text(stmt, 0, buf, size);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? 0 : store_errno(rc) ? store_errno(rc) : -EIO;
+}
+
+static int migrate(struct store *store)
+{
+	char buf[64];
+	int r, version;
+
+	r = ask(store, "PRAGMA user_version", buf, sizeof(buf));
+	if (r < 0)
+		return r;
+	version = atoi(buf);
+	if (version > SCHEMA_VERSION)
+		return -ENOTSUP;
+	for (; version < SCHEMA_VERSION; version++) {
+		r = store_begin(store);
+		if (r < 0)
+			return r;
+		snprintf(buf, sizeof(buf), "PRAGMA user_version = %d", version + 1);
+		r = exec(store, migrations[version]);
+		if (r == 0)
+			r = exec(store, buf);
+		if (r == 0)
+			r = store_commit(store);
+		if (r < 0) {
+			store_rollback(store);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int check_sound(struct store *store)
+{
+	char buf[64];
+	int r;
+
+	r = ask(store, "PRAGMA quick_check(1)", buf, sizeof(buf));
+	if (r < 0)
+		return r;
+	return strcmp(buf, "ok") ? -EUCLEAN : 0;
+}
+
+static int open_once(const char *path, struct store *store)
+{
+	int rc, r;
+
+	rc = sqlite3_open_v2(path, &store->db,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW, NULL);
+	r = store_errno(rc);
+	if (r < 0)
+		return r;
+	sqlite3_busy_timeout(store->db, 2000);
+	r = check_sound(store);
+	if (r == 0)
+		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+	return r < 0 ? r : migrate(store);
+}
+
+/* Renames the file and its companions; @ret_name gets the new name. */
+static int set_aside(const char *path, char *ret_name)
+{
+	static const char *const companions[] = { "-wal", "-shm" };
+	char from[PATH_MAX], to[PATH_MAX];
+	unsigned i;
+
+	snprintf(to, sizeof(to), "%.4000s.corrupt-%lld", path, (long long)time(NULL));
+	if (rename(path, to) < 0)
+		return -errno;
+	snprintf(ret_name, PATH_MAX, "%s", to);
+	for (i = 0; i < sizeof(companions) / sizeof(companions[0]); i++) {
+		snprintf(from, sizeof(from), "%.4000s%s", path, companions[i]);
+		snprintf(to, sizeof(to), "%.4000s%s", ret_name, companions[i]);
+		rename(from, to); /* absent where the last close was clean */
+	}
+	return 0;
+}
+
+static int check_regular(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return S_ISREG(st.st_mode) ? 0 : -ELOOP;
+}
+
+int store_open(const char *path, struct store **ret_store, char *ret_set_aside)
+{
+	struct store *store;
+	int r;
+
+	ret_set_aside[0] = 0;
+	r = check_regular(path);
+	if (r < 0)
+		return r;
+	store = calloc(1, sizeof(*store));
+	if (!store)
+		return -ENOMEM;
+	r = open_once(path, store);
+	if (r == -EUCLEAN) {
+		sqlite3_close(store->db);
+		store->db = NULL;
+		r = set_aside(path, ret_set_aside);
+		if (r == 0)
+			r = open_once(path, store);
+	}
+	if (r < 0) {
+		store_close(store);
+		return r;
+	}
+	*ret_store = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	sqlite3_close(store->db);
+	free(store);
+}
+
+int store_audit(struct store *store, int64_t time_s, uint32_t uid, const char *user, const char *verb,
+		const char *detail, const char *result)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt, "INSERT INTO audit VALUES(?,?,?,?,?,?)", "iissss", time_s, (int64_t)uid, user,
+			  verb, detail, result);
+	return r < 0 ? r : store_run(store, stmt);
+}

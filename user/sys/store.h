@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The engine's state on disk: one SQLite file. Nothing else in the project speaks SQLite.
+ * Every call is its own transaction unless between store_begin() and store_commit(). Errors are
+ * -EIO (see store_error()), -ENOSPC and -ENOMEM unless named.
+ */
+#pragma once
+
+#include "lib/prefix.h"
+#include <sekisho/table.h>
+#include <stdint.h>
+
+struct store;
+
+#define STORE_ORIGIN_BYTES 64
+#define STORE_REASON_BYTES 256
+#define STORE_USER_BYTES 40
+
+/* One row of one origin. kind is SEK_A_BLOCK or SEK_A_ALLOW. */
+struct store_entry {
+	int64_t id;
+	struct prefix prefix;
+	enum sek_action kind;
+	char origin[STORE_ORIGIN_BYTES];
+	char reason[STORE_REASON_BYTES];
+	int64_t since_s;   /* Unix time */
+	int64_t expires_s; /* Unix time; 0: no end */
+	char by_user[STORE_USER_BYTES];
+};
+
+struct store_feed {
+	uint32_t id; /* 1..SEK_LISTS_MAX-1, the feed's for good */
+	char name[64];
+	char url[2048];
+	int64_t last_success_s, last_try_s; /* Unix time; 0: never */
+	uint32_t failures;	 /* since the last success */
+	uint64_t failures_total;
+	uint64_t fetch_ms;	 /* the last fetch took */
+	char error[256];	 /* of the last try; empty: it went well */
+	char etag[192];
+	char last_modified[64];
+};
+
+/*
+ * A class's identity (table.h), the counter id it keeps, and how far the kernel's counter has
+ * been credited to its lists.
+ */
+struct store_class {
+	uint32_t counter;
+	uint8_t action;
+	uint8_t flags;
+	uint16_t winner;
+	uint64_t lists[SEK_LISTS_MAX / 64];
+	uint64_t seen_drops, seen_drop_bytes, seen_woulds;
+};
+
+/*
+ * Opens or creates the state at @path and brings it to this version's schema. A file that is no
+ * sound database is renamed to PATH.corrupt-TIME, whose name goes to @ret_set_aside (PATH_MAX
+ * bytes; empty where all was well).
+ * Errors: -ELOOP, not a regular file; -ENOTSUP, written by a newer version.
+ */
+int store_open(const char *path, struct store **ret_store, char *ret_set_aside);
+void store_close(struct store *store);
+/* Text of the last failure; valid until the next call. */
+const char *store_error(struct store *store);
+
+int store_begin(struct store *store);
+int store_commit(struct store *store);
+void store_rollback(struct store *store);
+
+typedef int (*store_entry_fn)(void *arg, const struct store_entry *entry); /* not 0 ends the walk */
+
+/* Adds a row, or extends the row of the same prefix, kind and origin: the later end wins. */
+int store_entry_put(struct store *store, const struct store_entry *entry);
+/* Deletes at most one row; *ret_n says whether it was there. */
+int store_entry_delete(struct store *store, const struct prefix *prefix, enum sek_action kind, const char *origin,
+		       int *ret_n);
+int store_entry_flush(struct store *store, enum sek_action kind, const char *origin, int *ret_n);
+int store_entry_delete_expired(struct store *store, int64_t now_s, int *ret_n);
+/* Rows with id > @after, by id; @kind SEK_A_NONE and @origin NULL: any. Returns the walker's value or an error. */
+int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after, store_entry_fn fn,
+		     void *arg);
+/* Rows of exactly @prefix. */
+int store_entry_exact(struct store *store, const struct prefix *prefix, store_entry_fn fn, void *arg);
+/* Rows whose expiry is at or before @now_s. */
+int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, void *arg);
+/* Rows an origin of @kind, most first. */
+int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n), void *arg);
+
+/* The row of feed @name, made with a free id where there is none. Another @url forgets the validators. -ENOSPC: no id. */
+int store_feed_get(struct store *store, const char *name, const char *url, struct store_feed *ret_feed);
+int store_feed_put(struct store *store, const struct store_feed *feed);
+
+int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen);
+/* Absent: both 0. */
+int store_counter_get(struct store *store, const char *name, uint64_t *ret_value, uint64_t *ret_seen);
+
+int store_class_put(struct store *store, const struct store_class *class);
+int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg);
+/* A new life of the kernel's counters: nothing of them has been seen. */
+int store_forget_seen(struct store *store);
+
+int store_audit(struct store *store, int64_t time_s, uint32_t uid, const char *user, const char *verb,
+		const char *detail, const char *result);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The state's feeds, counters and classes. */
+#include "store_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int read_feed(struct store *store, const char *name, struct store_feed *feed)
+{
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt,
+			  "SELECT id, url, last_success_s, last_try_s, failures, failures_total, fetch_ms, error, etag,"
+			  " last_modified FROM feeds WHERE name = ?", "s", name);
+	if (r < 0)
+		return r;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW) {
+		memset(feed, 0, sizeof(*feed));
+		strncpy(feed->name, name, sizeof(feed->name) - 1);
+		feed->id = sqlite3_column_int(stmt, 0);
+		store_column_text(stmt, 1, feed->url, sizeof(feed->url));
+		feed->last_success_s = sqlite3_column_int64(stmt, 2);
+		feed->last_try_s = sqlite3_column_int64(stmt, 3);
+		feed->failures = sqlite3_column_int64(stmt, 4);
+		feed->failures_total = sqlite3_column_int64(stmt, 5);
+		feed->fetch_ms = sqlite3_column_int64(stmt, 6);
+		store_column_text(stmt, 7, feed->error, sizeof(feed->error));
+		store_column_text(stmt, 8, feed->etag, sizeof(feed->etag));
+		store_column_text(stmt, 9, feed->last_modified, sizeof(feed->last_modified));
+	}
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
+}
+
+/* Gives @name the lowest id that no feed has. */
+static int add_feed(struct store *store, const char *name, const char *url)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt,
+			  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 255)"
+			  " INSERT INTO feeds(id, name, url) SELECT min(i), ?, ? FROM n"
+			  " WHERE i NOT IN (SELECT id FROM feeds) HAVING min(i) IS NOT NULL", "ss", name, url);
+	if (r == 0)
+		r = store_run(store, stmt);
+	if (r == 0 && !sqlite3_changes(store->db))
+		return -ENOSPC;
+	return r;
+}
+
+int store_feed_get(struct store *store, const char *name, const char *url, struct store_feed *ret_feed)
+{
+	int r;
+
+	r = read_feed(store, name, ret_feed);
+	if (r == -ENOENT) {
+		r = add_feed(store, name, url);
+		if (r == 0)
+			r = read_feed(store, name, ret_feed);
+	}
+	if (r < 0 || !strcmp(ret_feed->url, url))
+		return r;
+	strncpy(ret_feed->url, url, sizeof(ret_feed->url) - 1);
+	ret_feed->etag[0] = ret_feed->last_modified[0] = 0;
+	return store_feed_put(store, ret_feed);
+}
+
+int store_feed_put(struct store *store, const struct store_feed *f)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt,
+			  "UPDATE feeds SET url = ?, last_success_s = ?, last_try_s = ?, failures = ?, failures_total = ?,"
+			  " fetch_ms = ?, error = ?, etag = ?, last_modified = ? WHERE id = ?",
+			  "siiiiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
+			  (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
+			  (int64_t)f->id);
+	return r < 0 ? r : store_run(store, stmt);
+}
+
+int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt, "INSERT OR REPLACE INTO counters VALUES(?,?,?)", "sii", name, (int64_t)value,
+			  (int64_t)seen);
+	return r < 0 ? r : store_run(store, stmt);
+}
+
+int store_counter_get(struct store *store, const char *name, uint64_t *ret_value, uint64_t *ret_seen)
+{
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt, "SELECT value, seen FROM counters WHERE name = ?", "s", name);
+	if (r < 0)
+		return r;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+		*ret_value = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+		*ret_seen = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 1) : 0;
+	}
+	sqlite3_finalize(stmt);
+	return store_errno(rc);
+}
+
+int store_class_put(struct store *store, const struct store_class *c)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt,
+			  "INSERT OR REPLACE INTO classes(counter, action, flags, winner, seen_drops, seen_drop_bytes,"
+			  " seen_woulds, lists) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+			  "iiiiiii", (int64_t)c->counter, (int64_t)c->action, (int64_t)c->flags, (int64_t)c->winner,
+			  (int64_t)c->seen_drops, (int64_t)c->seen_drop_bytes, (int64_t)c->seen_woulds);
+	if (r < 0)
+		return r;
+	sqlite3_bind_blob(stmt, 8, c->lists, sizeof(c->lists), SQLITE_TRANSIENT);
+	return store_run(store, stmt);
+}
+
+int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg)
+{
+	struct store_class class;
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt,
+			  "SELECT counter, action, flags, winner, seen_drops, seen_drop_bytes, seen_woulds, lists"
+			  " FROM classes", "");
+	if (r < 0)
+		return r;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		class = (struct store_class){ .counter = sqlite3_column_int(stmt, 0),
+					      .action = sqlite3_column_int(stmt, 1),
+					      .flags = sqlite3_column_int(stmt, 2),
+					      .winner = sqlite3_column_int(stmt, 3),
+					      .seen_drops = sqlite3_column_int64(stmt, 4),
+					      .seen_drop_bytes = sqlite3_column_int64(stmt, 5),
+					      .seen_woulds = sqlite3_column_int64(stmt, 6) };
+		if (sqlite3_column_bytes(stmt, 7) == sizeof(class.lists))
+			memcpy(class.lists, sqlite3_column_blob(stmt, 7), sizeof(class.lists));
+		fn(arg, &class);
+	}
+	sqlite3_finalize(stmt);
+	return store_errno(rc);
+}
+
+int store_forget_seen(struct store *store)
+{
+	return store_errno(sqlite3_exec(store->db,
+					"UPDATE counters SET seen = 0; UPDATE classes SET seen_drops = 0,"
+					" seen_drop_bytes = 0, seen_woulds = 0;", NULL, NULL, NULL));
+}
