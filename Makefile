@@ -122,7 +122,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz lint run install deps clean help
+.PHONY: all test test-unit fuzz lint vmtest run install deps clean help
 
 deps:
 	$(Q)scripts/install-deps.sh test
@@ -162,6 +162,10 @@ install: all ## install under DESTDIR with PREFIX (/usr)
 
 lint: ## headers compile alone, include rules, library boundaries
 	$(Q)scripts/check-includes.sh $(BUILD)
+
+vmtest: all $(prog_bins) ## load, attach and verdict tests on Debian's 6.1 and 6.12 kernels, in virtual machines
+	$(Q)scripts/install-deps.sh vm
+	$(Q)for k in 6.1 6.12; do echo "== kernel $$k"; scripts/vmtest.sh -k $$k -t 280 -- scripts/run-tests.sh $(BUILD) prog || exit 1; done
 
 clean: ## remove what was built
 	$(Q)rm -rf $(BUILD)
