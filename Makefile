@@ -163,7 +163,7 @@ install: all ## install under DESTDIR with PREFIX (/usr)
 lint: ## headers compile alone, include rules, library boundaries
 	$(Q)scripts/check-includes.sh $(BUILD)
 
-vmtest: all $(prog_bins) ## load, attach and verdict tests on Debian's 6.1 and 6.12 kernels, in virtual machines
+vmtest: $(prog_bins) ## load, attach and verdict tests on Debian's 6.1 and 6.12 kernels, in virtual machines
 	$(Q)scripts/install-deps.sh vm
 	$(Q)for k in 6.1 6.12; do echo "== kernel $$k"; scripts/vmtest.sh -k $$k -t 280 -- scripts/run-tests.sh $(BUILD) prog || exit 1; done
 

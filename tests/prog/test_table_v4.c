@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include <lib/table_build.h>
-#include <lib/table_check.h>
+#include "lib/table_build.h"
+#include "lib/table_check.h"
 #include <sekisho/table_v4.h>
 #include <table_v4_probe.skel.h>
 

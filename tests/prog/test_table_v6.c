@@ -287,21 +287,3 @@ int main(void)
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-/* Weak: table_build.c's own are taken where they are linked. */
-__attribute__((weak)) int table_image_add(struct table_image *image, uint32_t n, uint32_t *ret_base)
-{
-	void *lines = realloc(image->lines, (image->n_lines + n) * 64ul);
-
-	if (!lines)
-		return -1;
-	memset((char *)lines + image->n_lines * 64ul, 0, n * 64ul);
-	image->lines = lines;
-	*ret_base = image->n_lines;
-	image->n_lines += n;
-	return 0;
-}
-
-__attribute__((weak)) void table_image_free(struct table_image *image)
-{
-	free(image->lines);
-}
