@@ -281,7 +281,7 @@ static void answers_large(void **state)
 
 		add(&list, random32(), kind < 85 ? 32 : kind < 96 ? 24 : 15 + (int)(random32() % 9), some_class());
 	}
-	run(&list, CLASSES, SEK_V4_RANK_DENSE, 17 << 20);
+	run(&list, CLASSES, SEK_V4_RANK_DENSE, 13 << 20);
 }
 
 static void answers_lone_28s(void **state)

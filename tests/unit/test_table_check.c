@@ -89,6 +89,33 @@ static void accepts_built(void **state)
 	table_image_free(&image);
 }
 
+/* A range in every /16 for the dense form, and buckets filled to .88, which takes evictions. */
+static void accepts_dense(void **state)
+{
+	const size_t room = 65536 * 2;
+	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct policy policy = { .classes = classes, .n_classes = 3 };
+	struct table_image image = { 0 };
+	const struct sek_table_v4 *v4;
+	const char *why = "";
+
+	policy.v4 = calloc(room, sizeof(*policy.v4));
+	assert_non_null(policy.v4);
+	for (uint32_t i = 0; i < 65536; i++) {
+		policy.v4[policy.n4++] = (struct policy_range4){ i << 16, i << 16 | 15, 1 + i % 2 };
+		if (i < 58000)
+			policy.v4[policy.n4++] = (struct policy_range4){ i << 16 | 0x777, i << 16 | 0x777, 1 + i % 2 };
+	}
+	assert_int_equal(table_build(&policy, 1, 3, &image), 0);
+	v4 = (const void *)((const char *)image.lines + SEK_TABLE_V4_LINE * SEK_LINE_BYTES);
+	assert_int_equal(v4->rank_mode, SEK_V4_RANK_DENSE);
+	assert_int_equal(v4->bucket_bits, 12);
+	if (table_check(image.lines, bytes_of(&image), &why) < 0)
+		fail_msg("refused: %s", why);
+	free(policy.v4);
+	table_image_free(&image);
+}
+
 static void refuses_head_damage(void **state)
 {
 	struct table_image image = build();
@@ -242,7 +269,8 @@ static void survives_mutation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepts_built),	 cmocka_unit_test(refuses_head_damage),
+		cmocka_unit_test(accepts_built),	 cmocka_unit_test(accepts_dense),
+		cmocka_unit_test(refuses_head_damage),
 		cmocka_unit_test(refuses_signed_head_damage), cmocka_unit_test(refuses_v4_parameters),
 		cmocka_unit_test(refuses_v4_contents),	 cmocka_unit_test(refuses_classes),
 		cmocka_unit_test(refuses_truncated),	 cmocka_unit_test(survives_mutation),

@@ -11,9 +11,7 @@
 
 #define FIRST_CAPACITY 1024 /* lines: 64 kB, a small list's image */
 
-/*
- * The IPv6 builder, until its file is there: no IPv6 part. Its parameter lines stay 0.
- */
+/* Stands in for the IPv6 builder until its file is linked: no IPv6 part, parameters stay 0. */
 __attribute__((weak)) int table_v6_build(struct table_image *image, const struct policy *policy, uint64_t seed)
 {
 	return 0;

@@ -8,9 +8,7 @@
 
 #include <errno.h>
 
-/*
- * The IPv6 check, until its file is there: there must be no IPv6 part, and no parameters.
- */
+/* Stands in for the IPv6 check until its file is linked: it looks at nothing. */
 __attribute__((weak)) int table_v6_check(const void *image, const struct sek_table_head *head, const char **ret_why)
 {
 	return 0;
