@@ -30,20 +30,20 @@ static uint64_t rnd(void)
 static void build_image(struct table_image *image)
 {
 	struct policy_prefix6 p[600];
-	struct policy policy = { .n_classes = CLASSES, .v6 = p };
+	struct policy policy = {.n_classes = CLASSES, .v6 = p};
 	struct sek_table_head *head;
 	uint32_t base, i;
 
 	for (i = 0; i < 600; i++) {
 		uint64_t group = 0x20010db800000000 + ((uint64_t)i << 16);
 
-		p[i] = (struct policy_prefix6){ group, 0, 4, i % 3 ? 64 : 48, {} };
+		p[i] = (struct policy_prefix6){group, 0, 4, i % 3 ? 64 : 48, {}};
 		if (i % 7 == 0)
-			p[i] = (struct policy_prefix6){ group, i, 3, 128, {} };
+			p[i] = (struct policy_prefix6){group, i, 3, 128, {}};
 		if (i >= 300)
-			p[i] = (struct policy_prefix6){ 0x2a00000000000000, i, 4, 128, {} };
+			p[i] = (struct policy_prefix6){0x2a00000000000000, i, 4, 128, {}};
 		if (i == 0)
-			p[i] = (struct policy_prefix6){ 0x2001000000000000, 0, 2, 16, {} };
+			p[i] = (struct policy_prefix6){0x2001000000000000, 0, 2, 16, {}};
 	}
 	policy.n6 = 600;
 	memset(image, 0, sizeof(*image));
@@ -75,12 +75,12 @@ static void test_fields(void **state)
 	par = (void *)((char *)image.lines + SEK_TABLE_V6_LINE * SEK_LINE_BYTES);
 	good = *par;
 	assert_int_equal(check(image.lines), 0);
-#define REFUSED(change)                                                                                                \
-	do {                                                                                                           \
-		change;                                                                                                \
-		assert_int_equal(check(image.lines), -EBADMSG);                                                        \
-		*par = good;                                                                                           \
-		assert_int_equal(check(image.lines), 0);                                                               \
+#define REFUSED(change)                                                                            \
+	do {                                                                                       \
+		change;                                                                            \
+		assert_int_equal(check(image.lines), -EBADMSG);                                    \
+		*par = good;                                                                       \
+		assert_int_equal(check(image.lines), 0);                                           \
 	} while (0)
 	REFUSED(par->filter_base = 0);
 	REFUSED(par->filter_mask = 2);
@@ -127,7 +127,8 @@ static void test_mutations(void **state)
 
 		memcpy(copy, image.lines, bytes);
 		for (i = rnd() % 4; i >= 0; i--) {
-			size_t at = rnd() % 2 ? rnd() % bytes : rnd() % (SEK_TABLE_FIXED_LINES * SEK_LINE_BYTES);
+			size_t at = rnd() % 2 ? rnd() % bytes
+					      : rnd() % (SEK_TABLE_FIXED_LINES * SEK_LINE_BYTES);
 
 			copy[at] = rnd() % 2 ? rnd() : copy[at] ^ 1ull << rnd() % 8;
 		}
@@ -143,8 +144,8 @@ static void test_mutations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),
-		cmocka_unit_test(test_mutations),
+	    cmocka_unit_test(test_fields),
+	    cmocka_unit_test(test_mutations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,8 @@ static void sweep_emit(struct v6_build *b, struct sweep *s, uint64_t start, uint
 	s->values[s->n++] = value;
 }
 
-static void sweep_begin(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last, uint32_t value)
+static void sweep_begin(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last,
+			uint32_t value)
 {
 	s->n = 0;
 	s->depth = 1;
@@ -81,7 +82,8 @@ static uint32_t sweep_to(struct v6_build *b, struct sweep *s, uint64_t start)
 	return s->stack[s->depth - 1].value;
 }
 
-static void sweep_open(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last, uint32_t value)
+static void sweep_open(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last,
+		       uint32_t value)
 {
 	sweep_to(b, s, first);
 	if (s->stack[s->depth - 1].last == last && s->depth > 1)
@@ -177,17 +179,20 @@ static uint64_t *record_place(struct v6_build *b, uint32_t n, uint32_t *ret_payl
 
 static void record_write(uint64_t *w, const struct policy_prefix6 *p)
 {
-	uint64_t hi_shift = p->len < 64 ? 64 - p->len : 0, lo_shift = p->len < 64 ? 64 : 128 - p->len;
+	uint64_t hi_shift = p->len < 64 ? 64 - p->len : 0,
+		 lo_shift = p->len < 64 ? 64 : 128 - p->len;
 	uint64_t more = lo_shift == 64;
 
-	w[0] = p->class_id | hi_shift << SEK_V6_REC_HI_SHIFT | (lo_shift - more) << SEK_V6_REC_LO_SHIFT |
-	       more << SEK_V6_REC_LO_MORE | (p->hi & 0xffff) << SEK_V6_REC_SUBNET;
+	w[0] = p->class_id | hi_shift << SEK_V6_REC_HI_SHIFT |
+	       (lo_shift - more) << SEK_V6_REC_LO_SHIFT | more << SEK_V6_REC_LO_MORE |
+	       (p->hi & 0xffff) << SEK_V6_REC_SUBNET;
 	w[1] = p->lo;
 }
 
-/* Flattens the prefixes longer than /64 that share @p->hi, on a base of @around. Returns how many; *ret_value. */
-static size_t group_host(struct v6_build *b, const struct policy_prefix6 *p, size_t n, uint32_t around,
-			 uint32_t *ret_value)
+/* Flattens the prefixes longer than /64 that share @p->hi, on a base of @around. Returns how many;
+ * *ret_value. */
+static size_t group_host(struct v6_build *b, const struct policy_prefix6 *p, size_t n,
+			 uint32_t around, uint32_t *ret_value)
 {
 	size_t i;
 
@@ -203,7 +208,8 @@ static size_t group_host(struct v6_build *b, const struct policy_prefix6 *p, siz
 }
 
 /* Flattens the @n prefixes of one /48, on a base of @around, to a value. */
-static uint32_t group_tree(struct v6_build *b, const struct policy_prefix6 *p, size_t n, uint32_t around)
+static uint32_t group_tree(struct v6_build *b, const struct policy_prefix6 *p, size_t n,
+			   uint32_t around)
 {
 	uint64_t first = p->hi & ~0xffffull;
 	uint32_t value;
@@ -214,7 +220,9 @@ static uint32_t group_tree(struct v6_build *b, const struct policy_prefix6 *p, s
 		uint64_t hi = p[i].hi;
 
 		if (p[i].len <= 64) {
-			sweep_open(b, &b->hi, hi, hi | (p[i].len == 64 ? 0 : UINT64_MAX >> p[i].len), p[i].class_id);
+			sweep_open(b, &b->hi, hi,
+				   hi | (p[i].len == 64 ? 0 : UINT64_MAX >> p[i].len),
+				   p[i].class_id);
 			i++;
 			continue;
 		}
@@ -255,7 +263,8 @@ static void group_add(struct v6_build *b, const struct policy_prefix6 *p, size_t
 	}
 	w = record_place(b, n, &item->value);
 	for (i = 0; w && i < n; i++)
-		record_write(w + 2 * i, &p[n - 1 - i]); /* what lies within comes behind: longest first */
+		record_write(w + 2 * i,
+			     &p[n - 1 - i]); /* what lies within comes behind: longest first */
 }
 
 static size_t group_size(const struct policy_prefix6 *p, size_t n)
@@ -288,7 +297,8 @@ static int add_prefixes(struct v6_build *b, const struct policy_prefix6 *p, size
 	sweep_begin(b, &b->shorts, 0, UINT64_MAX, 0);
 	while (i < n && !b->err) {
 		if (p[i].len < 48) {
-			sweep_open(b, &b->shorts, p[i].hi, p[i].hi | UINT64_MAX >> p[i].len, p[i].class_id);
+			sweep_open(b, &b->shorts, p[i].hi, p[i].hi | UINT64_MAX >> p[i].len,
+				   p[i].class_id);
 			i++;
 			continue;
 		}
@@ -304,14 +314,16 @@ static int add_prefixes(struct v6_build *b, const struct policy_prefix6 *p, size
 static uint32_t copy_lines(struct table_image *image, uint32_t base, const void *lines, size_t n)
 {
 	if (n)
-		memcpy((char *)image->lines + (size_t)base * SEK_LINE_BYTES, lines, n * SEK_LINE_BYTES);
+		memcpy((char *)image->lines + (size_t)base * SEK_LINE_BYTES, lines,
+		       n * SEK_LINE_BYTES);
 	return base + n;
 }
 
 static int write_image(struct v6_build *b, struct table_image *image)
 {
 	struct sek_table_v6 *par = &b->par;
-	uint64_t lines = par->filter_mask + 1ull + (1ull << par->k) + b->records.n + b->leaves.n + b->nodes.n;
+	uint64_t lines =
+	    par->filter_mask + 1ull + (1ull << par->k) + b->records.n + b->leaves.n + b->nodes.n;
 	struct sek_table_head *head;
 	uint32_t base;
 	int r;

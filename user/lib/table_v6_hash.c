@@ -12,8 +12,9 @@
 
 #define TRIES_A_SIZE 3
 #define KICKS_MAX 500
-#define SHORT_BITS_MAX (1u << 20) /* filter bits that prefixes shorter than /32 may set: 16 prefixes of /16 */
-#define FILTER_LOG_MAX 14	  /* 1 MiB */
+#define SHORT_BITS_MAX                                                                             \
+	(1u << 20) /* filter bits that prefixes shorter than /32 may set: 16 prefixes of /16 */
+#define FILTER_LOG_MAX 14 /* 1 MiB */
 
 static uint64_t next_random(struct v6_build *b)
 {
@@ -45,7 +46,8 @@ int v6_filter_build(struct v6_build *b, const struct policy_prefix6 *p, size_t n
 	if (wide > SHORT_BITS_MAX)
 		b->par.flags = SEK_V6_ALL_SHORT;
 	else
-		bits += wide / 4; /* they fill their half of a line alone, and a false "shorter" costs little */
+		bits += wide / 4; /* they fill their half of a line alone, and a false "shorter"
+				     costs little */
 	while (log < FILTER_LOG_MAX && (512ull << log) < bits * 16)
 		log++;
 	b->par.filter_mask = (1u << log) - 1;
@@ -60,23 +62,26 @@ int v6_filter_build(struct v6_build *b, const struct policy_prefix6 *p, size_t n
 
 			top = (p[i].hi >> 32) + j;
 			hash = sek_v6_filter(top);
-			b->filter[hash >> 8 & b->par.filter_mask][(p[i].len < 48 ? 4 : 0) + (hash >> 6 & 3)] |=
-				1ull << (hash & 63);
+			b->filter[hash >> 8 & b->par.filter_mask]
+				 [(p[i].len < 48 ? 4 : 0) + (hash >> 6 & 3)] |= 1ull << (hash & 63);
 		}
 	}
 	return 0;
 }
 
 /* Bucket of @item's choice @choice; *ret_entry is what is stored there. */
-static uint32_t bucket_entry(const struct v6_build *b, const struct item *item, uint64_t choice, uint64_t *ret_entry)
+static uint32_t bucket_entry(const struct v6_build *b, const struct item *item, uint64_t choice,
+			     uint64_t *ret_entry)
 {
 	const struct sek_table_v6 *par = &b->par;
-	uint64_t p = choice ? sek_v6_perm(item->key, par->t, par->s) : sek_v6_perm(item->key, par->s, par->t);
+	uint64_t p = choice ? sek_v6_perm(item->key, par->t, par->s)
+			    : sek_v6_perm(item->key, par->s, par->t);
 	uint64_t payload = item->value;
 
 	if (item->kind == SEK_V6_SUBNET)
 		payload = (uint64_t)(item->value >> 16) << (par->k - 3) | (item->value & 0xffff);
-	*ret_entry = choice << 63 | p >> par->k << (15 + par->k) | (uint64_t)item->kind << (13 + par->k) | payload;
+	*ret_entry = choice << 63 | p >> par->k << (15 + par->k) |
+		     (uint64_t)item->kind << (13 + par->k) | payload;
 	return p & ((1u << par->k) - 1);
 }
 

@@ -9,7 +9,8 @@
 
 #include <sekisho/table_v6.h>
 
-#define V6_LOAD_PERCENT 93 /* of bucket entries: fewer cache lines count more than fewer second looks */
+#define V6_LOAD_PERCENT                                                                            \
+	93 /* of bucket entries: fewer cache lines count more than fewer second looks */
 #define GROUP_RECORDS_MAX 4 /* prefixes of one /48 kept as records */
 
 struct area {
@@ -30,8 +31,8 @@ struct sweep {
 };
 
 struct item {
-	uint64_t key;	/* the /48 */
-	uint32_t kind;	/* SEK_V6_WHOLE .. */
+	uint64_t key;   /* the /48 */
+	uint32_t kind;  /* SEK_V6_WHOLE .. */
 	uint32_t value; /* class; for SUBNET bits 48..63 << 16 | class; for RECORDS the payload */
 };
 
@@ -46,7 +47,7 @@ struct v6_build {
 	struct sek_table_v6 par;
 	uint64_t rng;
 	size_t record_free[GROUP_RECORDS_MAX]; /* 1 + line with that many free records, 0 none */
-	int err;			       /* the first error; later calls do nothing of use but stay safe */
+	int err; /* the first error; later calls do nothing of use but stay safe */
 };
 
 /*
