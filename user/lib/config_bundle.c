@@ -1,87 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The config's files in one piece, for the way from the keeper to the engine:
- * u32 count, then for each u32 name bytes (with the NUL), u32 text bytes, name, text. Host order: both run here.
- */
+/* Sources in one block: a count, then for each source two sizes, the name with its NUL and the text. */
 #include "config.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BUNDLE_SOURCES_MAX 256
-
-static size_t put(char *data, size_t at, const void *from, size_t len)
-{
-	memcpy(data + at, from, len);
-	return at + len;
-}
+#define BUNDLE_SOURCES_MAX 4096u
 
 int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data, size_t *ret_len)
 {
-	uint32_t count = n, sizes[2];
-	size_t len = sizeof(count), at, i;
-	char *data;
+	uint64_t count = n, sizes[2];
+	size_t len = sizeof(count);
+	char *data, *at;
 
-	for (i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		len += sizeof(sizes) + strlen(sources[i].name) + 1 + sources[i].len;
-	data = malloc(len);
+	data = at = malloc(len);
 	if (!data)
 		return -ENOMEM;
-	at = put(data, 0, &count, sizeof(count));
-	for (i = 0; i < n; i++) {
+	at = mempcpy(at, &count, sizeof(count));
+	for (size_t i = 0; i < n; i++) {
 		sizes[0] = strlen(sources[i].name) + 1;
 		sizes[1] = sources[i].len;
-		at = put(data, at, sizes, sizeof(sizes));
-		at = put(data, at, sources[i].name, sizes[0]);
-		at = put(data, at, sources[i].text, sizes[1]);
+		at = mempcpy(at, sizes, sizeof(sizes));
+		at = mempcpy(at, sources[i].name, sizes[0]);
+		if (sizes[1])
+			at = mempcpy(at, sources[i].text, sizes[1]);
 	}
 	*ret_data = data;
 	*ret_len = len;
 	return 0;
 }
 
-static int unpack_one(const char *data, size_t len, size_t *at, struct config_source *source)
-{
-	uint32_t sizes[2];
-
-	if (len - *at < sizeof(sizes))
-		return -EBADMSG;
-	memcpy(sizes, data + *at, sizeof(sizes));
-	*at += sizeof(sizes);
-	if (sizes[0] < 1 || sizes[0] > len - *at || sizes[1] > len - *at - sizes[0] || data[*at + sizes[0] - 1])
-		return -EBADMSG;
-	source->name = data + *at;
-	source->text = data + *at + sizes[0];
-	source->len = sizes[1];
-	*at += (size_t)sizes[0] + sizes[1];
-	return 0;
-}
-
 int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources, size_t *ret_n)
 {
+	const char *at = data;
+	uint64_t count, sizes[2];
 	struct config_source *sources;
-	size_t at = sizeof(uint32_t), i;
-	uint32_t count;
-	int err = 0;
 
 	if (len < sizeof(count))
 		return -EBADMSG;
-	memcpy(&count, data, sizeof(count));
-	if (count < 1 || count > BUNDLE_SOURCES_MAX)
+	memcpy(&count, at, sizeof(count));
+	if (count > BUNDLE_SOURCES_MAX)
 		return -EBADMSG;
-	sources = calloc(count, sizeof(*sources));
+	at += sizeof(count);
+	len -= sizeof(count);
+	sources = calloc(count + 1, sizeof(*sources));
 	if (!sources)
 		return -ENOMEM;
-	for (i = 0; i < count && !err; i++)
-		err = unpack_one(data, len, &at, &sources[i]);
-	if (!err && at != len)
-		err = -EBADMSG;
-	if (err) {
-		free(sources);
-		return err;
+	for (size_t i = 0; i < count; i++) {
+		if (len < sizeof(sizes))
+			goto bad;
+		memcpy(sizes, at, sizeof(sizes));
+		at += sizeof(sizes);
+		len -= sizeof(sizes);
+		if (sizes[0] < 1 || sizes[0] > len || sizes[1] > len - sizes[0] || at[sizes[0] - 1])
+			goto bad;
+		sources[i] = (struct config_source){ at, at + sizes[0], sizes[1] };
+		at += sizes[0] + sizes[1];
+		len -= sizes[0] + sizes[1];
 	}
+	if (len)
+		goto bad;
 	*ret_sources = sources;
 	*ret_n = count;
 	return 0;
+bad:
+	free(sources);
+	return -EBADMSG;
 }
