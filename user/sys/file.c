@@ -35,7 +35,7 @@ int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_l
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 	char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int err = 0;
 
 	if (fd < 0)
