@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line against a fake engine on a unix socket: every verb, exit codes, hostile text, tables."""
+import json
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+BUILD = os.environ.get("SEKISHO_BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
+SEKISHO = os.path.join(BUILD, "sekisho")
+HOSTILE = "bad \x1b]0;owned\x07\x1b[31m line\u009b2J\nsecond"
+NOW = int(time.time())
+
+FEED = {"name": "drop", "action": "block", "state": "held", "entries": 12, "entries_v4": 10, "entries_v6": 2,
+        "last_success": NOW - 60, "next_try": NOW + 3600, "error": HOSTILE, "url": "http://192.0.2.9/l"}
+DATA = {
+    "status": {"version": "0.1.0", "mode": "enforce", "confirm_left_s": 42, "feeds": [FEED], "warnings": [HOSTILE],
+               "interfaces": [{"name": "rl0", "attach": "native", "program_id": 7, "attached": True}],
+               "table": {"generation": 3, "prefixes_v4": 10, "prefixes_v6": 2, "bytes": 36864},
+               "packets": {"passed": 5, "dropped": 9, "would_drop": 0,
+                           "by_reason": {"feed": {"passed": 0, "dropped": 9, "would_drop": 0}}},
+               "entries": {"used": 1, "size": 4096}},
+    "explain": {"address": "192.0.2.1", "verdict": "drop", "reason": "block", "protected": None, "differs": False,
+                "advice": "sekisho block del 192.0.2.1", "mode": "enforce",
+                "matches": [{"prefix": "192.0.2.1", "kind": "block", "source": "manual", "action": "drop",
+                             "since": NOW - 90, "expires": None, "reason": HOSTILE, "by": "root"}]},
+    "feed.list": {"feeds": [FEED]},
+    "feed.show": dict(FEED, lines=20, duplicates=1, host_bits=0, left_out_v4=0, left_out_v6=0, coverage_v4=0.01,
+                      coverage_v6=0.0, errors_total=1, errors=[{"line": 4, "reason": "trailing", "text": HOSTILE}]),
+    "version": {"version": "0.1.0"},
+}
+
+
+def answer(request, entries):
+    verb = request["verb"]
+    if verb.endswith(".list") and verb != "feed.list":
+        start, limit = request.get("after") or 0, request["limit"]
+        page = entries[start:start + limit]
+        return {"ok": True, "data": {"entries": page, "next": start + limit if start + limit < len(entries) else None}}
+    if request.get("prefix") == "198.51.100.66" or request.get("name") == "refused":
+        return {"ok": False, "error": "refused: " + HOSTILE, "code": 1}
+    return {"ok": True, "data": DATA.get(verb, {})}
+
+
+class Engine:
+    """Answers on a socket in its own thread and keeps what it was asked."""
+
+    def __init__(self, path):
+        self.path, self.requests, self.entries = path, [], []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(8)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer, peer.makefile("rwb") as stream:
+                for line in stream:
+                    self.requests.append(json.loads(line))
+                    stream.write(json.dumps(answer(self.requests[-1], self.entries)).encode() + b"\n")
+                    stream.flush()
+
+
+@pytest.fixture
+def engine(tmp_path):
+    one = Engine(str(tmp_path / "sekisho.sock"))
+    yield one
+    one.listener.close()
+
+
+def run(engine, *words, text=None, env=None):
+    path = engine if isinstance(engine, str) else engine.path
+    full = dict(os.environ, SEKISHO_SOCKET=path, **(env or {}))
+    return subprocess.run([SEKISHO, *words], input=text, env=full, capture_output=True, text=True, timeout=20)
+
+
+def entry(i):
+    return {"id": i, "prefix": f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}", "origin": "manual", "reason": None,
+            "since": NOW, "expires": NOW + 3600, "by": "root"}
+
+
+VERBS = [(("status",), "status"), (("explain", "192.0.2.1"), "explain"), (("block", "list"), "block.list"),
+         (("allow", "list"), "allow.list"), (("feed", "list"), "feed.list"), (("feed", "show", "drop"), "feed.show"),
+         (("feed", "update"), "feed.update"), (("feed", "update", "drop"), "feed.update"),
+         (("feed", "accept", "drop"), "feed.accept"), (("block", "add", "192.0.2.1"), "block.add"),
+         (("block", "del", "192.0.2.1"), "block.del"), (("block", "flush", "--origin", "x"), "block.flush"),
+         (("allow", "add", "192.0.2.1"), "allow.add"), (("allow", "del", "192.0.2.1"), "allow.del"),
+         (("allow", "flush", "--origin", "x"), "allow.flush"), (("mode", "monitor"), "mode"), (("confirm",), "confirm"),
+         (("reload",), "reload"), (("detach",), "detach"), (("version",), "version")]
+
+
+@pytest.mark.parametrize("words,verb", VERBS)
+def test_every_verb_asks_and_json_is_one_document(engine, words, verb):
+    engine.entries = [entry(1)]
+    plain = run(engine, *words)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    for position in (("--json", *words), (*words, "--json")):
+        done = run(engine, *position)
+        assert done.returncode == 0
+        document = json.loads(done.stdout)
+        if verb in DATA:
+            assert document == DATA[verb]
+    assert [r["verb"] for r in engine.requests] == [verb] * 3
+
+
+def test_add_sends_every_field(engine):
+    done = run(engine, "block", "add", "192.0.2.1", "--for", "1h", "--origin=f2b", "--reason", "--json", "--force",
+               env={"SSH_CONNECTION": "198.51.100.7 5 192.0.2.2 22"})
+    assert (done.returncode, done.stdout) == (0, "")
+    assert engine.requests == [{"verb": "block.add", "prefix": "192.0.2.1", "for_s": 3600, "origin": "f2b",
+                                "reason": "--json", "force": True, "ssh_client": "198.51.100.7"}]
+
+
+@pytest.mark.parametrize("words,for_s", [((), -1), (("--for", "-1"), -1), (("--for", "7d"), 604800)])
+def test_for(engine, words, for_s):
+    assert run(engine, "block", "add", "192.0.2.1", *words).returncode == 0
+    assert engine.requests[0]["for_s"] == for_s
+
+
+@pytest.mark.parametrize("words,named", [
+    ((), "no command"), (("bloc",), "bloc"), (("block",), "block"), (("block", "ad"), "ad"), (("--jsn",), "--jsn"),
+    (("block", "add"), "PREFIX"), (("block", "add", "a", "b"), '"b"'), (("block", "add", "a", "--fro"), "--fro"),
+    (("block", "add", "a", "--for"), "--for"), (("block", "add", "a", "--for", "1x"), "1x"),
+    (("block", "flush"), "--origin"), (("mode", "of"), "of"), (("feed", "accept"), "NAME"),
+    (("block", "add", "a", "--force=1"), "--force"), (("-s",), "-s"), (("status", "\x1b[31m"), "\\x1b")])
+def test_misuse_names_the_word(engine, words, named):
+    done = run(engine, *words)
+    assert done.returncode == 2 and done.stdout == "" and engine.requests == []
+    assert named in done.stderr and done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--help",), ("help",), ("block", "--help"), ("block", "add", "--help"), ("--version",)])
+def test_help_needs_no_agent(tmp_path, words):
+    done = run(str(tmp_path / "none"), *words)
+    assert done.returncode == 0 and done.stdout and not done.stderr
+
+
+def test_no_agent(tmp_path):
+    done = run(str(tmp_path / "none"), "status")
+    assert done.returncode == 3 and done.stdout == "" and done.stderr.count("\n") == 1
+
+
+def test_agent_that_hangs_up(tmp_path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "s"))
+    listener.listen(1)
+    threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+    done = run(str(tmp_path / "s"), "status")
+    assert done.returncode == 3 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
+def test_view_socket_where_control_is_closed(tmp_path):
+    closed = socket.socket(socket.AF_UNIX)
+    closed.bind(str(tmp_path / "sekisho.sock"))
+    os.chmod(tmp_path / "sekisho.sock", 0o600)
+    view = Engine(str(tmp_path / "view.sock"))
+    os.chmod(tmp_path / "view.sock", 0o666)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        os.chmod(folder, 0o755)
+    done = subprocess.run([SEKISHO, "-s", str(tmp_path / "sekisho.sock"), "version"], capture_output=True, text=True,
+                          user=65534, group=65534, extra_groups=[], timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert view.requests == [{"verb": "version"}]
+
+
+@pytest.mark.parametrize("words", [("status",), ("explain", "192.0.2.1"), ("feed", "list"), ("feed", "show", "drop"),
+                                   ("feed", "list", "--json"), ("block", "add", "198.51.100.66"), ("feed", "update", "refused")])
+def test_hostile_text_is_escaped(engine, words):
+    done = run(engine, *words)
+    said = done.stdout + done.stderr
+    assert "\\x1b" in said or "\\u001b" in said.lower()
+    assert not set(said) & {"\x1b", "\x07", "\u009b"}
+    assert done.returncode == (1 if "refused" in said else 0)
+    if done.returncode:
+        assert done.stderr.count("\n") == 1 and done.stdout == ""
+
+
+def columns(line):
+    return line.split()
+
+
+def test_tables(engine):
+    engine.entries = [entry(1), entry(2)]
+    lines = run(engine, "block", "list").stdout.splitlines()
+    assert columns(lines[0]) == ["PREFIX", "ORIGIN", "AGE", "LEFT", "BY", "REASON"]
+    assert [columns(line)[0] for line in lines[1:]] == ["10.0.0.1", "10.0.0.2"]
+    assert len({line.index("manual") for line in lines[1:]} | {lines[0].index("ORIGIN")}) == 1
+    lines = run(engine, "feed", "list").stdout.splitlines()
+    assert columns(lines[0]) == ["NAME", "ACTION", "STATE", "ENTRIES", "IPV4", "IPV6", "AGE", "NEXT", "ERROR"]
+    assert columns(lines[1])[:6] == ["drop", "block", "held", "12", "10", "2"]
+    said = run(engine, "status").stdout
+    for piece in ("sekisho confirm", "36.0 KiB", "1 of 4096", "rl0", "native"):
+        assert piece in said
+    assert ["feed", "0", "9", "0"] in [columns(line) for line in said.splitlines()]
+    assert "never" in run(engine, "explain", "192.0.2.1").stdout
+
+
+def test_list_pages(engine):
+    engine.entries = [entry(i) for i in range(5001)]
+    document = json.loads(run(engine, "block", "list", "--json").stdout)
+    assert document == {"entries": engine.entries, "next": None}
+    assert [r.get("after") for r in engine.requests] == [None, 5000]
+
+
+def test_import(engine, tmp_path):
+    text = "# list\n\n192.0.2.1\n192.0.2.2 1h f2b too many  tries\n010.0.0.1\n192.0.2.3 1x\n" \
+           '{"prefix": "2001:db8::/32", "for": "2h", "reason": "r"}\n{"prefix": 3}\n'
+    done = run(engine, "block", "import", "-", "--origin", "mine", text=text)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 3
+    for line in (5, 6, 8):
+        assert f"line {line}:" in done.stderr
+    assert engine.requests == [{"verb": "block.import", "force": False, "entries": [
+        {"prefix": "192.0.2.1", "for_s": -1, "origin": "mine"},
+        {"prefix": "192.0.2.2", "for_s": 3600, "origin": "f2b", "reason": "too many  tries"},
+        {"prefix": "2001:db8::/32", "for_s": 7200, "origin": "mine", "reason": "r"}]}]
+    path = tmp_path / "list"
+    path.write_text("".join(f"10.0.{i >> 8}.{i & 255}\n" for i in range(2001)))
+    engine.requests.clear()
+    done = run(engine, "allow", "import", str(path), "--json")
+    assert done.returncode == 0 and json.loads(done.stdout) == {"added": 2001, "rejected": 0}
+    assert [len(r["entries"]) for r in engine.requests] == [1000, 1000, 1]
+
+
+def test_check_config(tmp_path):
+    path = tmp_path / "sekisho.yaml"
+    path.write_text("interfaces: [auto]\nmode: enforce\n")
+    assert run("none", "check-config", str(path)).returncode == 0
+    (tmp_path / "feeds.d").mkdir()
+    (tmp_path / "feeds.d" / "a.yaml").write_text("nonsense: 1\n")
+    done = run("none", "check-config", str(path))
+    assert done.returncode == 1 and done.stdout.startswith(f"{tmp_path}/feeds.d/a.yaml:1:")
+    document = json.loads(run("none", "check-config", str(path), "--json").stdout)
+    assert document["ok"] is False and document["errors"][0]["line"] == 1
+    assert run("none", "check-config", str(tmp_path / "missing")).returncode == 1

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * feed: list, show, update, accept. A feed's errors are its sender's text: they are shown escaped.
+ */
+#include "cli.h"
+
+#include "print.h"
+
+#include <stdio.h>
+
+int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	static const struct print_column columns[] = {
+		{"NAME", "name", PRINT_TEXT},	   {"ACTION", "action", PRINT_TEXT},
+		{"STATE", "state", PRINT_STATE},   {"ENTRIES", "entries", PRINT_NUMBER},
+		{"IPV4", "entries_v4", PRINT_NUMBER}, {"IPV6", "entries_v6", PRINT_NUMBER},
+		{"AGE", "last_success", PRINT_AGO}, {"NEXT", "next_try", PRINT_LEFT},
+		{"ERROR", "error", PRINT_TEXT},	   {NULL, NULL, PRINT_TEXT},
+	};
+	const char *words[CLI_WORDS_MAX];
+	json_t *data;
+	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
+
+	if (!status)
+		status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : print_table(json_object_get(data, "feeds"), columns);
+	json_decref(data);
+	return status;
+}
+
+/* {"verb": "feed.show", "name": ...}; NULL after saying why not. */
+static json_t *feed_request(const struct cli_command *command, const char *name, int *ret_status)
+{
+	json_t *request = json_pack("{s:s++}", "verb", command->group, ".", command->verb);
+
+	*ret_status = cli_set(request, "name", name);
+	if (!*ret_status)
+		return request;
+	json_decref(request);
+	return NULL;
+}
+
+static int show_feed(const json_t *feed)
+{
+	static const struct print_column fields[] = {
+		{"name", "name", PRINT_TEXT},
+		{"url", "url", PRINT_TEXT},
+		{"action", "action", PRINT_TEXT},
+		{"state", "state", PRINT_TEXT},
+		{"error", "error", PRINT_TEXT},
+		{"age", "last_success", PRINT_AGO},
+		{"next try in", "next_try", PRINT_LEFT},
+		{"entries", "entries", PRINT_NUMBER},
+		{"IPv4", "entries_v4", PRINT_NUMBER},
+		{"IPv6", "entries_v6", PRINT_NUMBER},
+		{"coverage IPv4", "coverage_v4", PRINT_PERCENT},
+		{"coverage IPv6", "coverage_v6", PRINT_PERCENT},
+		{"left out IPv4", "left_out_v4", PRINT_NUMBER},
+		{"left out IPv6", "left_out_v6", PRINT_NUMBER},
+		{"lines", "lines", PRINT_NUMBER},
+		{"duplicates", "duplicates", PRINT_NUMBER},
+		{"host bits set", "host_bits", PRINT_NUMBER},
+		{"bad lines", "errors_total", PRINT_NUMBER},
+	};
+	static const struct print_column errors[] = {
+		{"LINE", "line", PRINT_NUMBER}, {"WHY", "reason", PRINT_TEXT},
+		{"TEXT", "text", PRINT_TEXT},	{NULL, NULL, PRINT_TEXT},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(feed, &fields[i]);
+	if (json_array_size(json_object_get(feed, "errors")))
+		putchar('\n');
+	return print_table(json_object_get(feed, "errors"), errors);
+}
+
+int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	json_t *data, *request;
+	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
+
+	request = status ? NULL : feed_request(command, words[0], &status);
+	if (!status)
+		status = cli_call(cli, request, &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : show_feed(data);
+	json_decref(data);
+	return status;
+}
+
+int cmd_feed_name(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	int min = command->words[0] == '[' ? 0 : 1; /* update takes all feeds, accept one */
+	json_t *request;
+	int status = cli_args(cli, command, argc, argv, NULL, min, 1, words);
+
+	request = status ? NULL : feed_request(command, words[0], &status);
+	return status ? status : cli_do(cli, request);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * status and explain: the agent's two documents, for people in sections, for programs as they are.
+ */
+#include "cli.h"
+
+#include "print.h"
+
+#include <stdio.h>
+
+#define END {NULL, NULL, PRINT_TEXT}
+
+static const struct print_column interface_columns[] = {
+	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT},
+	{"PROGRAM", "program_id", PRINT_NUMBER}, {"ATTACHED", "attached", PRINT_YES}, END,
+};
+static const struct print_column feed_columns[] = {
+	{"FEED", "name", PRINT_TEXT}, {"STATE", "state", PRINT_STATE}, {"ENTRIES", "entries", PRINT_NUMBER},
+	{"AGE", "last_success", PRINT_AGO}, {"ERROR", "error", PRINT_TEXT}, END,
+};
+static const struct print_column reason_columns[] = {
+	{"REASON", "reason", PRINT_TEXT}, {"PASSED", "passed", PRINT_NUMBER},
+	{"DROPPED", "dropped", PRINT_NUMBER}, {"WOULD DROP", "would_drop", PRINT_NUMBER}, END,
+};
+static const struct print_column match_columns[] = {
+	{"PREFIX", "prefix", PRINT_TEXT}, {"KIND", "kind", PRINT_TEXT}, {"SOURCE", "source", PRINT_TEXT},
+	{"ACTION", "action", PRINT_STATE}, {"AGE", "since", PRINT_AGO}, {"LEFT", "expires", PRINT_LEFT},
+	{"BY", "by", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END,
+};
+
+/* {"feed": {...}} to [{"reason": "feed", ...}], with the sum first. */
+static json_t *reason_rows(const json_t *packets)
+{
+	json_t *rows = json_array(), *counts, *row, *by_reason = json_object_get(packets, "by_reason");
+	const char *reason;
+
+	json_object_foreach(by_reason, reason, counts) {
+		row = json_copy(counts);
+		(void)json_object_set_new(row, "reason", json_string(reason)); /* out of memory: a dash */
+		(void)json_array_append_new(rows, row);			       /* out of memory: a row less */
+	}
+	row = json_copy((json_t *)packets);
+	(void)json_object_set_new(row, "reason", json_string("all")); /* out of memory: a dash */
+	(void)json_array_append_new(rows, row);			      /* out of memory: a row less */
+	return rows;
+}
+
+/* A table under a blank line, where it has rows. */
+static int section(const json_t *rows, const struct print_column *columns)
+{
+	if (json_array_size(rows))
+		putchar('\n');
+	return print_table(rows, columns);
+}
+
+static int show_status(const json_t *data)
+{
+	static const struct print_column mode[] = {
+		{"version", "version", PRINT_TEXT}, {"mode", "mode", PRINT_TEXT},
+	};
+	static const struct print_column table[] = {
+		{"generation", "generation", PRINT_NUMBER}, {"IPv4 prefixes", "prefixes_v4", PRINT_NUMBER},
+		{"IPv6 prefixes", "prefixes_v6", PRINT_NUMBER}, {"table size", "bytes", PRINT_BYTES},
+	};
+	const json_t *entries = json_object_get(data, "entries"), *packets = json_object_get(data, "packets");
+	json_int_t left_s = json_integer_value(json_object_get(data, "confirm_left_s"));
+	json_t *rows;
+	size_t i;
+	int status;
+
+	for (i = 0; i < 2; i++)
+		print_field(data, &mode[i]);
+	if (left_s > 0)
+		printf("%-15s in %" JSON_INTEGER_FORMAT "s the mode goes back; keep it with: sekisho confirm\n", "confirm", left_s);
+	for (i = 0; i < 4; i++)
+		print_field(json_object_get(data, "table"), &table[i]);
+	if (entries)
+		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
+		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
+	print_lines("warning", json_object_get(data, "warnings"));
+	status = section(json_object_get(data, "interfaces"), interface_columns);
+	if (!status)
+		status = section(json_object_get(data, "feeds"), feed_columns);
+	if (!status && packets) {
+		rows = reason_rows(packets);
+		status = section(rows, reason_columns);
+		json_decref(rows);
+	}
+	return status;
+}
+
+int cmd_status(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	json_t *data;
+	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
+
+	if (!status)
+		status = cli_call(cli, json_pack("{s:s}", "verb", "status"), &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : show_status(data);
+	json_decref(data);
+	return status;
+}
+
+static int show_explain(const json_t *data)
+{
+	static const struct print_column fields[] = {
+		{"address", "address", PRINT_TEXT},	{"verdict", "verdict", PRINT_TEXT},
+		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_TEXT},
+		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
+		{"to change it", "advice", PRINT_TEXT},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(data, &fields[i]);
+	return section(json_object_get(data, "matches"), match_columns);
+}
+
+int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	json_t *data, *request;
+	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
+
+	if (status)
+		return status;
+	request = json_pack("{s:s}", "verb", "explain");
+	status = cli_set(request, "address", words[0]);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
+	status = cli_call(cli, request, &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : show_explain(data);
+	json_decref(data);
+	return status;
+}
