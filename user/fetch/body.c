@@ -26,7 +26,7 @@ enum state {
 
 struct body {
 	const struct fetch_job *job;
-	struct feed_parse *parse;
+	struct feed_parser *parse;
 	enum state state;
 	z_stream zip;
 	bool has_zip;
