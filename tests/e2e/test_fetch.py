@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Drives sekisho-fetch against a server that lies, stalls and cuts; each case checks status and why."""
+import gzip, http.server, os, socket, struct, subprocess, threading, time, zlib
+import pytest
+
+FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
+MAGIC = 0x534B464A
+JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s")
+RESULT = struct.Struct("<IIIIQQII192s64s256s")
+LIST, UNCHANGED, FAILED = 1, 2, 3
+GOOD = b"192.0.2.1\n192.0.2.2\n198.51.100.0/24\n203.0.113.9\n"
+
+
+class Evil(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, code=200, body=b"", length=None, **fields):
+        self.close_connection = True
+        self.send_response(code)
+        for name, value in fields.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def chunked(self, *chunks):
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in chunks:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+
+    def do_GET(self):
+        try:
+            self.serve(self.path)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def serve(self, path):
+        port = self.server.server_address[1]
+        redirects = {"file": "file:///etc/passwd", "ftp": "ftp://127.0.0.1/x", "self": "/redir/self",
+                     "good": "/good", "private": f"http://127.0.0.1:{port}/good",
+                     "plain": "http://127.0.0.1:1/"}
+        if path == "/good":
+            assert self.headers["Accept-Encoding"] == "gzip"
+            self.answer(body=GOOD, ETag='"one"', Last_Modified="Thu, 01 Jan 2026 00:00:00 GMT")
+        elif path == "/etag":
+            same = self.headers["If-None-Match"] == '"one"'
+            self.answer(304 if same else 200, b"" if same else GOOD, ETag='"one"')
+        elif path == "/always304":
+            self.answer(304)
+        elif path == "/gzip":
+            self.answer(body=gzip.compress(GOOD), Content_Encoding="gzip")
+        elif path == "/gzfile":
+            self.answer(body=gzip.compress(GOOD))
+        elif path == "/gztrunc":
+            self.answer(body=gzip.compress(GOOD * 9999)[:-40])
+        elif path == "/gztail":
+            self.answer(body=gzip.compress(GOOD) + b"garbage")
+        elif path == "/gzbomb":
+            self.answer(body=gzip.compress(b"#" + b"x" * (1 << 23)), Content_Encoding="gzip")
+        elif path == "/notgzip":
+            self.answer(body=GOOD, Content_Encoding="gzip")
+        elif path == "/brotli":
+            self.answer(body=GOOD, Content_Encoding="br")
+        elif path == "/torn":
+            self.answer(body=GOOD, length=700300)
+        elif path == "/tornchunk":
+            self.chunked(GOOD, GOOD)
+        elif path == "/endless":
+            self.chunked(*[GOOD * 1000] * 200)
+        elif path == "/million":
+            self.answer(length=10**9)
+        elif path == "/html":
+            self.answer(body=b"\n <!DOCTYPE html><p>203.0.113.9\n")
+        elif path == "/headers":
+            self.answer(body=GOOD, **{f"X_{i}": "y" * 900 for i in range(90)})
+        elif path == "/hang":
+            time.sleep(3)
+        elif path == "/retryafter":
+            self.answer(503, Retry_After="99999999")
+        elif path == "/crlf":
+            self.answer(body=b"\xef\xbb\xbf" + GOOD.replace(b"\n", b"\r\n"))
+        elif path.startswith("/status/"):
+            self.answer(int(path[8:]))
+        elif path.startswith("/redir/"):
+            self.answer(302, Location=redirects[path[7:]])
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        pass
+
+
+def start(context=None):
+    server = Server(("127.0.0.1", 0), Evil)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def base():
+    server = start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory):
+    import ssl
+    where = tmp_path_factory.mktemp("tls")
+    cert, key = str(where / "cert.pem"), str(where / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", key, "-out", cert, "-subj", "/CN=feed", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-days", "2"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = start(context)
+    yield f"https://127.0.0.1:{server.server_address[1]}", cert
+    server.shutdown()
+
+
+class Result:
+    def __init__(self, data, fds):
+        values = RESULT.unpack(data)
+        text = [v.split(b"\0")[0].decode("ascii") for v in values[8:]]
+        self.status, self.code = values[1], values[2]
+        self.body_bytes, self.wire_bytes, self.retry_after_s = values[4], values[5], values[7]
+        self.etag, self.last_modified, self.why = text
+        self.list = b""
+        assert values[0] == MAGIC
+        assert len(fds) == (self.status == LIST)
+        for fd in fds:
+            self.list = os.pread(fd, 1 << 20, 0)
+            with pytest.raises(OSError):
+                os.write(fd, b"x")
+            os.close(fd)
+
+
+def spawn(job, file=None):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.send(job)
+    # High numbers first, so that moving one to 3 does not close the other.
+    keep = [os.dup2(theirs.fileno(), 103, inheritable=True)]
+    shell = "exec 3<&103 103<&-"
+    if file is not None:
+        keep.append(os.dup2(file, 104, inheritable=True))
+        shell += " 4<&104 104<&-"
+    # bash, not sh: dash takes one-digit descriptors only.
+    process = subprocess.Popen(["/bin/bash", "-c", shell + '; exec "$0"', FETCH], pass_fds=keep, stderr=subprocess.PIPE)
+    theirs.close()
+    for fd in keep:
+        os.close(fd)
+    return ours, process
+
+
+def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20):
+    job = JOB.pack(MAGIC, 1, file is not None, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
+                   b"", b"sekisho/test", ca.encode())
+    ours, process = spawn(job, file)
+    ours.settimeout(20)
+    data, fds, _, _ = socket.recv_fds(ours, 4096, 4)
+    stderr = process.communicate(timeout=10)[1]
+    assert process.returncode == 0, stderr
+    ours.close()
+    return Result(data, fds)
+
+
+@pytest.mark.parametrize("path", ["/good", "/gzip", "/gzfile", "/crlf", "/redir/good", "/etag"])
+def test_list(base, path):
+    result = fetch(base + path)
+    assert (result.status, result.why, result.code) == (LIST, "", 200)
+    assert struct.unpack_from("<Q", result.list)[0] == 0x3154534C4B455353
+    assert struct.unpack_from("<I", result.list, 12)[0] == 4
+
+
+def test_validators(base):
+    result = fetch(base + "/good")
+    assert (result.etag, result.last_modified) == ('"one"', "Thu, 01 Jan 2026 00:00:00 GMT")
+    assert fetch(base + "/etag", etag='"one"').status == UNCHANGED
+
+
+@pytest.mark.parametrize("path, why", [
+    ("/always304", "HTTP 304 without being asked"), ("/gztrunc", "gzip stream cut short"),
+    ("/gztail", "bytes after the end of the gzip stream"), ("/gzbomb", "more than 1 MiB after inflation"),
+    ("/notgzip", "said to be gzip, but is not"), ("/brotli", "encoded in a way that was not asked for"),
+    ("/torn", "body cut short: 48 of 700300 bytes"), ("/endless", "more than 1 MiB"), ("/million", "more than 1 MiB"),
+    ("/html", "the answer is an HTML page"), ("/headers", "headers of more than 65536 bytes"),
+    ("/redir/file", "redirect to file:// refused"), ("/redir/ftp", "redirect to ftp:// refused"),
+    ("/redir/self", "more than 5 redirects"),
+] + [(f"/status/{code}", f"HTTP {code}") for code in (204, 206, 301, 403, 404, 429, 500, 503)])
+def test_refused(base, path, why):
+    result = fetch(base + path)
+    assert (result.status, result.why) == (FAILED, why)
+
+
+def test_torn_chunk(base):
+    result = fetch(base + "/tornchunk")
+    assert result.status == FAILED and result.why
+
+
+def test_hang(base):
+    begin = time.monotonic()
+    result = fetch(base + "/hang", timeout=1)
+    assert result.status == FAILED and result.why.startswith("timed out")
+    assert time.monotonic() - begin < 3
+
+
+def test_retry_after_is_capped(base):
+    assert fetch(base + "/retryafter").retry_after_s == 86400
+
+
+def test_private_redirect(base):
+    result = fetch(base + "/redir/private", private=0)
+    assert (result.status, result.why) == (FAILED, "redirect to a private address refused")
+    assert fetch(base + "/redir/private", private=1).status == LIST
+
+
+def test_scheme(base):
+    assert fetch("file:///etc/passwd").status == FAILED
+
+
+def test_tls(tls):
+    url, cert = tls
+    result = fetch(url + "/good")
+    assert result.status == FAILED and result.why.startswith("TLS: ")
+    assert fetch(url + "/good", ca=cert).status == LIST
+    result = fetch(url + "/redir/plain", ca=cert)
+    assert (result.status, result.why) == (FAILED, "redirect from https:// to http:// refused")
+
+
+def test_file(tmp_path):
+    path = tmp_path / "list"
+    path.write_bytes(GOOD)
+    os.mkfifo(tmp_path / "fifo")
+    for name, status, why in (("list", LIST, ""), ("fifo", FAILED, "not a regular file"),
+                              (".", FAILED, "a directory, not a regular file")):
+        fd = os.open(tmp_path / name, os.O_RDONLY | os.O_NONBLOCK)
+        result = fetch(name, file=fd)
+        os.close(fd)
+        assert (result.status, result.why) == (status, why)
+
+
+def test_bad_job():
+    for job in (b"x", b"\0" * JOB.size):
+        ours, process = spawn(job)
+        assert process.communicate(timeout=10)[1]
+        assert process.returncode == 1
+        ours.close()

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads an opened feed file once, front to back. In: a descriptor nobody vouches for. Out: its
+ * bytes in the body. Never waits on a FIFO or a device: only regular files are read.
+ */
+#include "fetch/file_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_BYTES (64u << 10)
+
+static int check_kind(int fd, char *why, size_t why_bytes)
+{
+	struct stat st;
+
+	if (fstat(fd, &st)) {
+		(void)snprintf(why, why_bytes, "no file was handed over: %s", strerror(errno));
+		return -EINVAL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		(void)snprintf(why, why_bytes, S_ISDIR(st.st_mode) ? "a directory, not a regular file" :
+								     "not a regular file");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int file_source_read(int fd, struct body *body, char *why, size_t why_bytes)
+{
+	static char room[READ_BYTES];
+	int err = check_kind(fd, why, why_bytes);
+
+	while (!err) {
+		ssize_t n = read(fd, room, sizeof(room));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			(void)snprintf(why, why_bytes, "cannot read: %s", strerror(errno));
+			return -EIO;
+		}
+		if (!n)
+			return 0;
+		err = body_push(body, false, room, (size_t)n);
+		if (err)
+			(void)snprintf(why, why_bytes, "%s", body_why(body));
+	}
+	return err;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * sekisho-fetch: one job from descriptor 3, one list fetched and parsed, one result back, exit.
+ * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends
+ * is read in here, after the sandbox has closed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fetch/body.h"
+#include "fetch/file_source.h"
+#include "lib/fetch_msg.h"
+#include "sys/channel.h"
+#include "sys/http.h"
+#include "sys/sandbox_fetch.h"
+
+#define TIMEOUT_MAX_S 86400u
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts); /* cannot fail for this clock */
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static bool is_text(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+/* A header made of @text must stay one header. */
+static bool is_one_line(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static int receive_job(struct fetch_job *job)
+{
+	size_t len;
+	int err = channel_recv(FETCH_CHANNEL_FD, job, sizeof(*job), &len, NULL, 0, NULL);
+
+	if (err)
+		return err;
+	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format > FETCH_NETSET || job->is_file > 1 ||
+	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
+	    job->total_timeout_s > TIMEOUT_MAX_S)
+		return -EBADMSG;
+	if (!is_text(job->name, sizeof(job->name)) || !is_text(job->url, sizeof(job->url)) ||
+	    !is_text(job->etag, sizeof(job->etag)) || !is_text(job->last_modified, sizeof(job->last_modified)) ||
+	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->ca_file, sizeof(job->ca_file)))
+		return -EBADMSG;
+	if (!is_one_line(job->url) || !is_one_line(job->etag) || !is_one_line(job->last_modified) ||
+	    !is_one_line(job->user_agent))
+		return -EBADMSG;
+	return 0;
+}
+
+/* Leaves the channel, stderr and, for a file job, the file. */
+static int close_inherited(bool is_file)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	if (dup2(null, 0) < 0 || dup2(null, 1) < 0)
+		return -errno;
+	return syscall(SYS_close_range, is_file ? FETCH_FILE_FD + 1 : FETCH_CHANNEL_FD + 1, ~0u, 0) ? -errno : 0;
+}
+
+static int on_body(void *ctx, enum http_encoding encoding, const void *data, size_t len)
+{
+	if (encoding == HTTP_OTHER_ENCODING)
+		return -EBADMSG; /* fetch_url() says so: the body never saw it */
+	return body_push(ctx, encoding == HTTP_GZIP, data, len);
+}
+
+static int fetch_url(const struct fetch_job *job, struct body *body, struct fetch_result *result)
+{
+	const struct http_request request = {
+		.url = job->url, .etag = job->etag, .last_modified = job->last_modified,
+		.user_agent = job->user_agent, .ca_file = job->ca_file,
+		.total_timeout_s = job->total_timeout_s, .may_be_private = job->may_be_private,
+		.max_body_bytes = job->max_body_bytes, .on_body = on_body, .ctx = body,
+	};
+	struct http_answer answer;
+	int err = http_get(&request, &answer, result->why, sizeof(result->why));
+
+	result->http_code = answer.code;
+	result->retry_after_s = answer.retry_after_s;
+	result->wire_bytes = answer.wire_bytes;
+	if (err == -ECANCELED)
+		(void)snprintf(result->why, sizeof(result->why), "%s", answer.encoding == HTTP_OTHER_ENCODING ?
+			       "encoded in a way that was not asked for" : body_why(body));
+	if (err)
+		return err;
+	memcpy(result->etag, answer.etag, sizeof(result->etag));
+	memcpy(result->last_modified, answer.last_modified, sizeof(result->last_modified));
+	return 0;
+}
+
+/* Fetches and parses; @return the sealed memfd of the list, or -1 with result->status saying what there is instead. */
+static int work(const struct fetch_job *job, struct body *body, struct fetch_result *result)
+{
+	void *file = NULL;
+	size_t len = 0;
+	int memfd, err;
+
+	err = job->is_file ? file_source_read(FETCH_FILE_FD, body, result->why, sizeof(result->why)) :
+			     fetch_url(job, body, result);
+	if (job->is_file)
+		result->wire_bytes = body_wire_bytes(body);
+	if (!err && result->http_code == 304) {
+		result->status = FETCH_UNCHANGED;
+		return -1;
+	}
+	if (!err) {
+		err = body_end(body, &file, &len);
+		if (err)
+			(void)snprintf(result->why, sizeof(result->why), "%s", body_why(body));
+	}
+	result->body_bytes = body_plain_bytes(body);
+	if (err)
+		return -1;
+	memfd = channel_memfd("sekisho-list", file, len);
+	free(file);
+	if (memfd < 0) {
+		(void)snprintf(result->why, sizeof(result->why), "cannot hand over the list: %s", strerror(-memfd));
+		return -1;
+	}
+	result->status = FETCH_LIST;
+	return memfd;
+}
+
+/* What goes to a log is one line of printable ASCII, whatever a server put in. */
+static void clean_why(struct fetch_result *result)
+{
+	char *c;
+
+	if (result->status != FETCH_FAILED)
+		result->why[0] = '\0';
+	for (c = result->why; *c; c++)
+		if (*c < 0x20 || *c > 0x7e)
+			*c = '?';
+}
+
+static int run(const struct fetch_job *job)
+{
+	struct fetch_result result = {.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
+	uint64_t start_ms = now_ms();
+	struct body *body = body_new(job);
+	int memfd = -1, err;
+
+	if (body)
+		memfd = work(job, body, &result);
+	else
+		(void)snprintf(result.why, sizeof(result.why), "out of memory");
+	body_free(body);
+	clean_why(&result);
+	result.duration_ms = (uint32_t)(now_ms() - start_ms);
+	err = channel_send(FETCH_CHANNEL_FD, &result, sizeof(result), &memfd, memfd < 0 ? 0 : 1);
+	if (memfd >= 0)
+		(void)close(memfd); /* the message holds it now */
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	static struct fetch_job job;
+	struct sandbox_fetch want = {0};
+	const char *step = "job";
+	int err;
+
+	if (argc > 1) {
+		fprintf(stderr, "%s: is started by sekishod, with its job on descriptor 3\n", argv[0]);
+		return 2;
+	}
+	err = receive_job(&job);
+	if (!err) {
+		step = "descriptors";
+		err = close_inherited(job.is_file);
+	}
+	if (!err) {
+		step = "sandbox";
+		want.has_network = !job.is_file;
+		want.ca_file = job.ca_file;
+		want.max_entries = job.max_entries;
+		err = sandbox_fetch_apply(&want);
+	}
+	if (!err) {
+		step = "result";
+		err = run(&job);
+	}
+	if (err)
+		fprintf(stderr, "<3>fetch: %s: %s\n", step, strerror(-err));
+	return err ? 1 : 0;
+}
