@@ -122,7 +122,13 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz lint run install deps clean help
+bench: $(bench_bins) ## what a lookup costs, beside a trie and a hash; SIZES of the lists (root, minutes)
+	$(Q)scripts/bench.sh $(BUILD) $(or $(SIZES),1000 100000 1000000 10000000)
+
+bench-quick: $(bench_bins) ## the same for 1000000 entries only, under two minutes (root)
+	$(Q)scripts/bench.sh $(BUILD) 1000000
+
+.PHONY: all test test-unit fuzz bench bench-quick lint run install deps clean help
 
 deps:
 	$(Q)scripts/install-deps.sh test
