@@ -134,12 +134,12 @@ static __always_inline __u32 v4_bucket(void *table, __u32 line, __u32 tag, __u32
 	*ret_full = 0;
 	if (!slots)
 		return 0;
-	/* An empty slot XOR tag 0 is 0: no class, hence the minus ones. */
+	/* An empty slot XOR tag 0 is 0, the right answer: what comes after it is empty too. */
 #pragma unroll
 	for (int i = 0; i < SEK_V4_SLOTS; i++) {
 		__u32 class_id = slots[i] ^ tag;
 
-		if (class_id - 1 < limit - 1)
+		if (class_id < limit)
 			return class_id;
 	}
 	*ret_full = slots[SEK_V4_SLOTS - 1];

@@ -15,7 +15,8 @@ static __always_inline void *sek_v6_line(void *table, __u32 line)
 }
 
 /* The value of @key in the tree @ref; a @ref that is a class is the answer. */
-static __always_inline __u32 sek_v6_tree(void *table, const struct sek_table_v6 *par, __u32 ref, __u64 key)
+static __always_inline __u32 sek_v6_tree(void *table, const struct sek_table_v6 *par, __u32 ref,
+					 __u64 key)
 {
 	__u32 height = ref >> SEK_V6_HEIGHT_SHIFT & 7, index = ref & SEK_V6_INDEX;
 	const __u64 *w;
@@ -53,9 +54,10 @@ static __always_inline __u32 sek_v6_tree(void *table, const struct sek_table_v6 
 	return w[4] >= key ? values[4] : values[5];
 }
 
-/* Entry of the /48 @key in the bucket of one choice, without the tag; 0 none. *ret_full: the other may have it. */
-static __always_inline __u64 sek_v6_bucket(void *table, const struct sek_table_v6 *par, __u64 p, __u64 choice,
-					   int *ret_full)
+/* Entry of the /48 @key in the bucket of one choice, without the tag; 0 none. *ret_full: the other
+ * may have it. */
+static __always_inline __u64 sek_v6_bucket(void *table, const struct sek_table_v6 *par, __u64 p,
+					   __u64 choice, int *ret_full)
 {
 	__u32 k = par->k & 31;
 	__u64 tag = choice << 63 | p >> k << (15 + k), limit = 1ull << (15 + k), v;
@@ -76,8 +78,8 @@ static __always_inline __u64 sek_v6_bucket(void *table, const struct sek_table_v
 }
 
 /* First of the records @payload names that holds the address: 1 and *ret_value, or 0. */
-static __always_inline int sek_v6_records(void *table, const struct sek_table_v6 *par, __u64 payload, __u64 hi,
-					  __u64 lo, __u32 *ret_value)
+static __always_inline int sek_v6_records(void *table, const struct sek_table_v6 *par,
+					  __u64 payload, __u64 hi, __u64 lo, __u32 *ret_value)
 {
 	__u32 first = payload >> 2 & 3, last = first + (payload & 3), line = payload >> 4;
 	const __u64 *w;
@@ -100,7 +102,8 @@ static __always_inline int sek_v6_records(void *table, const struct sek_table_v6
 		}
 		if (((hi ^ rec >> SEK_V6_REC_SUBNET) & 0xffff) >> (rec >> SEK_V6_REC_HI_SHIFT & 31))
 			continue;
-		if ((lo ^ w[2 * i + 1]) >> (rec >> SEK_V6_REC_LO_SHIFT & 63) >> (rec >> SEK_V6_REC_LO_MORE & 1))
+		if ((lo ^ w[2 * i + 1]) >> (rec >> SEK_V6_REC_LO_SHIFT & 63) >>
+		    (rec >> SEK_V6_REC_LO_MORE & 1))
 			continue;
 		*ret_value = rec & 0xffff;
 		return 1;
@@ -109,8 +112,8 @@ static __always_inline int sek_v6_records(void *table, const struct sek_table_v6
 }
 
 /* What the prefixes of /48 and longer say: 1 and *ret_value, or 0 if none holds the address. */
-static __always_inline int sek_v6_long(void *table, const struct sek_table_v6 *par, __u64 hi, __u64 lo,
-				       __u32 *ret_value)
+static __always_inline int sek_v6_long(void *table, const struct sek_table_v6 *par, __u64 hi,
+				       __u64 lo, __u32 *ret_value)
 {
 	__u32 k = par->k & 31;
 	__u64 entry, payload;
@@ -134,8 +137,8 @@ static __always_inline int sek_v6_long(void *table, const struct sek_table_v6 *p
 }
 
 /*
- * Class of the address @hi, @lo (host order) in the image @table, the inner array map of lines; 0 none.
- * Only for an image that passed table_check(): class ids are below its n_classes then.
+ * Class of the address @hi, @lo (host order) in the image @table, the inner array map of lines; 0
+ * none. Only for an image that passed table_check(): class ids are below its n_classes then.
  */
 static __always_inline __u32 sek_table_v6(void *table, __u64 hi, __u64 lo)
 {
@@ -148,7 +151,8 @@ static __always_inline __u32 sek_table_v6(void *table, __u64 hi, __u64 lo)
 	w = sek_v6_line(table, par->filter_base + (hash >> 8 & par->filter_mask));
 	if (!w)
 		return 0;
-	asm volatile("%0 &= 3" : "+r"(word)); /* kept for kernel 6.1, which loses the bound otherwise */
+	asm volatile("%0 &= 3"
+		     : "+r"(word)); /* kept for kernel 6.1, which loses the bound otherwise */
 	is_short = (w[4 + word] >> (hash & 63) & 1) | (par->flags & SEK_V6_ALL_SHORT);
 	if (!(w[word] >> (hash & 63) & 1) || !sek_v6_long(table, par, hi, lo, &value)) {
 		if (!is_short)

@@ -24,8 +24,8 @@ struct sek_table_v6 {
 	__u32 filter_base;
 	__u32 filter_mask; /* lines - 1 */
 	__u32 bucket_base;
-	__u32 k;	   /* log2 of the bucket lines */
-	__u64 s, t;	   /* odd multipliers below 2^48, new for each image */
+	__u32 k;    /* log2 of the bucket lines */
+	__u64 s, t; /* odd multipliers below 2^48, new for each image */
 	__u32 record_base;
 	__u32 record_lines;
 	__u32 leaf_base;
@@ -33,32 +33,35 @@ struct sek_table_v6 {
 	__u32 node_base;
 	__u32 node_lines;
 	__u32 short_ref; /* value: what prefixes shorter than /48 answer */
-	__u32 flags;	 /* SEK_V6_ALL_SHORT */
+	__u32 flags;     /* SEK_V6_ALL_SHORT */
 };
 _Static_assert(sizeof(struct sek_table_v6) == 64, "one line");
-#define SEK_V6_ALL_SHORT 1u /* a prefix too wide for filter bits: every source may have something shorter */
+#define SEK_V6_ALL_SHORT                                                                           \
+	1u /* a prefix too wide for filter bits: every source may have something shorter */
 
 #define SEK_V6_K_MIN 5
 #define SEK_V6_K_MAX 22
 #define SEK_V6_HEIGHT_MAX 7 /* node levels: 6 * 8^7 = 12.6 M runs */
 
-/* A value: a class, or with SEK_V6_TREE set a tree: height above the leaves, index in nodes (height 0: leaves). */
+/* A value: a class, or with SEK_V6_TREE set a tree: height above the leaves, index in nodes (height
+ * 0: leaves). */
 #define SEK_V6_TREE (1u << 31)
 #define SEK_V6_HEIGHT_SHIFT 26
 #define SEK_V6_INDEX ((1u << SEK_V6_HEIGHT_SHIFT) - 1)
 
 /*
- * Bucket entry: choice << 63 | tag << (15 + k) | kind << (13 + k) | payload; 0 is empty. Slots fill from
- * 0, and a full bucket stays full: the second choice is looked at only if slot 7 is in use.
+ * Bucket entry: choice << 63 | tag << (15 + k) | kind << (13 + k) | payload; 0 is empty. Slots fill
+ * from 0, and a full bucket stays full: the second choice is looked at only if slot 7 is in use.
  */
-#define SEK_V6_WHOLE 1	 /* the whole /48: class */
-#define SEK_V6_SUBNET 2	 /* one /64: its 16 bits << (k - 3) | class; the rest is as if not found */
-#define SEK_V6_RECORDS 3 /* index of the first record << 2 | records - 1; none matches: as if not found */
+#define SEK_V6_WHOLE 1  /* the whole /48: class */
+#define SEK_V6_SUBNET 2 /* one /64: its 16 bits << (k - 3) | class; the rest is as if not found */
+#define SEK_V6_RECORDS                                                                             \
+	3 /* index of the first record << 2 | records - 1; none matches: as if not found */
 
 /*
  * Record: word 0 as below, word 1 the low half of the address (of a tree: the value).
- * bits 0..15 class | 16..20 shift of bits 48..63 | 24..29 and 30 the low half's two shifts (their sum is
- * 0..64) | 31 it is a tree | 32..47 bits 48..63 of the address
+ * bits 0..15 class | 16..20 shift of bits 48..63 | 24..29 and 30 the low half's two shifts (their
+ * sum is 0..64) | 31 it is a tree | 32..47 bits 48..63 of the address
  */
 #define SEK_V6_REC_HI_SHIFT 16
 #define SEK_V6_REC_LO_SHIFT 24
@@ -69,7 +72,7 @@ _Static_assert(sizeof(struct sek_table_v6) == 64, "one line");
 #define SEK_V6_MASK48 ((1ull << 48) - 1)
 
 /* Filter hash of the top 32 bits: bits 8.. line, 6..7 word, 0..5 bit. */
-#define sek_v6_filter(top) ((__u32)(((__u64)(top) * 0x9E3779B97F4A7C15ull) >> 32))
+#define sek_v6_filter(top) ((__u32)(((__u64)(top)*0x9E3779B97F4A7C15ull) >> 32))
 
 /* Permutes the 48 bits of @x; each step can be undone. The second choice swaps @s and @t. */
 static inline __attribute__((always_inline)) __u64 sek_v6_perm(__u64 x, __u64 s, __u64 t)

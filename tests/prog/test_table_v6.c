@@ -31,8 +31,14 @@ static uint64_t rnd(void)
 	return rng ^= rng << 17;
 }
 
-static uint64_t mask_hi(int len) { return len >= 64 ? ~0ull : len ? ~0ull << (64 - len) : 0; }
-static uint64_t mask_lo(int len) { return len <= 64 ? 0 : ~0ull << (128 - len); }
+static uint64_t mask_hi(int len)
+{
+	return len >= 64 ? ~0ull : len ? ~0ull << (64 - len) : 0;
+}
+static uint64_t mask_lo(int len)
+{
+	return len <= 64 ? 0 : ~0ull << (128 - len);
+}
 
 static int cmp(const void *a, const void *b)
 {
@@ -67,7 +73,7 @@ static uint32_t reference(const p6 *p, size_t n, uint64_t hi, uint64_t lo)
 	int len;
 
 	for (len = 128; len > 0; len--) {
-		p6 key = { .hi = hi & mask_hi(len), .lo = lo & mask_lo(len), .len = len };
+		p6 key = {.hi = hi & mask_hi(len), .lo = lo & mask_lo(len), .len = len};
 		const p6 *found = n ? bsearch(&key, p, n, sizeof(*p), cmp) : NULL;
 
 		if (found)
@@ -107,7 +113,8 @@ static void pick(const p6 *p, size_t n, uint64_t *pair)
 		pair[bit / 64] ^= 1ull << bit % 64;
 		break;
 	case 6: /* inside */
-		pair[0] = q->hi | (pair[0] & ~mask_hi(q->len)), pair[1] = q->lo | (pair[1] & ~mask_lo(q->len));
+		pair[0] = q->hi | (pair[0] & ~mask_hi(q->len)),
+		pair[1] = q->lo | (pair[1] & ~mask_lo(q->len));
 		break;
 	case 7: /* same /48, or same /32 */
 		bit = rnd() & 1 ? 16 : 32;
@@ -134,7 +141,7 @@ static void load_image(struct table_v6_probe_bpf *skel, const struct table_image
 
 static void build_image(const p6 *p, size_t n, struct table_image *image)
 {
-	struct policy policy = { .n_classes = CLASSES, .v6 = (p6 *)p, .n6 = n };
+	struct policy policy = {.n_classes = CLASSES, .v6 = (p6 *)p, .n6 = n};
 	struct sek_table_head *head;
 	const char *why = "";
 	uint32_t base;
@@ -156,8 +163,8 @@ static void compare(const p6 *p, size_t n, int rounds)
 	static struct table_v6_probe_bpf *skel;
 	struct table_image image;
 	uint64_t in[PROBES * 2], out[PROBES * 2];
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in, .data_size_in = sizeof(in), .data_out = out,
-		    .data_size_out = sizeof(out));
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = in, .data_size_in = sizeof(in),
+		    .data_out = out, .data_size_out = sizeof(out));
 	int i;
 
 	if (!skel)
@@ -169,35 +176,40 @@ static void compare(const p6 *p, size_t n, int rounds)
 		for (i = 0; i < PROBES; i++)
 			pick(p, n, in + 2 * i);
 		run.data_size_out = sizeof(out);
-		assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.probe), &run), 0);
+		assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.probe), &run),
+				 0);
 		assert_int_equal(run.retval, 2); /* XDP_PASS */
 		for (i = 0; i < PROBES; i++)
 			if (out[2 * i + 1] != reference(p, n, in[2 * i], in[2 * i + 1]))
-				fail_msg("%016lx %016lx: kernel %lu, reference %u", in[2 * i], in[2 * i + 1],
-					 out[2 * i + 1], reference(p, n, in[2 * i], in[2 * i + 1]));
+				fail_msg("%016lx %016lx: kernel %lu, reference %u", in[2 * i],
+					 in[2 * i + 1], out[2 * i + 1],
+					 reference(p, n, in[2 * i], in[2 * i + 1]));
 	}
 	table_image_free(&image);
 }
 
-static void test_empty(void **state) { compare(NULL, 0, 20); }
+static void test_empty(void **state)
+{
+	compare(NULL, 0, 20);
+}
 
 static void test_single(void **state)
 {
 	static const p6 rows[] = {
-		{ 0x20010db800000000, 0x1, 7, 128, {} },
-		{ 0x8000000000000000, 0, 7, 1, {} },
-		{ 0, 0, 7, 1, {} },
-		{ 0, 0, CLASSES - 1, 128, {} },
-		{ ~0ull, ~0ull, CLASSES - 1, 128, {} },
-		{ 0x20010db800000000, 0, 1, 16, {} },
-		{ 0x20010db800000000, 0, 1, 32, {} },
-		{ 0x20010db800000000, 0, 1, 33, {} },
-		{ 0x20010db800000000, 0, 1, 47, {} },
-		{ 0x20010db800010000, 0, 1, 48, {} },
-		{ 0x20010db800010000, 0, 1, 49, {} },
-		{ 0x20010db800010003, 0, 1, 64, {} },
-		{ 0x20010db800010003, 0, 2999, 64, {} },
-		{ 0x20010db800010003, 1ull << 63, 1, 65, {} },
+	    {0x20010db800000000, 0x1, 7, 128, {}},
+	    {0x8000000000000000, 0, 7, 1, {}},
+	    {0, 0, 7, 1, {}},
+	    {0, 0, CLASSES - 1, 128, {}},
+	    {~0ull, ~0ull, CLASSES - 1, 128, {}},
+	    {0x20010db800000000, 0, 1, 16, {}},
+	    {0x20010db800000000, 0, 1, 32, {}},
+	    {0x20010db800000000, 0, 1, 33, {}},
+	    {0x20010db800000000, 0, 1, 47, {}},
+	    {0x20010db800010000, 0, 1, 48, {}},
+	    {0x20010db800010000, 0, 1, 49, {}},
+	    {0x20010db800010003, 0, 1, 64, {}},
+	    {0x20010db800010003, 0, 2999, 64, {}},
+	    {0x20010db800010003, 1ull << 63, 1, 65, {}},
 	};
 	size_t i;
 
@@ -208,7 +220,8 @@ static void test_single(void **state)
 	}
 }
 
-/* Nested and mixed: each prefix is random, or lies in or around an earlier one; a tenth are holes. */
+/* Nested and mixed: each prefix is random, or lies in or around an earlier one; a tenth are holes.
+ */
 static void mixed(size_t n, int len_min, int rounds)
 {
 	p6 *p = calloc(n, sizeof(*p));
@@ -254,9 +267,9 @@ static void test_dense(void **state)
 		size_t n;
 		int base_len, len, spread;
 	} rows[] = {
-		{ 1000000, 32, 64, 300 }, { 1000000, 32, 128, 1 }, { 1000000, 32, 64, 1 }, { 60000, 48, 64, 1 },
-		{ 100000, 64, 128, 1 },	  { 100000, 48, 128, 1 },  { 60000, 32, 48, 1 },   { 200000, 16, 47, 1 },
-		{ 5000, 8, 24, 1 },
+	    {1000000, 32, 64, 300}, {1000000, 32, 128, 1}, {1000000, 32, 64, 1},
+	    {60000, 48, 64, 1},     {100000, 64, 128, 1},  {100000, 48, 128, 1},
+	    {60000, 32, 48, 1},     {200000, 16, 47, 1},   {5000, 8, 24, 1},
 	};
 	p6 *p = calloc(1000000, sizeof(*p));
 	size_t i, j, n;
@@ -266,7 +279,11 @@ static void test_dense(void **state)
 		for (j = 0; j < rows[i].n; j++) {
 			uint64_t hi = 0x2a00000000000000 + ((rnd() % rows[i].spread) << 32);
 
-			p[j] = (p6){ hi | (rnd() & ~mask_hi(rows[i].base_len)), rnd(), 1 + rnd() % 5, rows[i].len, {} };
+			p[j] = (p6){hi | (rnd() & ~mask_hi(rows[i].base_len)),
+				    rnd(),
+				    1 + rnd() % 5,
+				    rows[i].len,
+				    {}};
 		}
 		n = tidy(p, rows[i].n);
 		compare(p, n, 100);
@@ -277,31 +294,13 @@ static void test_dense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_empty),
-		cmocka_unit_test(test_single),
-		cmocka_unit_test(test_mixed),
-		cmocka_unit_test(test_dense),
+	    cmocka_unit_test(test_empty),
+	    cmocka_unit_test(test_single),
+	    cmocka_unit_test(test_mixed),
+	    cmocka_unit_test(test_dense),
 	};
 
 	libbpf_set_print(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
-/* Weak: table_build.c's own are taken where they are linked. */
-__attribute__((weak)) int table_image_add(struct table_image *image, uint32_t n, uint32_t *ret_base)
-{
-	void *lines = realloc(image->lines, (image->n_lines + n) * 64ul);
-
-	if (!lines)
-		return -1;
-	memset((char *)lines + image->n_lines * 64ul, 0, n * 64ul);
-	image->lines = lines;
-	*ret_base = image->n_lines;
-	image->n_lines += n;
-	return 0;
-}
-
-__attribute__((weak)) void table_image_free(struct table_image *image)
-{
-	free(image->lines);
-}

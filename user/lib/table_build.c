@@ -11,14 +11,6 @@
 
 #define FIRST_CAPACITY 1024 /* lines: 64 kB, a small list's image */
 
-/*
- * The IPv6 builder, until its file is there: no IPv6 part. Its parameter lines stay 0.
- */
-__attribute__((weak)) int table_v6_build(struct table_image *image, const struct policy *policy, uint64_t seed)
-{
-	return 0;
-}
-
 static int grow(struct table_image *image, uint32_t capacity)
 {
 	size_t bytes = (size_t)capacity * SEK_LINE_BYTES;

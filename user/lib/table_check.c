@@ -8,14 +8,6 @@
 
 #include <errno.h>
 
-/*
- * The IPv6 check, until its file is there: there must be no IPv6 part, and no parameters.
- */
-__attribute__((weak)) int table_v6_check(const void *image, const struct sek_table_head *head, const char **ret_why)
-{
-	return 0;
-}
-
 static int bad(const char *why, const char **ret_why)
 {
 	*ret_why = why;

@@ -138,9 +138,11 @@ static void rank_set(struct rank *rank, uint32_t key, bool is_flagged)
 /* Sparse: marks @step /24s from @at, of which the next descriptor is the answer. */
 static int node_set(struct rank *rank, uint32_t at, uint32_t step)
 {
-	uint64_t *node = (uint64_t *)rank->nodes.items + (rank->nodes.n - 1) * 8;
+	uint64_t *node;
 
-	if (at >> 8 != rank->open16) {
+	if (at >> 8 == rank->open16) {
+		node = (uint64_t *)rank->nodes.items + (rank->nodes.n - 1) * 8;
+	} else {
 		node = vec_add(&rank->nodes, 1);
 		if (!node)
 			return -ENOMEM;

@@ -2,71 +2,17 @@
 /*
  * Compiles a policy's IPv6 prefixes into the lines of an image (layout: sekisho/table_v6.h).
  * In: prefixes sorted by hi, lo, len with longest-match meaning; out: filter, buckets, records,
- * leaves, nodes and their parameters. It never answers wrong for a list it takes: when the
- * buckets do not work out, it takes new multipliers, then more buckets.
+ * leaves, nodes and their parameters. The filter and the buckets are in table_v6_hash.c. It must
+ * never leave a half-written part in the image.
  */
-#include "table_build.h"
+#include "table_v6_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sekisho/table_v6.h>
-
-#define LOAD_PERCENT 93 /* of bucket entries: fewer cache lines count more than fewer second looks */
-#define TRIES_A_SIZE 3
-#define KICKS_MAX 500
-#define SHORT_BITS_MAX (1u << 20) /* filter bits that prefixes shorter than /32 may set: 16 prefixes of /16 */
-#define FILTER_LOG_MAX 14	  /* 1 MiB */
-#define GROUP_RECORDS_MAX 4	  /* prefixes of one /48 kept as records */
-
-struct area {
-	uint64_t (*lines)[8];
-	size_t n, cap;
-};
-
-/* One dimension (hi or lo) being flattened: nested ranges in, runs of one value each out. */
-struct sweep {
-	uint64_t *starts;
-	uint32_t *values;
-	size_t n, cap;
-	struct {
-		uint64_t last;
-		uint32_t value;
-	} stack[66]; /* a base, and one range a prefix length */
-	int depth;
-};
-
-struct item {
-	uint64_t key;	/* the /48 */
-	uint32_t kind;	/* SEK_V6_WHOLE .. */
-	uint32_t value; /* class; for SUBNET bits 48..63 << 16 | class; for RECORDS the payload */
-};
-
-struct build {
-	struct area records, leaves, nodes;
-	struct sweep shorts, hi, lo;
-	struct item *items;
-	size_t n_items;
-	uint64_t (*buckets)[8];
-	uint32_t *slot_items; /* item in each slot */
-	uint64_t (*filter)[8];
-	struct sek_table_v6 par;
-	uint64_t rng;
-	size_t record_free[GROUP_RECORDS_MAX]; /* 1 + line with that many free records, 0 none */
-	int err;			       /* the first error; later calls do nothing of use but stay safe */
-};
-
-static uint64_t next_random(struct build *b)
-{
-	uint64_t z = b->rng += 0x9E3779B97F4A7C15ull; /* splitmix64 */
-
-	z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ull;
-	z = (z ^ z >> 27) * 0x94D049BB133111EBull;
-	return z ^ z >> 31;
-}
 
 /* A zeroed line at the area's end, NULL without memory. */
-static uint64_t *area_add(struct build *b, struct area *area)
+static uint64_t *area_add(struct v6_build *b, struct area *area)
 {
 	size_t cap = area->cap ? area->cap * 2 : 64;
 	void *lines;
@@ -102,7 +48,7 @@ static int sweep_grow(struct sweep *s)
 }
 
 /* From @start on the answer is @value. A later call for the same start replaces it. */
-static void sweep_emit(struct build *b, struct sweep *s, uint64_t start, uint32_t value)
+static void sweep_emit(struct v6_build *b, struct sweep *s, uint64_t start, uint32_t value)
 {
 	if (s->n && s->starts[s->n - 1] == start)
 		s->n--;
@@ -116,7 +62,8 @@ static void sweep_emit(struct build *b, struct sweep *s, uint64_t start, uint32_
 	s->values[s->n++] = value;
 }
 
-static void sweep_begin(struct build *b, struct sweep *s, uint64_t first, uint64_t last, uint32_t value)
+static void sweep_begin(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last,
+			uint32_t value)
 {
 	s->n = 0;
 	s->depth = 1;
@@ -126,7 +73,7 @@ static void sweep_begin(struct build *b, struct sweep *s, uint64_t first, uint64
 }
 
 /* Ends the ranges that lie before @start; the answer there. */
-static uint32_t sweep_to(struct build *b, struct sweep *s, uint64_t start)
+static uint32_t sweep_to(struct v6_build *b, struct sweep *s, uint64_t start)
 {
 	while (s->stack[s->depth - 1].last < start) {
 		s->depth--;
@@ -135,7 +82,8 @@ static uint32_t sweep_to(struct build *b, struct sweep *s, uint64_t start)
 	return s->stack[s->depth - 1].value;
 }
 
-static void sweep_open(struct build *b, struct sweep *s, uint64_t first, uint64_t last, uint32_t value)
+static void sweep_open(struct v6_build *b, struct sweep *s, uint64_t first, uint64_t last,
+		       uint32_t value)
 {
 	sweep_to(b, s, first);
 	if (s->stack[s->depth - 1].last == last && s->depth > 1)
@@ -146,7 +94,7 @@ static void sweep_open(struct build *b, struct sweep *s, uint64_t first, uint64_
 }
 
 /* Ends every range; the base's end is the domain's, behind which no run begins. */
-static void sweep_end(struct build *b, struct sweep *s)
+static void sweep_end(struct v6_build *b, struct sweep *s)
 {
 	while (s->depth > 1) {
 		s->depth--;
@@ -155,7 +103,7 @@ static void sweep_end(struct build *b, struct sweep *s)
 	}
 }
 
-static void tree_leaves(struct build *b, const struct sweep *s)
+static void tree_leaves(struct v6_build *b, const struct sweep *s)
 {
 	size_t i, j;
 
@@ -175,7 +123,7 @@ static void tree_leaves(struct build *b, const struct sweep *s)
 }
 
 /* The tree of a sweep that has ended, as a value: the class itself if there is one run only. */
-static uint32_t tree_build(struct build *b, struct sweep *s)
+static uint32_t tree_build(struct v6_build *b, struct sweep *s)
 {
 	size_t first = b->leaves.n, below = (s->n + 5) / 6, i, j;
 	uint32_t height = 0;
@@ -206,7 +154,7 @@ static uint32_t tree_build(struct build *b, struct sweep *s)
 }
 
 /* Room for @n records in one line; *ret_payload names it. */
-static uint64_t *record_place(struct build *b, uint32_t n, uint32_t *ret_payload)
+static uint64_t *record_place(struct v6_build *b, uint32_t n, uint32_t *ret_payload)
 {
 	size_t line, left = n;
 	uint32_t used;
@@ -231,17 +179,20 @@ static uint64_t *record_place(struct build *b, uint32_t n, uint32_t *ret_payload
 
 static void record_write(uint64_t *w, const struct policy_prefix6 *p)
 {
-	uint64_t hi_shift = p->len < 64 ? 64 - p->len : 0, lo_shift = p->len < 64 ? 64 : 128 - p->len;
+	uint64_t hi_shift = p->len < 64 ? 64 - p->len : 0,
+		 lo_shift = p->len < 64 ? 64 : 128 - p->len;
 	uint64_t more = lo_shift == 64;
 
-	w[0] = p->class_id | hi_shift << SEK_V6_REC_HI_SHIFT | (lo_shift - more) << SEK_V6_REC_LO_SHIFT |
-	       more << SEK_V6_REC_LO_MORE | (p->hi & 0xffff) << SEK_V6_REC_SUBNET;
+	w[0] = p->class_id | hi_shift << SEK_V6_REC_HI_SHIFT |
+	       (lo_shift - more) << SEK_V6_REC_LO_SHIFT | more << SEK_V6_REC_LO_MORE |
+	       (p->hi & 0xffff) << SEK_V6_REC_SUBNET;
 	w[1] = p->lo;
 }
 
-/* Flattens the prefixes longer than /64 that share @p->hi, on a base of @around. Returns how many; *ret_value. */
-static size_t group_host(struct build *b, const struct policy_prefix6 *p, size_t n, uint32_t around,
-			 uint32_t *ret_value)
+/* Flattens the prefixes longer than /64 that share @p->hi, on a base of @around. Returns how many;
+ * *ret_value. */
+static size_t group_host(struct v6_build *b, const struct policy_prefix6 *p, size_t n,
+			 uint32_t around, uint32_t *ret_value)
 {
 	size_t i;
 
@@ -257,7 +208,8 @@ static size_t group_host(struct build *b, const struct policy_prefix6 *p, size_t
 }
 
 /* Flattens the @n prefixes of one /48, on a base of @around, to a value. */
-static uint32_t group_tree(struct build *b, const struct policy_prefix6 *p, size_t n, uint32_t around)
+static uint32_t group_tree(struct v6_build *b, const struct policy_prefix6 *p, size_t n,
+			   uint32_t around)
 {
 	uint64_t first = p->hi & ~0xffffull;
 	uint32_t value;
@@ -268,7 +220,9 @@ static uint32_t group_tree(struct build *b, const struct policy_prefix6 *p, size
 		uint64_t hi = p[i].hi;
 
 		if (p[i].len <= 64) {
-			sweep_open(b, &b->hi, hi, hi | (p[i].len == 64 ? 0 : UINT64_MAX >> p[i].len), p[i].class_id);
+			sweep_open(b, &b->hi, hi,
+				   hi | (p[i].len == 64 ? 0 : UINT64_MAX >> p[i].len),
+				   p[i].class_id);
 			i++;
 			continue;
 		}
@@ -280,7 +234,7 @@ static uint32_t group_tree(struct build *b, const struct policy_prefix6 *p, size
 }
 
 /* One /48's @n prefixes become one item; @around is the answer of the shorter ones. */
-static void group_add(struct build *b, const struct policy_prefix6 *p, size_t n, uint32_t around)
+static void group_add(struct v6_build *b, const struct policy_prefix6 *p, size_t n, uint32_t around)
 {
 	struct item *item = &b->items[b->n_items++];
 	uint32_t value, i;
@@ -309,7 +263,8 @@ static void group_add(struct build *b, const struct policy_prefix6 *p, size_t n,
 	}
 	w = record_place(b, n, &item->value);
 	for (i = 0; w && i < n; i++)
-		record_write(w + 2 * i, &p[n - 1 - i]); /* what lies within comes behind: longest first */
+		record_write(w + 2 * i,
+			     &p[n - 1 - i]); /* what lies within comes behind: longest first */
 }
 
 static size_t group_size(const struct policy_prefix6 *p, size_t n)
@@ -322,27 +277,28 @@ static size_t group_size(const struct policy_prefix6 *p, size_t n)
 }
 
 /* First pass: counts the /48s, which decides the number of buckets. */
-static int count_groups(struct build *b, const struct policy_prefix6 *p, size_t n)
+static int count_groups(struct v6_build *b, const struct policy_prefix6 *p, size_t n)
 {
 	size_t groups = 0, i;
 
 	for (i = 0; i < n; i += p[i].len < 48 ? 1 : group_size(p + i, n - i))
 		groups += p[i].len >= 48;
 	b->par.k = SEK_V6_K_MIN;
-	while (groups * 100 > (8ull << b->par.k) * LOAD_PERCENT)
+	while (groups * 100 > (8ull << b->par.k) * V6_LOAD_PERCENT)
 		b->par.k++;
 	b->items = malloc((groups + 1) * sizeof(*b->items));
 	return b->items ? 0 : -ENOMEM;
 }
 
-static int add_prefixes(struct build *b, const struct policy_prefix6 *p, size_t n)
+static int add_prefixes(struct v6_build *b, const struct policy_prefix6 *p, size_t n)
 {
 	size_t i = 0, size;
 
 	sweep_begin(b, &b->shorts, 0, UINT64_MAX, 0);
 	while (i < n && !b->err) {
 		if (p[i].len < 48) {
-			sweep_open(b, &b->shorts, p[i].hi, p[i].hi | UINT64_MAX >> p[i].len, p[i].class_id);
+			sweep_open(b, &b->shorts, p[i].hi, p[i].hi | UINT64_MAX >> p[i].len,
+				   p[i].class_id);
 			i++;
 			continue;
 		}
@@ -355,142 +311,19 @@ static int add_prefixes(struct build *b, const struct policy_prefix6 *p, size_t 
 	return b->err;
 }
 
-/* /32s a prefix sets filter bits for. */
-static uint64_t filter_span(const struct policy_prefix6 *p)
-{
-	return p->len < 32 ? 1ull << (32 - p->len) : 1;
-}
-
-static int filter_build(struct build *b, const struct policy_prefix6 *p, size_t n)
-{
-	uint64_t bits = 0, wide = 0, top, j;
-	size_t i;
-	int log = 0;
-
-	for (i = 0; i < n; i++) {
-		if (p[i].len < 32)
-			wide += filter_span(&p[i]);
-		else
-			bits += i == 0 || p[i].hi >> 32 != p[i - 1].hi >> 32;
-	}
-	if (wide > SHORT_BITS_MAX)
-		b->par.flags = SEK_V6_ALL_SHORT;
-	else
-		bits += wide;
-	while (log < FILTER_LOG_MAX && (512ull << log) < bits * 16)
-		log++;
-	b->par.filter_mask = (1u << log) - 1;
-	b->filter = calloc(1u << log, SEK_LINE_BYTES);
-	if (!b->filter)
-		return -ENOMEM;
-	for (i = 0; i < n; i++) {
-		if (p[i].len < 32 && b->par.flags & SEK_V6_ALL_SHORT)
-			continue;
-		for (j = 0; j < filter_span(&p[i]); j++) {
-			uint32_t hash;
-
-			top = (p[i].hi >> 32) + j;
-			hash = sek_v6_filter(top);
-			b->filter[hash >> 8 & b->par.filter_mask][(p[i].len < 48 ? 4 : 0) + (hash >> 6 & 3)] |=
-				1ull << (hash & 63);
-		}
-	}
-	return 0;
-}
-
-/* Bucket of @item's choice @choice; *ret_entry is what is stored there. */
-static uint32_t bucket_entry(const struct build *b, const struct item *item, uint64_t choice, uint64_t *ret_entry)
-{
-	const struct sek_table_v6 *par = &b->par;
-	uint64_t p = choice ? sek_v6_perm(item->key, par->t, par->s) : sek_v6_perm(item->key, par->s, par->t);
-	uint64_t payload = item->value;
-
-	if (item->kind == SEK_V6_SUBNET)
-		payload = (uint64_t)(item->value >> 16) << (par->k - 3) | (item->value & 0xffff);
-	*ret_entry = choice << 63 | p >> par->k << (15 + par->k) | (uint64_t)item->kind << (13 + par->k) | payload;
-	return p & ((1u << par->k) - 1);
-}
-
-static int bucket_put(struct build *b, uint32_t bucket, uint64_t entry, uint32_t item)
-{
-	int j;
-
-	for (j = 0; j < 8; j++) {
-		if (b->buckets[bucket][j])
-			continue;
-		b->buckets[bucket][j] = entry;
-		b->slot_items[bucket * 8 + j] = item;
-		return 0;
-	}
-	return -ENOSPC;
-}
-
-static int bucket_insert(struct build *b, uint32_t item)
-{
-	uint32_t bucket[2], slot, victim;
-	uint64_t entry[2], random;
-	int kicks, side;
-
-	for (kicks = 0; kicks < KICKS_MAX; kicks++) {
-		for (side = 0; side < 2; side++) {
-			bucket[side] = bucket_entry(b, &b->items[item], side, &entry[side]);
-			if (!bucket_put(b, bucket[side], entry[side], item))
-				return 0;
-		}
-		random = next_random(b);
-		side = random & 1;
-		slot = bucket[side] * 8 + (random >> 1 & 7);
-		victim = b->slot_items[slot];
-		b->slot_items[slot] = item;
-		b->buckets[slot / 8][slot % 8] = entry[side];
-		item = victim;
-	}
-	return -ENOSPC;
-}
-
-/* One try with new multipliers at the present size. */
-static int buckets_try(struct build *b)
-{
-	size_t i;
-
-	b->par.s = (next_random(b) & SEK_V6_MASK48) | 1;
-	b->par.t = (next_random(b) & SEK_V6_MASK48) | 1;
-	memset(b->buckets, 0, SEK_LINE_BYTES << b->par.k);
-	for (i = 0; i < b->n_items; i++)
-		if (bucket_insert(b, i))
-			return -ENOSPC;
-	return 0;
-}
-
-static int buckets_build(struct build *b)
-{
-	int tries;
-
-	for (; b->par.k <= SEK_V6_K_MAX; b->par.k++) {
-		free(b->buckets);
-		free(b->slot_items);
-		b->buckets = malloc((size_t)SEK_LINE_BYTES << b->par.k);
-		b->slot_items = malloc((8 * sizeof(*b->slot_items)) << b->par.k);
-		if (!b->buckets || !b->slot_items)
-			return -ENOMEM;
-		for (tries = 0; tries < TRIES_A_SIZE; tries++)
-			if (!buckets_try(b))
-				return 0;
-	}
-	return -E2BIG;
-}
-
 static uint32_t copy_lines(struct table_image *image, uint32_t base, const void *lines, size_t n)
 {
 	if (n)
-		memcpy((char *)image->lines + (size_t)base * SEK_LINE_BYTES, lines, n * SEK_LINE_BYTES);
+		memcpy((char *)image->lines + (size_t)base * SEK_LINE_BYTES, lines,
+		       n * SEK_LINE_BYTES);
 	return base + n;
 }
 
-static int write_image(struct build *b, struct table_image *image)
+static int write_image(struct v6_build *b, struct table_image *image)
 {
 	struct sek_table_v6 *par = &b->par;
-	uint64_t lines = par->filter_mask + 1ull + (1ull << par->k) + b->records.n + b->leaves.n + b->nodes.n;
+	uint64_t lines =
+	    par->filter_mask + 1ull + (1ull << par->k) + b->records.n + b->leaves.n + b->nodes.n;
 	struct sek_table_head *head;
 	uint32_t base;
 	int r;
@@ -522,7 +355,7 @@ static void sweep_free(struct sweep *s)
 	free(s->values);
 }
 
-static void build_free(struct build *b)
+static void build_free(struct v6_build *b)
 {
 	free(b->records.lines);
 	free(b->leaves.lines);
@@ -539,7 +372,7 @@ static void build_free(struct build *b)
 
 int table_v6_build(struct table_image *image, const struct policy *policy, uint64_t seed)
 {
-	struct build *b = calloc(1, sizeof(*b));
+	struct v6_build *b = calloc(1, sizeof(*b));
 	int r;
 
 	if (!b)
@@ -549,9 +382,9 @@ int table_v6_build(struct table_image *image, const struct policy *policy, uint6
 	if (!r)
 		r = add_prefixes(b, policy->v6, policy->n6);
 	if (!r)
-		r = filter_build(b, policy->v6, policy->n6);
+		r = v6_filter_build(b, policy->v6, policy->n6);
 	if (!r)
-		r = buckets_build(b);
+		r = v6_buckets_build(b);
 	if (!r)
 		r = write_image(b, image);
 	build_free(b);

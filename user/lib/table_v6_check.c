@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The keeper's check of the IPv6 part of an image. In: hostile lines; out: whether each area lies in
- * the part and every class stored exists. Indices need no check (see sekisho/table_v6.h).
- * It must never read outside head->lines.
+ * The keeper's check of the IPv6 part of an image. In: hostile lines; out: whether each area lies
+ * in the part and every class stored exists. Indices need no check (see sekisho/table_v6.h). It
+ * must never read outside head->lines.
  */
 #include "table_check.h"
 
@@ -19,11 +19,14 @@ static bool area_ok(const struct sek_table_head *head, __u64 base, __u64 lines)
 
 static const char *check_params(const struct sek_table_head *head, const struct sek_table_v6 *par)
 {
-	if (head->v6_base < SEK_TABLE_FIXED_LINES || (__u64)head->v6_base + head->v6_lines > head->lines)
+	if (head->v6_base < SEK_TABLE_FIXED_LINES ||
+	    (__u64)head->v6_base + head->v6_lines > head->lines)
 		return "v6: part outside the image";
-	if (!area_ok(head, par->filter_base, (__u64)par->filter_mask + 1) || par->filter_mask & (par->filter_mask + 1))
+	if (!area_ok(head, par->filter_base, (__u64)par->filter_mask + 1) ||
+	    par->filter_mask & (par->filter_mask + 1))
 		return "v6: filter";
-	if (par->k < SEK_V6_K_MIN || par->k > SEK_V6_K_MAX || !area_ok(head, par->bucket_base, 1ull << par->k))
+	if (par->k < SEK_V6_K_MIN || par->k > SEK_V6_K_MAX ||
+	    !area_ok(head, par->bucket_base, 1ull << par->k))
 		return "v6: buckets";
 	if (!(par->s & par->t & 1) || (par->s | par->t) > SEK_V6_MASK48)
 		return "v6: multipliers";
@@ -56,7 +59,8 @@ static bool entry_ok(__u64 entry, __u32 k, __u32 n_classes)
 	return true;
 }
 
-static bool lines_ok(line_ptr lines, const struct sek_table_v6 *par, __u32 n_classes, const char **ret_why)
+static bool lines_ok(line_ptr lines, const struct sek_table_v6 *par, __u32 n_classes,
+		     const char **ret_why)
 {
 	const __u32 *values;
 	__u64 i;

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Fixtures: a lab a test, a bpffs of the run's own (run-tests.sh has made the mount namespace)."""
+import pathlib, subprocess, sys
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from lab import Agent, Lab  # noqa: E402 - the path above has to be there first
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_bpffs():
+    subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
+    subprocess.run([str(pathlib.Path(__file__).parents[2] / "scripts/create-users.sh")], check=True)
+
+
+@pytest.fixture
+def lab():
+    lab = Lab()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def agent(lab):
+    agents = []
+
+    def make(config="", **kw):
+        agents.append(Agent(lab, config, **kw))
+        return agents[-1]
+
+    yield make
+    for one in agents:
+        one.close()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A lab of two network namespaces on one veth pair: an edge host with a real agent, and an attacker who
+sends real UDP packets from several addresses. Everything is unmade at the end; the host's own network is never touched."""
+import ctypes, json, os, pathlib, shutil, signal, socket, subprocess, tempfile, threading, time
+
+BUILD = pathlib.Path(os.environ.get("SEKISHO_BUILD", "build")).resolve()
+EDGE, EDGE6 = "10.99.0.1", "fd99::1"
+GATEWAY = "10.99.0.254"
+PORT = 4000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def run(*words, check=True, **kw):
+    return subprocess.run([str(w) for w in words], check=check, text=True, capture_output=True, **kw)
+
+
+def wait_for(question, deadline_s=10, what="the condition"):
+    end = time.monotonic() + deadline_s
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come within {deadline_s} s")
+
+
+class Lab:
+    """The two namespaces and the links between them."""
+
+    def __init__(self, iface="edge0"):
+        tag = f"sek{os.getpid()}-{id(self) & 0xffff:x}"
+        self.edge, self.attacker, self.iface = tag + "-e", tag + "-a", iface
+        self.sources, self._sockets = set(), []
+        for ns in (self.edge, self.attacker):
+            run("ip", "netns", "add", ns)
+            self.ip(ns, "link", "set", "lo", "up")
+        self.make_link()
+
+    def ip(self, ns, *words, check=True):
+        return run("nsenter", f"--net=/run/netns/{ns}", "ip", *words, check=check)
+
+    def make_link(self):
+        self.ip(self.edge, "link", "add", self.iface, "type", "veth", "peer", "name", "atk0")
+        self.ip(self.edge, "link", "set", "atk0", "netns", self.attacker)
+        self.ip(self.edge, "addr", "add", EDGE + "/24", "dev", self.iface)
+        self.ip(self.edge, "addr", "add", EDGE6 + "/64", "nodad", "dev", self.iface)
+        self.ip(self.edge, "link", "set", self.iface, "up")
+        self.ip(self.attacker, "addr", "add", "10.99.0.2/24", "dev", "atk0")
+        self.ip(self.attacker, "addr", "add", "fd99::2/64", "nodad", "dev", "atk0")
+        self.ip(self.attacker, "link", "set", "atk0", "up")
+        for net in ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24"):
+            self.ip(self.edge, "route", "add", net, "dev", self.iface)
+        self.ip(self.edge, "route", "add", "2001:db8::/32", "dev", self.iface)
+        self.ip(self.edge, "route", "add", "default", "via", GATEWAY, "dev", self.iface)
+        self.sources.clear()
+
+    def socket_in(self, ns, *args):
+        """A socket that lives in namespace @ns: opened by a thread that goes there for it."""
+        box = []
+
+        def open_it():
+            fd = os.open(f"/run/netns/{ns}", os.O_RDONLY)
+            if _libc.setns(fd, 0x40000000):
+                box.append(OSError(ctypes.get_errno(), "setns"))
+            else:
+                box.append(socket.socket(*args))
+            os.close(fd)
+
+        thread = threading.Thread(target=open_it)
+        thread.start()
+        thread.join()
+        if isinstance(box[0], OSError):
+            raise box[0]
+        return box[0]
+
+    def probe(self, source, n=20):
+        """Sends @n packets from @source to the edge; how many arrived?"""
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        if source not in self.sources:
+            self.ip(self.attacker, "addr", "add", source + ("/128" if ":" in source else "/32"),
+                    *(["nodad"] if ":" in source else []), "dev", "atk0", check=False)
+            self.sources.add(source)
+        sink = self.socket_in(self.edge, family, socket.SOCK_DGRAM)
+        sink.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", PORT))
+        sink.settimeout(0.3)
+        gun = self.socket_in(self.attacker, family, socket.SOCK_DGRAM)
+        gun.bind((source, 0))
+        arrived = 0
+        with sink, gun:
+            for i in range(n):
+                gun.sendto(b"probe %d" % i, (EDGE6 if family == socket.AF_INET6 else EDGE, PORT))
+            try:
+                while arrived < n:
+                    if sink.recvfrom(100)[1][0] == source:
+                        arrived += 1
+            except socket.timeout:
+                pass
+        return arrived
+
+    def close(self):
+        for ns in (self.edge, self.attacker):
+            run("ip", "netns", "del", ns, check=False)
+
+
+class Agent:
+    """A real sekishod in the lab's edge namespace, with folders of its own."""
+
+    def __init__(self, lab, config="", iface=None):
+        self.lab = lab
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="sekisho-e2e-"))
+        self.dir.chmod(0o755)
+        self.pins = pathlib.Path("/sys/fs/bpf") / self.dir.name.replace(".", "_")
+        self.config = self.dir / "sekisho.yaml"
+        self.iface = iface or lab.iface
+        self.write(config)
+        self.process = None
+
+    def write(self, config):
+        self.config.write_text(f"interfaces: [\"{self.iface}\"]\nmetrics: {{listen: \"127.0.0.1:9477\"}}\n" + config)
+
+    def words(self):
+        return [BUILD / "sekishod", "-c", self.config, "--state-dir", self.dir / "state", "--run-dir", self.dir / "run",
+                "--pin-dir", self.pins]
+
+    def start(self, wait=True):
+        self.log = open(self.dir / "log", "a+")
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", *map(str, self.words())],
+                                        stderr=self.log, stdout=self.log)
+        if wait:
+            wait_for(self.is_ready, 20, "ready; log: " + self.said())
+        return self
+
+    def said(self):
+        return (self.dir / "log").read_text()
+
+    def is_ready(self):
+        assert self.process.poll() is None, self.said()
+        return "ready:" in self.said()[getattr(self, "mark", 0):]
+
+    def stop(self, sig=signal.SIGTERM):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(sig)
+            self.process.wait(10)
+        self.mark = len(self.said())
+
+    def children(self):
+        out = run("ps", "--ppid", self.process.pid, "-o", "pid=,comm=,args=", check=False).stdout
+        return [line.split(None, 2) for line in out.splitlines()]
+
+    def cli(self, *words, check=True):
+        out = run(BUILD / "sekisho", "-s", self.dir / "run/sekisho.sock", *words, check=False)
+        assert not check or out.returncode == 0, (words, out.returncode, out.stdout, out.stderr, self.said())
+        return out
+
+    def ask(self, *words):
+        return json.loads(self.cli("--json", *words).stdout)
+
+    def get(self, path, accept=None):
+        head = ["-H", f"Accept: {accept}"] if accept else []
+        return run("nsenter", f"--net=/run/netns/{self.lab.edge}", "curl", "-sS", *head, "http://127.0.0.1:9477" + path).stdout
+
+    def close(self):
+        self.stop()
+        for path in sorted(self.pins.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        if self.pins.is_dir():
+            self.pins.rmdir()
+        shutil.rmtree(self.dir, ignore_errors=True)

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fuzz target: a hostile image. The input is a list of patches (word number, value) to a small
+ * built image, signed again, so that the checks behind the checksum are reached.
+ */
+#include "lib/table_build.h"
+#include "lib/table_check.h"
+#include <sekisho/table_v4.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLASSES 3
+
+struct patch {
+	uint32_t word;
+	uint32_t high; /* 1: the word's upper half */
+	uint32_t value;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct table_image base;
+
+static void build(void)
+{
+	static struct policy_range4 ranges[64];
+	struct sek_class classes[CLASSES] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct policy policy = { .classes = classes, .n_classes = CLASSES, .v4 = ranges, .n4 = 64 };
+
+	for (uint32_t i = 0; i < 64; i++) {
+		uint32_t first = i < 40 ? 0x0a000000 + i * 3 : 0x0b000000 + i * 70000;
+
+		ranges[i] = (struct policy_range4){ first, first + (i > 50 ? 1000 : i & 1), 1 + i % 2 };
+	}
+	if (table_build(&policy, 1, 5, &base) < 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *why = NULL;
+	size_t bytes;
+	char *copy;
+	int r;
+
+	if (!base.lines)
+		build();
+	bytes = (size_t)base.n_lines * SEK_LINE_BYTES;
+	copy = malloc(bytes);
+	if (!copy)
+		abort();
+	memcpy(copy, base.lines, bytes);
+	for (; size >= sizeof(struct patch); data += sizeof(struct patch), size -= sizeof(struct patch)) {
+		struct patch patch;
+
+		memcpy(&patch, data, sizeof(patch));
+		memcpy(copy + patch.word % (bytes / 8) * 8 + (patch.high & 1) * 4, &patch.value, sizeof(patch.value));
+	}
+	((struct sek_table_head *)copy)->checksum = table_checksum(copy, base.n_lines);
+	r = table_check(copy, bytes, &why);
+	if (r < 0 && !why)
+		abort();
+	free(copy);
+	return 0;
+}
