@@ -441,7 +441,7 @@ static void print_table(const struct bench *bench)
 		if (target->drops_all)
 			printf(" %13s %13s %8s %9s\n", "-", "-", "-", "-");
 		else
-			printf(" %12.1fx %12.1fx %8.3f %9.1f\n", median(reference->net_ns[LISTED]) / net[LISTED],
+			printf(" %12.1fx %12.1fx %8.3f %9.2f\n", median(reference->net_ns[LISTED]) / net[LISTED],
 			       median(reference->net_ns[RANDOM]) / net[RANDOM], target->load_s, target->mem_mib);
 	}
 	printf("\n");
