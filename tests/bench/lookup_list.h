@@ -120,7 +120,7 @@ static inline void list_add(struct bench_list *list, bool is_hosts)
 	entry->last = addr | span;
 }
 
-/* A list of about @n entries (overlaps are dropped once more than they are made up for). 0 or -1: no memory. */
+/* A list of about @n entries: what overlaps is made up for with hosts, twice. 0, or -1: no memory. */
 static inline int list_make(struct bench_list *list, int bits, size_t n, bool is_hosts)
 {
 	uint32_t i;
@@ -138,7 +138,7 @@ static inline int list_make(struct bench_list *list, int bits, size_t n, bool is
 		list->hot[i] = bits == 32 ? list_unicast4(list) >> 16 : list_global6(list);
 	for (pass = 0; pass < 3; pass++) {
 		while (list->n < n)
-			list_add(list, is_hosts);
+			list_add(list, is_hosts || pass > 0);
 		list_settle(list);
 	}
 	return 0;
