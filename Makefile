@@ -122,7 +122,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz lint vmtest run install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run install deps clean help
 
 deps:
 	$(Q)scripts/install-deps.sh test
@@ -140,6 +140,14 @@ test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 
 fuzz: $(fuzz_bins) ## every fuzz target for FUZZ_S seconds (600)
 	$(Q)FUZZ_S=$${FUZZ_S:-600} scripts/run-tests.sh $(BUILD) fuzz
+
+bench: ## what a lookup costs, beside a trie and a hash; SIZES of the lists (root, minutes)
+	$(Q)scripts/install-deps.sh build
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(bench_bins)
+	$(Q)scripts/bench.sh $(BUILD) $(or $(SIZES),1000 100000 1000000 10000000)
+
+bench-quick: ## the same for 1000000 entries only, under two minutes (root)
+	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000
 
 run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/sekisho.yaml
 	$(Q)scripts/install-deps.sh build
