@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Why a source passes or drops: the verdict from the kernel's own maps, the names and times from the state, and a
+ * word where the two differ.
+ */
+#include "engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const reasons[SEK_R_MAX] = {
+	"none", "allow", "block", "ban", "feed", "limit", "malformed", "link", "protected", "internal",
+};
+static const char *const rails[] = { "", "own address", "default gateway", "resolver", "SSH session", "loopback or link-local" };
+
+struct match {
+	json_t *json;
+	int rank; /* lower wins */
+	unsigned len;
+};
+
+struct matches {
+	struct prefix address;
+	struct match row[SEK_LISTS_MAX * 2];
+	size_t n;
+};
+
+static void add_match(struct matches *matches, int rank, const struct prefix *prefix, json_t *json)
+{
+	if (matches->n < SEK_LISTS_MAX * 2 && json)
+		matches->row[matches->n++] = (struct match){ .json = json, .rank = rank, .len = prefix->len };
+	else
+		json_decref(json);
+}
+
+static int take_row(void *arg, const struct store_entry *row)
+{
+	struct matches *matches = arg;
+	char text[PREFIX_TEXT_BYTES];
+	bool allow = row->kind == SEK_A_ALLOW;
+
+	if (!prefix_covers(&row->prefix, &matches->address) || (row->expires_s && row->expires_s <= engine_now_s()))
+		return 0;
+	add_match(matches, allow ? 0 : 1, &row->prefix,
+		  json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:s,s:s}", "prefix", prefix_format(&row->prefix, text), "kind", allow ? "allow" : "block", "source", row->origin,
+			    "action", allow ? "allow" : "block", "since", (json_int_t)row->since_s, "expires", row->expires_s ? json_integer(row->expires_s) : json_null(),
+			    "reason", row->reason, "by", row->by_user));
+	return 0;
+}
+
+static json_t *list_match(const struct prefix *prefix, const char *kind, const char *source, const char *action, int64_t since_s)
+{
+	char text[PREFIX_TEXT_BYTES];
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:n,s:s,s:s}", "prefix", prefix_format(prefix, text), "kind", kind, "source", source, "action", action,
+			 "since", since_s ? json_integer(since_s) : json_null(), "expires", "reason", "", "by", "");
+}
+
+/* Longest prefix of @list that holds the address. Lists are sorted, but a scan of a million takes a millisecond. */
+static bool longest(const struct list_view *list, const struct prefix *address, struct prefix *ret_prefix)
+{
+	struct prefix one;
+	bool found = false;
+	uint32_t i;
+
+	for (i = 0; address->family == 4 && i < list->head->n4; i++) {
+		one = prefix_of4(list->v4[i].addr, list->v4[i].len);
+		if (prefix_covers(&one, address)) {
+			*ret_prefix = one; /* later ones are longer */
+			found = true;
+		}
+	}
+	for (i = 0; address->family == 6 && i < list->head->n6; i++) {
+		one = prefix_of6(list->v6[i].hi, list->v6[i].lo, list->v6[i].len);
+		if (prefix_covers(&one, address)) {
+			*ret_prefix = one;
+			found = true;
+		}
+	}
+	return found;
+}
+
+static void take_lists(struct engine *engine, struct matches *matches)
+{
+	static const char *const actions[] = { "none", "allow", "block", "monitor" };
+	static const int ranks[] = { 9, 0, 2, 3 };
+	struct prefix prefix;
+	size_t i;
+
+	for (i = 0; i < engine->config->n_allow; i++) {
+		if (prefix_covers(&engine->config->allow[i], &matches->address))
+			add_match(matches, 0, &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
+	}
+	for (i = 0; i < engine->n_feeds; i++) {
+		struct engine_feed *feed = &engine->feeds[i];
+
+		if (!feed->list.data || !longest(&feed->list.view, &matches->address, &prefix))
+			continue;
+		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
+			continue;
+		add_match(matches, ranks[feed->config->action], &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], feed->state.last_success_s));
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct match *x = a, *y = b;
+
+	return x->rank != y->rank ? x->rank - y->rank : (int)y->len - (int)x->len;
+}
+
+static const char *state_reason(const struct matches *matches)
+{
+	static const char *const by_rank[] = { "allow", "block", "feed", "feed" };
+
+	return matches->n ? by_rank[matches->row[0].rank] : "none";
+}
+
+static json_t *differs(const struct matches *matches, const struct sek_explain *kernel)
+{
+	const char *kernel_reason = kernel->reason == SEK_R_BAN ? "block" : reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
+	char text[256];
+
+	if (kernel->reason == SEK_R_PROTECTED || !strcmp(kernel_reason, state_reason(matches)))
+		return json_null();
+	snprintf(text, sizeof(text), "the kernel answers \"%s\" (generation %llu), the agent's state \"%s\": a change may be on its way; `sekisho reload` puts the state in force anew",
+		 kernel_reason, (unsigned long long)kernel->generation, state_reason(matches));
+	return json_string(text);
+}
+
+static json_t *advice(const struct matches *matches, const char *address)
+{
+	const char *kind, *source;
+	char text[256];
+
+	if (!matches->n)
+		return json_sprintf("sekisho block add %s", address);
+	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
+	source = json_string_value(json_object_get(matches->row[0].json, "source"));
+	if (!strcmp(kind, "feed"))
+		snprintf(text, sizeof(text), "sekisho allow add %s", address);
+	else if (!strcmp(source, "config"))
+		snprintf(text, sizeof(text), "edit allow: in the config, then sekisho reload");
+	else
+		snprintf(text, sizeof(text), "sekisho %s del %s --origin %s", kind, json_string_value(json_object_get(matches->row[0].json, "prefix")), source);
+	return json_string(text);
+}
+
+static json_t *answer_of(const struct matches *matches, const struct sek_explain *kernel, const char *address)
+{
+	static const char *const verdicts[] = { "pass", "drop", "monitor" };
+	json_t *rows = json_array();
+	size_t i;
+
+	for (i = 0; i < matches->n; i++)
+		json_array_append_new(rows, matches->row[i].json);
+	return verbs_ok(json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:{s:I,s:i}}", "address", address, "verdict", verdicts[kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
+				  "reason", reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL], "matches", rows,
+				  "protected", kernel->rail && kernel->rail <= SEK_RAIL_LOCAL ? json_string(rails[kernel->rail]) : json_null(), "differs", differs(matches, kernel),
+				  "advice", advice(matches, address), "mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce",
+				  "kernel", "generation", (json_int_t)kernel->generation, "class", kernel->class_id));
+}
+
+json_t *explain_answer(struct engine *engine, const char *address)
+{
+	struct role_msg msg = { .type = ROLE_EXPLAIN }, reply;
+	struct matches *matches = calloc(1, sizeof(*matches));
+	char text[PREFIX_TEXT_BYTES];
+	enum prefix_error error;
+	json_t *answer;
+
+	if (!matches)
+		return verbs_error(1, "out of memory");
+	error = prefix_parse(address, strlen(address), &matches->address, NULL);
+	if (error || matches->address.len != (matches->address.family == 4 ? 32 : 128)) {
+		free(matches);
+		return verbs_error(1, "%.60s: %s", address, error ? prefix_error_text(error) : "give one address, not a prefix");
+	}
+	msg.body.explain.family = matches->address.family;
+	memcpy(msg.body.explain.addr_be, matches->address.addr_be, 16);
+	role_call(engine, &msg, NULL, 0, &reply, NULL);
+	if (reply.err) {
+		free(matches);
+		return verbs_error(1, "%s", reply.text);
+	}
+	(void)store_entry_each(engine->store, SEK_A_NONE, NULL, 0, take_row, matches); /* the kernel's word stands alone then */
+	take_lists(engine, matches);
+	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);
+	answer = answer_of(matches, &reply.body.explain, prefix_format(&matches->address, text));
+	free(matches);
+	return answer;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Opens the state, serves, compiles. */
+#include "engine.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sys/log.h"
+#include "sys/metrics_http.h"
+
+#define TICK_MS 1000
+#define STORE_TICKS 10 /* seconds between writes of the totals */
+
+static struct metrics_http *http;
+
+static int open_state(struct engine *engine)
+{
+	char path[ENGINE_PATH_BYTES], aside[PATH_MAX] = "";
+	int err;
+
+	snprintf(path, sizeof(path), "%s/lists", engine->state_dir);
+	if (mkdir(path, 0700) && errno != EEXIST) {
+		log_line(LOG_ERR, "state: %s: %s", path, strerror(errno));
+		return -errno;
+	}
+	snprintf(path, sizeof(path), "%s/state.db", engine->state_dir);
+	err = store_open(path, &engine->store, aside);
+	if (aside[0])
+		log_line(LOG_ERR, "state: %s was damaged and is set aside as %s; the lists in force stay", path, aside);
+	if (err)
+		log_line(LOG_ERR, "state: %s cannot be opened: %s", path, strerror(-err));
+	return err;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	static unsigned ticks;
+	struct engine *engine = timer->data;
+
+	feeds_tick(engine);
+	entries_expire(engine);
+	if (++ticks % STORE_TICKS == 0)
+		compile_store_totals(engine);
+}
+
+static void on_http(uv_poll_t *poll, int status, int events)
+{
+	metrics_http_run(http);
+}
+
+static void on_http_timeout(uv_timer_t *timer)
+{
+	metrics_http_run(http); /* closes idle connections */
+}
+
+static void open_http(struct engine *engine)
+{
+	static uv_timer_t idle;
+	static uv_poll_t poll;
+
+	if (engine->listener[2] < 0)
+		return;
+	if (metrics_http_open(engine->listener[2], metrics_text, engine, &http)) {
+		log_line(LOG_ERR, "metrics: the server cannot be started");
+		return;
+	}
+	uv_poll_init(&engine->loop, &poll, metrics_http_fd(http));
+	uv_poll_start(&poll, UV_READABLE, on_http);
+	uv_timer_init(&engine->loop, &idle);
+	uv_timer_start(&idle, on_http_timeout, TICK_MS, TICK_MS);
+}
+
+static int start(struct engine *engine)
+{
+	int err = open_state(engine);
+
+	if (!err)
+		err = role_open(engine);
+	if (!err)
+		(void)entries_restore(engine); /* it has said what was refused */
+	if (!err)
+		err = control_open(engine);
+	if (err)
+		return err;
+	open_http(engine);
+	uv_timer_init(&engine->loop, &engine->tick);
+	engine->tick.data = engine;
+	uv_timer_start(&engine->tick, on_tick, 0, TICK_MS);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct engine engine = { .listener = { -1, -1, -1 } };
+
+	log_init("sekisho-engine");
+	if (argc != 3 || strcmp(argv[1], "--state-dir")) {
+		fputs("sekisho-engine is started by sekishod; see sekishod(8)\n", stderr);
+		return 2;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	umask(077);
+	engine.state_dir = argv[2];
+	uv_loop_init(&engine.loop);
+	engine.loop.data = &engine;
+	if (start(&engine))
+		return 1;
+	uv_run(&engine.loop, UV_RUN_DEFAULT);
+	compile_store_totals(&engine);
+	metrics_http_close(http);
+	store_close(engine.store);
+	return 0;
+}
