@@ -43,7 +43,7 @@ fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,cha
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file))
 LIB_LIBS := -lyaml -ljansson -lm
 keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)
-engine_libs := -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
+engine_libs := -lbpf -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
 fetch_libs := -lcurl -lz -lseccomp -lcap $(LIB_LIBS)
 cli_libs := -lsmartcols $(LIB_LIBS)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Fixtures: a lab a test, a bpffs of the run's own (run-tests.sh has made the mount namespace)."""
-import pathlib, subprocess, sys
+import os, pathlib, subprocess, sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -9,6 +9,8 @@ from lab import Agent, Lab  # noqa: E402 - the path above has to be there first
 
 @pytest.fixture(scope="session", autouse=True)
 def own_bpffs():
+    if os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt"):
+        pytest.exit("run these through scripts/run-tests.sh: they need a mount namespace of their own")
     subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
     subprocess.run([str(pathlib.Path(__file__).parents[2] / "scripts/create-users.sh")], check=True)
 

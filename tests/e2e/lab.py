@@ -141,7 +141,8 @@ class Agent:
         if self.process and self.process.poll() is None:
             self.process.send_signal(sig)
             self.process.wait(10)
-        self.mark = len(self.said())
+        if self.process:
+            self.mark = len(self.said())
 
     def children(self):
         out = run("ps", "--ppid", self.process.pid, "-o", "pid=,comm=,args=", check=False).stdout

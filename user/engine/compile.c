@@ -333,6 +333,7 @@ void compile_store_totals(struct engine *engine)
 	uint16_t id;
 	size_t i;
 
+	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
 	if (store_begin(engine->store))
 		return;
 	for (i = 0; i < engine->n_feeds; i++) {

@@ -166,6 +166,7 @@ int metrics_text(void *context, const char *path, const char *accept, unsigned *
 		return short_answer("here are /metrics, /healthz and /readyz\n", ret_text, ret_len);
 	}
 	*ret_type = open ? OPENMETRICS_TYPE_OPEN : OPENMETRICS_TYPE_TEXT;
+	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
 	openmetrics_begin(&om, open);
 	add_verdicts(engine, &om, false);
 	add_verdicts(engine, &om, true);

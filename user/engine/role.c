@@ -56,8 +56,6 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	compile_load_classes(engine);
 	take_config(engine, fds[0], msg->body.hello.config_epoch);
 	close(fds[0]);
-	close(fds[1]);
-	close(fds[2]);
 }
 
 static void close_all(const int *fds, unsigned n_fds)

@@ -316,6 +316,7 @@ static json_t *packets(struct engine *engine)
 
 json_t *verbs_status(struct engine *engine)
 {
+	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
 	return json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:[]}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
 			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->prefixes_v4,

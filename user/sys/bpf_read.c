@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
-/* mmap of two array maps, and sums over CPUs. Values of an array map lie 8-byte aligned behind each other. */
+/*
+ * Copies of two array maps by system call, and sums over CPUs. Not mmap: the kernel refuses a shared mapping of a read-only
+ * map descriptor with EINVAL (seen on 6.18: do_mmap() clears VM_SHARED, bpf_map_mmap() wants it).
+ */
 #include "bpf_read.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-static const void *map(int fd, size_t bytes)
-{
-	size_t page = getpagesize();
-	void *at = mmap(NULL, (bytes + page - 1) / page * page, PROT_READ, MAP_SHARED, fd, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
+#include <stdlib.h>
 
 int bpf_read_open(struct bpf_read *read, int counters_fd, int control_fd, unsigned n_cpus)
 {
-	read->cpus = map(counters_fd, sizeof(struct sek_cpu) * n_cpus);
-	if (!read->cpus)
-		return -errno;
-	read->control = map(control_fd, sizeof(struct sek_control));
-	if (!read->control)
-		return -errno;
+	read->cpus = calloc(n_cpus, sizeof(*read->cpus));
+	read->control = calloc(1, sizeof(*read->control));
+	if (!read->cpus || !read->control)
+		return -ENOMEM;
+	read->counters_fd = counters_fd;
+	read->control_fd = control_fd;
 	read->n_cpus = n_cpus;
-	return 0;
+	return bpf_read_refresh(read);
+}
+
+int bpf_read_refresh(struct bpf_read *read)
+{
+	__u32 key;
+
+	for (key = 0; key < read->n_cpus; key++) {
+		if (bpf_map_lookup_elem(read->counters_fd, &key, &read->cpus[key]))
+			return -errno;
+	}
+	key = 0;
+	return bpf_map_lookup_elem(read->control_fd, &key, read->control) ? -errno : 0;
 }
 
 static void add(struct sek_counter *sum, const struct sek_counter *one)
