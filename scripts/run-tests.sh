@@ -53,7 +53,7 @@ run_fuzz() {
 run_e2e() {
 	compgen -G 'tests/e2e/test_*.py' >/dev/null || return 0
 	echo "== e2e"
-	SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --tb=short tests/e2e >"$log/out" 2>&1
+	SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --tb=short tests/e2e >"$log/out" 2>&1
 	local rc=$? line
 	line=$(tail -n 1 "$log/out")
 	grep -oE '[0-9]+ (passed|failed|skipped|error)' "$log/out" | tail -n 4 >"$log/n" || true

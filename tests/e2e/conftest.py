@@ -9,7 +9,7 @@ from lab import Agent, Lab  # noqa: E402 - the path above has to be there first
 
 @pytest.fixture(scope="session", autouse=True)
 def own_bpffs():
-    if os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt"):
+    if not os.environ.get("SEKISHO_OWN_MOUNTS"):
         pytest.exit("run these through scripts/run-tests.sh: they need a mount namespace of their own")
     subprocess.run(["mount", "-t", "bpf", "bpf", "/sys/fs/bpf"], check=True)
     subprocess.run([str(pathlib.Path(__file__).parents[2] / "scripts/create-users.sh")], check=True)
