@@ -22,6 +22,7 @@ def test_block_add_is_in_force_when_it_returns(lab, agent, bad, good):
     one.cli("block", "add", bad, "--reason", "test")
     assert lab.probe(bad) == 0
     assert lab.probe(good) == 20
+    assert one.ask("status")["entries"]["used"] == 1
     answer = one.ask("explain", bad)
     assert (answer["verdict"], answer["reason"]) == ("drop", "block")
     one.cli("block", "del", bad)

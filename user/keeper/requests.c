@@ -145,6 +145,7 @@ static void handle_entry(struct keeper *keeper, const struct role_msg *msg)
 	int err = put_entry(keeper, &msg->body.entry, &why);
 	char text[ROLE_TEXT_BYTES];
 
+	engine_tell_ifaces(keeper); /* how full the entry map is */
 	snprintf(text, sizeof(text), "%s%s", why, err == -EPERM ? "; --force overrides" : "");
 	reply(keeper, msg->seq, err, text);
 }
@@ -211,6 +212,7 @@ static void handle_entries(struct keeper *keeper, const struct role_msg *msg, in
 		if (entries && entries != MAP_FAILED)
 			munmap(entries, bytes);
 	}
+	engine_tell_ifaces(keeper); /* how full the entry map is */
 	reply(keeper, msg->seq, err, text);
 }
 
