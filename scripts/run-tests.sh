@@ -50,18 +50,19 @@ run_fuzz() {
 	done
 }
 
+# The number before @1 in pytest's last line, such as "3 failed, 12 passed in 4.05s"; 0 where it is not there.
+pytest_count() {
+	tail -n 1 "$log/out" | awk -v word="$1" '{ for (i = 2; i <= NF; i++) if (index($i, word) == 1) n = $(i - 1) } END { print n + 0 }'
+}
+
 run_e2e() {
 	compgen -G 'tests/e2e/test_*.py' >/dev/null || return 0
 	echo "== e2e"
 	SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --tb=short tests/e2e >"$log/out" 2>&1
-	local rc=$? line
-	line=$(tail -n 1 "$log/out")
-	grep -oE '[0-9]+ (passed|failed|skipped|error)' "$log/out" | tail -n 4 >"$log/n" || true
-	passed=$((passed + $(sed -n 's/ passed//p' "$log/n" | tail -1 | grep . || echo 0)))
-	local bad=$(($(sed -n 's/ failed//p' "$log/n" | tail -1 | grep . || echo 0) + $(sed -n 's/ error//p' "$log/n" | tail -1 | grep . || echo 0)))
+	local rc=$? bad
+	bad=$(($(pytest_count failed) + $(pytest_count error)))
 	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
-	failed=$((failed + bad))
-	skipped=$((skipped + $(sed -n 's/ skipped//p' "$log/n" | tail -1 | grep . || echo 0)))
+	passed=$((passed + $(pytest_count passed))) failed=$((failed + bad)) skipped=$((skipped + $(pytest_count skipped)))
 	[[ $rc -eq 0 ]] && grep '^SKIPPED' "$log/out" || { [[ $rc -eq 0 ]] || tail -n 120 "$log/out"; }
 }
 
