@@ -73,10 +73,10 @@ class Lab:
             raise box[0]
         return box[0]
 
-    def probe(self, source, n=20):
-        """Sends @n packets from @source to the edge; how many arrived?"""
+    def probe(self, source, n=20, to=None):
+        """Sends @n packets from @source to the edge, or its address @to; how many arrived?"""
         family = socket.AF_INET6 if ":" in source else socket.AF_INET
-        if source not in self.sources:
+        if source not in self.sources and not to:
             self.ip(self.attacker, "addr", "add", source + ("/128" if ":" in source else "/32"),
                     *(["nodad"] if ":" in source else []), "dev", "atk0", check=False)
             self.sources.add(source)
@@ -88,7 +88,7 @@ class Lab:
         arrived = 0
         with sink, gun:
             for i in range(n):
-                gun.sendto(b"probe %d" % i, (EDGE6 if family == socket.AF_INET6 else EDGE, PORT))
+                gun.sendto(b"probe %d" % i, (to or (EDGE6 if family == socket.AF_INET6 else EDGE), PORT))
             try:
                 while arrived < n:
                     if sink.recvfrom(100)[1][0] == source:
