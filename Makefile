@@ -31,6 +31,7 @@ lib_src := $(wildcard user/lib/*.c)
 sys_src := $(wildcard user/sys/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 prog_src := $(filter-out %.bpf.c,$(wildcard tests/prog/test_*.c))
+prog_help_src := $(filter-out %.bpf.c $(prog_src),$(wildcard tests/prog/*.c))
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 bench_src := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -109,7 +110,10 @@ $(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $$(call san,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(call link_libs,tests/unit/$*.c) $(LIB_LIBS)
-$(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libsekisho.a
+$(BUILD)/libprog.a: $(call obj,$(prog_help_src))
+	$(call SAY,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libprog.a $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf $(call link_libs,tests/prog/$*.c) $(LIB_LIBS)
