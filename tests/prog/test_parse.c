@@ -82,6 +82,9 @@ static void other_ethertypes(void **state)
 			frame_put(&f, NULL, 46);
 			harness_unjudged(rows[i].row, &f, SEK_R_LINK);
 		}
+	frame_eth(&f, 0, 0x88cc);
+	frame_put(&f, NULL, 6000);
+	harness_unjudged("in two buffers, all bytes counted", &f, SEK_R_LINK);
 	frame_eth(&f, 0, 36);
 	frame_put(&f, "\xaa\xaa\x03\0\0\0\x08\0", 8);
 	frame_ipv4(&f, 5, 28, 17, 0, 8);

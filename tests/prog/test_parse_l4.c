@@ -214,6 +214,12 @@ static void ipv6_bound(void **state)
 	assert_int_equal(a.state, PROBE_L4_UNKNOWN);
 }
 
+static void skip_linear(void)
+{
+	print_message("this kernel's BPF_PROG_TEST_RUN takes no linear size (6.18 does)\n");
+	skip();
+}
+
 /* The frame's first buffer ends at every byte of the headers: unread or no L4, never malformed. */
 static void split_buffers(void **state)
 {
@@ -230,10 +236,8 @@ static void split_buffers(void **state)
 	assert_int_equal(whole.state, PROBE_L4_PORTS);
 	for (unsigned linear = 14; linear < f.len; linear++) {
 		got = parse_run_split(&f, linear, &a);
-		if (got == -EINVAL) {
-			print_message("this kernel's BPF_PROG_TEST_RUN takes no linear size (6.18 does)\n");
-			skip();
-		}
+		if (got == -EINVAL)
+			skip_linear();
 		assert_int_equal(got, linear < 18 + 40 ? PROBE_UNREAD : PROBE_SOURCE);
 		assert_int_equal(a.frame_bytes, got == PROBE_UNREAD ? f.len : a.frame_bytes);
 		if (got != PROBE_SOURCE)
@@ -244,11 +248,37 @@ static void split_buffers(void **state)
 	}
 }
 
+/* The frame ends with the header that the first buffer cuts: whole it is unread, a byte less is malformed. */
+static void split_headers(void **state)
+{
+	struct parse_answer a;
+	struct frame f;
+	int got;
+
+	for (int is_v6 = 0; is_v6 <= 1; is_v6++) {
+		frame_eth(&f, 1, is_v6 ? FRAME_IPV6 : FRAME_IPV4);
+		is_v6 ? frame_ipv6(&f, 0, 59, 64) : frame_ipv4(&f, 5, 20, 17, 0, 0);
+		for (unsigned linear = 14; linear < f.len - 1; linear++) {
+			got = parse_run_split(&f, linear, &a);
+			if (got == -EINVAL)
+				skip_linear();
+			assert_int_equal(got, PROBE_UNREAD);
+			f.len--;
+			assert_int_equal(parse_run_split(&f, linear, &a), linear < 18 ? PROBE_UNREAD : PROBE_MALFORMED);
+			f.len++;
+		}
+		f.len = 18; /* the tag alone */
+		assert_int_equal(parse_run_split(&f, 17, &a), PROBE_UNREAD);
+		f.len = 17;
+		assert_int_equal(parse_run_split(&f, 16, &a), PROBE_MALFORMED);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ipv4_rows),  cmocka_unit_test(ipv6_rows),	cmocka_unit_test(ipv6_cut),
-		cmocka_unit_test(ipv6_bound), cmocka_unit_test(split_buffers),
+		cmocka_unit_test(ipv6_bound), cmocka_unit_test(split_buffers), cmocka_unit_test(split_headers),
 	};
 
 	return cmocka_run_group_tests(tests, parse_run_setup, parse_run_teardown);
