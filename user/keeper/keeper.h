@@ -54,12 +54,17 @@ struct keeper {
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
 	struct role_rail rails[SEK_RAILS_MAX];
-	unsigned n_rails;
+	unsigned n_rails, rails_ticks;
+	uint64_t resolv_stamp;	/* of the resolvers' files when last read */
+	bool rails_are_known;	/* rails[] is what the kernel holds */
+	bool rails_are_stale;	/* read them again at the next tick */
+	bool rails_were_unread; /* that was said */
 	struct sek_rail_key ssh_client; /* family 0: none */
 
 	uv_signal_t on_term, on_int, on_hup, on_child;
 	uv_timer_t tick, confirm;
 	uv_poll_t netlink_poll;
+	uint64_t looked_ms; /* on the loop's clock: the last look around */
 	int netlink_fd;
 	bool has_confirm;
 	uint32_t mode_before; /* what `mode --confirm` goes back to */
@@ -94,10 +99,8 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);
 
 /* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they changed. */
 bool rails_refresh(struct keeper *keeper);
-/* The rail that @key holds, or NULL. */
-const struct role_rail *rails_inside(const struct keeper *keeper, const struct sek_entry_key *key);
-/* Takes the rails inside @key out of force: a person said --force. */
-void rails_force(struct keeper *keeper, const struct sek_entry_key *key);
+/* Once a second: rails_refresh() where something may have changed. */
+bool rails_tick(struct keeper *keeper);
 /* Finds the source of the SSH session that started us, from the environment of our parents. */
 void rails_find_ssh(struct keeper *keeper);
 

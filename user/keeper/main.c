@@ -19,6 +19,7 @@
 
 #define STOP_MS 3000 /* the engine has two seconds to store */
 #define TICK_MS 1000 /* a lost interface is back within two */
+#define NETLINK_MS 200 /* at most five looks a second because of netlink */
 
 static const char usage[] =
 	"usage: sekishod [-c FILE] [-i IFACE]... [--state-dir DIR] [--run-dir DIR] [--pin-dir DIR] [-t] [-v] [--version]\n"
@@ -150,8 +151,9 @@ static void look_around(struct keeper *keeper)
 {
 	if (keeper->is_stopping)
 		return;
+	keeper->looked_ms = uv_now(&keeper->loop);
 	interfaces_watch(keeper);
-	if (rails_refresh(keeper))
+	if (rails_tick(keeper))
 		engine_tell_rails(keeper);
 }
 
@@ -163,8 +165,13 @@ static void on_tick(uv_timer_t *timer)
 static void on_netlink(uv_poll_t *poll, int status, int events)
 {
 	struct keeper *keeper = poll->data;
+	bool was_stale = keeper->rails_are_stale;
 
-	if (netlink_watch_drain(keeper->netlink_fd))
+	if (!netlink_watch_drain(keeper->netlink_fd))
+		return;
+	keeper->rails_are_stale = true;
+	/* A router that learns thousands of routes a second is looked at once a tick. */
+	if (!was_stale && uv_now(&keeper->loop) - keeper->looked_ms >= NETLINK_MS)
 		look_around(keeper);
 }
 
