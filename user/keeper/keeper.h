@@ -35,6 +35,14 @@ struct keeper_config {
 	uint32_t epoch;
 };
 
+/* A folder that is ours while we run, and what a failed start has to undo. */
+struct keeper_dir {
+	const char *path;
+	int fd; /* holds the lock */
+	bool was_made;
+	bool was_given; /* to the engine's user */
+};
+
 struct keeper {
 	struct keeper_options options;
 	struct keeper_config current;
@@ -42,10 +50,11 @@ struct keeper {
 	uid_t engine_uid, fetch_uid;
 	gid_t engine_gid, fetch_gid, view_gid;
 	char helpers[KEEPER_PATH_BYTES]; /* folder of sekisho-engine and sekisho-fetch */
-	int run_lock, state_lock, pin_lock;
+	struct keeper_dir run_dir, state_dir, pin_dir;
 	int control_fd, view_fd, metrics_fd; /* listeners, the engine's by inheritance; -1 none */
 
 	struct bpf_side side;
+	struct sek_control control_before; /* as an earlier agent left it */
 	struct bpf_entries entries;
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
@@ -84,9 +93,17 @@ struct keeper {
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
 void keeper_config_free(struct keeper_config *config);
 
-/* Checks and takes everything that can be refused before the kernel is touched. */
+/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing is left. */
 int keeper_prepare(struct keeper *keeper);
+/* Removes the sockets and folders that keeper_prepare() made: a later step of the start failed. */
+void keeper_unprepare(struct keeper *keeper);
 
+/* Opens the control sockets and the metrics port. */
+int sockets_open(struct keeper *keeper);
+void sockets_remove(const struct keeper *keeper);
+
+/* Is there an interface to protect, and is each wanted one there? Touches nothing. */
+int interfaces_check(const struct keeper *keeper);
 /* Attaches to every interface wanted. @is_start: a missing or occupied one is an error. */
 int interfaces_attach(struct keeper *keeper, bool is_start);
 /* Once a second and on every netlink message: attaches again what went and came. */

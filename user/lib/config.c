@@ -187,22 +187,49 @@ static void read_root(struct config_walk *w, const yaml_node_t *root, bool is_ma
 	}
 }
 
-static void read_source(struct config_walk *w, const struct config_source *source, bool is_main)
+/* libyaml's words say what its grammar missed; the mend is ours. */
+static void complain_yaml(struct config_walk *w, const struct config_source *source,
+			  const yaml_parser_t *parser)
 {
-	yaml_parser_t parser;
+	const yaml_mark_t *mark = &parser->problem_mark;
+	bool is_tab = mark->index < source->len && source->text[mark->index] == '\t';
+	const char *mend = "check the indentation, quotes and brackets here and on the line before";
+
+	if (parser->error == YAML_READER_ERROR)
+		config_complain(w, 0, 0, "YAML: %s at byte %zu: save the file as UTF-8 text",
+				parser->problem, parser->problem_offset);
+	else if (is_tab)
+		config_complain(w, mark->line, mark->column, "YAML: a tab: indent with spaces");
+	else
+		config_complain(w, mark->line, mark->column, "YAML: %s: %s",
+				parser->problem ? parser->problem : "not readable", mend);
+}
+
+/* What stands behind a line of --- would be ignored without a word. */
+static void refuse_more(struct config_walk *w, const struct config_source *source,
+			yaml_parser_t *parser)
+{
 	yaml_document_t doc;
 	yaml_node_t *root;
 
-	w->file = source->name;
-	if (!yaml_parser_initialize(&parser)) {
-		w->no_memory = true;
+	if (!yaml_parser_load(parser, &doc)) {
+		complain_yaml(w, source, parser);
 		return;
 	}
-	yaml_parser_set_input_string(&parser, (const unsigned char *)source->text, source->len);
-	if (!yaml_parser_load(&parser, &doc)) {
-		config_complain(w, parser.problem_mark.line, parser.problem_mark.column, "YAML: %s",
-				parser.problem ? parser.problem : "not readable");
-		yaml_parser_delete(&parser);
+	root = yaml_document_get_root_node(&doc);
+	if (root)
+		config_complain_at(w, root, "a second document: remove the line --- before it");
+	yaml_document_delete(&doc);
+}
+
+static void read_document(struct config_walk *w, const struct config_source *source,
+			  yaml_parser_t *parser, bool is_main)
+{
+	yaml_document_t doc;
+	yaml_node_t *root;
+
+	if (!yaml_parser_load(parser, &doc)) {
+		complain_yaml(w, source, parser);
 		return;
 	}
 	w->doc = &doc;
@@ -212,6 +239,21 @@ static void read_source(struct config_walk *w, const struct config_source *sourc
 	else if (!is_main)
 		config_complain(w, 0, 0, "empty file: give one feed, or remove the file");
 	yaml_document_delete(&doc);
+	if (root)
+		refuse_more(w, source, parser);
+}
+
+static void read_source(struct config_walk *w, const struct config_source *source, bool is_main)
+{
+	yaml_parser_t parser;
+
+	w->file = source->name;
+	if (!yaml_parser_initialize(&parser)) {
+		w->no_memory = true;
+		return;
+	}
+	yaml_parser_set_input_string(&parser, (const unsigned char *)source->text, source->len);
+	read_document(w, source, &parser, is_main);
 	yaml_parser_delete(&parser);
 }
 
