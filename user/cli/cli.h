@@ -72,6 +72,9 @@ int cli_duration(const char *text, json_int_t *ret_for_s);
 /* Adds @value as @key unless it is NULL. Bytes that are not UTF-8 are a failure: CLI_USAGE, and said. */
 int cli_set(json_t *object, const char *key, const char *value);
 
+/* Sends along where this person sits, if they came by SSH: a block must not take that address. As cli_set(). */
+int cli_set_ssh_client(json_t *request);
+
 /* The group's commands. */
 int cmd_status(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv);

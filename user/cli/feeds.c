@@ -68,10 +68,17 @@ static int show_feed(const json_t *feed)
 		{"LINE", "line", PRINT_NUMBER}, {"WHY", "reason", PRINT_TEXT},
 		{"TEXT", "text", PRINT_TEXT},	{NULL, NULL, PRINT_TEXT},
 	};
+	static const struct print_column protected[] = {
+		{"LISTED BUT PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
+	if (json_array_size(json_object_get(feed, "protected"))) {
+		putchar('\n');
+		(void)print_table(json_object_get(feed, "protected"), protected); /* out of memory: the next table says it */
+	}
 	if (json_array_size(json_object_get(feed, "errors")))
 		putchar('\n');
 	return print_table(json_object_get(feed, "errors"), errors);

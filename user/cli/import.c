@@ -26,7 +26,7 @@ struct import {
 	bool force;
 	json_t *entries;    /* of the batch */
 	unsigned line;	    /* number of the line being read, from 1 */
-	unsigned first;	    /* line of the batch's first entry */
+	unsigned lines[BATCH_ENTRIES]; /* of the batch's entries */
 	json_int_t sent;    /* entries the agent took */
 	json_int_t rejected; /* lines it or we did not */
 };
@@ -38,9 +38,25 @@ static void reject(struct import *import, const char *why)
 	(void)cli_fail(CLI_FAILED, "line %u: %s", import->line, why); /* told; the others go on */
 }
 
+/* Names the lines of the batch that the agent left out. */
+static size_t show_rejected(struct import *import, const json_t *data)
+{
+	json_t *rejected = json_object_get(data, "rejected"), *row;
+	size_t i;
+
+	json_array_foreach(rejected, i, row) {
+		json_int_t index = json_integer_value(json_object_get(row, "index"));
+		const char *why = json_string_value(json_object_get(row, "error"));
+
+		if (index >= 0 && index < BATCH_ENTRIES)
+			(void)cli_fail(CLI_FAILED, "line %u: %s", import->lines[index], why ? why : "left out");
+	}
+	return json_array_size(rejected);
+}
+
 static int flush_batch(struct import *import)
 {
-	size_t n = json_array_size(import->entries);
+	size_t n = json_array_size(import->entries), left_out;
 	json_t *request, *data = NULL;
 	int status;
 
@@ -51,15 +67,23 @@ static int flush_batch(struct import *import)
 	import->entries = json_array();
 	if (!request || !import->entries)
 		return cli_fail(CLI_FAILED, "out of memory");
+	status = cli_set_ssh_client(request);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
 	status = cli_call(import->cli, request, &data);
+	left_out = status ? 0 : show_rejected(import, data);
 	json_decref(data);
 	if (status == CLI_FAILED) {
 		import->rejected += (json_int_t)n;
-		(void)cli_fail(CLI_FAILED, "lines %u to %u: none of these %zu entries was taken", import->first, import->line, n);
+		(void)cli_fail(CLI_FAILED, "lines %u to %u: none of these %zu entries was taken", import->lines[0], import->line, n);
 		return CLI_DONE; /* the next batch may be all right */
 	}
-	if (!status)
-		import->sent += (json_int_t)n;
+	if (!status) {
+		import->sent += (json_int_t)(n - left_out);
+		import->rejected += (json_int_t)left_out;
+	}
 	return status;
 }
 
@@ -142,8 +166,7 @@ static int import_line(struct import *import, char *line, size_t len)
 	entry = *start == '{' ? entry_of_json(import, start) : entry_of_words(import, start);
 	if (!entry)
 		return CLI_DONE;
-	if (!json_array_size(import->entries))
-		import->first = import->line;
+	import->lines[json_array_size(import->entries)] = import->line;
 	if (json_array_append_new(import->entries, entry))
 		return cli_fail(CLI_FAILED, "out of memory");
 	return json_array_size(import->entries) < BATCH_ENTRIES ? CLI_DONE : flush_batch(import);

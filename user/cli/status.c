@@ -18,6 +18,9 @@ static const struct print_column feed_columns[] = {
 	{"FEED", "name", PRINT_TEXT}, {"STATE", "state", PRINT_STATE}, {"ENTRIES", "entries", PRINT_NUMBER},
 	{"AGE", "last_success", PRINT_AGO}, {"ERROR", "error", PRINT_TEXT}, END,
 };
+static const struct print_column protected_columns[] = {
+	{"PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, END,
+};
 static const struct print_column reason_columns[] = {
 	{"REASON", "reason", PRINT_TEXT}, {"PASSED", "passed", PRINT_NUMBER},
 	{"DROPPED", "dropped", PRINT_NUMBER}, {"WOULD DROP", "would_drop", PRINT_NUMBER}, END,
@@ -81,6 +84,8 @@ static int show_status(const json_t *data)
 	status = section(json_object_get(data, "interfaces"), interface_columns);
 	if (!status)
 		status = section(json_object_get(data, "feeds"), feed_columns);
+	if (!status)
+		status = section(json_object_get(data, "protected"), protected_columns);
 	if (!status && packets) {
 		rows = reason_rows(packets);
 		status = section(rows, reason_columns);

@@ -97,7 +97,14 @@ void compile_load_classes(struct engine *engine);
 
 /* entries.c */
 int entries_restore(struct engine *engine);
-int entries_apply(struct engine *engine, const struct prefix *prefix, bool force, char *why, size_t why_bytes);
+/* Puts what the state says of @prefix in force. */
+int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes);
+/*
+ * Does a block of @prefix have to be refused, because it holds a protected address or @ssh_client (family 0: none)?
+ * Then @why says what and how it is overridden.
+ */
+bool entries_is_protected(const struct engine *engine, const struct prefix *prefix, const struct prefix *ssh_client,
+			  bool force, char *why, size_t why_bytes);
 int entries_apply_all(struct engine *engine, const struct prefix *prefixes, size_t n, bool replace, char *why, size_t why_bytes);
 void entries_expire(struct engine *engine);
 
@@ -111,6 +118,8 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 json_t *verbs_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 json_t *verbs_ok(json_t *data);
 json_t *explain_answer(struct engine *engine, const char *address);
+/* protected.c: the protected addresses, or with @feed those that its list names and that are passed all the same. */
+json_t *protected_rows(const struct engine *engine, const struct engine_feed *feed);
 int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code, const char **ret_type, char **ret_text, size_t *ret_len);
 
 int64_t engine_now_s(void);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/rail.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
@@ -44,19 +45,51 @@ static int merge_row(void *arg, const struct store_entry *row)
 		entry->value.block_until_ns = until;
 		entry->value.flags = strncmp(row->origin, "limit:", 6) ? 0 : SEK_E_BAN;
 	}
+	if (row->kind == SEK_A_BLOCK && until && row->is_forced)
+		entry->force = 1;
 	return 0;
+}
+
+static struct sek_entry_key key_of(const struct prefix *prefix)
+{
+	struct sek_entry_key key = { .family = prefix->family, .len = prefix->len };
+
+	memcpy(key.addr_be, prefix->addr_be, sizeof(key.addr_be));
+	return key;
+}
+
+bool entries_is_protected(const struct engine *engine, const struct prefix *prefix, const struct prefix *ssh_client,
+			  bool force, char *why, size_t why_bytes)
+{
+	struct sek_entry_key key = key_of(prefix);
+	char text[PREFIX_TEXT_BYTES];
+	struct role_rail rail;
+
+	if (rail_is_all_local(&key)) {
+		snprintf(why, why_bytes, "loopback and link-local sources are never dropped, not even with --force");
+		return true;
+	}
+	if (force)
+		return false;
+	if (ssh_client->family && prefix_covers(prefix, ssh_client)) {
+		snprintf(why, why_bytes, "it holds %s, the source of your own SSH session; --force overrides",
+			 prefix_format(ssh_client, text));
+		return true;
+	}
+	if (!rail_inside(engine->rails, engine->n_rails, &key, &rail))
+		return false;
+	snprintf(why, why_bytes, "it holds %s; --force overrides", rail_text(rail.kind));
+	return true;
 }
 
 static int effective(struct engine *engine, const struct prefix *prefix, struct role_entry *ret_entry)
 {
 	memset(ret_entry, 0, sizeof(*ret_entry));
-	memcpy(ret_entry->key.addr_be, prefix->addr_be, sizeof(ret_entry->key.addr_be));
-	ret_entry->key.family = prefix->family;
-	ret_entry->key.len = prefix->len;
+	ret_entry->key = key_of(prefix);
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
-int entries_apply(struct engine *engine, const struct prefix *prefix, bool force, char *why, size_t why_bytes)
+int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes)
 {
 	struct role_msg msg = { .type = ROLE_ENTRY }, reply;
 	int err = effective(engine, prefix, &msg.body.entry);
@@ -65,7 +98,6 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, bool force
 		snprintf(why, why_bytes, "the state cannot be read: %s", store_error(engine->store));
 		return err;
 	}
-	msg.body.entry.force = force;
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
 	snprintf(why, why_bytes, "%s", reply.text);
 	return reply.err;
@@ -161,7 +193,7 @@ void entries_expire(struct engine *engine)
 		unique(&list);
 		(void)store_entry_delete_expired(engine->store, engine_now_s(), &n); /* else again in a second */
 		for (i = 0; i < list.n; i++)
-			(void)entries_apply(engine, &list.prefix[i], true, why, sizeof(why)); /* it ended in the kernel by itself */
+			(void)entries_apply(engine, &list.prefix[i], why, sizeof(why)); /* it ended in the kernel by itself */
 	}
 	free(list.prefix);
 }

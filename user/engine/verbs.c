@@ -18,6 +18,9 @@ struct request {
 	json_t *json;
 	enum sek_action kind; /* of block.* and allow.* */
 	const char *user;
+	struct prefix ssh_client; /* where the person who asks sits; family 0: not by SSH */
+	bool force;
+	char why[ROLE_TEXT_BYTES]; /* of read_row() */
 };
 
 json_t *verbs_ok(json_t *data)
@@ -49,7 +52,7 @@ static json_t *time_or_null(int64_t s)
 }
 
 /* Reads one entry of a request; NULL, or why not. */
-static const char *read_row(const struct request *request, json_t *json, struct store_entry *row)
+static const char *read_row(struct request *request, json_t *json, struct store_entry *row)
 {
 	const char *text = json_string_value(json_object_get(json, "prefix"));
 	const char *origin = json_string_value(json_object_get(json, "origin"));
@@ -70,6 +73,10 @@ static const char *read_row(const struct request *request, json_t *json, struct 
 	snprintf(row->origin, sizeof(row->origin), "%s", origin && origin[0] ? origin : "manual");
 	snprintf(row->reason, sizeof(row->reason), "%s", reason ? reason : "");
 	snprintf(row->by_user, sizeof(row->by_user), "%s", request->user);
+	row->is_forced = request->force && request->kind == SEK_A_BLOCK;
+	if (request->kind == SEK_A_BLOCK && entries_is_protected(request->engine, &row->prefix, &request->ssh_client,
+								 request->force, request->why, sizeof(request->why)))
+		return request->why;
 	return NULL;
 }
 
@@ -90,7 +97,7 @@ static json_t *add(struct request *request)
 		store_rollback(engine->store);
 		return answer;
 	}
-	err = entries_apply(engine, &row.prefix, json_is_true(json_object_get(request->json, "force")), why, sizeof(why));
+	err = entries_apply(engine, &row.prefix, why, sizeof(why));
 	if (!err && store_commit(engine->store)) {
 		err = -EIO;
 		snprintf(why, sizeof(why), "the state cannot be written: %s", store_error(engine->store));
@@ -99,7 +106,7 @@ static json_t *add(struct request *request)
 		char ignored[ROLE_TEXT_BYTES];
 
 		store_rollback(engine->store);
-		(void)entries_apply(engine, &row.prefix, true, ignored, sizeof(ignored)); /* back to what the state says */
+		(void)entries_apply(engine, &row.prefix, ignored, sizeof(ignored)); /* back to what the state says */
 		return verbs_error(1, "%s: %s", prefix_format(&row.prefix, text), why);
 	}
 	return verbs_ok(json_pack("{s:s,s:o}", "prefix", prefix_format(&row.prefix, text), "expires", time_or_null(row.expires_s)));
@@ -159,7 +166,7 @@ static json_t *del(struct request *request)
 		return verbs_error(1, "%s: %s", text, prefix_error_text(error));
 	if (store_entry_delete(request->engine->store, &prefix, request->kind, word(request, "origin", "manual"), &n))
 		return verbs_error(1, "the state cannot be written: %s", store_error(request->engine->store));
-	if (n && entries_apply(request->engine, &prefix, true, why, sizeof(why)))
+	if (n && entries_apply(request->engine, &prefix, why, sizeof(why)))
 		return verbs_error(1, "%s: %s", text, why);
 	return verbs_ok(json_pack("{s:i}", "deleted", n));
 }
@@ -248,6 +255,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
 					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
 					       "coverage_v4", feed->coverage4, "coverage_v6", feed->coverage6, "errors_total", (json_int_t)head->errors, "errors", feed_errors(feed)));
+	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	return json;
 }
 
@@ -317,11 +325,11 @@ static json_t *packets(struct engine *engine)
 json_t *verbs_status(struct engine *engine)
 {
 	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
-	return json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:[]}", "version", SEKISHO_VERSION,
+	return json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:[]}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
 			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->prefixes_v4,
 			 "prefixes_v6", engine->prefixes_v6, "bytes", (json_int_t)engine->table_bytes, "feeds", all_feeds(engine), "packets", packets(engine),
-			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "warnings");
+			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "warnings");
 }
 
 static json_t *status(struct request *request)
@@ -396,6 +404,15 @@ static void record(struct request *request, const char *verb, uint32_t uid, cons
 	(void)store_audit(request->engine->store, engine_now_s(), uid, request->user, verb, detail, error ? error : "done"); /* a full disk has been said by the change itself */
 }
 
+/* What is no address was not set by sshd, and is no reason to refuse the command. */
+static struct prefix ssh_client_of(const struct request *request)
+{
+	const char *text = word(request, "ssh_client", "");
+	struct prefix prefix, none = { .family = 0 };
+
+	return prefix_parse(text, strlen(text), &prefix, NULL) == PREFIX_OK ? prefix : none;
+}
+
 json_t *verbs_answer(struct engine *engine, json_t *json, bool may_change, uint32_t uid, const char *user)
 {
 	struct request request = { .engine = engine, .json = json, .user = user };
@@ -410,6 +427,8 @@ json_t *verbs_answer(struct engine *engine, json_t *json, bool may_change, uint3
 	if (verbs[i].changes && !may_change)
 		return verbs_error(1, "you may look but not change things: that takes root or group sekisho");
 	request.kind = verbs[i].kind;
+	request.force = json_is_true(json_object_get(json, "force"));
+	request.ssh_client = ssh_client_of(&request);
 	answer = verbs[i].answer(&request);
 	if (verbs[i].changes)
 		record(&request, name, uid, answer);

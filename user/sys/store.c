@@ -34,6 +34,7 @@ static const char *const migrations[] = {
 	" seen_woulds INTEGER NOT NULL);"
 	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
 	" detail TEXT NOT NULL, result TEXT NOT NULL);",
+	"ALTER TABLE entries ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

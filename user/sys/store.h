@@ -8,6 +8,7 @@
 
 #include "lib/prefix.h"
 #include <sekisho/table.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct store;
@@ -26,6 +27,7 @@ struct store_entry {
 	int64_t since_s;   /* Unix time */
 	int64_t expires_s; /* Unix time; 0: no end */
 	char by_user[STORE_USER_BYTES];
+	bool is_forced; /* block rows: a person said --force; lasts as long as the row */
 };
 
 struct store_feed {
