@@ -92,7 +92,6 @@ def entry(i):
 
 VERBS = [(("status",), "status"), (("explain", "192.0.2.1"), "explain"), (("block", "list"), "block.list"),
          (("allow", "list"), "allow.list"), (("feed", "list"), "feed.list"), (("feed", "show", "drop"), "feed.show"),
-         (("feed", "update"), "feed.update"), (("feed", "update", "drop"), "feed.update"),
          (("block", "add", "192.0.2.1"), "block.add"),
          (("block", "del", "192.0.2.1"), "block.del"), (("block", "flush", "--origin", "x"), "block.flush"),
          (("allow", "add", "192.0.2.1"), "allow.add"), (("allow", "del", "192.0.2.1"), "allow.del"),
@@ -112,6 +111,21 @@ def test_every_verb_asks_and_json_is_one_document(engine, words, verb):
         if verb in DATA:
             assert document == DATA[verb]
     assert [r["verb"] for r in engine.requests] == [verb] * 3
+
+
+@pytest.mark.parametrize("words", [(), ("good",), ("drop",)])
+def test_feed_update_tells_what_came_of_it(engine, words):
+    before, DATA["feed.list"] = DATA["feed.list"], {"feeds": [FEED, dict(FEED, name="good", error=None)]}
+    try:
+        done = run(engine, "feed", "update", *words)
+        assert done.stdout == "" and done.returncode == (words != ("good",))
+        assert (done.stderr.startswith("sekisho: feed drop: bad ") and done.stderr.count("\n") == 1) if done.returncode else done.stderr == ""
+        assert [r["verb"] for r in engine.requests] == ["feed.update", "feed.list"]
+        assert engine.requests[0].get("name") == (words[0] if words else None)
+        rows = json.loads(run(engine, "feed", "update", *words, "--json").stdout)["feeds"]
+        assert [row["name"] for row in rows] == list(words or ("drop", "good"))
+    finally:
+        DATA["feed.list"] = before
 
 
 def test_add_sends_every_field(engine):

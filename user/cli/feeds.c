@@ -7,6 +7,7 @@
 #include "print.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
@@ -93,12 +94,46 @@ int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, 
 	return status;
 }
 
+/* The rows of feed.list that are called @name, all of them where it is NULL; says each one's error. */
+static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
+{
+	json_t *data, *feed;
+	const char *feed_name, *error;
+	size_t i;
+	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data), ended = CLI_DONE;
+
+	if (status)
+		return status;
+	json_array_foreach(json_object_get(data, "feeds"), i, feed) {
+		feed_name = json_string_value(json_object_get(feed, "name"));
+		if (!feed_name || (name && strcmp(name, feed_name)))
+			continue;
+		(void)json_array_append(ret_rows, feed); /* out of memory: a row less */
+		error = json_string_value(json_object_get(feed, "error"));
+		if (error)
+			ended = cli_fail(CLI_FAILED, "feed %s: %s", feed_name, error);
+	}
+	json_decref(data);
+	return ended;
+}
+
 int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX];
-	json_t *request;
+	json_t *request, *data, *rows;
 	int status = cli_args(cli, command, argc, argv, NULL, 0, 1, words);
 
 	request = status ? NULL : feed_request(command, words[0], &status);
-	return status ? status : cli_do(cli, request);
+	if (!status)
+		status = cli_call(cli, request, &data);
+	if (status)
+		return status;
+	json_decref(data);
+	data = json_pack("{s:[]}", "feeds");
+	rows = json_object_get(data, "feeds");
+	status = updated_feeds(cli, words[0], rows);
+	if (cli->json && json_array_size(rows))
+		(void)print_json(data); /* it has said so */
+	json_decref(data);
+	return status;
 }
