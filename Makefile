@@ -122,7 +122,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run demo install deps clean help
 
 deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
@@ -154,6 +154,12 @@ run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/se
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
 	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
+
+demo: ## a lab in network namespaces: blocking, feeds, explain, metrics, restarts; cleans up (root)
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)scripts/create-users.sh
+	$(Q)exec scripts/demo.sh $(BUILD)
 
 install: all ## install under DESTDIR with PREFIX (/usr); a config that is there stays
 	install -D -m 0755 $(BUILD)/sekishod $(DESTDIR)$(PREFIX)/sbin/sekishod
