@@ -51,7 +51,7 @@ static int help(void)
 			       command->verb ? command->verb : ""); /* the table's names fit */
 		printf("  %-13s %s\n", name, command->does);
 	}
-	puts("\n`sekisho help COMMAND` shows a command's words; sekisho(8) explains them.\n"
+	puts("\n`sekisho help COMMAND` shows a command's words; sekisho(1) explains them.\n"
 	     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no agent there.");
 	return CLI_DONE;
 }
