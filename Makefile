@@ -126,9 +126,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run demo install deps clean help
 
-deps:
+deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
 
 test: ## install what is missing, build, run every test (root)
@@ -157,19 +157,28 @@ run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/se
 	$(Q)scripts/install-deps.sh build
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
-	$(Q)mkdir -p /var/lib /run
 	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
 
-install: all ## install under DESTDIR with PREFIX (/usr)
+demo: ## a lab in network namespaces: blocking, feeds, explain, metrics, restarts; cleans up (root)
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)scripts/create-users.sh
+	$(Q)exec scripts/demo.sh $(BUILD)
+
+install: all ## install under DESTDIR with PREFIX (/usr); a config that is there stays
 	install -D -m 0755 $(BUILD)/sekishod $(DESTDIR)$(PREFIX)/sbin/sekishod
 	install -D -m 0755 $(BUILD)/sekisho $(DESTDIR)$(PREFIX)/bin/sekisho
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sekisho $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch
 	install -D -m 0644 scripts/sekishod.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sekishod.service
+	sed -i 's,^ExecStart=/usr/,ExecStart=$(PREFIX)/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/sekishod.service
 	install -D -m 0644 scripts/sekisho.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sekisho.conf
 	install -D -m 0644 user/man/sekishod.8 $(DESTDIR)$(PREFIX)/share/man/man8/sekishod.8
 	install -D -m 0644 user/man/sekisho.1 $(DESTDIR)$(PREFIX)/share/man/man1/sekisho.1
 	install -D -m 0644 user/man/sekisho.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/sekisho.yaml.5
-	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -D -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
+	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/sekisho/README.md
+	install -D -m 0644 scripts/sekisho.yaml $(DESTDIR)$(PREFIX)/share/doc/sekisho/sekisho.yaml
+	install -d -m 0755 $(DESTDIR)/etc/sekisho $(DESTDIR)/etc/sekisho/feeds.d
+	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
 	$(if $(DESTDIR),,scripts/create-users.sh)
 
 lint: ## headers compile alone, include rules, library boundaries

@@ -161,7 +161,7 @@ int cmd_entry_list(struct cli *cli, const struct cli_command *command, int argc,
 	all = json_object_get(document, "entries");
 	status = ask_all(cli, command, origin, all);
 	if (!status)
-		status = cli->json ? print_json(document) : print_table(all, columns);
+		status = cli->json ? print_json(document) : print_table(all, columns, "no entries");
 	json_decref(document);
 	return status;
 }

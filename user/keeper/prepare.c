@@ -50,10 +50,10 @@ static int find_users(struct keeper *keeper)
 	return err;
 }
 
-/* The helpers lie beside this program in a build folder, else where `make install` puts them. */
+/* The helpers lie beside this program in a build folder, else where `make install` puts them: in PREFIX/libexec. */
 static int find_helpers(struct keeper *keeper)
 {
-	char self[KEEPER_PATH_BYTES], path[KEEPER_PATH_BYTES + 32];
+	char self[KEEPER_PATH_BYTES - 32] = "/usr/sbin", path[KEEPER_PATH_BYTES + 32];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (n > 0) {
@@ -65,11 +65,11 @@ static int find_helpers(struct keeper *keeper)
 			return 0;
 		}
 	}
-	snprintf(keeper->helpers, sizeof(keeper->helpers), "/usr/libexec/sekisho");
+	snprintf(keeper->helpers, sizeof(keeper->helpers), "%s/../libexec/sekisho", self);
 	snprintf(path, sizeof(path), "%s/sekisho-engine", keeper->helpers);
 	if (access(path, X_OK) == 0)
 		return 0;
-	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in /usr/libexec/sekisho: install it again");
+	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in %s: install it again", keeper->helpers);
 	return -ENOENT;
 }
 
