@@ -119,9 +119,9 @@ def test_agent_options_are_in_help_and_page():
 
 
 def test_config_keys_are_in_the_page_and_nothing_else():
-    code = source("user/lib/config.c")
-    tables = re.findall(r"static const struct key (\w*keys)\[\] = \{(.*?)\};", code, re.S)
-    keys = {name: re.findall(r'\{ "([a-z0-9-]+)", (\w+)', body) for name, body in tables}
+    code = source("user/lib/config.c", "user/lib/config_feed.c")
+    tables = re.findall(r"const struct config_key (\w*keys)\[\] = \{(.*?)\};", code, re.S)
+    keys = {name: re.findall(r'\{ ?"([a-z0-9-]+)", (\w+)', body) for name, body in tables}
     later = {key for key, read in keys["top_keys"] if read == "top_later"}
     page = READ["sekisho.yaml.5"].replace("\\-", "-")
     heads = lambda start, end: {key for line in re.findall(r"^\.TP\n\.BR? (.*)$", page[page.index(start):page.index(end)], re.M)

@@ -78,7 +78,7 @@ static int show_feed(const json_t *feed)
 		print_field(feed, &fields[i]);
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');
-		(void)print_table(json_object_get(feed, "protected"), protected); /* out of memory: the next table says it */
+		(void)print_table(json_object_get(feed, "protected"), protected, NULL); /* out of memory: the next table says it */
 	}
 	if (json_array_size(json_object_get(feed, "errors")))
 		putchar('\n');
