@@ -157,9 +157,10 @@ run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/se
 	$(Q)scripts/install-deps.sh build
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
+	@echo "  ask it from another shell: sudo $(BUILD)/sekisho status; Ctrl-C ends it"
 	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
 
-demo: ## a lab in network namespaces: blocking, feeds, explain, metrics, restarts; cleans up (root)
+demo: ## a lab in network namespaces that shows everything and cleans up (root)
 	$(Q)scripts/install-deps.sh demo
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
