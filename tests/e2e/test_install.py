@@ -49,6 +49,7 @@ def test_layout(dest):
         "usr/lib/systemd/system/sekishod.service": "0o644", "usr/lib/sysusers.d/sekisho.conf": "0o644",
         "usr/share/man/man1/sekisho.1": "0o644", "usr/share/man/man5/sekisho.yaml.5": "0o644",
         "usr/share/man/man8/sekishod.8": "0o644", "usr/share/doc/sekisho/README.md": "0o644",
+        "usr/share/bash-completion/completions/sekisho": "0o644",
         "usr/share/doc/sekisho/sekisho.yaml": "0o644"}
     (dest / "etc/sekisho/sekisho.yaml").write_text("mine\n")
     install(dest)
