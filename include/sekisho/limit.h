@@ -91,3 +91,13 @@ struct sek_table_limits {
 	__u32 pad[7];
 };
 _Static_assert(sizeof(struct sek_table_limits) == SEK_LINE_BYTES, "one line");
+
+/* Keys of the hashes that place a source among the slots: random, made with the slots; another key forgets every source. */
+struct sek_limit_keys {
+	__u32 add4;
+	__u32 mul4[2]; /* taken as odd, as all mul */
+	__u32 pad;
+	__u64 add6;
+	__u64 mul6[3];
+};
+_Static_assert(sizeof(struct sek_limit_keys) == 48, "shared with the kernel program");

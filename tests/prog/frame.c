@@ -28,7 +28,7 @@ void frame_put16(struct frame *f, unsigned value)
 
 void frame_eth(struct frame *f, unsigned tags, unsigned ethertype)
 {
-	f->len = 0;
+	f->len = f->linear = 0;
 	frame_put(f, NULL, 12);
 	for (unsigned i = 0; i < tags; i++) {
 		frame_put16(f, i + 1 == tags ? 0x8100 : 0x88a8);

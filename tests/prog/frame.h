@@ -13,6 +13,7 @@
 struct frame {
 	uint8_t bytes[FRAME_MAX];
 	size_t len;
+	size_t linear; /* bytes in the first buffer; 0: as many as it takes */
 };
 
 /* The source of every frame unless a test writes another one. */

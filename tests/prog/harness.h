@@ -33,7 +33,7 @@ void harness_entry_of(int family, const void *addr_be, unsigned len, struct sek_
 /* Compiles @lists and puts the image in force; class i's counter is i. Source of truth: policy.h. */
 void harness_table(struct policy_list *lists, size_t n_lists);
 
-/* The action of one run. */
+/* The action of one run; -EINVAL for a frame with .linear where the kernel's BPF_PROG_TEST_RUN knows no such thing. */
 int harness_run(const struct frame *f);
 
 /*

@@ -96,6 +96,8 @@ static void precedence(void **state)
 		  { 128, 64, 32 }, XDP_DROP, SEK_R_BAN, 1, 0 },
 		{ "expired longest hides nothing", { { 32, PAST, 0, SEK_E_BAN }, { 24, FUTURE, 0, 0 }, { 8, FUTURE, 0, 0 } },
 		  { 128, 64, 32 }, XDP_DROP, SEK_R_BLOCK, 2, 0 },
+		{ "longest of two allows is named", { { 32, 0, FUTURE, 0 }, { 24, 0, FUTURE, 0 }, { 8, FUTURE, 0, 0 } },
+		  { 128, 64, 32 }, XDP_PASS, SEK_R_ALLOW, 3, 1 },
 		{ "expired allow hides no wider one", { { 32, SEK_FOREVER, PAST, 0 }, { 24, 0, PAST, 0 }, { 8, 0, FUTURE, 0 } },
 		  { 128, 64, 32 }, XDP_PASS, SEK_R_ALLOW, 1, 3 },
 	};

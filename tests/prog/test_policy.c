@@ -98,16 +98,25 @@ static void put_lists(const struct row *r, int family)
 	harness_table(lists, n);
 }
 
-static struct sek_class class_of(uint32_t id)
+/* The image in force, the caller's to close. */
+static int table_fd(void)
 {
-	__u32 zero = 0, inner_id, line = 0;
-	struct sek_table_head head;
-	struct sek_class class;
+	__u32 zero = 0, inner_id;
 	int fd;
 
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_table), &zero, &inner_id), 0);
 	fd = bpf_map_get_fd_by_id(inner_id);
 	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct sek_class class_of(uint32_t id)
+{
+	struct sek_table_head head;
+	struct sek_class class;
+	int fd = table_fd();
+	__u32 line = 0;
+
 	assert_int_equal(bpf_map_lookup_elem(fd, &line, &head), 0);
 	line = head.class_base + id;
 	assert_int_equal(bpf_map_lookup_elem(fd, &line, &class), 0);
@@ -286,6 +295,28 @@ static void internal_failure(void **state)
 	harness_expect("control", &f, XDP_DROP, SEK_R_BLOCK, HARNESS_NO_WOULD);
 }
 
+/* An answer beyond the image's classes, which the keeper's check refuses: our failure passes, and is counted. */
+static void class_out_of_bounds(void **state)
+{
+	static const struct row block = { "block", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 };
+	struct sek_table_head head;
+	__u32 line = 0;
+	struct frame f;
+	int fd;
+
+	make_frame(&f, 4);
+	harness_reset();
+	put_lists(&block, 4);
+	harness_expect("control", &f, XDP_DROP, SEK_R_FEED, HARNESS_NO_WOULD);
+	fd = table_fd();
+	assert_int_equal(bpf_map_lookup_elem(fd, &line, &head), 0);
+	assert_int_equal(head.n_classes, 2);
+	head.n_classes = 1;
+	assert_int_equal(bpf_map_update_elem(fd, &line, &head, 0), 0);
+	close(fd);
+	harness_expect("class 1 of 1", &f, XDP_PASS, SEK_R_INTERNAL, HARNESS_NO_WOULD);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -293,6 +324,7 @@ int main(void)
 		cmocka_unit_test(edges),
 		cmocka_unit_test(protected_source),
 		cmocka_unit_test(internal_failure),
+		cmocka_unit_test(class_out_of_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

@@ -64,6 +64,38 @@ static void map_rails(void **state)
 		}
 }
 
+/* An address in each word of the bloom bits: its own bit is enough, all the others are not. */
+static void bloom_words(void **state)
+{
+	int fd = bpf_map__fd(harness_skel->maps.sek_rails);
+	__u32 kind = SEK_RAIL_OWN, words_met = 0;
+	struct frame f;
+
+	make_frame(&f, 4);
+	for (unsigned last = 0; last < 256; last++) {
+		struct sek_rail_key key = { .addr_be = { 203, 0, 113, last }, .family = 4 };
+		__u32 addr_be, bit;
+
+		memcpy(&addr_be, key.addr_be, 4);
+		bit = sek_rail_bit(addr_be);
+		if (words_met & 1u << bit / 64)
+			continue;
+		words_met |= 1u << bit / 64;
+		harness_block_both();
+		harness_entry_of(4, key.addr_be, 32, (struct sek_entry){ .block_until_ns = SEK_FOREVER });
+		frame_set_source(&f, FRAME_ETH_BYTES, 4, key.addr_be);
+		assert_int_equal(bpf_map_update_elem(fd, &key, &kind, 0), 0);
+		harness_control.rail_bloom[bit / 64] = 1ull << bit % 64;
+		harness_apply();
+		harness_expect("its own bit", &f, XDP_PASS, SEK_R_PROTECTED, HARNESS_NO_WOULD);
+		memset(harness_control.rail_bloom, 0xff, sizeof(harness_control.rail_bloom));
+		harness_control.rail_bloom[bit / 64] &= ~(1ull << bit % 64);
+		harness_apply();
+		harness_expect("every bit but its own", &f, XDP_DROP, SEK_R_BLOCK, HARNESS_NO_WOULD);
+	}
+	assert_int_equal(words_met, 15);
+}
+
 /* A rail holds back drops only: a source that nothing would drop is not counted as protected. */
 static void rails_need_a_drop(void **state)
 {
@@ -122,6 +154,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(map_rails),
+		cmocka_unit_test(bloom_words),
 		cmocka_unit_test(rails_need_a_drop),
 		cmocka_unit_test(local_rails),
 	};

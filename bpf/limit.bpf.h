@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Per-source limits: a source's line of slots, one limit and one packet in; within the limit or over it out.
+ * GCRA in 64-bit slots (sekisho/limit.h). An active source is charged by one fetch-and-add: exact on all CPUs, no
+ * retry. Compare-and-swap only starts or takes over a slot; an over-limit packet writes nothing. A full line gives
+ * the slot nearest to idle to a newcomer, and a newcomer always passes. Looks nothing up; drops nothing itself.
+ */
+#pragma once
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <sekisho/limit.h>
+#include "parse.bpf.h"
+
+#define LIMIT_TRIES 4 /* more than one is needed only when a slot changes hands under us; never all, in 10^8 packets */
+#define LIMIT_TAG 0xffffffull
+#define LIMIT_TAG_NUMBER_SHIFT 19
+#define LIMIT_TAG_FAMILY6 (1u << 18)
+#define LIMIT_TAG_OVER (1u << 23)
+#define LIMIT_TAG_REST ((1u << 18) - 1)
+#define LIMIT_QUANTUM_SHIFT (SEK_LIMIT_TAT_SHIFT + SEK_LIMIT_QUANTUM_SHIFT) /* of a slot word */
+#define LIMIT_QUANTA_MASK ((1u << 20) - 1)
+#define LIMIT_SINCE_SHIFT SEK_LIMIT_TAT_SHIFT
+#define LIMIT_HALF_UNIT (1u << (SEK_LIMIT_FRACTION - 1))
+
+/* The precise clock, CLOCK_MONOTONIC ns; a test brings its own before it includes this file. */
+#ifndef LIMIT_PRECISE_NS
+#define LIMIT_PRECISE_NS() bpf_ktime_get_ns()
+#endif
+
+/* One source's slots. In an mmapable array, so that it is one cache line. */
+struct limit_line {
+	__u64 slot[SEK_LIMIT_SLOTS];
+};
+
+/* One packet, as its source's line sees it. */
+struct limit_packet {
+	__u64 now_ns; /* coarse CLOCK_MONOTONIC: never ahead of the precise clock */
+	__u32 tag;    /* limit_tag() */
+	__u32 bytes;  /* of the frame */
+};
+
+/* What limit_charge() answers, bits. */
+enum limit_answer {
+	LIMIT_OVER = 1,	   /* over the limit; else within it, and charged */
+	LIMIT_EVICTED = 2, /* another source's live slot was taken for this one */
+	LIMIT_GAVE_UP = 4, /* passed uncharged: the slot changed hands at every try */
+};
+
+static __always_inline __u64 limit_word(__u64 ns)
+{
+	return ns / SEK_LIMIT_UNIT_NS << SEK_LIMIT_TAT_SHIFT;
+}
+
+/* What a packet adds to the arrival time, whole units as a slot word: rounded, or by random where that would err. */
+static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 bytes)
+{
+	__u64 units = limit->cost_packet + limit->cost_byte * bytes;
+
+	if (limit->flags & SEK_LIMIT_F_DITHER)
+		units += bpf_get_prandom_u32() & ((1u << SEK_LIMIT_FRACTION) - 1);
+	else
+		units += LIMIT_HALF_UNIT;
+	return units >> SEK_LIMIT_FRACTION << SEK_LIMIT_TAT_SHIFT;
+}
+
+/* Index of the slot with @tag, SEK_LIMIT_SLOTS if there is none. */
+static __always_inline __u32 limit_find(const volatile struct limit_line *line, __u64 tag, __u64 *ret_slot)
+{
+	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
+		__u64 slot = line->slot[i];
+
+		if ((slot ^ tag) & LIMIT_TAG)
+			continue;
+		*ret_slot = slot;
+		return i;
+	}
+	return SEK_LIMIT_SLOTS;
+}
+
+/* The slot to give away: any whose time has passed or cannot be, else the one nearest to idle. */
+static __always_inline __u32 limit_victim(const volatile struct limit_line *line, __u64 now, __u64 ahead, __u64 *ret_slot,
+					  bool *ret_live)
+{
+	__u64 least = ~0ull;
+	__u32 index = 0;
+
+	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
+		__u64 slot = line->slot[i];
+		/* An empty slot is idle even just before a wrap, where an arrival time of 0 is near. */
+		__u64 rank = slot ? slot - now - ahead : 0;
+
+		if (rank > least)
+			continue;
+		least = rank;
+		index = i;
+		*ret_slot = slot;
+	}
+	*ret_live = least >= -ahead;
+	return index;
+}
+
+/*
+ * Charges one packet to one limit of its source. @ahead is sek_table_limits.ahead.
+ * Returns enum limit_answer. A global function: verified once, whatever the number of limits.
+ */
+__noinline int limit_charge(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet,
+			    __u64 ahead)
+{
+	__u64 now, cost, slot = 0;
+	bool is_live = false;
+	__u32 index;
+	__s64 d;
+
+	if (!line || !limit || !packet)
+		return LIMIT_GAVE_UP;
+	now = limit_word(packet->now_ns);
+	cost = limit_cost(limit, packet->bytes);
+	for (int i = 0; i < LIMIT_TRIES; i++) {
+		index = limit_find(line, packet->tag, &slot);
+		if (index < SEK_LIMIT_SLOTS) {
+			d = slot - now;
+			/*
+			 * The coarse clock may say "over" too early, never too late, so the precise one decides. It
+			 * is read after the slot: one that another CPU just wrote is then never too far ahead.
+			 */
+			if (d > (__s64)limit->tau) {
+				now = limit_word(LIMIT_PRECISE_NS());
+				d = slot - now;
+			}
+			if (d > (__s64)limit->tau && d <= (__s64)limit->maxd)
+				return LIMIT_OVER;
+			if (d >= 0 && d <= (__s64)limit->tau) {
+				if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^ packet->tag) & LIMIT_TAG))
+					return 0;
+				__sync_fetch_and_add(&line->slot[index & 7], -cost);
+				continue;
+			}
+		} else {
+			index = limit_victim(line, now, ahead, &slot, &is_live);
+		}
+		if (__sync_val_compare_and_swap(&line->slot[index & 7], slot, (now | packet->tag) + cost) == slot)
+			return is_live ? LIMIT_EVICTED : 0;
+		is_live = false;
+	}
+	return LIMIT_GAVE_UP;
+}
+
+/*
+ * Takes back what limit_charge() put on this packet's account, because a later limit drops it. One try: a charge
+ * that stays costs the source at most one packet.
+ */
+__noinline int limit_refund(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet)
+{
+	__u64 slot = 0;
+	__u32 index;
+
+	if (!line || !limit || !packet)
+		return 0;
+	index = limit_find(line, packet->tag, &slot);
+	if (index < SEK_LIMIT_SLOTS)
+		(void)__sync_val_compare_and_swap(&line->slot[index & 7], slot,
+						  slot - limit_cost(limit, packet->bytes));
+	return 0;
+}
+
+/*
+ * A packet was over @limit: has its source been so for after_quanta, with no pause of gap_quanta? Keeps "over since"
+ * in a second slot of the line, written once a quantum (16.8 ms). @packet->tag as for limit_charge().
+ * Returns 1 if a ban is due, at every packet from then on.
+ */
+__noinline int limit_over(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet,
+			  __u64 ahead)
+{
+	__u64 now, slot = 0, until;
+	__u32 index, tag, quantum, since;
+	bool is_live;
+	__s64 left;
+
+	if (!line || !limit || !packet)
+		return 0;
+	tag = packet->tag | LIMIT_TAG_OVER;
+	now = limit_word(packet->now_ns);
+	quantum = since = now >> LIMIT_QUANTUM_SHIFT;
+	until = (__u64)((quantum + limit->gap_quanta) & LIMIT_QUANTA_MASK) << LIMIT_QUANTUM_SHIFT;
+	index = limit_find(line, tag, &slot);
+	if (index < SEK_LIMIT_SLOTS) {
+		left = slot - now;
+		if (left >= 0 && left >> LIMIT_QUANTUM_SHIFT <= limit->gap_quanta) {
+			since = slot >> LIMIT_SINCE_SHIFT & LIMIT_QUANTA_MASK;
+			if (((quantum - since) & LIMIT_QUANTA_MASK) >= limit->after_quanta)
+				return 1;
+			if (slot >> LIMIT_QUANTUM_SHIFT == until >> LIMIT_QUANTUM_SHIFT)
+				return 0;
+		}
+	} else {
+		index = limit_victim(line, now, ahead, &slot, &is_live);
+	}
+	(void)__sync_val_compare_and_swap(&line->slot[index & 7], slot, until | (__u64)since << LIMIT_SINCE_SHIFT | tag);
+	return 0;
+}
+
+/* The source's prefix of @len bits, 0 behind it. */
+static __always_inline __u64 limit_mask(__u64 half, __u32 len)
+{
+	return len >= 64 ? half : len ? half & ~0ull << ((64 - len) & 63) : 0;
+}
+
+/*
+ * The source's place: a line of 2^bits and what of the hash the line does not say. IPv4 is exact (the mix is a
+ * bijection and 32 - bits <= 18); two IPv6 sources share a place with a chance below 2^-15 in a full table.
+ */
+struct limit_place {
+	__u32 line;
+	__u32 rest; /* with the family's bit */
+};
+
+static __always_inline struct limit_place limit_place4(__u32 addr_host, __u32 len, const struct sek_limit_keys *keys,
+							__u32 bits)
+{
+	__u32 h = len >= 32 ? addr_host : addr_host & ~0u << ((32 - len) & 31);
+
+	h ^= keys->add4;
+	h ^= h >> 16;
+	h *= keys->mul4[0] | 1;
+	h ^= h >> 15;
+	h *= keys->mul4[1] | 1;
+	h ^= h >> 16;
+	return (struct limit_place){ h & ((1u << (bits & 31)) - 1), h >> (bits & 31) & LIMIT_TAG_REST };
+}
+
+static __always_inline struct limit_place limit_place6(__u64 hi, __u64 lo, __u32 len, const struct sek_limit_keys *keys,
+							__u32 bits)
+{
+	__u64 h = limit_mask(hi, len) ^ keys->add6;
+
+	h ^= h >> 32;
+	h *= keys->mul6[0] | 1;
+	h ^= h >> 29;
+	if (len > 64)
+		h ^= limit_mask(lo, len - 64) * (keys->mul6[2] | 1);
+	h ^= h >> 32;
+	h *= keys->mul6[1] | 1;
+	h ^= h >> 32;
+	return (struct limit_place){ h & ((1u << (bits & 31)) - 1), (h >> 46 & LIMIT_TAG_REST) | LIMIT_TAG_FAMILY6 };
+}
+
+static __always_inline struct limit_place limit_place(const struct source *source, const struct sek_limit *limit,
+						      const struct sek_limit_keys *keys, __u32 bits)
+{
+	if (source->family == 4)
+		return limit_place4(bpf_ntohl(source->words_be[0]), limit->len4, keys, bits);
+	return limit_place6(bpf_be64_to_cpu(source->halves_be[0]), bpf_be64_to_cpu(source->halves_be[1]), limit->len6, keys,
+			    bits);
+}
+
+static __always_inline __u32 limit_tag(const struct limit_place *place, const struct sek_limit *limit)
+{
+	return place->rest | (__u32)(limit->number & (SEK_LIMITS_MAX - 1)) << LIMIT_TAG_NUMBER_SHIFT;
+}
