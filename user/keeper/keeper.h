@@ -12,6 +12,7 @@
 #include <sekisho/maps.h>
 #include "lib/config.h"
 #include "lib/role_msg.h"
+#include "keeper/outbox.h"
 #include "sys/bpf_attach.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
@@ -80,11 +81,15 @@ struct keeper {
 
 	pid_t engine_pid;
 	int engine_fd;
-	uv_poll_t engine_poll;
-	bool engine_polled;
+	uint32_t engine_life; /* counts the starts: an answer goes to the life that asked */
+	uv_poll_t *engine_poll; /* of this life; NULL: none */
+	struct outbox outbox;
 	unsigned engine_deaths; /* in a row, without READY between */
 	uv_timer_t engine_again;
-	pid_t fetcher_pid[KEEPER_FETCHERS_MAX];
+	struct keeper_fetcher {
+		pid_t pid; /* 0: a free place */
+		uint64_t started_ms;
+	} fetcher[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
 	int exit_code;
 };
@@ -133,5 +138,11 @@ void engine_reap(struct keeper *keeper);
 void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds);
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
+/* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
+void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
+/* Kills all of them. */
+void fetchers_end(struct keeper *keeper);
+/* @pid has ended. */
+void fetchers_forget(struct keeper *keeper, pid_t pid);
 /* Loads the config anew; on failure *why says so and nothing changes. */
 int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes);

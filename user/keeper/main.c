@@ -102,6 +102,9 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		log_line(LOG_ERR, "reload: %s", why);
 		return -EINVAL;
 	}
+	if (strcmp(next.config->metrics_host, keeper->current.config->metrics_host) ||
+	    next.config->metrics_port != keeper->current.config->metrics_port)
+		log_line(LOG_WARNING, "reload: metrics: listen changes at the next start, not now");
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
 	if (next.config->mode != mode_before)
@@ -160,6 +163,7 @@ static void look_around(struct keeper *keeper)
 static void on_tick(uv_timer_t *timer)
 {
 	look_around(timer->data);
+	fetchers_tick(timer->data, uv_now(timer->loop));
 }
 
 static void on_netlink(uv_poll_t *poll, int status, int events)

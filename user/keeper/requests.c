@@ -28,7 +28,7 @@ static void reply(struct keeper *keeper, uint32_t seq, int err, const char *text
 struct swap {
 	uv_work_t work;
 	struct keeper *keeper;
-	uint32_t seq;
+	uint32_t seq, life; /* of the engine that asked */
 	int fd, err;
 	const char *why;
 	uint64_t generation;
@@ -75,7 +75,8 @@ static void swap_done(uv_work_t *work, int status)
 	} else {
 		log_line(LOG_INFO, "table: generation %llu in force, %u lines", (unsigned long long)swap->generation, swap->lines);
 	}
-	reply(swap->keeper, swap->seq, swap->err, text);
+	if (swap->life == swap->keeper->engine_life)
+		reply(swap->keeper, swap->seq, swap->err, text);
 	close(swap->fd);
 	free(swap);
 }
@@ -95,6 +96,7 @@ static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *
 	}
 	swap->keeper = keeper;
 	swap->seq = msg->seq;
+	swap->life = keeper->engine_life;
 	swap->fd = fds[0];
 	fds[0] = -1;
 	swap->work.data = swap;
