@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An engine in an attacker's hands: takes the keeper's end of the channel and misuses it in the way that the file
- * `attack` in its state folder names. Started by a copy of sekishod; prints what it was answered.
+ * An engine in an attacker's hands: takes the keeper's end of the channel and misuses it in the way
+ * that the file `attack` in its state folder names. Started by a copy of sekishod; prints what it
+ * was answered.
  */
 /* link: sys/channel.c */
 #include <arpa/inet.h>
@@ -18,7 +19,10 @@
 #include "lib/table_build.h"
 #include "sys/channel.h"
 
-#define GATEWAY { 10, 99, 0, 254 }
+#define GATEWAY                                                                                    \
+	{                                                                                          \
+		10, 99, 0, 254                                                                     \
+	}
 
 static char attack[64];
 static uint32_t seq;
@@ -30,12 +34,13 @@ static void say(const char *what, const struct role_msg *answer)
 
 static int receive(struct role_msg *msg)
 {
-	struct pollfd one = { .fd = ROLE_ENGINE_FD, .events = POLLIN };
+	struct pollfd one = {.fd = ROLE_ENGINE_FD, .events = POLLIN};
 	int fds[ROLE_FDS_MAX];
 	unsigned n;
 	size_t len;
 
-	if (poll(&one, 1, 5000) != 1 || channel_recv(ROLE_ENGINE_FD, msg, sizeof(*msg), &len, fds, ROLE_FDS_MAX, &n))
+	if (poll(&one, 1, 5000) != 1 ||
+	    channel_recv(ROLE_ENGINE_FD, msg, sizeof(*msg), &len, fds, ROLE_FDS_MAX, &n))
 		exit(9);
 	while (n)
 		close(fds[--n]);
@@ -69,9 +74,15 @@ static void *random_bytes(size_t len)
 /* An image that blocks every address of both families. */
 static int block_everything(struct table_image *ret_image)
 {
-	static const struct prefix4 v4[] = { { .addr = 0, .len = 1 }, { .addr = 1u << 31, .len = 1 } };
-	static const struct prefix6 v6[] = { { .hi = 0, .len = 1 }, { .hi = 1ull << 63, .len = 1 } };
-	struct policy_list list = { .id = 1, .action = SEK_A_BLOCK, .keep_private = true, .v4 = v4, .n4 = 2, .v6 = v6, .n6 = 2 };
+	static const struct prefix4 v4[] = {{.addr = 0, .len = 1}, {.addr = 1u << 31, .len = 1}};
+	static const struct prefix6 v6[] = {{.hi = 0, .len = 1}, {.hi = 1ull << 63, .len = 1}};
+	struct policy_list list = {.id = 1,
+				   .action = SEK_A_BLOCK,
+				   .keep_private = true,
+				   .v4 = v4,
+				   .n4 = 2,
+				   .v6 = v6,
+				   .n6 = 2};
 	struct policy *policy;
 	uint32_t i;
 	int err = policy_flatten(&list, 1, &policy);
@@ -87,15 +98,15 @@ static int block_everything(struct table_image *ret_image)
 
 static void swap(const char *what, int fd, unsigned n_fds)
 {
-	struct role_msg msg = { .type = ROLE_SWAP };
-	int fds[8] = { fd, fd, fd, fd, fd, fd, fd, fd };
+	struct role_msg msg = {.type = ROLE_SWAP};
+	int fds[8] = {fd, fd, fd, fd, fd, fd, fd, fd};
 
 	ask(what, &msg, fds, n_fds);
 }
 
 static void attack_swap(void)
 {
-	struct table_image image = { 0 };
+	struct table_image image = {0};
 	char *bytes;
 	size_t len;
 	int fd = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING), pair[2];
@@ -122,7 +133,8 @@ static void attack_swap(void)
 static struct role_entry entry_of(unsigned len, uint32_t flags)
 {
 	static const uint8_t gateway[4] = GATEWAY;
-	struct role_entry entry = { .key = { .family = 4, .len = len }, .value = { .block_until_ns = SEK_FOREVER, .flags = flags } };
+	struct role_entry entry = {.key = {.family = 4, .len = len},
+				   .value = {.block_until_ns = SEK_FOREVER, .flags = flags}};
 
 	memcpy(entry.key.addr_be, gateway, 4);
 	return entry;
@@ -130,8 +142,8 @@ static struct role_entry entry_of(unsigned len, uint32_t flags)
 
 static void attack_entries(void)
 {
-	struct role_msg msg = { .type = ROLE_ENTRY, .body.entry = entry_of(32, 0) };
-	struct role_entry all[3] = { entry_of(32, SEK_E_FORCED), entry_of(32, 0), entry_of(0, 0) };
+	struct role_msg msg = {.type = ROLE_ENTRY, .body.entry = entry_of(32, 0)};
+	struct role_entry all[3] = {entry_of(32, SEK_E_FORCED), entry_of(32, 0), entry_of(0, 0)};
 	int fd = channel_memfd("x", all, sizeof(all));
 
 	ask("gateway", &msg, NULL, 0);
@@ -154,7 +166,8 @@ static void attack_entries(void)
 	ask("three bad ones", &msg, &fd, 1);
 }
 
-/* Every type there is and is not, with random bodies; those that would be a person's wish are left out. */
+/* Every type there is and is not, with random bodies; those that would be a person's wish are left
+ * out. */
 static void attack_types(void)
 {
 	struct role_msg *msg = random_bytes(sizeof(*msg));
@@ -165,7 +178,8 @@ static void attack_types(void)
 
 		if (type % 100 >= ROLE_SWAP && type % 100 <= ROLE_EXPLAIN)
 			real = type % 100;
-		if (!real || real == ROLE_DETACH || real == ROLE_MODE || real == ROLE_RELOAD || real == ROLE_CONFIRM)
+		if (!real || real == ROLE_DETACH || real == ROLE_MODE || real == ROLE_RELOAD ||
+		    real == ROLE_CONFIRM)
 			continue;
 		msg->type = real;
 		msg->text[ROLE_TEXT_BYTES - 1] = '\0';
@@ -175,7 +189,7 @@ static void attack_types(void)
 
 static void attack_flood(void)
 {
-	struct role_msg msg = { .magic = ROLE_MAGIC, .type = ROLE_EXPLAIN };
+	struct role_msg msg = {.magic = ROLE_MAGIC, .type = ROLE_EXPLAIN};
 
 	for (;;) {
 		msg.seq = ++seq;
@@ -186,8 +200,8 @@ static void attack_flood(void)
 
 static void attack_descriptors(void)
 {
-	struct role_msg msg = { .magic = ROLE_MAGIC, .type = ROLE_EXPLAIN, .n_fds = 8 };
-	int fds[8] = { 0, 1, 2, ROLE_ENGINE_FD, 0, 1, 2, ROLE_ENGINE_FD }, i;
+	struct role_msg msg = {.magic = ROLE_MAGIC, .type = ROLE_EXPLAIN, .n_fds = 8};
+	int fds[8] = {0, 1, 2, ROLE_ENGINE_FD, 0, 1, 2, ROLE_ENGINE_FD}, i;
 	struct role_msg answer;
 
 	for (i = 0; i < 2000; i++) {
@@ -209,7 +223,8 @@ static void attack_raw(size_t len, uint32_t magic, unsigned n_fds)
 	msg->magic = magic;
 	msg->type = ROLE_EXPLAIN;
 	msg->n_fds = n_fds;
-	(void)channel_send(ROLE_ENGINE_FD, bytes, len, &fd, n_fds ? 0 : 1); /* the answer is our end */
+	(void)channel_send(ROLE_ENGINE_FD, bytes, len, &fd,
+			   n_fds ? 0 : 1); /* the answer is our end */
 	pause();
 }
 

@@ -68,7 +68,7 @@ static void test_deadline(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_deadline) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_deadline)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

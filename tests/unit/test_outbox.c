@@ -42,7 +42,7 @@ static int next_fd(void)
 /* Sends messages 1, 2, ... with one descriptor each until one is refused; returns how many went. */
 static uint32_t fill(int *ret_err)
 {
-	struct role_msg msg = { .magic = ROLE_MAGIC, .type = ROLE_REPLY, .n_fds = 1 };
+	struct role_msg msg = {.magic = ROLE_MAGIC, .type = ROLE_REPLY, .n_fds = 1};
 	int fd = 0;
 
 	do {
@@ -59,7 +59,8 @@ static void expect(uint32_t seq)
 	unsigned n_fds;
 	size_t len;
 
-	assert_int_equal(channel_recv(end[1], &msg, sizeof(msg), &len, fds, ROLE_FDS_MAX, &n_fds), 0);
+	assert_int_equal(channel_recv(end[1], &msg, sizeof(msg), &len, fds, ROLE_FDS_MAX, &n_fds),
+			 0);
 	assert_int_equal(msg.seq, seq);
 	assert_int_equal(n_fds, 1);
 	(void)close(fds[0]); /* it arrived */
@@ -94,13 +95,14 @@ static void test_clear_closes(void **state)
 
 static void test_gone(void **state)
 {
-	struct role_msg msg = { .magic = ROLE_MAGIC };
+	struct role_msg msg = {.magic = ROLE_MAGIC};
 	int err;
 
 	(void)fill(&err); /* as above */
 	(void)close(end[1]);
 	end[1] = -1;
-	assert_int_equal(outbox_flush(&outbox, end[0]), -ECONNRESET); /* once: it left messages unread */
+	assert_int_equal(outbox_flush(&outbox, end[0]),
+			 -ECONNRESET); /* once: it left messages unread */
 	assert_int_equal(outbox_flush(&outbox, end[0]), -EPIPE);
 	outbox_clear(&outbox);
 	assert_int_equal(outbox_send(&outbox, end[0], &msg, NULL, 0), -EPIPE);
@@ -110,9 +112,9 @@ static void test_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_full_then_all_in_order, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_clear_closes, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_gone, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_full_then_all_in_order, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_clear_closes, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_gone, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

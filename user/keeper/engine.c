@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The engine's life as the keeper sees it: started with its descriptors, heard, and started again when it dies. */
+/* The engine's life as the keeper sees it: started with its descriptors, heard, and started again
+ * when it dies. */
 #include "keeper.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include "sys/log.h"
 #include "sys/spawn.h"
 
-#define HEAR_ROUNDS 64	    /* requests a turn of the loop: timers and signals come in between */
+#define HEAR_ROUNDS 64 /* requests a turn of the loop: timers and signals come in between */
 #define ENGINE_AGAIN_MAX_MS 5000 /* longest wait before the engine is started again */
 
 static void on_event(uv_poll_t *poll, int status, int events);
@@ -46,7 +47,8 @@ static void give_up_engine(struct keeper *keeper, const char *why, int err)
 	forget_engine(keeper);
 }
 
-/* While answers wait to be read, no further requests are: an engine that does not read stalls itself alone. */
+/* While answers wait to be read, no further requests are: an engine that does not read stalls
+ * itself alone. */
 static void choose_events(struct keeper *keeper)
 {
 	int events = UV_DISCONNECT | (keeper->outbox.n ? UV_WRITABLE : UV_READABLE);
@@ -73,7 +75,7 @@ void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, un
 
 void engine_tell_ifaces(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_IFACES };
+	struct role_msg msg = {.type = ROLE_IFACES};
 
 	interfaces_describe(keeper, &msg);
 	engine_send(keeper, &msg, NULL, 0);
@@ -81,8 +83,9 @@ void engine_tell_ifaces(struct keeper *keeper)
 
 void engine_tell_rails(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_RAILS, .body.count = keeper->n_rails };
-	int fd = channel_memfd("rails", keeper->rails, keeper->n_rails ? keeper->n_rails * sizeof(keeper->rails[0]) : 1);
+	struct role_msg msg = {.type = ROLE_RAILS, .body.count = keeper->n_rails};
+	int fd = channel_memfd("rails", keeper->rails,
+			       keeper->n_rails ? keeper->n_rails * sizeof(keeper->rails[0]) : 1);
 
 	if (fd < 0)
 		return;
@@ -92,7 +95,7 @@ void engine_tell_rails(struct keeper *keeper)
 
 static int say_hello(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_HELLO };
+	struct role_msg msg = {.type = ROLE_HELLO};
 	int fds[6], n = 0, err = 0;
 
 	fds[0] = channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
@@ -162,7 +165,8 @@ static void hear(struct keeper *keeper)
 {
 	unsigned rounds;
 
-	for (rounds = 0; rounds < HEAR_ROUNDS && keeper->engine_fd >= 0 && !keeper->outbox.n; rounds++) {
+	for (rounds = 0; rounds < HEAR_ROUNDS && keeper->engine_fd >= 0 && !keeper->outbox.n;
+	     rounds++) {
 		if (!hear_one(keeper))
 			return;
 	}
@@ -187,7 +191,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 int engine_start(struct keeper *keeper)
 {
 	char path[KEEPER_PATH_BYTES + 32];
-	char *argv[] = { path, "--state-dir", (char *)keeper->options.state_dir, NULL };
+	char *argv[] = {path, "--state-dir", (char *)keeper->options.state_dir, NULL};
 	uv_poll_t *poll = calloc(1, sizeof(*poll));
 	int pair[2], err;
 
@@ -198,7 +202,8 @@ int engine_start(struct keeper *keeper)
 		free(poll);
 		return -errno;
 	}
-	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1, &keeper->engine_pid);
+	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1,
+			  &keeper->engine_pid);
 	close(pair[1]);
 	if (err) {
 		close(pair[0]);
@@ -246,7 +251,8 @@ static void engine_died(struct keeper *keeper, int status)
 		wait_ms = ENGINE_AGAIN_MAX_MS;
 	keeper->engine_deaths++;
 	log_line(LOG_ERR, "engine: ended (%s %d), started again in %u ms; the table in force stays",
-		 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);
+		 WIFSIGNALED(status) ? "signal" : "status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);
 	keeper->engine_again.data = keeper;
 	uv_timer_start(&keeper->engine_again, start_again, wait_ms, 0);
 }
@@ -265,7 +271,7 @@ void engine_reap(struct keeper *keeper)
 
 void engine_stop(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_STOP };
+	struct role_msg msg = {.type = ROLE_STOP};
 
 	engine_send(keeper, &msg, NULL, 0);
 }

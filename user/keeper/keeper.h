@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The keeper's state. It loads, attaches, pins, checks and swaps, starts the others again when they die, and
- * believes nothing that they say. One thread; only table swaps run beside it.
+ * The keeper's state. It loads, attaches, pins, checks and swaps, starts the others again when they
+ * die, and believes nothing that they say. One thread; only table swaps run beside it.
  */
 #pragma once
 
@@ -65,10 +65,10 @@ struct keeper {
 
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails, rails_ticks;
-	uint64_t resolv_stamp;	/* of the resolvers' files when last read */
-	bool rails_are_known;	/* rails[] is what the kernel holds */
-	bool rails_are_stale;	/* read them again at the next tick */
-	bool rails_were_unread; /* that was said */
+	uint64_t resolv_stamp;          /* of the resolvers' files when last read */
+	bool rails_are_known;           /* rails[] is what the kernel holds */
+	bool rails_are_stale;           /* read them again at the next tick */
+	bool rails_were_unread;         /* that was said */
 	struct sek_rail_key ssh_client; /* family 0: none */
 
 	uv_signal_t on_term, on_int, on_hup, on_child;
@@ -81,7 +81,7 @@ struct keeper {
 
 	pid_t engine_pid;
 	int engine_fd;
-	uint32_t engine_life; /* counts the starts: an answer goes to the life that asked */
+	uint32_t engine_life;   /* counts the starts: an answer goes to the life that asked */
 	uv_poll_t *engine_poll; /* of this life; NULL: none */
 	struct outbox outbox;
 	unsigned engine_deaths; /* in a row, without READY between */
@@ -98,7 +98,8 @@ struct keeper {
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
 void keeper_config_free(struct keeper_config *config);
 
-/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing is left. */
+/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing
+ * is left. */
 int keeper_prepare(struct keeper *keeper);
 /* Removes the sockets and folders that keeper_prepare() made: a later step of the start failed. */
 void keeper_unprepare(struct keeper *keeper);
@@ -119,7 +120,8 @@ void interfaces_detach(struct keeper *keeper);
 /* Fills body.ifaces for the engine. */
 void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);
 
-/* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they changed. */
+/* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they
+ * changed. */
 bool rails_refresh(struct keeper *keeper);
 /* Once a second: rails_refresh() where something may have changed. */
 bool rails_tick(struct keeper *keeper);

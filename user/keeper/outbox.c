@@ -32,7 +32,8 @@ static int keep(struct outbox *outbox, const struct role_msg *msg, const int *fd
 	return 0;
 }
 
-int outbox_send(struct outbox *outbox, int fd, const struct role_msg *msg, const int *fds, unsigned n_fds)
+int outbox_send(struct outbox *outbox, int fd, const struct role_msg *msg, const int *fds,
+		unsigned n_fds)
 {
 	int err = outbox->n ? -EAGAIN : channel_send(fd, msg, sizeof(*msg), fds, n_fds);
 
@@ -53,7 +54,8 @@ int outbox_flush(struct outbox *outbox, int fd)
 	while (outbox->n) {
 		const struct role_msg *msg = &outbox->item[outbox->first].msg;
 
-		err = channel_send(fd, msg, sizeof(*msg), outbox->item[outbox->first].fds, msg->n_fds);
+		err = channel_send(fd, msg, sizeof(*msg), outbox->item[outbox->first].fds,
+				   msg->n_fds);
 		if (err)
 			return err;
 		drop_first(outbox);

@@ -70,10 +70,12 @@ static void swap_done(uv_work_t *work, int status)
 
 	swap->keeper->is_swapping = false;
 	if (swap->err) {
-		snprintf(text, sizeof(text), "table refused: %s (%s)", swap->why, strerror(-swap->err));
+		snprintf(text, sizeof(text), "table refused: %s (%s)", swap->why,
+			 strerror(-swap->err));
 		log_line(LOG_ERR, "%s; the table in force stays", text);
 	} else {
-		log_line(LOG_INFO, "table: generation %llu in force, %u lines", (unsigned long long)swap->generation, swap->lines);
+		log_line(LOG_INFO, "table: generation %llu in force, %u lines",
+			 (unsigned long long)swap->generation, swap->lines);
 	}
 	if (swap->life == swap->keeper->engine_life)
 		reply(swap->keeper, swap->seq, swap->err, text);
@@ -108,7 +110,8 @@ static bool is_key_valid(const struct sek_entry_key *key)
 {
 	unsigned max = key->family == 4 ? 32 : 128, bit;
 
-	if ((key->family != 4 && key->family != 6) || key->len < 1 || key->len > max || key->pad[0] || key->pad[1])
+	if ((key->family != 4 && key->family != 6) || key->len < 1 || key->len > max ||
+	    key->pad[0] || key->pad[1])
 		return false;
 	for (bit = key->len; bit < 128; bit++) {
 		if (key->addr_be[bit / 8] & (0x80 >> (bit % 8)))
@@ -118,12 +121,15 @@ static bool is_key_valid(const struct sek_entry_key *key)
 }
 
 /*
- * Puts one entry in force unless it is malformed or new and would cut off a protected address. What is in force
- * already, or restored from the state, came before its rail: the rail holds in the program then, unless forced.
+ * Puts one entry in force unless it is malformed or new and would cut off a protected address. What
+ * is in force already, or restored from the state, came before its rail: the rail holds in the
+ * program then, unless forced.
  */
-static int put_entry(struct keeper *keeper, const struct role_entry *entry, bool is_restored, const char **ret_why)
+static int put_entry(struct keeper *keeper, const struct role_entry *entry, bool is_restored,
+		     const char **ret_why)
 {
-	bool is_forced = entry->force && !(entry->value.flags & SEK_E_BAN); /* a limit is no person */
+	bool is_forced =
+	    entry->force && !(entry->value.flags & SEK_E_BAN); /* a limit is no person */
 	struct sek_entry value = entry->value;
 	struct role_rail rail;
 	int err;
@@ -140,7 +146,9 @@ static int put_entry(struct keeper *keeper, const struct role_entry *entry, bool
 	if (value.block_until_ns && is_forced)
 		value.flags |= SEK_E_FORCED;
 	err = bpf_entries_put(&keeper->entries, &entry->key, &value);
-	*ret_why = err == -ENOSPC ? "the entry map is full" : err == -E2BIG ? "too many different prefix lengths in use" : strerror(-err);
+	*ret_why = err == -ENOSPC  ? "the entry map is full"
+		   : err == -E2BIG ? "too many different prefix lengths in use"
+				   : strerror(-err);
 	return err;
 }
 
@@ -151,7 +159,8 @@ static void handle_entry(struct keeper *keeper, const struct role_msg *msg)
 	char text[ROLE_TEXT_BYTES];
 
 	engine_tell_ifaces(keeper); /* how full the entry map is */
-	snprintf(text, sizeof(text), "%s%s%s", err == -EPERM ? "it holds " : "", why, err == -EPERM ? "; --force overrides" : "");
+	snprintf(text, sizeof(text), "%s%s%s", err == -EPERM ? "it holds " : "", why,
+		 err == -EPERM ? "; --force overrides" : "");
 	reply(keeper, msg->seq, err, text);
 }
 
@@ -178,13 +187,15 @@ static int retain(struct keeper *keeper, const struct role_entry *entries, uint3
 }
 
 /* The text names the first refused entry; the others are in force. */
-static int put_entries(struct keeper *keeper, const struct role_msg *msg, const struct role_entry *entries, char *text, size_t text_bytes)
+static int put_entries(struct keeper *keeper, const struct role_msg *msg,
+		       const struct role_entry *entries, char *text, size_t text_bytes)
 {
 	uint32_t i, refused = 0, count = msg->body.entries.count;
 	const char *why = NULL, *first = NULL;
 	int err, last = 0;
 
-	err = bpf_entries_reserve(&keeper->entries, msg->body.entries.replace ? count : keeper->entries.used + count);
+	err = bpf_entries_reserve(&keeper->entries,
+				  msg->body.entries.replace ? count : keeper->entries.used + count);
 	if (err) {
 		snprintf(text, text_bytes, "the entry map is full at %u entries", SEK_ENTRIES_MAX);
 		return err;
@@ -210,7 +221,8 @@ static void handle_entries(struct keeper *keeper, const struct role_msg *msg, in
 	void *entries = MAP_FAILED;
 	int err = -EBADMSG;
 
-	if (fd >= 0 && msg->body.entries.count <= SEK_ENTRIES_MAX && !channel_check_sealed(fd, &bytes) && bytes >= want) {
+	if (fd >= 0 && msg->body.entries.count <= SEK_ENTRIES_MAX &&
+	    !channel_check_sealed(fd, &bytes) && bytes >= want) {
 		entries = want ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0) : NULL;
 		if (entries != MAP_FAILED)
 			err = put_entries(keeper, msg, entries, text, sizeof(text));
@@ -227,7 +239,8 @@ static void confirm_over(uv_timer_t *timer)
 
 	keeper->has_confirm = false;
 	keeper->side.control->mode = keeper->mode_before;
-	log_line(LOG_NOTICE, "mode: not confirmed in time, back to %s", keeper->mode_before == SEK_MODE_MONITOR ? "monitor" : "enforce");
+	log_line(LOG_NOTICE, "mode: not confirmed in time, back to %s",
+		 keeper->mode_before == SEK_MODE_MONITOR ? "monitor" : "enforce");
 	engine_tell_ifaces(keeper);
 }
 
@@ -244,8 +257,10 @@ static int handle_mode(struct keeper *keeper, const struct role_msg *msg)
 	keeper->side.control->mode = mode;
 	keeper->confirm.data = keeper;
 	if (keeper->has_confirm)
-		uv_timer_start(&keeper->confirm, confirm_over, 1000ull * msg->body.mode.confirm_s, 0);
-	log_line(LOG_NOTICE, "mode: %s%s", mode == SEK_MODE_MONITOR ? "monitor" : "enforce", keeper->has_confirm ? ", until confirmed" : "");
+		uv_timer_start(&keeper->confirm, confirm_over, 1000ull * msg->body.mode.confirm_s,
+			       0);
+	log_line(LOG_NOTICE, "mode: %s%s", mode == SEK_MODE_MONITOR ? "monitor" : "enforce",
+		 keeper->has_confirm ? ", until confirmed" : "");
 	engine_tell_ifaces(keeper);
 	return 0;
 }
@@ -269,7 +284,8 @@ static void handle_explain(struct keeper *keeper, const struct role_msg *msg)
 	answer.body.explain = msg->body.explain;
 	answer.err = bpf_explain(&keeper->side, &answer.body.explain);
 	if (answer.err)
-		snprintf(answer.text, sizeof(answer.text), "the kernel does not answer: %s", strerror(-answer.err));
+		snprintf(answer.text, sizeof(answer.text), "the kernel does not answer: %s",
+			 strerror(-answer.err));
 	engine_send(keeper, &answer, NULL, 0);
 }
 
