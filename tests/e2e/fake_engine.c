@@ -39,7 +39,7 @@ static int receive(struct role_msg *msg)
 	unsigned n;
 	size_t len;
 
-	if (poll(&one, 1, 5000) != 1 ||
+	if (poll(&one, 1, 30000) != 1 ||
 	    channel_recv(ROLE_ENGINE_FD, msg, sizeof(*msg), &len, fds, ROLE_FDS_MAX, &n))
 		exit(9);
 	while (n)
@@ -166,6 +166,24 @@ static void attack_entries(void)
 	ask("three bad ones", &msg, &fd, 1);
 }
 
+/* Very many entries in one request. */
+static void attack_many(void)
+{
+	struct role_msg msg = {.type = ROLE_ENTRIES, .body.entries.count = 300000};
+	struct role_entry *all = calloc(300000, sizeof(*all));
+	uint32_t i, addr_be;
+	int fd;
+
+	for (i = 0; all && i < 300000; i++) {
+		all[i] = entry_of(32, 0);
+		addr_be = htonl(0xc6120000 + i); /* 198.18.0.0 on: nobody's */
+		memcpy(all[i].key.addr_be, &addr_be, 4);
+	}
+	fd = channel_memfd("x", all, 300000 * sizeof(*all));
+	fprintf(stderr, "fake: sent\n");
+	ask("many", &msg, &fd, 1);
+}
+
 /* Every type there is and is not, with random bodies; those that would be a person's wish are left
  * out. */
 static void attack_types(void)
@@ -263,6 +281,8 @@ int main(int argc, char **argv)
 		attack_swap();
 	if (!strcmp(attack, "entries"))
 		attack_entries();
+	if (!strcmp(attack, "many"))
+		attack_many();
 	if (!strcmp(attack, "types"))
 		attack_types();
 	if (!strcmp(attack, "flood"))

@@ -124,3 +124,14 @@ def test_one_that_never_reads_is_started_again(lab, hostile):
     assert "does not take its messages" in said(one)
     wait_for(lambda: "engine: ended (signal 9)" in said(one), 5, "its end")
     holds(lab, one)
+
+
+def test_very_many_entries_in_one_request_stall_nothing(lab, hostile):
+    one = hostile("many")
+    wait_for(lambda: "fake: sent" in said(one), 20, "the request")
+    took = reloads(one)
+    assert "fake: many" not in said(one), "the entries were in before the reload: nothing was shown"
+    assert took < 1
+    lab.ip(lab.edge, "route", "replace", "default", "via", NEIGHBOUR)
+    wait_for(lambda: "fake: many: 0" in said(one), 30, "the entries")
+    holds(lab, one)

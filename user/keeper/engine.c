@@ -47,12 +47,21 @@ static void give_up_engine(struct keeper *keeper, const char *why, int err)
 	forget_engine(keeper);
 }
 
+static bool may_ask(const struct keeper *keeper)
+{
+	return !keeper->outbox.n && !keeper->is_putting;
+}
+
 /* While answers wait to be read, no further requests are: an engine that does not read stalls
  * itself alone. */
-static void choose_events(struct keeper *keeper)
+void engine_listen(struct keeper *keeper)
 {
-	int events = UV_DISCONNECT | (keeper->outbox.n ? UV_WRITABLE : UV_READABLE);
+	int events = UV_DISCONNECT;
 
+	if (keeper->outbox.n)
+		events |= UV_WRITABLE;
+	if (may_ask(keeper))
+		events |= UV_READABLE;
 	if (keeper->engine_poll)
 		uv_poll_start(keeper->engine_poll, events, on_event);
 }
@@ -70,7 +79,7 @@ void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, un
 	if (err && err != -EPIPE && err != -ECONNRESET) /* those two: it is dying, SIGCHLD comes */
 		give_up_engine(keeper, "does not take its messages", err);
 	else if (!waited && keeper->outbox.n)
-		choose_events(keeper);
+		engine_listen(keeper);
 }
 
 void engine_tell_ifaces(struct keeper *keeper)
@@ -165,7 +174,7 @@ static void hear(struct keeper *keeper)
 {
 	unsigned rounds;
 
-	for (rounds = 0; rounds < HEAR_ROUNDS && keeper->engine_fd >= 0 && !keeper->outbox.n;
+	for (rounds = 0; rounds < HEAR_ROUNDS && keeper->engine_fd >= 0 && may_ask(keeper);
 	     rounds++) {
 		if (!hear_one(keeper))
 			return;
@@ -183,7 +192,7 @@ static void on_event(uv_poll_t *poll, int status, int events)
 			forget_engine(keeper); /* it has ended: SIGCHLD comes */
 			return;
 		}
-		choose_events(keeper);
+		engine_listen(keeper);
 	}
 	hear(keeper);
 }
@@ -216,7 +225,7 @@ int engine_start(struct keeper *keeper)
 	keeper->engine_poll = poll;
 	uv_poll_init(&keeper->loop, poll, pair[0]);
 	poll->data = keeper;
-	choose_events(keeper);
+	engine_listen(keeper);
 	err = say_hello(keeper);
 	if (err)
 		give_up_engine(keeper, "cannot be given its descriptors", err);

@@ -91,6 +91,7 @@ struct keeper {
 		uint64_t started_ms;
 	} fetcher[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
+	bool is_putting; /* a worker thread has the entries: no request is read */
 	int exit_code;
 };
 
@@ -129,6 +130,8 @@ bool rails_tick(struct keeper *keeper);
 void rails_find_ssh(struct keeper *keeper);
 
 int engine_start(struct keeper *keeper);
+/* Chooses anew what is waited for on the engine's channel: outbox or is_putting has changed. */
+void engine_listen(struct keeper *keeper);
 void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds);
 void engine_tell_ifaces(struct keeper *keeper);
 void engine_tell_rails(struct keeper *keeper);
@@ -138,6 +141,9 @@ void engine_reap(struct keeper *keeper);
 
 /* Answers one request of the engine; takes @fds over. */
 void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds);
+void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *text);
+/* Puts what a ROLE_ENTRY or ROLE_ENTRIES asks for in force and answers it, the second later; takes @fd over. */
+void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
