@@ -32,6 +32,7 @@ sys_src := $(wildcard user/sys/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 prog_src := $(filter-out %.bpf.c,$(wildcard tests/prog/test_*.c))
 prog_help_src := $(filter-out %.bpf.c $(prog_src),$(wildcard tests/prog/*.c))
+e2e_src := $(wildcard tests/e2e/*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 bench_src := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -51,6 +52,7 @@ cli_libs := -lsmartcols $(LIB_LIBS)
 programs := $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch $(BUILD)/sekisho
 unit_bins := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(unit_src))
 prog_bins := $(patsubst tests/prog/%.c,$(BUILD)/prog/%,$(prog_src))
+e2e_bins := $(patsubst tests/e2e/%.c,$(BUILD)/e2e/%,$(e2e_src))
 fuzz_bins := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
 bpf_objs := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c)) $(patsubst tests/prog/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/prog/*.bpf.c)) $(patsubst tests/bench/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
 bench_bins := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(bench_src))
@@ -117,6 +119,10 @@ $(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf $(call link_libs,tests/prog/$*.c) $(LIB_LIBS)
+$(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o $$(call obj,$$(call link_sys,tests/e2e/$$*.c)) $(BUILD)/libsekisho.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
@@ -136,7 +142,7 @@ test: ## install what is missing, build, run every test (root)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/.tests
 	$(Q)scripts/run-tests.sh $(BUILD) unit fuzz prog e2e
 
-$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins)
+$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins) $(e2e_bins)
 	$(Q)touch $@
 
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root

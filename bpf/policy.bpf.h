@@ -104,11 +104,11 @@ static __always_inline bool policy_is_protected(const struct source *source,
 						const struct sek_control *control,
 						const struct decision *d)
 {
-	__u32 rail = rail_find(source, control);
+	const struct sek_entry *block = d->entries.block;
 
-	if (!rail || rail == SEK_RAIL_LOCAL)
-		return rail;
-	return !d->entries.block || !(d->entries.block->flags & SEK_E_FORCED);
+	if (block && block->flags & SEK_E_FORCED)
+		return rail_is_local(source);
+	return rail_find(source, control);
 }
 
 /* @d must be zeroed. */

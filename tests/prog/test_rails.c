@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The rail map and its bloom bits as the keeper fills them, asked through the kernel program: under a block of
- * everything each protected address passes, its neighbours drop, and a new set leaves nothing of the old one.
+ * The rail map and its bloom bits as the keeper fills them, asked through the kernel program: under
+ * a block of everything each protected address passes, its neighbours drop, and a new set leaves
+ * nothing of the old one.
  */
 /* link: sys/bpf_rails.c sys/bpf_entries.c sys/bpf_load.c sys/log.c */
 #include <setjmp.h>
@@ -23,8 +24,8 @@ static struct bpf_entries entries;
 
 static void block(uint8_t family, uint8_t first, uint32_t flags)
 {
-	struct sek_entry_key key = { .addr_be = { first }, .family = family, .len = 1 };
-	struct sek_entry value = { .block_until_ns = SEK_FOREVER, .flags = flags };
+	struct sek_entry_key key = {.addr_be = {first}, .family = family, .len = 1};
+	struct sek_entry value = {.block_until_ns = SEK_FOREVER, .flags = flags};
 
 	assert_int_equal(bpf_entries_put(&entries, &key, &value), 0);
 }
@@ -39,7 +40,7 @@ static void block_all(uint32_t flags)
 
 static struct sek_explain ask(const struct sek_rail_key *key)
 {
-	struct sek_explain explain = { .family = key->family };
+	struct sek_explain explain = {.family = key->family};
 
 	memcpy(explain.addr_be, key->addr_be, sizeof(explain.addr_be));
 	assert_int_equal(bpf_explain(&side, &explain), 0);
@@ -56,7 +57,8 @@ static void expect(const struct sek_rail_key *key, bool is_protected, uint32_t k
 		assert_int_equal(got.rail, kind);
 }
 
-/* Random rails of both families, none of them local; their last bit is 0, so that the neighbour is no rail. */
+/* Random rails of both families, none of them local; their last bit is 0, so that the neighbour is
+ * no rail. */
 static void make_rails(struct role_rail *rails, unsigned n, unsigned seed)
 {
 	unsigned i, byte;
@@ -92,7 +94,7 @@ static void check(const struct role_rail *rails, unsigned n, bool is_protected)
 
 static void every_rail_and_no_neighbour(void **state)
 {
-	static const unsigned sizes[] = { 1, 2, 17, SEK_RAILS_MAX - 1, SEK_RAILS_MAX };
+	static const unsigned sizes[] = {1, 2, 17, SEK_RAILS_MAX - 1, SEK_RAILS_MAX};
 	static struct role_rail old[SEK_RAILS_MAX], new[SEK_RAILS_MAX];
 	unsigned i, n_old = 0;
 
@@ -117,8 +119,8 @@ static void every_rail_and_no_neighbour(void **state)
 static void force_overrides_all_but_local(void **state)
 {
 	static const struct sek_rail_key locals[] = {
-		{ { 127, 0, 0, 1 }, 4 }, { { 169, 254, 3, 4 }, 4 }, { { 0 }, 4 },
-		{ { [15] = 1 }, 6 },	 { { 0xfe, 0x80, [15] = 9 }, 6 }, { { 0 }, 6 },
+	    {{127, 0, 0, 1}, 4}, {{169, 254, 3, 4}, 4},       {{0}, 4},
+	    {{[15] = 1}, 6},     {{0xfe, 0x80, [15] = 9}, 6}, {{0}, 6},
 	};
 	static struct role_rail rails[4];
 	unsigned i;
@@ -153,8 +155,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_rail_and_no_neighbour),
-		cmocka_unit_test(force_overrides_all_but_local),
+	    cmocka_unit_test(every_rail_and_no_neighbour),
+	    cmocka_unit_test(force_overrides_all_but_local),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

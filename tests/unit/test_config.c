@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A whole config, every kind of error at its line and column, and the bundle's way there and back. */
+/* A whole config, every kind of error at its line and column, and the bundle's way there and back.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,51 +13,55 @@
 #include "lib/config.h"
 
 static const char whole[] =
-	"interfaces: [eth0]\nmode: enforce\nattach: auto\non-exit: keep\n"
-	"allow: [192.0.2.0/24, \"2001:db8::/48\"]\nfeeds:\n  - name: spamhaus-drop\n"
-	"    url: https://www.spamhaus.org/drop/drop_v4.json    # http\n    format: auto\n    action: block\n"
-	"    interval: 12h\n    max-entries: 1000000\n    max-change: 50%\n    max-coverage: 2%\n    private: leave-out\n"
-	"metrics: {listen: \"127.0.0.1:9477\"}\n";
+    "interfaces: [eth0]\nmode: enforce\nattach: auto\non-exit: keep\n"
+    "allow: [192.0.2.0/24, \"2001:db8::/48\"]\nfeeds:\n  - name: spamhaus-drop\n"
+    "    url: https://www.spamhaus.org/drop/drop_v4.json    # http\n    format: auto\n    action: block\n"
+    "    interval: 12h\n    max-entries: 1000000\n    max-change: 50%\n    max-coverage: 2%\n    private: leave-out\n"
+    "metrics: {listen: \"127.0.0.1:9477\"}\n";
 
 static const struct {
 	const char *text;
 	unsigned line, column;
 	const char *part;
 } rows[] = {
-	{ "mod: enforce\n", 1, 1, "did you mean mode" },
-	{ "mode: x\n", 1, 7, "enforce or monitor" },
-	{ "mode: [a]\n", 1, 7, "one plain value" },
-	{ "mode: enforce\nmode: monitor\n", 2, 1, "given twice" },
-	{ "allow: [0.0.0.0/0]\n", 1, 9, "/0" },
-	{ "limits: []\n", 1, 9, "remove the key" },
-	{ "feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute" },
-	{ "feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h" },
-	{ "feeds:\n  - name: a\n    path: /x\n    format: csv\n", 4, 13, "not read by this version" },
-	{ "feeds:\n  - name: a\n    url: http://u:p@h/\n", 3, 10, "password" },
-	{ "feeds:\n  - name: a\n    url: ftp://h/\n", 3, 10, "http:// or https://" },
-	{ "feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "another feed" },
-	{ "feeds:\n  - name: a\n", 2, 5, "one of url and path" },
-	{ "metrics: {listen: \"x:1\"}\n", 1, 19, "ADDRESS:PORT" },
-	{ "interfaces: eth0\n", 1, 13, "give a list" },
+    {"mod: enforce\n", 1, 1, "did you mean mode"},
+    {"mode: x\n", 1, 7, "enforce or monitor"},
+    {"mode: [a]\n", 1, 7, "one plain value"},
+    {"mode: enforce\nmode: monitor\n", 2, 1, "given twice"},
+    {"allow: [0.0.0.0/0]\n", 1, 9, "/0"},
+    {"limits: []\n", 1, 9, "remove the key"},
+    {"feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute"},
+    {"feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: csv\n", 4, 13, "not read by this version"},
+    {"feeds:\n  - name: a\n    url: http://u:p@h/\n", 3, 10, "password"},
+    {"feeds:\n  - name: a\n    url: ftp://h/\n", 3, 10, "http:// or https://"},
+    {"feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "another feed"},
+    {"feeds:\n  - name: a\n", 2, 5, "one of url and path"},
+    {"metrics: {listen: \"x:1\"}\n", 1, 19, "ADDRESS:PORT"},
+    {"interfaces: eth0\n", 1, 13, "give a list"},
 };
 
 static void test_errors(void **state)
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct config_source source = { "a.yaml", rows[i].text, strlen(rows[i].text) };
+		struct config_source source = {"a.yaml", rows[i].text, strlen(rows[i].text)};
 		struct config_errors errors;
 		struct config *config;
 
 		assert_int_equal(config_parse(&source, 1, &config, &errors), -EINVAL);
-		if (errors.error[0].line != rows[i].line || errors.error[0].column != rows[i].column || !strstr(errors.error[0].text, rows[i].part))
-			fail_msg("%s%u:%u: %s", rows[i].text, errors.error[0].line, errors.error[0].column, errors.error[0].text);
+		if (errors.error[0].line != rows[i].line ||
+		    errors.error[0].column != rows[i].column ||
+		    !strstr(errors.error[0].text, rows[i].part))
+			fail_msg("%s%u:%u: %s", rows[i].text, errors.error[0].line,
+				 errors.error[0].column, errors.error[0].text);
 		config_errors_clear(&errors);
 	}
 }
 
 static void test_whole(void **state)
 {
-	struct config_source sources[] = { { "a.yaml", whole, sizeof(whole) - 1 }, { "b.yaml", "- name: b\n  path: /b\n", 21 } };
+	struct config_source sources[] = {{"a.yaml", whole, sizeof(whole) - 1},
+					  {"b.yaml", "- name: b\n  path: /b\n", 21}};
 	struct config_source *back;
 	struct config_errors errors;
 	struct config *config;
@@ -79,7 +84,8 @@ static void test_whole(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_errors), cmocka_unit_test(test_whole) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors),
+					   cmocka_unit_test(test_whole)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

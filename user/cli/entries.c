@@ -21,6 +21,17 @@ static json_t *request_of(const struct cli_command *command)
 	return json_pack("{s:s++}", "verb", command->group, ".", command->verb);
 }
 
+/* The request about one origin's row of @prefix; *ret_request is the caller's whatever comes back. */
+static int row_request(const struct cli_command *command, const char *prefix, const char *origin,
+		       json_t **ret_request)
+{
+	int status;
+
+	*ret_request = request_of(command);
+	status = cli_set(*ret_request, "prefix", prefix);
+	return status ? status : cli_set(*ret_request, "origin", origin);
+}
+
 int cli_set_ssh_client(json_t *request)
 {
 	char address[64];
@@ -44,10 +55,7 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 		status = cli_duration(for_text, &for_s);
 	if (status)
 		return status;
-	request = request_of(command);
-	status = cli_set(request, "prefix", words[0]);
-	if (!status)
-		status = cli_set(request, "origin", origin);
+	status = row_request(command, words[0], origin, &request);
 	if (!status)
 		status = cli_set(request, "reason", reason);
 	if (!status)
@@ -70,10 +78,7 @@ int cmd_entry_del(struct cli *cli, const struct cli_command *command, int argc, 
 
 	if (status)
 		return status;
-	request = request_of(command);
-	status = cli_set(request, "prefix", words[0]);
-	if (!status)
-		status = cli_set(request, "origin", origin);
+	status = row_request(command, words[0], origin, &request);
 	if (!status)
 		return cli_do(cli, request);
 	json_decref(request);

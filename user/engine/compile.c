@@ -168,24 +168,6 @@ static int add_list(struct compile *compile, const struct engine_feed *feed)
 	return 0;
 }
 
-static int compare4(const void *a, const void *b)
-{
-	const struct prefix4 *x = a, *y = b;
-
-	return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1) : x->len - y->len;
-}
-
-static int compare6(const void *a, const void *b)
-{
-	const struct prefix6 *x = a, *y = b;
-
-	if (x->hi != y->hi)
-		return x->hi < y->hi ? -1 : 1;
-	if (x->lo != y->lo)
-		return x->lo < y->lo ? -1 : 1;
-	return x->len - y->len;
-}
-
 /* Sorts @n items in place and drops repeats. Returns how many are left. */
 static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(const void *, const void *))
 {
@@ -215,8 +197,8 @@ static int add_allow(struct compile *compile)
 	list->id = 0;
 	list->action = SEK_A_ALLOW;
 	list->keep_private = true;
-	list->n4 = sort_unique(copy, engine->n_allow4, sizeof(*engine->allow4), compare4);
-	list->n6 = sort_unique(copy + bytes4, engine->n_allow6, sizeof(*engine->allow6), compare6);
+	list->n4 = sort_unique(copy, engine->n_allow4, sizeof(*engine->allow4), prefix4_compare);
+	list->n6 = sort_unique(copy + bytes4, engine->n_allow6, sizeof(*engine->allow6), prefix6_compare);
 	list->v4 = (void *)copy;
 	list->v6 = (void *)(copy + bytes4);
 	compile->maps[0] = copy;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The never-block rails as status and feed show tell them; the keeper keeps them, whatever is said here. */
+/* The never-block rails as status and feed show tell them; the keeper keeps them, whatever is said
+ * here. */
 #include "engine.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@
 
 static struct prefix host_of(const struct sek_rail_key *key)
 {
-	struct prefix host = { .family = key->family, .len = key->family == 4 ? 32 : 128 };
+	struct prefix host = {.family = key->family, .len = key->family == 4 ? 32 : 128};
 
 	memcpy(host.addr_be, key->addr_be, sizeof(host.addr_be));
 	return host;
@@ -43,8 +44,10 @@ json_t *protected_rows(const struct engine *engine, const struct engine_feed *fe
 
 		if (feed && (!feed->list.data || !list_holds(&feed->list.view, &host)))
 			continue;
-		(void)json_array_append_new(rows, json_pack("{s:s,s:s}", "address", prefix_format(&host, text), "why",
-							    rail_text(engine->rails[i].kind))); /* out of memory: a row less */
+		(void)json_array_append_new(
+		    rows,
+		    json_pack("{s:s,s:s}", "address", prefix_format(&host, text), "why",
+			      rail_text(engine->rails[i].kind))); /* out of memory: a row less */
 	}
 	return rows;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The config's files, read and parsed: the main one and feeds.d beside it. Every error is printed with its place. */
+/* The config's files, read and parsed: the main one and feeds.d beside it. Every error is printed
+ * with its place. */
 #include "keeper.h"
 
 #include <dirent.h>
@@ -12,7 +13,7 @@
 #include "sys/log.h"
 
 #define CONFIG_MAX_BYTES (4u << 20) /* bytes a file: 255 feeds take about 100 kB */
-#define CONFIG_FILES_MAX 256	    /* the main file and one a list id */
+#define CONFIG_FILES_MAX 256        /* the main file and one a list id */
 
 struct config_files {
 	struct config_source source[CONFIG_FILES_MAX];
@@ -36,7 +37,8 @@ static const char *mend_of(int err, bool is_main)
 		return "run sekishod as root, or make the file readable";
 	if (err == -EFBIG)
 		return "a config of more than 4 MiB is none";
-	return is_main ? "-c names the file" : "each name in feeds.d that ends in .yaml is a file with one feed";
+	return is_main ? "-c names the file"
+		       : "each name in feeds.d that ends in .yaml is a file with one feed";
 }
 
 static int add_file(struct config_files *files, const char *path)
@@ -46,12 +48,14 @@ static int add_file(struct config_files *files, const char *path)
 	int err;
 
 	if (files->n >= CONFIG_FILES_MAX) {
-		log_line(LOG_ERR, "config: more than %d files; merge some into the main one", CONFIG_FILES_MAX);
+		log_line(LOG_ERR, "config: more than %d files; merge some into the main one",
+			 CONFIG_FILES_MAX);
 		return -E2BIG;
 	}
 	err = file_read(path, CONFIG_MAX_BYTES, &text, &source->len);
 	if (err) {
-		log_line(LOG_ERR, "config %s: %s: %s", path, strerror(-err), mend_of(err, files->n == 0));
+		log_line(LOG_ERR, "config %s: %s: %s", path, strerror(-err),
+			 mend_of(err, files->n == 0));
 		return err;
 	}
 	source->text = text;
@@ -74,13 +78,16 @@ static int add_feeds_d(struct config_files *files, const char *main_path)
 	struct dirent **names;
 	int n, i, err = 0;
 
-	snprintf(dir, sizeof(dir), "%.*sfeeds.d", slash ? (int)(slash - main_path + 1) : 0, main_path);
+	snprintf(dir, sizeof(dir), "%.*sfeeds.d", slash ? (int)(slash - main_path + 1) : 0,
+		 main_path);
 	n = scandir(dir, &names, is_yaml, alphasort);
 	if (n < 0 && errno == ENOENT)
 		return 0; /* no such folder: no such feeds */
 	if (n < 0) {
 		err = -errno;
-		log_line(LOG_ERR, "config %s: %s: it has to be a folder that can be read, or not be there", dir, strerror(-err));
+		log_line(LOG_ERR,
+			 "config %s: %s: it has to be a folder that can be read, or not be there",
+			 dir, strerror(-err));
 		return err;
 	}
 	for (i = 0; i < n; i++) {
@@ -103,7 +110,8 @@ static int parse(struct config_files *files, struct keeper_config *config)
 		return -ENOMEM;
 	err = config_parse(files->source, files->n, &config->config, errors);
 	for (i = 0; err && i < errors->n; i++)
-		fprintf(stderr, "%s:%u:%u: %s\n", errors->error[i].file, errors->error[i].line, errors->error[i].column, errors->error[i].text);
+		fprintf(stderr, "%s:%u:%u: %s\n", errors->error[i].file, errors->error[i].line,
+			errors->error[i].column, errors->error[i].text);
 	config_errors_clear(errors);
 	free(errors);
 	return err;
@@ -112,7 +120,7 @@ static int parse(struct config_files *files, struct keeper_config *config)
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config)
 {
 	struct config_files *files = calloc(1, sizeof(*files));
-	struct keeper_config config = { 0 };
+	struct keeper_config config = {0};
 	int err;
 
 	if (!files)
@@ -123,7 +131,8 @@ int keeper_config_load(const struct keeper_options *options, struct keeper_confi
 	if (!err)
 		err = parse(files, &config);
 	if (!err)
-		err = config_bundle_pack(files->source, files->n, &config.bundle, &config.bundle_len);
+		err =
+		    config_bundle_pack(files->source, files->n, &config.bundle, &config.bundle_len);
 	free_files(files);
 	free(files);
 	if (err) {

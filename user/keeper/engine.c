@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The engine's life as the keeper sees it: started with its descriptors, heard, and started again when it dies. */
+/* The engine's life as the keeper sees it: started with its descriptors, heard, and started again
+ * when it dies. */
 #include "keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,24 +16,75 @@
 #include "sys/log.h"
 #include "sys/spawn.h"
 
+#define HEAR_ROUNDS 64 /* requests a turn of the loop: timers and signals come in between */
 #define ENGINE_AGAIN_MAX_MS 5000 /* longest wait before the engine is started again */
+
+static void on_event(uv_poll_t *poll, int status, int events);
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+/* A handle a life: libuv wants it closed, and later, before its memory is used again. */
+static void forget_engine(struct keeper *keeper)
+{
+	if (keeper->engine_poll)
+		uv_close((uv_handle_t *)keeper->engine_poll, free_handle);
+	if (keeper->engine_fd >= 0)
+		close(keeper->engine_fd);
+	outbox_clear(&keeper->outbox);
+	keeper->engine_poll = NULL;
+	keeper->engine_fd = -1;
+}
+
+/* SIGCHLD starts it again. */
+static void give_up_engine(struct keeper *keeper, const char *why, int err)
+{
+	log_line(LOG_ERR, "engine: %s (%s): it is killed and started again", why, strerror(-err));
+	if (keeper->engine_pid > 0)
+		kill(keeper->engine_pid, SIGKILL);
+	forget_engine(keeper);
+}
+
+static bool may_ask(const struct keeper *keeper)
+{
+	return !keeper->outbox.n && !keeper->is_putting;
+}
+
+/* While answers wait to be read, no further requests are: an engine that does not read stalls
+ * itself alone. */
+void engine_listen(struct keeper *keeper)
+{
+	int events = UV_DISCONNECT;
+
+	if (keeper->outbox.n)
+		events |= UV_WRITABLE;
+	if (may_ask(keeper))
+		events |= UV_READABLE;
+	if (keeper->engine_poll)
+		uv_poll_start(keeper->engine_poll, events, on_event);
+}
 
 void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds)
 {
+	unsigned waited = keeper->outbox.n;
 	int err;
 
 	if (keeper->engine_fd < 0)
 		return;
 	msg->magic = ROLE_MAGIC;
 	msg->n_fds = n_fds;
-	err = channel_send(keeper->engine_fd, msg, sizeof(*msg), fds, n_fds);
-	if (err && err != -EPIPE && err != -ECONNRESET)
-		log_line(LOG_ERR, "engine: cannot be told (message %u): %s", msg->type, strerror(-err));
+	err = outbox_send(&keeper->outbox, keeper->engine_fd, msg, fds, n_fds);
+	if (err && err != -EPIPE && err != -ECONNRESET) /* those two: it is dying, SIGCHLD comes */
+		give_up_engine(keeper, "does not take its messages", err);
+	else if (!waited && keeper->outbox.n)
+		engine_listen(keeper);
 }
 
 void engine_tell_ifaces(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_IFACES };
+	struct role_msg msg = {.type = ROLE_IFACES};
 
 	interfaces_describe(keeper, &msg);
 	engine_send(keeper, &msg, NULL, 0);
@@ -39,8 +92,9 @@ void engine_tell_ifaces(struct keeper *keeper)
 
 void engine_tell_rails(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_RAILS, .body.count = keeper->n_rails };
-	int fd = channel_memfd("rails", keeper->rails, keeper->n_rails ? keeper->n_rails * sizeof(keeper->rails[0]) : 1);
+	struct role_msg msg = {.type = ROLE_RAILS, .body.count = keeper->n_rails};
+	int fd = channel_memfd("rails", keeper->rails,
+			       keeper->n_rails ? keeper->n_rails * sizeof(keeper->rails[0]) : 1);
 
 	if (fd < 0)
 		return;
@@ -50,7 +104,7 @@ void engine_tell_rails(struct keeper *keeper)
 
 static int say_hello(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_HELLO };
+	struct role_msg msg = {.type = ROLE_HELLO};
 	int fds[6], n = 0, err = 0;
 
 	fds[0] = channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
@@ -79,67 +133,102 @@ static int say_hello(struct keeper *keeper)
 	return err;
 }
 
-static void forget_engine(struct keeper *keeper)
+static void close_all(const int *fds, unsigned n_fds)
 {
-	if (keeper->engine_polled)
-		uv_poll_stop(&keeper->engine_poll);
-	if (keeper->engine_fd >= 0)
-		close(keeper->engine_fd);
-	keeper->engine_polled = false;
-	keeper->engine_fd = -1;
+	while (n_fds > 0)
+		close(fds[--n_fds]);
 }
 
-static void hear(uv_poll_t *poll, int status, int events)
+/* One request. Returns whether there may be more. */
+static bool hear_one(struct keeper *keeper)
 {
-	struct keeper *keeper = poll->data;
 	const struct role_msg *checked;
 	struct role_msg msg;
 	int fds[ROLE_FDS_MAX], err;
-	unsigned n_fds, rounds;
+	unsigned n_fds = 0;
 	size_t len;
 
-	for (rounds = 0; rounds < 64 && keeper->engine_fd >= 0; rounds++) {
-		err = channel_recv(keeper->engine_fd, &msg, sizeof(msg), &len, fds, ROLE_FDS_MAX, &n_fds);
-		if (err == -EAGAIN)
+	err = channel_recv(keeper->engine_fd, &msg, sizeof(msg), &len, fds, ROLE_FDS_MAX, &n_fds);
+	if (err == -EAGAIN)
+		return false;
+	if (!err) {
+		err = role_msg_check(&msg, len, &checked);
+		if (!err && checked->n_fds != n_fds)
+			err = -EBADMSG;
+		if (err)
+			close_all(fds, n_fds);
+	}
+	if (err == -ECONNRESET) {
+		forget_engine(keeper); /* it has ended: SIGCHLD comes */
+		return false;
+	}
+	if (err) {
+		give_up_engine(keeper, "sent what is no message", err);
+		return false;
+	}
+	requests_handle(keeper, checked, fds, n_fds);
+	return true;
+}
+
+static void hear(struct keeper *keeper)
+{
+	unsigned rounds;
+
+	for (rounds = 0; rounds < HEAR_ROUNDS && keeper->engine_fd >= 0 && may_ask(keeper);
+	     rounds++) {
+		if (!hear_one(keeper))
 			return;
-		if (!err)
-			err = role_msg_check(&msg, len, &checked);
-		if (err) {
-			if (err != -ECONNRESET)
-				log_line(LOG_ERR, "engine: sent what is no message (%s), started again", strerror(-err));
-			if (keeper->engine_pid > 0)
-				kill(keeper->engine_pid, SIGKILL);
-			forget_engine(keeper); /* SIGCHLD starts it again */
+	}
+}
+
+static void on_event(uv_poll_t *poll, int status, int events)
+{
+	struct keeper *keeper = poll->data;
+	int err = 0;
+
+	if (keeper->outbox.n) {
+		err = outbox_flush(&keeper->outbox, keeper->engine_fd);
+		if (err && err != -EAGAIN) {
+			forget_engine(keeper); /* it has ended: SIGCHLD comes */
 			return;
 		}
-		requests_handle(keeper, checked, fds, n_fds);
+		engine_listen(keeper);
 	}
+	hear(keeper);
 }
 
 int engine_start(struct keeper *keeper)
 {
 	char path[KEEPER_PATH_BYTES + 32];
-	char *argv[] = { path, "--state-dir", (char *)keeper->options.state_dir, NULL };
+	char *argv[] = {path, "--state-dir", (char *)keeper->options.state_dir, NULL};
+	uv_poll_t *poll = calloc(1, sizeof(*poll));
 	int pair[2], err;
 
+	if (!poll)
+		return -ENOMEM;
 	snprintf(path, sizeof(path), "%s/sekisho-engine", keeper->helpers);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		free(poll);
 		return -errno;
-	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1, &keeper->engine_pid);
+	}
+	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1,
+			  &keeper->engine_pid);
 	close(pair[1]);
 	if (err) {
 		close(pair[0]);
+		free(poll);
 		return err;
 	}
 	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK); /* a valid descriptor */
 	keeper->engine_fd = pair[0];
-	uv_poll_init(&keeper->loop, &keeper->engine_poll, pair[0]);
-	keeper->engine_poll.data = keeper;
-	uv_poll_start(&keeper->engine_poll, UV_READABLE | UV_DISCONNECT, hear);
-	keeper->engine_polled = true;
+	keeper->engine_life++;
+	keeper->engine_poll = poll;
+	uv_poll_init(&keeper->loop, poll, pair[0]);
+	poll->data = keeper;
+	engine_listen(keeper);
 	err = say_hello(keeper);
 	if (err)
-		log_line(LOG_ERR, "engine: cannot be given its descriptors: %s", strerror(-err));
+		give_up_engine(keeper, "cannot be given its descriptors", err);
 	engine_tell_ifaces(keeper);
 	engine_tell_rails(keeper);
 	return 0;
@@ -161,6 +250,7 @@ static void engine_died(struct keeper *keeper, int status)
 
 	keeper->engine_pid = 0;
 	forget_engine(keeper);
+	fetchers_end(keeper); /* nobody waits for their lists any more */
 	if (keeper->is_stopping) {
 		uv_stop(&keeper->loop);
 		return;
@@ -170,29 +260,27 @@ static void engine_died(struct keeper *keeper, int status)
 		wait_ms = ENGINE_AGAIN_MAX_MS;
 	keeper->engine_deaths++;
 	log_line(LOG_ERR, "engine: ended (%s %d), started again in %u ms; the table in force stays",
-		 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);
+		 WIFSIGNALED(status) ? "signal" : "status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);
 	keeper->engine_again.data = keeper;
 	uv_timer_start(&keeper->engine_again, start_again, wait_ms, 0);
 }
 
 void engine_reap(struct keeper *keeper)
 {
-	int status, i;
+	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid == keeper->engine_pid)
 			engine_died(keeper, status);
-		for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
-			if (keeper->fetcher_pid[i] == pid)
-				keeper->fetcher_pid[i] = 0;
-		}
+		fetchers_forget(keeper, pid);
 	}
 }
 
 void engine_stop(struct keeper *keeper)
 {
-	struct role_msg msg = { .type = ROLE_STOP };
+	struct role_msg msg = {.type = ROLE_STOP};
 
 	engine_send(keeper, &msg, NULL, 0);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One process a update: the keeper writes the job from its own config, so that the engine cannot ask for another URL or
- * file, and hands the engine the other end of the fetcher's channel.
+ * One process an update: the keeper writes the job from its own config, so that the engine cannot
+ * ask for another URL or file, and hands the engine the other end of the fetcher's channel.
  */
 #include "keeper.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@
 #include "sys/spawn.h"
 
 #define FETCH_BODY_MAX_BYTES (256ull << 20) /* bytes: 10 M lines of IPv4 take about 150 MB */
-#define FETCH_TOTAL_S 300		    /* seconds: 256 MiB at a megabyte a second */
+#define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
+#define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
 
 /* Does the URL itself name a private address? Then a redirect to one is no surprise. */
 static bool names_private(const char *url)
@@ -47,7 +49,8 @@ static bool names_private(const char *url)
 	return prefix_parse(text, len, &prefix, NULL) == PREFIX_OK && policy_is_private(&prefix);
 }
 
-static void fill_job(const struct config_feed *feed, const struct role_msg *msg, struct fetch_job *job)
+static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
+		     struct fetch_job *job)
 {
 	memset(job, 0, sizeof(*job));
 	job->magic = FETCH_MAGIC;
@@ -60,8 +63,10 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	snprintf(job->url, sizeof(job->url), "%s", feed->url ? feed->url : feed->path);
 	job->may_be_private = feed->url && names_private(feed->url);
 	if (!job->is_file) {
-		snprintf(job->etag, sizeof(job->etag), "%.*s", (int)sizeof(job->etag) - 1, msg->body.fetch.etag);
-		snprintf(job->last_modified, sizeof(job->last_modified), "%.*s", (int)sizeof(job->last_modified) - 1, msg->body.fetch.last_modified);
+		snprintf(job->etag, sizeof(job->etag), "%.*s", (int)sizeof(job->etag) - 1,
+			 msg->body.fetch.etag);
+		snprintf(job->last_modified, sizeof(job->last_modified), "%.*s",
+			 (int)sizeof(job->last_modified) - 1, msg->body.fetch.last_modified);
 	}
 	snprintf(job->user_agent, sizeof(job->user_agent), "sekisho/%s", SEKISHO_VERSION);
 	if (feed->ca_file)
@@ -84,21 +89,22 @@ static int open_list(const char *path, int *ret_fd)
 	return 0;
 }
 
-static pid_t *free_place(struct keeper *keeper)
+static struct keeper_fetcher *free_place(struct keeper *keeper)
 {
 	int i;
 
 	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
-		if (keeper->fetcher_pid[i] == 0)
-			return &keeper->fetcher_pid[i];
+		if (!keeper->fetcher[i].pid)
+			return &keeper->fetcher[i];
 	}
 	return NULL;
 }
 
-static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd, pid_t *pid, int *ret_fd)
+static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd, pid_t *pid,
+		 int *ret_fd)
 {
 	char path[KEEPER_PATH_BYTES + 32];
-	char *argv[] = { path, NULL };
+	char *argv[] = {path, NULL};
 	int pair[2], fds[2], err;
 
 	snprintf(path, sizeof(path), "%s/sekisho-fetch", keeper->helpers);
@@ -108,7 +114,8 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd
 	fds[1] = file_fd;
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
-		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds, file_fd >= 0 ? 2 : 1, pid);
+		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds,
+				  file_fd >= 0 ? 2 : 1, pid);
 	close(pair[1]);
 	if (err) {
 		*pid = 0;
@@ -122,7 +129,7 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
 {
 	const struct config *config = keeper->current.config;
-	pid_t *place = free_place(keeper);
+	struct keeper_fetcher *place = free_place(keeper);
 	struct fetch_job job;
 	int file_fd = -1, err;
 
@@ -138,8 +145,48 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		if (err)
 			return err;
 	}
-	err = start(keeper, &job, file_fd, place, ret_fd);
+	err = start(keeper, &job, file_fd, &place->pid, ret_fd);
+	if (!err)
+		place->started_ms = uv_now(&keeper->loop);
 	if (file_fd >= 0)
 		close(file_fd);
 	return err;
+}
+
+void fetchers_tick(struct keeper *keeper, uint64_t now_ms)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+		struct keeper_fetcher *one = &keeper->fetcher[i];
+
+		if (!one->pid ||
+		    now_ms - one->started_ms < (FETCH_TOTAL_S + FETCH_PARSE_S) * 1000ull)
+			continue;
+		log_line(
+		    LOG_ERR,
+		    "fetch: a fetcher is over its %d seconds: it is killed; the last good list stays",
+		    FETCH_TOTAL_S + FETCH_PARSE_S);
+		kill(one->pid, SIGKILL);
+	}
+}
+
+void fetchers_end(struct keeper *keeper)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+		if (keeper->fetcher[i].pid)
+			kill(keeper->fetcher[i].pid, SIGKILL);
+	}
+}
+
+void fetchers_forget(struct keeper *keeper, pid_t pid)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+		if (keeper->fetcher[i].pid == pid)
+			keeper->fetcher[i].pid = 0;
+	}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The keeper's state. It loads, attaches, pins, checks and swaps, starts the others again when they die, and
- * believes nothing that they say. One thread; only table swaps run beside it.
+ * The keeper's state. It loads, attaches, pins, checks and swaps, starts the others again when they
+ * die, and believes nothing that they say. One thread; only table swaps run beside it.
  */
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <sekisho/maps.h>
 #include "lib/config.h"
 #include "lib/role_msg.h"
+#include "keeper/outbox.h"
 #include "sys/bpf_attach.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
@@ -64,10 +65,10 @@ struct keeper {
 
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails, rails_ticks;
-	uint64_t resolv_stamp;	/* of the resolvers' files when last read */
-	bool rails_are_known;	/* rails[] is what the kernel holds */
-	bool rails_are_stale;	/* read them again at the next tick */
-	bool rails_were_unread; /* that was said */
+	uint64_t resolv_stamp;          /* of the resolvers' files when last read */
+	bool rails_are_known;           /* rails[] is what the kernel holds */
+	bool rails_are_stale;           /* read them again at the next tick */
+	bool rails_were_unread;         /* that was said */
 	struct sek_rail_key ssh_client; /* family 0: none */
 
 	uv_signal_t on_term, on_int, on_hup, on_child;
@@ -80,12 +81,17 @@ struct keeper {
 
 	pid_t engine_pid;
 	int engine_fd;
-	uv_poll_t engine_poll;
-	bool engine_polled;
+	uint32_t engine_life;   /* counts the starts: an answer goes to the life that asked */
+	uv_poll_t *engine_poll; /* of this life; NULL: none */
+	struct outbox outbox;
 	unsigned engine_deaths; /* in a row, without READY between */
 	uv_timer_t engine_again;
-	pid_t fetcher_pid[KEEPER_FETCHERS_MAX];
+	struct keeper_fetcher {
+		pid_t pid; /* 0: a free place */
+		uint64_t started_ms;
+	} fetcher[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
+	bool is_putting; /* a worker thread has the entries: no request is read */
 	int exit_code;
 };
 
@@ -93,7 +99,8 @@ struct keeper {
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
 void keeper_config_free(struct keeper_config *config);
 
-/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing is left. */
+/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing
+ * is left. */
 int keeper_prepare(struct keeper *keeper);
 /* Removes the sockets and folders that keeper_prepare() made: a later step of the start failed. */
 void keeper_unprepare(struct keeper *keeper);
@@ -114,7 +121,8 @@ void interfaces_detach(struct keeper *keeper);
 /* Fills body.ifaces for the engine. */
 void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);
 
-/* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they changed. */
+/* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they
+ * changed. */
 bool rails_refresh(struct keeper *keeper);
 /* Once a second: rails_refresh() where something may have changed. */
 bool rails_tick(struct keeper *keeper);
@@ -122,6 +130,8 @@ bool rails_tick(struct keeper *keeper);
 void rails_find_ssh(struct keeper *keeper);
 
 int engine_start(struct keeper *keeper);
+/* Chooses anew what is waited for on the engine's channel: outbox or is_putting has changed. */
+void engine_listen(struct keeper *keeper);
 void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds);
 void engine_tell_ifaces(struct keeper *keeper);
 void engine_tell_rails(struct keeper *keeper);
@@ -131,7 +141,16 @@ void engine_reap(struct keeper *keeper);
 
 /* Answers one request of the engine; takes @fds over. */
 void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds);
+void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *text);
+/* Puts what a ROLE_ENTRY or ROLE_ENTRIES asks for in force and answers it, the second later; takes @fd over. */
+void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
+/* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
+void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
+/* Kills all of them. */
+void fetchers_end(struct keeper *keeper);
+/* @pid has ended. */
+void fetchers_forget(struct keeper *keeper, pid_t pid);
 /* Loads the config anew; on failure *why says so and nothing changes. */
 int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes);

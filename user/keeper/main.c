@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* sekishod: options in, a running keeper out. The order of start-up is here: refuse, load, attach, drop rights, run. */
+/* sekishod: options in, a running keeper out. The order of start-up is here: refuse, load, attach,
+ * drop rights, run. */
 #include "keeper.h"
 
 #include <errno.h>
@@ -17,38 +18,46 @@
 #include "sys/notify.h"
 #include "sys/sandbox_caps.h"
 
-#define STOP_MS 3000 /* the engine has two seconds to store */
-#define TICK_MS 1000 /* a lost interface is back within two */
+#define STOP_MS 3000   /* the engine has two seconds to store */
+#define TICK_MS 1000   /* a lost interface is back within two */
 #define NETLINK_MS 200 /* at most five looks a second because of netlink */
 
 static const char usage[] =
-	"usage: sekishod [-c FILE] [-i IFACE]... [--state-dir DIR] [--run-dir DIR] [--pin-dir DIR] [-t] [-v] [--version]\n"
-	"  -c, --config FILE    config (/etc/sekisho/sekisho.yaml)\n"
-	"  -i, --interface NAME protect NAME instead of the config's interfaces\n"
-	"      --state-dir DIR  lists, entries, history (/var/lib/sekisho)\n"
-	"      --run-dir DIR    control sockets (/run/sekisho)\n"
-	"      --pin-dir DIR    pinned maps and links (/sys/fs/bpf/sekisho)\n"
-	"      --detach-on-exit detach when stopped, unless the config says on-exit\n"
-	"  -t, --test           check the config and exit\n"
-	"  -v, --verbose        say more\n"
-	"      --version        print the version\n"
-	"  -h, --help           print this\n";
+    "usage: sekishod [-c FILE] [-i IFACE]... [--state-dir DIR] [--run-dir DIR] [--pin-dir DIR] [-t] [-v] [--version]\n"
+    "  -c, --config FILE    config (/etc/sekisho/sekisho.yaml)\n"
+    "  -i, --interface NAME protect NAME instead of the config's interfaces\n"
+    "      --state-dir DIR  lists, entries, history (/var/lib/sekisho)\n"
+    "      --run-dir DIR    control sockets (/run/sekisho)\n"
+    "      --pin-dir DIR    pinned maps and links (/sys/fs/bpf/sekisho)\n"
+    "      --detach-on-exit detach when stopped, unless the config says on-exit\n"
+    "  -t, --test           check the config and exit\n"
+    "  -v, --verbose        say more\n"
+    "      --version        print the version\n"
+    "  -h, --help           print this\n";
 
 enum { OPT_STATE = 256, OPT_RUN, OPT_PIN, OPT_DETACH, OPT_VERSION };
 
 static const struct option options_long[] = {
-	{ "config", required_argument, NULL, 'c' },    { "interface", required_argument, NULL, 'i' },
-	{ "state-dir", required_argument, NULL, OPT_STATE }, { "run-dir", required_argument, NULL, OPT_RUN },
-	{ "pin-dir", required_argument, NULL, OPT_PIN }, { "detach-on-exit", no_argument, NULL, OPT_DETACH },
-	{ "test", no_argument, NULL, 't' },	       { "verbose", no_argument, NULL, 'v' },
-	{ "version", no_argument, NULL, OPT_VERSION }, { "help", no_argument, NULL, 'h' },
-	{ NULL, 0, NULL, 0 },
+    {"config", required_argument, NULL, 'c'},
+    {"interface", required_argument, NULL, 'i'},
+    {"state-dir", required_argument, NULL, OPT_STATE},
+    {"run-dir", required_argument, NULL, OPT_RUN},
+    {"pin-dir", required_argument, NULL, OPT_PIN},
+    {"detach-on-exit", no_argument, NULL, OPT_DETACH},
+    {"test", no_argument, NULL, 't'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"version", no_argument, NULL, OPT_VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static int add_interface(struct keeper_options *options, const char *name)
 {
-	if (options->n_interfaces >= SEK_IFACES_MAX || strlen(name) >= sizeof(options->interfaces[0]) || !name[0]) {
-		log_line(LOG_ERR, "-i %s: at most %d interfaces with names of at most 15 characters", name, SEK_IFACES_MAX);
+	if (options->n_interfaces >= SEK_IFACES_MAX ||
+	    strlen(name) >= sizeof(options->interfaces[0]) || !name[0]) {
+		log_line(LOG_ERR,
+			 "-i %s: at most %d interfaces with names of at most 15 characters", name,
+			 SEK_IFACES_MAX);
 		return -EINVAL;
 	}
 	strcpy(options->interfaces[options->n_interfaces++], name);
@@ -62,24 +71,44 @@ static int read_options(int argc, char **argv, struct keeper_options *options, b
 
 	while ((c = getopt_long(argc, argv, "c:i:tvh", options_long, NULL)) != -1) {
 		switch (c) {
-		case 'c': options->config_path = optarg; break;
+		case 'c':
+			options->config_path = optarg;
+			break;
 		case 'i':
 			if (add_interface(options, optarg))
 				return -EINVAL;
 			break;
-		case OPT_STATE: options->state_dir = optarg; break;
-		case OPT_RUN: options->run_dir = optarg; break;
-		case OPT_PIN: options->pin_dir = optarg; break;
-		case OPT_DETACH: options->detach_on_exit = true; break;
-		case 't': *ret_test = true; break;
-		case 'v': options->is_verbose = true; break;
-		case OPT_VERSION: puts("sekishod " SEKISHO_VERSION); return 1;
-		case 'h': fputs(usage, stdout); return 1;
-		default: return -EINVAL; /* getopt has named the word */
+		case OPT_STATE:
+			options->state_dir = optarg;
+			break;
+		case OPT_RUN:
+			options->run_dir = optarg;
+			break;
+		case OPT_PIN:
+			options->pin_dir = optarg;
+			break;
+		case OPT_DETACH:
+			options->detach_on_exit = true;
+			break;
+		case 't':
+			*ret_test = true;
+			break;
+		case 'v':
+			options->is_verbose = true;
+			break;
+		case OPT_VERSION:
+			puts("sekishod " SEKISHO_VERSION);
+			return 1;
+		case 'h':
+			fputs(usage, stdout);
+			return 1;
+		default:
+			return -EINVAL; /* getopt has named the word */
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "sekishod: unexpected argument \"%s\"; see sekishod --help\n", argv[optind]);
+		fprintf(stderr, "sekishod: unexpected argument \"%s\"; see sekishod --help\n",
+			argv[optind]);
 		return -EINVAL;
 	}
 	return 0;
@@ -92,16 +121,22 @@ static void apply_config(struct keeper *keeper)
 
 int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 {
-	struct keeper_config next = { .epoch = keeper->current.epoch };
-	struct role_msg msg = { .type = ROLE_CONFIG };
+	struct keeper_config next = {.epoch = keeper->current.epoch};
+	struct role_msg msg = {.type = ROLE_CONFIG};
 	enum sek_mode mode_before = keeper->current.config->mode;
 	int fd, err = keeper_config_load(&keeper->options, &next);
 
 	if (err) {
-		snprintf(why, why_bytes, "the config has errors, the old one stays in force: sekishod -t -c %s shows them", keeper->options.config_path);
+		snprintf(
+		    why, why_bytes,
+		    "the config has errors, the old one stays in force: sekishod -t -c %s shows them",
+		    keeper->options.config_path);
 		log_line(LOG_ERR, "reload: %s", why);
 		return -EINVAL;
 	}
+	if (strcmp(next.config->metrics_host, keeper->current.config->metrics_host) ||
+	    next.config->metrics_port != keeper->current.config->metrics_port)
+		log_line(LOG_WARNING, "reload: metrics: listen changes at the next start, not now");
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
 	if (next.config->mode != mode_before)
@@ -160,6 +195,7 @@ static void look_around(struct keeper *keeper)
 static void on_tick(uv_timer_t *timer)
 {
 	look_around(timer->data);
+	fetchers_tick(timer->data, uv_now(timer->loop));
 }
 
 static void on_netlink(uv_poll_t *poll, int status, int events)
@@ -175,7 +211,8 @@ static void on_netlink(uv_poll_t *poll, int status, int events)
 		look_around(keeper);
 }
 
-static void watch_signal(struct keeper *keeper, uv_signal_t *handle, uv_signal_cb callback, int signum)
+static void watch_signal(struct keeper *keeper, uv_signal_t *handle, uv_signal_cb callback,
+			 int signum)
 {
 	uv_signal_init(&keeper->loop, handle);
 	handle->data = keeper;
@@ -209,14 +246,18 @@ static int start(struct keeper *keeper)
 	int err = bpf_side_open(&keeper->side, keeper->options.pin_dir, &why);
 
 	if (err) {
-		log_line(LOG_ERR, "kernel: %s: %s; %s", why, strerror(-err), err == -EPERM ?
-			 "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN are needed: a container must be given them" :
-			 "Linux 5.15 or later is needed; -v shows what the kernel says");
+		log_line(
+		    LOG_ERR, "kernel: %s: %s; %s", why, strerror(-err),
+		    err == -EPERM
+			? "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN are needed: a container must be given them"
+			: "Linux 5.15 or later is needed; -v shows what the kernel says");
 		return err;
 	}
 	keeper->control_before = *keeper->side.control;
 	if (keeper->side.adopted)
-		log_line(LOG_NOTICE, "adopted: the maps of an earlier agent, generation %llu still in force", bpf_table_generation(&keeper->side));
+		log_line(LOG_NOTICE,
+			 "adopted: the maps of an earlier agent, generation %llu still in force",
+			 bpf_table_generation(&keeper->side));
 	keeper->side.control->mode = keeper->current.config->mode;
 	apply_config(keeper);
 	err = bpf_entries_open(&keeper->entries, &keeper->side);
@@ -267,7 +308,10 @@ static void finish(struct keeper *keeper)
 	}
 	for (i = 0; i < keeper->n_attachments; i++) {
 		if (keeper->is_attached[i])
-			log_line(LOG_NOTICE, "stopped: interface %s stays protected; `sekisho detach` before a stop removes it", keeper->attachment[i].name);
+			log_line(
+			    LOG_NOTICE,
+			    "stopped: interface %s stays protected; `sekisho detach` before a stop removes it",
+			    keeper->attachment[i].name);
 	}
 }
 
@@ -298,9 +342,17 @@ static int run(struct keeper *keeper)
 int main(int argc, char **argv)
 {
 	static struct keeper keeper = {
-		.options = { .config_path = "/etc/sekisho/sekisho.yaml", .state_dir = "/var/lib/sekisho",
-			     .run_dir = "/run/sekisho", .pin_dir = "/sys/fs/bpf/sekisho" },
-		.control_fd = -1, .view_fd = -1, .metrics_fd = -1, .engine_fd = -1, .run_dir.fd = -1, .state_dir.fd = -1, .pin_dir.fd = -1,
+	    .options = {.config_path = "/etc/sekisho/sekisho.yaml",
+			.state_dir = "/var/lib/sekisho",
+			.run_dir = "/run/sekisho",
+			.pin_dir = "/sys/fs/bpf/sekisho"},
+	    .control_fd = -1,
+	    .view_fd = -1,
+	    .metrics_fd = -1,
+	    .engine_fd = -1,
+	    .run_dir.fd = -1,
+	    .state_dir.fd = -1,
+	    .pin_dir.fd = -1,
 	};
 	bool is_test = false;
 	int err;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be refused is refused here, before the kernel is touched: users, interfaces, folders held by another agent,
- * a busy socket or port. Each refusal is one line that says what to do, and leaves nothing behind.
+ * What can be refused is refused here, before the kernel is touched: users, interfaces, folders
+ * held by another agent, a busy socket or port. Each refusal is one line that says what to do, and
+ * leaves nothing behind.
  */
 #include "keeper.h"
 
@@ -69,7 +70,8 @@ static int find_helpers(struct keeper *keeper)
 	snprintf(path, sizeof(path), "%s/sekisho-engine", keeper->helpers);
 	if (access(path, X_OK) == 0)
 		return 0;
-	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in %s: install it again", keeper->helpers);
+	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in %s: install it again",
+		 keeper->helpers);
 	return -ENOENT;
 }
 
@@ -82,16 +84,23 @@ static int check_bpffs(const char *pin_dir)
 
 	snprintf(above, sizeof(above), "%s", pin_dir);
 	if (statfs(pin_dir, &fs) && statfs(dirname(above), &fs)) {
-		log_line(LOG_ERR, "%s: the folder above it does not exist: make it, or give another --pin-dir", pin_dir);
+		log_line(
+		    LOG_ERR,
+		    "%s: the folder above it does not exist: make it, or give another --pin-dir",
+		    pin_dir);
 		return -ENOENT;
 	}
 	if (fs.f_type != BPF_FS_MAGIC) {
-		log_line(LOG_ERR, "%s is on no bpf file system: `mount -t bpf bpf /sys/fs/bpf` mounts one; or give another --pin-dir",
-			 pin_dir);
+		log_line(
+		    LOG_ERR,
+		    "%s is on no bpf file system: `mount -t bpf bpf /sys/fs/bpf` mounts one; or give another --pin-dir",
+		    pin_dir);
 		return -ENODEV;
 	}
 	if (strchr(name, '.')) {
-		log_line(LOG_ERR, "%s: a bpf file system takes no dot in a name: give another --pin-dir", pin_dir);
+		log_line(LOG_ERR,
+			 "%s: a bpf file system takes no dot in a name: give another --pin-dir",
+			 pin_dir);
 		return -EINVAL;
 	}
 	return 0;
@@ -100,23 +109,30 @@ static int check_bpffs(const char *pin_dir)
 static void say_lock_error(const char *path, const char *option, int err)
 {
 	if (err == -EBUSY)
-		log_line(LOG_ERR, "%s is in use by another sekishod: stop it, or give this one other --state-dir, --run-dir and --pin-dir",
-			 path);
+		log_line(
+		    LOG_ERR,
+		    "%s is in use by another sekishod: stop it, or give this one other --state-dir, --run-dir and --pin-dir",
+		    path);
 	else if (err == -EPERM)
-		log_line(LOG_ERR, "%s may be written by others: chown and chmod it, then start again", path);
+		log_line(LOG_ERR,
+			 "%s may be written by others: chown and chmod it, then start again", path);
 	else if (err == -ENOENT)
-		log_line(LOG_ERR, "%s: the folder above it does not exist: make it, or give another %s", path, option);
+		log_line(LOG_ERR,
+			 "%s: the folder above it does not exist: make it, or give another %s",
+			 path, option);
 	else if (err == -ENOTDIR || err == -ELOOP)
-		log_line(LOG_ERR, "%s is no folder: move it away, or give another %s", path, option);
+		log_line(LOG_ERR, "%s is no folder: move it away, or give another %s", path,
+			 option);
 	else
 		log_line(LOG_ERR, "%s: %s: give another %s", path, strerror(-err), option);
 }
 
-static int lock(struct keeper *keeper, struct keeper_dir *dir, const char *path, const char *option, mode_t mode)
+static int lock(struct keeper *keeper, struct keeper_dir *dir, const char *path, const char *option,
+		mode_t mode)
 {
 	bool is_state = dir == &keeper->state_dir;
-	int err = file_lock_dir(path, mode, is_state ? keeper->engine_uid : 0, is_state ? keeper->engine_gid : 0,
-				&dir->fd, &dir->was_made);
+	int err = file_lock_dir(path, mode, is_state ? keeper->engine_uid : 0,
+				is_state ? keeper->engine_gid : 0, &dir->fd, &dir->was_made);
 
 	dir->path = path;
 	if (err)
@@ -124,7 +140,8 @@ static int lock(struct keeper *keeper, struct keeper_dir *dir, const char *path,
 	return err;
 }
 
-/* The engine, not root, writes the state. An empty folder of root's, as systemd makes it, is handed over. */
+/* The engine, not root, writes the state. An empty folder of root's, as systemd makes it, is handed
+ * over. */
 static int check_state(struct keeper *keeper)
 {
 	struct keeper_dir *dir = &keeper->state_dir;
@@ -136,8 +153,10 @@ static int check_state(struct keeper *keeper)
 		return 0;
 	}
 	if (err == -EACCES)
-		log_line(LOG_ERR, "%s cannot be written by user sekisho: chown -R sekisho:sekisho it, or give another --state-dir",
-			 dir->path);
+		log_line(
+		    LOG_ERR,
+		    "%s cannot be written by user sekisho: chown -R sekisho:sekisho it, or give another --state-dir",
+		    dir->path);
 	else if (err)
 		log_line(LOG_ERR, "%s: %s: give another --state-dir", dir->path, strerror(-err));
 	return err;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The never-block rails: addresses that no list, limit or command may cut off. They are in a map of their own, which
- * only the keeper writes and the program asks before every drop.
+ * The never-block rails: addresses that no list, limit or command may cut off. They are in a map of
+ * their own, which only the keeper writes and the program asks before every drop.
  */
 #include "keeper.h"
 
@@ -19,10 +19,10 @@
 #include "sys/ssh_source.h"
 
 #define RESOLV_MAX_BYTES 65536 /* bytes: /etc/resolv.conf holds a few lines */
-#define REFRESH_TICKS 30       /* seconds between looks that nothing asked for: netlink may lose word */
+#define REFRESH_TICKS 30 /* seconds between looks that nothing asked for: netlink may lose word */
 
 /* systemd-resolved writes 127.0.0.53 to the first and the servers it asks to the second. */
-static const char *const resolv_paths[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+static const char *const resolv_paths[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
 #define N_RESOLV (sizeof(resolv_paths) / sizeof(resolv_paths[0]))
 
 struct rail_set {
@@ -50,7 +50,7 @@ static void add_rail(struct rail_set *set, const struct sek_rail_key *key, enum 
 
 static struct sek_rail_key key_of(const struct netlink_address *address)
 {
-	struct sek_rail_key key = { .family = address->family };
+	struct sek_rail_key key = {.family = address->family};
 
 	memcpy(key.addr_be, address->addr_be, sizeof(key.addr_be));
 	return key;
@@ -75,7 +75,7 @@ static void take_gateway(void *context, unsigned ifindex, const struct netlink_a
 
 static bool parse_address(const char *text, struct sek_rail_key *ret_key)
 {
-	struct sek_rail_key key = { 0 };
+	struct sek_rail_key key = {0};
 
 	if (inet_pton(AF_INET, text, key.addr_be) == 1)
 		key.family = 4;
@@ -97,7 +97,8 @@ static void take_resolvers(struct rail_set *set, const char *path)
 	if (file_read(path, RESOLV_MAX_BYTES, &text, &len))
 		return; /* a host without a resolver */
 	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (sscanf(line, " nameserver %63[0-9a-fA-F:.]", address) == 1 && parse_address(address, &key))
+		if (sscanf(line, " nameserver %63[0-9a-fA-F:.]", address) == 1 &&
+		    parse_address(address, &key))
 			add_rail(set, &key, SEK_RAIL_RESOLVER);
 	}
 	free(text);
@@ -112,7 +113,8 @@ static uint64_t resolv_stamp(void)
 
 	for (i = 0; i < N_RESOLV; i++) {
 		if (!stat(resolv_paths[i], &st))
-			stamp = stamp * 31 + st.st_ino + st.st_mtim.tv_sec * 1000000007ull + st.st_mtim.tv_nsec;
+			stamp = stamp * 31 + st.st_ino + st.st_mtim.tv_sec * 1000000007ull +
+				st.st_mtim.tv_nsec;
 	}
 	return stamp;
 }
@@ -133,20 +135,24 @@ static bool find_all(const struct keeper *keeper, struct rail_set *set)
 
 static void tell(const struct rail_set *set)
 {
-	unsigned count[SEK_RAIL_LOCAL + 1] = { 0 }, i;
+	unsigned count[SEK_RAIL_LOCAL + 1] = {0}, i;
 
 	for (i = 0; i < set->n; i++)
 		count[set->rail[i].kind]++;
-	log_line(LOG_INFO, "never-block rails: protected: own addresses %u, gateways %u, resolvers %u, SSH session %u",
-		 count[SEK_RAIL_OWN], count[SEK_RAIL_GATEWAY], count[SEK_RAIL_RESOLVER], count[SEK_RAIL_SSH]);
+	log_line(
+	    LOG_INFO,
+	    "never-block rails: protected: own addresses %u, gateways %u, resolvers %u, SSH session %u",
+	    count[SEK_RAIL_OWN], count[SEK_RAIL_GATEWAY], count[SEK_RAIL_RESOLVER],
+	    count[SEK_RAIL_SSH]);
 	if (set->left_out)
-		log_line(LOG_WARNING, "never-block rails: %u own addresses are left out: there is room for %d",
+		log_line(LOG_WARNING,
+			 "never-block rails: %u own addresses are left out: there is room for %d",
 			 set->left_out, SEK_RAILS_MAX);
 }
 
 bool rails_refresh(struct keeper *keeper)
 {
-	struct rail_set set = { .n = 0 };
+	struct rail_set set = {.n = 0};
 	int err;
 
 	keeper->rails_are_stale = false;
@@ -154,7 +160,9 @@ bool rails_refresh(struct keeper *keeper)
 	keeper->resolv_stamp = resolv_stamp();
 	if (!find_all(keeper, &set)) {
 		if (!keeper->rails_were_unread)
-			log_line(LOG_ERR, "never-block rails: the host's addresses and routes cannot be read; those known stay protected");
+			log_line(
+			    LOG_ERR,
+			    "never-block rails: the host's addresses and routes cannot be read; those known stay protected");
 		keeper->rails_were_unread = true;
 		keeper->rails_are_stale = true; /* tried again at the next tick */
 		return false;
@@ -165,7 +173,8 @@ bool rails_refresh(struct keeper *keeper)
 		return false;
 	err = bpf_rails_put(&keeper->side, set.rail, set.n);
 	if (err)
-		log_line(LOG_ERR, "never-block rails: the kernel refuses an address: %s", strerror(-err));
+		log_line(LOG_ERR, "never-block rails: the kernel refuses an address: %s",
+			 strerror(-err));
 	memcpy(keeper->rails, set.rail, sizeof(set.rail));
 	keeper->n_rails = set.n;
 	keeper->rails_are_known = !err; /* else all of them again */
@@ -185,7 +194,10 @@ void rails_find_ssh(struct keeper *keeper)
 {
 	char address[64];
 
-	if (!ssh_source_find(address, sizeof(address)) || !parse_address(address, &keeper->ssh_client))
+	if (!ssh_source_find(address, sizeof(address)) ||
+	    !parse_address(address, &keeper->ssh_client))
 		return;
-	log_line(LOG_INFO, "never-block rails: the SSH session from %s that started this is protected", address);
+	log_line(LOG_INFO,
+		 "never-block rails: the SSH session from %s that started this is protected",
+		 address);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The listeners that the engine inherits: two control sockets and the metrics port. A busy one is a refusal. */
+/* The listeners that the engine inherits: two control sockets and the metrics port. A busy one is a
+ * refusal. */
 #include "keeper.h"
 
 #include <arpa/inet.h>
@@ -19,14 +20,17 @@
 static bool is_answered(const struct sockaddr_un *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool answered = fd >= 0 && (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN);
+	bool answered =
+	    fd >= 0 &&
+	    (!connect(fd, (const struct sockaddr *)address, sizeof(*address)) || errno == EAGAIN);
 
 	if (fd >= 0)
 		close(fd);
 	return answered;
 }
 
-/* A socket that nobody answers was left by an agent that was killed; anything else is not ours to delete. */
+/* A socket that nobody answers was left by an agent that was killed; anything else is not ours to
+ * delete. */
 static int make_room(const struct sockaddr_un *address)
 {
 	struct stat st;
@@ -34,12 +38,16 @@ static int make_room(const struct sockaddr_un *address)
 	if (lstat(address->sun_path, &st))
 		return 0;
 	if (!S_ISSOCK(st.st_mode)) {
-		log_line(LOG_ERR, "%s is there and no socket: move it away, or use another --run-dir", address->sun_path);
+		log_line(LOG_ERR,
+			 "%s is there and no socket: move it away, or use another --run-dir",
+			 address->sun_path);
 		return -EEXIST;
 	}
 	if (is_answered(address)) {
-		log_line(LOG_ERR, "socket %s is answered by another program: stop it, or use another --run-dir",
-			 address->sun_path);
+		log_line(
+		    LOG_ERR,
+		    "socket %s is answered by another program: stop it, or use another --run-dir",
+		    address->sun_path);
 		return -EADDRINUSE;
 	}
 	(void)unlink(address->sun_path); /* bind says why not */
@@ -52,13 +60,15 @@ static int bind_unix(const struct sockaddr_un *address, gid_t gid, int *ret_fd)
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)))
 		err = -errno;
-	else if (chown(address->sun_path, 0, gid) || chmod(address->sun_path, 0660) || listen(fd, BACKLOG))
+	else if (chown(address->sun_path, 0, gid) || chmod(address->sun_path, 0660) ||
+		 listen(fd, BACKLOG))
 		err = -errno;
 	if (!err) {
 		*ret_fd = fd;
 		return 0;
 	}
-	log_line(LOG_ERR, "socket %s: %s; --run-dir names its folder", address->sun_path, strerror(-err));
+	log_line(LOG_ERR, "socket %s: %s; --run-dir names its folder", address->sun_path,
+		 strerror(-err));
 	if (fd >= 0)
 		close(fd);
 	return err;
@@ -66,11 +76,13 @@ static int bind_unix(const struct sockaddr_un *address, gid_t gid, int *ret_fd)
 
 static int listen_unix(const char *dir, const char *name, gid_t gid, int *ret_fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int err;
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name) >= (int)sizeof(address.sun_path)) {
-		log_line(LOG_ERR, "%s/%s: too long for a socket's path: use a shorter --run-dir", dir, name);
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name) >=
+	    (int)sizeof(address.sun_path)) {
+		log_line(LOG_ERR, "%s/%s: too long for a socket's path: use a shorter --run-dir",
+			 dir, name);
 		return -ENAMETOOLONG;
 	}
 	err = make_room(&address);
@@ -103,13 +115,15 @@ static int listen_metrics(const struct config *config, int *ret_fd)
 		return 0;
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+				 sizeof(one)); /* a restart need not wait */
 	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, len) && !listen(fd, BACKLOG)) {
 		*ret_fd = fd;
 		return 0;
 	}
 	err = -errno;
-	log_line(LOG_ERR, "metrics: cannot listen on %s port %u: %s; change metrics: listen in the config",
+	log_line(LOG_ERR,
+		 "metrics: cannot listen on %s port %u: %s; change metrics: listen in the config",
 		 config->metrics_host, config->metrics_port, strerror(-err));
 	if (fd >= 0)
 		close(fd);
@@ -132,8 +146,10 @@ void sockets_remove(const struct keeper *keeper)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	if (keeper->control_fd >= 0 && snprintf(path, sizeof(path), "%s/sekisho.sock", keeper->options.run_dir) > 0)
+	if (keeper->control_fd >= 0 &&
+	    snprintf(path, sizeof(path), "%s/sekisho.sock", keeper->options.run_dir) > 0)
 		(void)unlink(path); /* nothing is said of what cannot be undone */
-	if (keeper->view_fd >= 0 && snprintf(path, sizeof(path), "%s/view.sock", keeper->options.run_dir) > 0)
+	if (keeper->view_fd >= 0 &&
+	    snprintf(path, sizeof(path), "%s/view.sock", keeper->options.run_dir) > 0)
 		(void)unlink(path); /* as above */
 }

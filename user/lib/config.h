@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The config: YAML text in, a checked struct config out, or every error with file, line, column and the mend.
- * Pure: the keeper reads the files, the engine gets their bytes in a bundle, the CLI's check-config does both.
+ * The config: YAML text in, a checked struct config out, or every error with file, line, column and
+ * the mend. Pure: the keeper reads the files, the engine gets their bytes in a bundle, the CLI's
+ * check-config does both.
  */
 #pragma once
 
@@ -21,16 +22,16 @@ enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_NATIVE, CONFIG_ATTACH_GEN
 
 struct config_feed {
 	char name[CONFIG_FEED_NAME_BYTES];
-	char *url;  /* one of url and path is set */
+	char *url; /* one of url and path is set */
 	char *path;
 	uint32_t format; /* enum fetch_format of fetch_msg.h */
 	enum sek_action action;
-	uint32_t interval_s;	/* default 12 h; at least 60 s for a path, 300 s for a url */
-	uint32_t max_entries;	/* default 1,000,000; at most SEK_PREFIXES_V4_MAX */
+	uint32_t interval_s;         /* default 12 h; at least 60 s for a path, 300 s for a url */
+	uint32_t max_entries;        /* default 1,000,000; at most SEK_PREFIXES_V4_MAX */
 	uint32_t max_change_percent; /* default 50; 0: no such check */
-	double max_coverage;	/* share of the family's routable space, default 0.02 */
-	bool keep_private;	/* private: block */
-	char *ca_file;		/* NULL: the system's trust anchors */
+	double max_coverage;         /* share of the family's routable space, default 0.02 */
+	bool keep_private;           /* private: block */
+	char *ca_file;               /* NULL: the system's trust anchors */
 };
 
 struct config {
@@ -50,12 +51,13 @@ struct config {
 	uint16_t metrics_port;
 };
 
-#define CONFIG_ERRORS_MAX 50 /* more than anyone mends in one go; the last says that there are more */
+#define CONFIG_ERRORS_MAX                                                                          \
+	50 /* more than anyone mends in one go; the last says that there are more */
 
 struct config_error {
 	char *file;
 	unsigned line, column; /* from 1 */
-	char *text; /* what is wrong and how to mend it, one line */
+	char *text;            /* what is wrong and how to mend it, one line */
 };
 
 struct config_errors {
@@ -64,11 +66,12 @@ struct config_errors {
 };
 
 /*
- * Parses the main file (@sources[0]) and feeds.d files (the rest, one feed each). Unknown keys, bad values and
- * duplicate names are errors. All errors are collected.
- * Errors: -EINVAL with at least one row in @errors; -ENOMEM. *ret_config only on success: config_free().
+ * Parses the main file (@sources[0]) and feeds.d files (the rest, one feed each). Unknown keys, bad
+ * values and duplicate names are errors. All errors are collected. Errors: -EINVAL with at least
+ * one row in @errors; -ENOMEM. *ret_config only on success: config_free().
  */
-int config_parse(const struct config_source *sources, size_t n, struct config **ret_config, struct config_errors *errors);
+int config_parse(const struct config_source *sources, size_t n, struct config **ret_config,
+		 struct config_errors *errors);
 void config_free(struct config *config);
 void config_errors_clear(struct config_errors *errors);
 
@@ -76,5 +79,7 @@ void config_errors_clear(struct config_errors *errors);
  * Packs @sources for the way to the engine, and back. The unpacked sources point into @data.
  * Errors: -ENOMEM; -EBADMSG where sizes do not add up.
  */
-int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data, size_t *ret_len);
-int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources, size_t *ret_n);
+int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data,
+		       size_t *ret_len);
+int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources,
+			 size_t *ret_n);

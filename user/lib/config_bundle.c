@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sources in one block: a count, then for each source two sizes, the name with its NUL and the text. */
+/* Sources in one block: a count, then for each source two sizes, the name with its NUL and the
+ * text. */
 #include "config.h"
 
 #include <errno.h>
@@ -8,7 +9,8 @@
 
 #define BUNDLE_SOURCES_MAX 4096u
 
-int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data, size_t *ret_len)
+int config_bundle_pack(const struct config_source *sources, size_t n, void **ret_data,
+		       size_t *ret_len)
 {
 	uint64_t count = n, sizes[2];
 	size_t len = sizeof(count);
@@ -33,7 +35,8 @@ int config_bundle_pack(const struct config_source *sources, size_t n, void **ret
 	return 0;
 }
 
-int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources, size_t *ret_n)
+int config_bundle_unpack(const void *data, size_t len, struct config_source **ret_sources,
+			 size_t *ret_n)
 {
 	const char *at = data;
 	uint64_t count, sizes[2];
@@ -57,7 +60,7 @@ int config_bundle_unpack(const void *data, size_t len, struct config_source **re
 		len -= sizeof(sizes);
 		if (sizes[0] < 1 || sizes[0] > len || sizes[1] > len - sizes[0] || at[sizes[0] - 1])
 			goto bad;
-		sources[i] = (struct config_source){ at, at + sizes[0], sizes[1] };
+		sources[i] = (struct config_source){at, at + sizes[0], sizes[1]};
 		at += sizes[0] + sizes[1];
 		len -= sizes[0] + sizes[1];
 	}

@@ -90,26 +90,15 @@ static int compact4(struct feed_parser *p)
 	return 0;
 }
 
-static int compare6(const void *left, const void *right)
-{
-	const struct prefix6 *a = left, *b = right;
-
-	if (a->hi != b->hi)
-		return a->hi < b->hi ? -1 : 1;
-	if (a->lo != b->lo)
-		return a->lo < b->lo ? -1 : 1;
-	return a->len - b->len;
-}
-
 static void compact6(struct feed_parser *p)
 {
 	size_t out = 0;
 
 	if (p->n6 < 2)
 		return;
-	qsort(p->v6, p->n6, sizeof(*p->v6), compare6);
+	qsort(p->v6, p->n6, sizeof(*p->v6), prefix6_compare);
 	for (size_t i = 0; i < p->n6; i++)
-		if (!i || compare6(&p->v6[i], &p->v6[out - 1]))
+		if (!i || prefix6_compare(&p->v6[i], &p->v6[out - 1]))
 			p->v6[out++] = p->v6[i];
 	p->head.duplicates += p->n6 - out;
 	p->n6 = out;

@@ -279,3 +279,23 @@ bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
 		return false;
 	return rest == 0 || ((outer->addr_be[whole] ^ inner->addr_be[whole]) >> (8 - rest)) == 0;
 }
+
+int prefix4_compare(const void *a, const void *b)
+{
+	const struct prefix4 *x = a, *y = b;
+
+	if (x->addr != y->addr)
+		return x->addr < y->addr ? -1 : 1;
+	return x->len - y->len;
+}
+
+int prefix6_compare(const void *a, const void *b)
+{
+	const struct prefix6 *x = a, *y = b;
+
+	if (x->hi != y->hi)
+		return x->hi < y->hi ? -1 : 1;
+	if (x->lo != y->lo)
+		return x->lo < y->lo ? -1 : 1;
+	return x->len - y->len;
+}

@@ -79,3 +79,7 @@ struct prefix prefix_of4(uint32_t addr, uint8_t len);
 struct prefix prefix_of6(uint64_t hi, uint64_t lo, uint8_t len);
 struct prefix4 prefix_to4(const struct prefix *prefix); /* family must be 4 */
 struct prefix6 prefix_to6(const struct prefix *prefix); /* family must be 6 */
+
+/* The order of lists, for qsort(): by address, then the shorter prefix first. */
+int prefix4_compare(const void *a, const void *b);
+int prefix6_compare(const void *a, const void *b);

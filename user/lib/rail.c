@@ -6,10 +6,10 @@
 
 /* Source: RFC 1122 3.2.1.3, RFC 3927, RFC 4291 2.5.3 and 2.5.6; the same as in rail.bpf.h. */
 static const struct sek_entry_key locals[] = {
-	{ .addr_be = { 127 }, .family = 4, .len = 8 },
-	{ .addr_be = { 169, 254 }, .family = 4, .len = 16 },
-	{ .addr_be = { [15] = 1 }, .family = 6, .len = 128 },
-	{ .addr_be = { 0xfe, 0x80 }, .family = 6, .len = 10 },
+    {.addr_be = {127}, .family = 4, .len = 8},
+    {.addr_be = {169, 254}, .family = 4, .len = 16},
+    {.addr_be = {[15] = 1}, .family = 6, .len = 128},
+    {.addr_be = {0xfe, 0x80}, .family = 6, .len = 10},
 };
 #define N_LOCALS (sizeof(locals) / sizeof(locals[0]))
 
@@ -39,14 +39,15 @@ bool rail_is_all_local(const struct sek_entry_key *prefix)
 	unsigned i;
 
 	for (i = 0; i < N_LOCALS; i++) {
-		if (prefix->len >= locals[i].len && holds(&locals[i], prefix->addr_be, prefix->family))
+		if (prefix->len >= locals[i].len &&
+		    holds(&locals[i], prefix->addr_be, prefix->family))
 			return true;
 	}
 	return false;
 }
 
-bool rail_inside(const struct role_rail *rails, unsigned n_rails, const struct sek_entry_key *prefix,
-		 struct role_rail *ret_rail)
+bool rail_inside(const struct role_rail *rails, unsigned n_rails,
+		 const struct sek_entry_key *prefix, struct role_rail *ret_rail)
 {
 	unsigned i;
 
@@ -58,9 +59,10 @@ bool rail_inside(const struct role_rail *rails, unsigned n_rails, const struct s
 	}
 	for (i = 0; i < N_LOCALS; i++) {
 		if (!holds(prefix, locals[i].addr_be, locals[i].family) &&
-		    !(prefix->len >= locals[i].len && holds(&locals[i], prefix->addr_be, prefix->family)))
+		    !(prefix->len >= locals[i].len &&
+		      holds(&locals[i], prefix->addr_be, prefix->family)))
 			continue;
-		*ret_rail = (struct role_rail){ .kind = SEK_RAIL_LOCAL };
+		*ret_rail = (struct role_rail){.kind = SEK_RAIL_LOCAL};
 		ret_rail->key.family = locals[i].family;
 		memcpy(ret_rail->key.addr_be, locals[i].addr_be, sizeof(ret_rail->key.addr_be));
 		return true;
@@ -71,12 +73,12 @@ bool rail_inside(const struct role_rail *rails, unsigned n_rails, const struct s
 const char *rail_text(uint32_t kind)
 {
 	static const char *const texts[] = {
-		"a protected address",
-		"an address of this host",
-		"this host's default gateway",
-		"this host's resolver",
-		"the source of the SSH session that started the agent",
-		"loopback or link-local addresses",
+	    "a protected address",
+	    "an address of this host",
+	    "this host's default gateway",
+	    "this host's resolver",
+	    "the source of the SSH session that started the agent",
+	    "loopback or link-local addresses",
 	};
 
 	return texts[kind < sizeof(texts) / sizeof(texts[0]) ? kind : 0];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Never-block rails as user space thinks of them: does a prefix hold a protected address, and how is that said?
- * The keeper and the engine ask the same question here; the kernel program's own answer is in rail.bpf.h.
+ * Never-block rails as user space thinks of them: does a prefix hold a protected address, and how
+ * is that said? The keeper and the engine ask the same question here; the kernel program's own
+ * answer is in rail.bpf.h.
  */
 #pragma once
 
@@ -16,11 +17,11 @@ bool rail_is_local(const struct sek_rail_key *key);
 bool rail_is_all_local(const struct sek_entry_key *prefix);
 
 /*
- * A protected address inside @prefix: one of @rails, or the first of a loopback or link-local range (kind
- * SEK_RAIL_LOCAL). False where there is none.
+ * A protected address inside @prefix: one of @rails, or the first of a loopback or link-local range
+ * (kind SEK_RAIL_LOCAL). False where there is none.
  */
-bool rail_inside(const struct role_rail *rails, unsigned n_rails, const struct sek_entry_key *prefix,
-		 struct role_rail *ret_rail);
+bool rail_inside(const struct role_rail *rails, unsigned n_rails,
+		 const struct sek_entry_key *prefix, struct role_rail *ret_rail);
 
 /* "this host's default gateway" and so on; never NULL. */
 const char *rail_text(uint32_t kind);

@@ -46,9 +46,10 @@ static int insert_all(int fd, const struct role_rail *rails, unsigned n_rails)
 	return 0;
 }
 
-static void publish_bloom(struct sek_control *control, const struct role_rail *rails, unsigned n_rails)
+static void publish_bloom(struct sek_control *control, const struct role_rail *rails,
+			  unsigned n_rails)
 {
-	__u64 bloom[4] = { 0 };
+	__u64 bloom[4] = {0};
 	__u32 word[4], bit;
 	unsigned i;
 

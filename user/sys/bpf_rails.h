@@ -6,8 +6,8 @@
 #include "sys/bpf_load.h"
 
 /*
- * Makes @rails (at most SEK_RAILS_MAX) all that is protected. New ones go in before old ones go out, so that an
- * address in both sets is protected all the time.
- * Errors: negative errno of the kernel; what could be put is in force.
+ * Makes @rails (at most SEK_RAILS_MAX) all that is protected. New ones go in before old ones go
+ * out, so that an address in both sets is protected all the time. Errors: negative errno of the
+ * kernel; what could be put is in force.
  */
 int bpf_rails_put(const struct bpf_side *side, const struct role_rail *rails, unsigned n_rails);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files and folders of the agent. Never follows a link in a folder's last name, never opens a device. */
+/* Files and folders of the agent. Never follows a link in a folder's last name, never opens a
+ * device. */
 #include "file.h"
 
 #include <dirent.h>

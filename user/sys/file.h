@@ -13,9 +13,9 @@
 int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_len);
 
 /*
- * Opens folder @path, made with @mode and given to @uid:@gid if it is missing (its parent must be there; *ret_made),
- * and takes an exclusive lock on it. Errors: -EBUSY somebody holds it; -EPERM others may write to it; else errno,
- * and a folder that was made is removed again.
+ * Opens folder @path, made with @mode and given to @uid:@gid if it is missing (its parent must be
+ * there; *ret_made), and takes an exclusive lock on it. Errors: -EBUSY somebody holds it; -EPERM
+ * others may write to it; else errno, and a folder that was made is removed again.
  */
 int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd, bool *ret_made);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* rtnetlink through libmnl, and getifaddrs(3). In: nothing. Out: addresses and routes as they are now. */
+/* rtnetlink through libmnl, and getifaddrs(3). In: nothing. Out: addresses and routes as they are
+ * now. */
 #include "netlink.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,7 @@
 
 static bool address_of(const struct sockaddr *sockaddr, struct netlink_address *ret_address)
 {
-	struct netlink_address address = { 0 };
+	struct netlink_address address = {0};
 
 	if (!sockaddr)
 		return false;
@@ -34,7 +35,8 @@ static bool address_of(const struct sockaddr *sockaddr, struct netlink_address *
 	return true;
 }
 
-int netlink_own_addresses(void (*take)(void *context, const struct netlink_address *address), void *context)
+int netlink_own_addresses(void (*take)(void *context, const struct netlink_address *address),
+			  void *context)
 {
 	struct netlink_address address;
 	struct ifaddrs *list, *one;
@@ -71,7 +73,8 @@ static void set_gateway(struct hop *hop, int family, const void *address, size_t
 	hop->has_gateway = true;
 }
 
-/* RTA_VIA is an IPv4 route through an IPv6 neighbour. Source: rtnetlink(7), struct rtvia in linux/rtnetlink.h. */
+/* RTA_VIA is an IPv4 route through an IPv6 neighbour. Source: rtnetlink(7), struct rtvia in
+ * linux/rtnetlink.h. */
 static void take_hop_attr(const struct nlattr *attr, int family, struct hop *hop)
 {
 	const void *payload = mnl_attr_get_payload(attr);
@@ -81,7 +84,8 @@ static void take_hop_attr(const struct nlattr *attr, int family, struct hop *hop
 		set_gateway(hop, family, payload, len);
 	else if (mnl_attr_get_type(attr) == RTA_VIA && len > sizeof(struct rtvia))
 		set_gateway(hop, ((const struct rtvia *)payload)->rtvia_family,
-			    ((const struct rtvia *)payload)->rtvia_addr, len - sizeof(struct rtvia));
+			    ((const struct rtvia *)payload)->rtvia_addr,
+			    len - sizeof(struct rtvia));
 }
 
 static void give_hop(const struct route_walk *walk, const struct hop *hop)
@@ -96,11 +100,12 @@ static void take_multipath(const struct nlattr *all, int family, const struct ro
 	int left = mnl_attr_get_payload_len(all);
 
 	for (; RTNH_OK(next, left); left -= RTNH_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
-		struct hop hop = { .ifindex = next->rtnh_ifindex };
+		struct hop hop = {.ifindex = next->rtnh_ifindex};
 		const struct nlattr *attr;
 
-		mnl_attr_for_each_payload((const void *)RTNH_DATA(next), next->rtnh_len - sizeof(*next))
-			take_hop_attr(attr, family, &hop);
+		mnl_attr_for_each_payload((const void *)RTNH_DATA(next),
+					  next->rtnh_len - sizeof(*next))
+		    take_hop_attr(attr, family, &hop);
 		give_hop(walk, &hop);
 	}
 }
@@ -110,11 +115,13 @@ static int take_route(const struct nlmsghdr *header, void *data)
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
 	const struct route_walk *walk = data;
 	const struct nlattr *attr;
-	struct hop hop = { 0 };
+	struct hop hop = {0};
 
-	if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST || route->rtm_table != RT_TABLE_MAIN)
+	if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST ||
+	    route->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, header, sizeof(*route)) {
+	mnl_attr_for_each(attr, header, sizeof(*route))
+	{
 		if (mnl_attr_get_type(attr) == RTA_MULTIPATH) {
 			take_multipath(attr, route->rtm_family, walk);
 			return MNL_CB_OK;
@@ -152,9 +159,11 @@ static int dump_routes(struct mnl_socket *socket, int family, struct route_walk 
 	return more < 0 ? -errno : 0;
 }
 
-int netlink_default_routes(void (*take)(void *context, unsigned ifindex, const struct netlink_address *gateway), void *context)
+int netlink_default_routes(void (*take)(void *context, unsigned ifindex,
+					const struct netlink_address *gateway),
+			   void *context)
 {
-	struct route_walk walk = { .take = take, .context = context };
+	struct route_walk walk = {.take = take, .context = context};
 	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	int err;
 
@@ -172,8 +181,9 @@ int netlink_default_routes(void (*take)(void *context, unsigned ifindex, const s
 int netlink_watch_open(void)
 {
 	struct sockaddr_nl address = {
-		.nl_family = AF_NETLINK,
-		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+	    .nl_family = AF_NETLINK,
+	    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+			 RTMGRP_IPV6_ROUTE,
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 

@@ -3,7 +3,7 @@
 #pragma once
 
 /*
- * Sends @state ("READY=1", "STOPPING=1", "RELOADING=1") to $NOTIFY_SOCKET; nothing where that is unset.
- * Source: sd_notify(3), "Notes": the protocol is one datagram and stable.
+ * Sends @state ("READY=1", "STOPPING=1", "RELOADING=1") to $NOTIFY_SOCKET; nothing where that is
+ * unset. Source: sd_notify(3), "Notes": the protocol is one datagram and stable.
  */
 void notify_send(const char *state);

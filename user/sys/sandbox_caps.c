@@ -8,7 +8,7 @@
 #include <sys/capability.h>
 
 static const cap_value_t kept[] = {
-	CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL,
+    CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_KILL,
 };
 #define N_KEPT (sizeof(kept) / sizeof(kept[0]))
 

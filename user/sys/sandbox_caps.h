@@ -3,9 +3,10 @@
 #pragma once
 
 /*
- * Drops every capability but those the keeper needs from then on, from the permitted, effective, inheritable and bounding
- * sets: CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON (maps, programs, links), CAP_SYS_ADMIN (descriptors of maps and programs
- * by id, which adoption and libxdp use), CAP_SETUID, CAP_SETGID, CAP_KILL (children of other users), CAP_SETPCAP is not kept.
- * Errors: negative errno.
+ * Drops every capability but those the keeper needs from then on, from the permitted, effective,
+ * inheritable and bounding sets: CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON (maps, programs, links),
+ * CAP_SYS_ADMIN (descriptors of maps and programs by id, which adoption and libxdp use),
+ * CAP_SETUID, CAP_SETGID, CAP_KILL (children of other users), CAP_SETPCAP is not kept. Errors:
+ * negative errno.
  */
 int sandbox_caps_keep(void);

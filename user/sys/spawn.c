@@ -32,7 +32,8 @@ static void place_fds(const int *fds, unsigned n_fds)
 		_exit(127);
 }
 
-/* The program is opened while we are still root: the new user need not be able to walk to it (a build in a home folder). */
+/* The program is opened while we are still root: the new user need not be able to walk to it (a
+ * build in a home folder). */
 static void become(char *const argv[], uid_t uid, gid_t gid, pid_t parent)
 {
 	int program = open(argv[0], O_PATH | O_CLOEXEC);
@@ -54,7 +55,8 @@ static void become(char *const argv[], uid_t uid, gid_t gid, pid_t parent)
 	_exit(127);
 }
 
-int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds, pid_t *ret_pid)
+int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds,
+		pid_t *ret_pid)
 {
 	pid_t parent = getpid(), pid;
 

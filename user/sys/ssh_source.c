@@ -8,10 +8,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#define ENVIRON_MAX_BYTES (1u << 20) /* bytes: half of what the kernel lets a process start with */
-#define PARENTS_MAX 32		     /* more than any chain of shells */
+#define ENVIRON_MAX_BYTES (1u << 20) /* bytes: half of what the kernel lets a process start with   \
+				      */
+#define PARENTS_MAX 32               /* more than any chain of shells */
 
-/* Source: proc(5), /proc/PID/stat: the parent is the second word behind the name's last parenthesis. */
+/* Source: proc(5), /proc/PID/stat: the parent is the second word behind the name's last
+ * parenthesis. */
 static pid_t parent_of(pid_t pid)
 {
 	char path[64], line[512], *name_end;

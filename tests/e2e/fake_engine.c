@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * An engine in an attacker's hands: takes the keeper's end of the channel and misuses it in the way
+ * that the file `attack` in its state folder names. Started by a copy of sekishod; prints what it
+ * was answered.
+ */
+/* link: sys/channel.c */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/role_msg.h"
+#include "lib/table_build.h"
+#include "sys/channel.h"
+
+#define GATEWAY                                                                                    \
+	{                                                                                          \
+		10, 99, 0, 254                                                                     \
+	}
+
+static char attack[64];
+static uint32_t seq;
+
+static void say(const char *what, const struct role_msg *answer)
+{
+	fprintf(stderr, "fake: %s: %d %s\n", what, answer->err, answer->text);
+}
+
+static int receive(struct role_msg *msg)
+{
+	struct pollfd one = {.fd = ROLE_ENGINE_FD, .events = POLLIN};
+	int fds[ROLE_FDS_MAX];
+	unsigned n;
+	size_t len;
+
+	if (poll(&one, 1, 30000) != 1 ||
+	    channel_recv(ROLE_ENGINE_FD, msg, sizeof(*msg), &len, fds, ROLE_FDS_MAX, &n))
+		exit(9);
+	while (n)
+		close(fds[--n]);
+	return msg->type;
+}
+
+static void ask(const char *what, struct role_msg *msg, const int *fds, unsigned n_fds)
+{
+	struct role_msg answer;
+
+	msg->magic = ROLE_MAGIC;
+	msg->n_fds = n_fds;
+	msg->seq = ++seq;
+	if (channel_send(ROLE_ENGINE_FD, msg, sizeof(*msg), fds, n_fds))
+		exit(8);
+	while (receive(&answer) != ROLE_REPLY || answer.seq != seq)
+		;
+	say(what, &answer);
+}
+
+static void *random_bytes(size_t len)
+{
+	unsigned char *bytes = malloc(len);
+	size_t i;
+
+	for (i = 0; bytes && i < len; i++)
+		bytes[i] = random();
+	return bytes;
+}
+
+/* An image that blocks every address of both families. */
+static int block_everything(struct table_image *ret_image)
+{
+	static const struct prefix4 v4[] = {{.addr = 0, .len = 1}, {.addr = 1u << 31, .len = 1}};
+	static const struct prefix6 v6[] = {{.hi = 0, .len = 1}, {.hi = 1ull << 63, .len = 1}};
+	struct policy_list list = {.id = 1,
+				   .action = SEK_A_BLOCK,
+				   .keep_private = true,
+				   .v4 = v4,
+				   .n4 = 2,
+				   .v6 = v6,
+				   .n6 = 2};
+	struct policy *policy;
+	uint32_t i;
+	int err = policy_flatten(&list, 1, &policy);
+
+	if (err)
+		return err;
+	for (i = 1; i < policy->n_classes; i++)
+		policy->classes[i].counter = i;
+	err = table_build(policy, 1000, 42, ret_image);
+	policy_free(policy);
+	return err;
+}
+
+static void swap(const char *what, int fd, unsigned n_fds)
+{
+	struct role_msg msg = {.type = ROLE_SWAP};
+	int fds[8] = {fd, fd, fd, fd, fd, fd, fd, fd};
+
+	ask(what, &msg, fds, n_fds);
+}
+
+static void attack_swap(void)
+{
+	struct table_image image = {0};
+	char *bytes;
+	size_t len;
+	int fd = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING), pair[2];
+
+	if (block_everything(&image) || fd < 0 || pipe2(pair, O_CLOEXEC))
+		exit(7);
+	bytes = image.lines;
+	len = image.n_lines * 64ul;
+	swap("no descriptor", fd, 0);
+	swap("eight descriptors", fd, 8);
+	swap("a pipe", pair[0], 1);
+	swap("unsealed", fd, 1);
+	swap("a socket", ROLE_ENGINE_FD, 1);
+	swap("empty", channel_memfd("x", "", 0), 1);
+	swap("random", channel_memfd("x", random_bytes(1 << 20), 1 << 20), 1);
+	swap("cut short", channel_memfd("x", bytes, len - 64), 1);
+	swap("a byte short", channel_memfd("x", bytes, len - 1), 1);
+	bytes[len - 7] ^= 1;
+	swap("a wrong bit", channel_memfd("x", bytes, len), 1);
+	bytes[len - 7] ^= 1;
+	swap("blocks everything", channel_memfd("x", bytes, len), 1);
+}
+
+static struct role_entry entry_of(unsigned len, uint32_t flags)
+{
+	static const uint8_t gateway[4] = GATEWAY;
+	struct role_entry entry = {.key = {.family = 4, .len = len},
+				   .value = {.block_until_ns = SEK_FOREVER, .flags = flags}};
+
+	memcpy(entry.key.addr_be, gateway, 4);
+	return entry;
+}
+
+static void attack_entries(void)
+{
+	struct role_msg msg = {.type = ROLE_ENTRY, .body.entry = entry_of(32, 0)};
+	struct role_entry all[3] = {entry_of(32, SEK_E_FORCED), entry_of(32, 0), entry_of(0, 0)};
+	int fd = channel_memfd("x", all, sizeof(all));
+
+	ask("gateway", &msg, NULL, 0);
+	msg.body.entry = entry_of(32, SEK_E_FORCED);
+	ask("gateway with the program's flag", &msg, NULL, 0);
+	msg.body.entry = entry_of(0, 0);
+	msg.body.entry.force = 1;
+	ask("a /0 with force", &msg, NULL, 0);
+	msg.body.entry = entry_of(33, 0);
+	ask("a /33", &msg, NULL, 0);
+	msg.body.entry = entry_of(24, 0);
+	ask("host bits", &msg, NULL, 0);
+	msg.type = ROLE_ENTRIES;
+	msg.body.entries.count = 4;
+	msg.body.entries.replace = 0;
+	ask("one more than is there", &msg, &fd, 1);
+	msg.body.entries.count = ~0u;
+	ask("four billion", &msg, &fd, 1);
+	msg.body.entries.count = 3;
+	ask("three bad ones", &msg, &fd, 1);
+}
+
+/* Very many entries in one request. */
+static void attack_many(void)
+{
+	struct role_msg msg = {.type = ROLE_ENTRIES, .body.entries.count = 300000};
+	struct role_entry *all = calloc(300000, sizeof(*all));
+	uint32_t i, addr_be;
+	int fd;
+
+	for (i = 0; all && i < 300000; i++) {
+		all[i] = entry_of(32, 0);
+		addr_be = htonl(0xc6120000 + i); /* 198.18.0.0 on: nobody's */
+		memcpy(all[i].key.addr_be, &addr_be, 4);
+	}
+	fd = channel_memfd("x", all, 300000 * sizeof(*all));
+	fprintf(stderr, "fake: sent\n");
+	ask("many", &msg, &fd, 1);
+}
+
+/* Every type there is and is not, with random bodies; those that would be a person's wish are left
+ * out. */
+static void attack_types(void)
+{
+	struct role_msg *msg = random_bytes(sizeof(*msg));
+	unsigned type;
+
+	for (type = 0; msg && type < 200; type++) {
+		unsigned real = type % 100 == 0 ? ROLE_HELLO : type % 100 < 7 ? type % 100 : 0;
+
+		if (type % 100 >= ROLE_SWAP && type % 100 <= ROLE_EXPLAIN)
+			real = type % 100;
+		if (!real || real == ROLE_DETACH || real == ROLE_MODE || real == ROLE_RELOAD ||
+		    real == ROLE_CONFIRM)
+			continue;
+		msg->type = real;
+		msg->text[ROLE_TEXT_BYTES - 1] = '\0';
+		ask("type", msg, NULL, 0);
+	}
+}
+
+static void attack_flood(void)
+{
+	struct role_msg msg = {.magic = ROLE_MAGIC, .type = ROLE_EXPLAIN};
+
+	for (;;) {
+		msg.seq = ++seq;
+		if (channel_send(ROLE_ENGINE_FD, &msg, sizeof(msg), NULL, 0))
+			exit(0);
+	}
+}
+
+static void attack_descriptors(void)
+{
+	struct role_msg msg = {.magic = ROLE_MAGIC, .type = ROLE_EXPLAIN, .n_fds = 8};
+	int fds[8] = {0, 1, 2, ROLE_ENGINE_FD, 0, 1, 2, ROLE_ENGINE_FD}, i;
+	struct role_msg answer;
+
+	for (i = 0; i < 2000; i++) {
+		msg.seq = ++seq;
+		if (channel_send(ROLE_ENGINE_FD, &msg, sizeof(msg), fds, 8))
+			exit(0);
+		while (receive(&answer) != ROLE_REPLY)
+			;
+	}
+	fprintf(stderr, "fake: descriptors: done\n");
+}
+
+static void attack_raw(size_t len, uint32_t magic, unsigned n_fds)
+{
+	static char bytes[8192];
+	struct role_msg *msg = (void *)bytes;
+	int fd = 0;
+
+	msg->magic = magic;
+	msg->type = ROLE_EXPLAIN;
+	msg->n_fds = n_fds;
+	(void)channel_send(ROLE_ENGINE_FD, bytes, len, &fd,
+			   n_fds ? 0 : 1); /* the answer is our end */
+	pause();
+}
+
+static void read_attack(const char *dir)
+{
+	char path[300];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/attack", dir);
+	file = fopen(path, "re");
+	if (!file || !fgets(attack, sizeof(attack), file))
+		exit(1);
+	fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	struct role_msg hello;
+
+	if (argc != 3)
+		return 2;
+	read_attack(argv[2]);
+	if (!strcmp(attack, "die"))
+		return 1;
+	if (receive(&hello) != ROLE_HELLO)
+		return 3;
+	if (!strcmp(attack, "short"))
+		attack_raw(5, ROLE_MAGIC, 0);
+	if (!strcmp(attack, "long"))
+		attack_raw(4000, ROLE_MAGIC, 0);
+	if (!strcmp(attack, "magic"))
+		attack_raw(sizeof(hello), 1, 0);
+	if (!strcmp(attack, "wrong count"))
+		attack_raw(sizeof(hello), ROLE_MAGIC, 3);
+	if (!strcmp(attack, "swap"))
+		attack_swap();
+	if (!strcmp(attack, "entries"))
+		attack_entries();
+	if (!strcmp(attack, "many"))
+		attack_many();
+	if (!strcmp(attack, "types"))
+		attack_types();
+	if (!strcmp(attack, "flood"))
+		attack_flood();
+	if (!strcmp(attack, "descriptors"))
+		attack_descriptors();
+	fprintf(stderr, "fake: over\n");
+	for (;;)
+		pause(); /* "deaf" does nothing else: it never reads */
+}

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What each process is and may: users, capabilities, descriptors, libraries; and what their ends leave standing."""
+import os, re, signal, socket, threading
+import pytest
+from lab import BUILD, run, wait_for
+
+BAD, GOOD = "198.51.100.7", "203.0.113.9"
+# capability.h: KILL 5, SETGID 6, SETUID 7, NET_ADMIN 12, SYS_ADMIN 21, PERFMON 38, BPF 39
+KEEPER_CAPS = sum(1 << n for n in (5, 6, 7, 12, 21, 38, 39))
+
+
+class SlowServer:
+    """An HTTP server in the edge's namespace that sends a head, one line, and then nothing for ever."""
+
+    def __init__(self, lab):
+        self.listener = lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", 8089))
+        self.listener.listen()
+        self.held = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            one.recv(4096)
+            one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n198.51.100.9\n")
+            self.held.append(one)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for one in [self.listener, *self.held]:
+            one.close()
+
+
+@pytest.fixture
+def hanging(lab, agent):
+    """An agent whose one fetcher hangs."""
+    server = SlowServer(lab)
+    one = agent('feeds:\n  - {name: slow, url: "http://127.0.0.1:8089/list", format: plain, interval: 1h}\n')
+    one.start(wait=False)
+    wait_for(lambda: child(one, "sekisho-fetch"), 10, "a fetcher")
+    wait_for(lambda: server.held, 10, "its request")
+    yield one
+    server.close()
+
+
+def child(one, name):
+    pids = [int(pid) for pid, comm, _ in one.children() if comm.startswith(name[:15])]
+    return pids[0] if pids else None
+
+
+def status(pid):
+    return dict(line.rstrip("\n").split(":\t", 1) for line in open(f"/proc/{pid}/status") if ":\t" in line)
+
+
+def descriptors(pid):
+    """{number: what it is}, with the BPF maps' access."""
+    found = {}
+    for number in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
+        what = os.readlink(f"/proc/{pid}/fd/{number}")
+        if what == "anon_inode:bpf-map":
+            flags = int(re.search(r"flags:\s*(\d+)", open(f"/proc/{pid}/fdinfo/{number}").read())[1], 8)
+            what += ["-r", "-w", "-rw"][flags & 3]
+        found[int(number)] = re.sub(r":\[\d+\]", "", what)
+    return found
+
+
+def test_rights_of_each_process(hanging):
+    keeper, engine, fetcher = hanging.process.pid, child(hanging, "sekisho-engine"), child(hanging, "sekisho-fetch")
+    of = status(keeper)
+    assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")] == [KEEPER_CAPS] * 3
+    assert int(of["CapInh"], 16) == 0 and int(of["CapAmb"], 16) == 0
+    for pid, user in ((engine, "sekisho"), (fetcher, "sekisho-fetch")):
+        of = status(pid)
+        assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4, user
+        uid, gid = run("id", "-u", user).stdout.strip(), run("id", "-g", user).stdout.strip()
+        assert (of["Uid"].split(), of["Gid"].split(), of["Groups"].split()) == ([uid] * 4, [gid] * 4, []), user
+        assert of["NoNewPrivs"] == "1", user
+    assert status(fetcher)["Seccomp"] == "2"
+
+
+def test_descriptors_of_each_process(hanging):
+    engine, fetcher = descriptors(child(hanging, "sekisho-engine")), descriptors(child(hanging, "sekisho-fetch"))
+    assert engine[3] == "socket" and fetcher[3] == "socket"
+    maps = sorted(what for what in engine.values() if "bpf" in what)
+    assert maps and set(maps) == {"anon_inode:bpf-map-r"}, engine
+    state = str(hanging.dir / "state")
+    for number, what in engine.items():
+        assert number < 3 or what.startswith((state, "socket", "anon_inode:[event", "anon_inode:bpf-map-r", "pipe", "/memfd:", "/dev/null")), (number, what)
+    for number, what in fetcher.items():
+        assert number < 3 or what in ("socket", "pipe", "anon_inode:[eventpoll]", "anon_inode:[eventfd]") or what.startswith("/memfd:"), (number, what)
+    assert sum(what == "socket" for what in fetcher.values()) <= 4  # the channel, the connection, libcurl's own pair
+
+
+def test_libraries_are_the_boundary():
+    def libraries(name):
+        return run("ldd", BUILD / name).stdout
+
+    assert not re.search(r"ssl|gnutls|curl|sqlite|microhttpd|nghttp", libraries("sekishod"))
+    assert not re.search(r"curl|libxdp", libraries("sekisho-engine"))
+    assert not re.search(r"libbpf|libxdp|sqlite|microhttpd", libraries("sekisho-fetch"))
+    for name, library in (("sekishod", "libmnl"), ("sekisho-engine", "libsqlite3"), ("sekisho-fetch", "libcurl")):
+        assert library in libraries(name)  # control: the words are found where they belong
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_fetcher_that_ends_or_hangs_holds_nothing_up(lab, hanging, sig):
+    pid = child(hanging, "sekisho-fetch")
+    os.kill(pid, sig)
+    hanging.cli("block", "add", BAD)
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
+    if sig == signal.SIGKILL:
+        wait_for(lambda: hanging.ask("feed", "show", "slow")["error"], 5, "word of the fetch's end")
+        assert not os.path.exists(f"/proc/{pid}")
+    os.kill(child(hanging, "sekisho-engine"), signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 5, "the end of a fetcher whose engine is gone")
+    wait_for(lambda: hanging.cli("status", check=False).returncode == 0, 5, "an answering engine")
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
+
+
+def test_reload_with_a_broken_config_keeps_the_old_one(lab, agent):
+    one = agent().start()
+    one.cli("block", "add", BAD)
+    one.write("mode: nonsense\n")
+    one.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: "the old one stays in force" in one.said(), 5, "word of it")
+    assert f"{one.config}:3:7: mode" in one.said()
+    out = one.cli("reload", check=False)
+    assert out.returncode == 1 and "sekishod -t -c" in out.stderr
+    assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
+
+
+def test_reload_takes_mode_malformed_interfaces_and_says_what_waits(lab, agent):
+    one = agent().start()
+    one.cli("block", "add", BAD)
+    one.write("mode: monitor\n")
+    one.cli("reload")
+    assert one.ask("status")["mode"] == "monitor" and lab.probe(BAD) == 20
+    one.config.write_text(f"interfaces: [{lab.iface}]\nmetrics: {{listen: \"127.0.0.1:9478\"}}\n")
+    one.cli("reload")
+    assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
+    assert "metrics: listen changes at the next start" in one.said()
+    assert "sekisho_build_info" in one.get("/metrics")
+    lab.ip(lab.edge, "link", "add", "second0", "type", "veth", "peer", "name", "second1")
+    one.config.write_text("interfaces: [second0]\n")
+    one.cli("reload")
+    wait_for(lambda: lab.probe(BAD) == 20, 5, "the first interface without the program")
+    assert [i["name"] for i in one.ask("status")["interfaces"] if i["attached"]] == ["second0"]
