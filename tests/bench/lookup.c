@@ -15,13 +15,13 @@
 
 #include "lookup.h"
 #include "lookup.skel.h"
+#include "lookup_frame.h"
 #include "lookup_image.h"
 #include "lookup_list.h"
 #include "sekisho.skel.h"
 
 #define ROUNDS 5
 #define CHECKS 2000 /* sources whose verdict is checked before the clock runs */
-#define FRAME_BYTES 80
 #define TARGETS_MAX 4
 
 enum source_kind { LISTED, RANDOM, KINDS };
@@ -56,40 +56,6 @@ static int fail(const char *what, int err)
 {
 	fprintf(stderr, "lookup: %s: %s\n", what, strerror(err < 0 ? -err : err));
 	return err < 0 ? err : -err;
-}
-
-static void put_be(addr_t addr, int bits, void *ret)
-{
-	uint8_t *bytes = ret;
-	int i;
-
-	for (i = bits / 8 - 1; i >= 0; i--, addr >>= 8)
-		bytes[i] = addr;
-}
-
-/* A UDP frame of @family's version whose lengths are right. */
-static void frame_make(int bits, uint8_t frame[FRAME_BYTES])
-{
-	memset(frame, 0, FRAME_BYTES);
-	if (bits == 32) {
-		frame[12] = 0x08;
-		frame[14] = 0x45;
-		frame[17] = FRAME_BYTES - 14;
-		frame[22] = 64;
-		frame[23] = 17;
-	} else {
-		frame[12] = 0x86;
-		frame[13] = 0xdd;
-		frame[14] = 0x60;
-		frame[19] = FRAME_BYTES - 14 - 40;
-		frame[20] = 17;
-		frame[21] = 64;
-	}
-}
-
-static size_t source_offset(int bits)
-{
-	return bits == 32 ? 26 : 22;
 }
 
 static int add_sekisho(struct bench *bench)
