@@ -68,11 +68,13 @@ static __always_inline __u32 drive_next(void)
 {
 	__u64 i = next_packet;
 
-	if (i == 0)
-		start_ns = bpf_ktime_get_ns();
-	else if (i == n_sources)
-		end_ns = bpf_ktime_get_ns();
 	next_packet = i + 1;
+	if (i == 0) {
+		start_ns = bpf_ktime_get_ns();
+	} else if (i == n_sources) {
+		end_ns = bpf_ktime_get_ns();
+		i = 0;
+	}
 	return i & (BENCH_SOURCES - 1);
 }
 
