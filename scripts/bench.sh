@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs the benchmarks in a network and mount namespace of their own. Needs root.
-# usage: bench.sh BUILD [--quick] [--rounds N] [--adds N] SIZE...   with SIZE the entries of a list
+# usage: bench.sh BUILD [--quick] [--rounds N] [--adds N] [--packets N] SIZE...   with SIZE the entries of a list
 set -euo pipefail
 build=$1; shift
 [[ $EUID -eq 0 ]] || { echo "bench: needs root, to load programs into the kernel" >&2; exit 1; }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """All benchmarks in one run, then each aim beside what was measured. Measures only: a missed aim is no error.
-usage: bench.py [--quick] [--rounds N] [--adds N] BUILD SIZE...   (scripts/bench.sh makes the namespaces)"""
+usage: bench.py [--quick] [--rounds N] [--adds N] [--packets N] BUILD SIZE...   (scripts/bench.sh makes the namespaces)"""
 import argparse, pathlib, statistics, subprocess, sys, tempfile
 
 import agent
@@ -29,9 +29,11 @@ class Figures:
         return next((row for row in self.peers.get((bits, size), []) if row.name == name and not row.why), None)
 
 
-def run_lookups(build, sizes, rounds, folder, figures):
+def run_lookups(args, folder, figures):
     rows = pathlib.Path(folder) / "rows"
-    words = [*peers.FAST, build / "bench/lookup", "-r", rounds, "-o", rows, *sizes]
+    words = [*peers.FAST, args.build / "bench/lookup", "-r", args.rounds, "-o", rows]
+    words += ["-n", args.packets] if args.packets else []
+    words += args.sizes
     subprocess.run([str(word) for word in words], check=True)
     for line in rows.read_text().splitlines():
         bits, size, table, program, listed, random, load_s, mib, noisy = line.split("\t")
@@ -112,12 +114,14 @@ def main():
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--adds", type=int, default=200)
+    parser.add_argument("--packets", type=int, help="of a run; the default is what memory-bound rows need")
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("sizes", type=int, nargs="+")
     args = parser.parse_args()
     figures = Figures()
+    peers.PACKETS = args.packets or peers.PACKETS
     with tempfile.TemporaryDirectory() as folder:
-        run_lookups(args.build, args.sizes, args.rounds, folder, figures)
+        run_lookups(args, folder, figures)
     for size in args.sizes:
         for bits in (32, 128):
             if size <= MOST[bits]:

@@ -4,7 +4,7 @@
  * the same lists and sources. Every round times an empty program through the same driver first;
  * figures are medians of a round's time less that floor. Compare inside one table only.
  * A last table a list of prefixes says what more lists, entries and monitor mode add.
- * usage: lookup [-r ROUNDS] [-o FILE] SIZE... (root); FILE gets the rows, tab-separated
+ * usage: lookup [-r ROUNDS] [-n PACKETS] [-o FILE] SIZE... (root); FILE gets the rows, tab-separated
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -24,7 +24,7 @@
 
 #define ROUNDS_MAX 9
 #define NOISY 1.15 /* times the fastest floor: something else had the CPU */
-#define CHECKS 2000 /* sources whose verdict is checked before the clock runs */
+#define CHECKS_MAX 2000 /* sources whose verdict is checked before the clock runs */
 #define TARGETS_MAX VARIANTS
 
 enum source_kind { LISTED, RANDOM, KINDS };
@@ -32,6 +32,7 @@ enum source_kind { LISTED, RANDOM, KINDS };
 enum bench_kind { PREFIXES, HOSTS, FEATURES };
 
 static int rounds = 5;
+static unsigned packets = BENCH_SOURCES; /* a run, each from a source of its own */
 static FILE *rows_file; /* NULL: none */
 
 static const char *const kind_names[KINDS] = { "listed", "random" };
@@ -55,7 +56,7 @@ struct bench {
 	enum bench_kind kind;
 	struct lookup_bpf *lookup;
 	struct sekisho_bpf *sekisho[VARIANTS];
-	void *sources[KINDS]; /* struct host4_key or host6_key, BENCH_SOURCES of them */
+	void *sources[KINDS]; /* struct host4_key or host6_key, one a packet */
 	size_t source_bytes;  /* of one */
 	struct target targets[TARGETS_MAX];
 	int n_targets;
@@ -170,6 +171,7 @@ static int add_targets(struct bench *bench)
 		bpf_map__set_max_entries(is_v4 ? lookup->maps.hash4 : lookup->maps.hash6, bench->list.n);
 	else if (bench->kind == PREFIXES)
 		bpf_map__set_max_entries(is_v4 ? lookup->maps.trie4 : lookup->maps.trie6, bench->list.n);
+	lookup->rodata->n_sources = packets;
 	err = lookup_bpf__load(lookup);
 	if (err)
 		return fail("loading the benchmark's programs", err);
@@ -185,10 +187,10 @@ static int sources_make(struct bench *bench)
 
 	bench->source_bytes = bits / 8;
 	for (kind = 0; kind < KINDS; kind++) {
-		bench->sources[kind] = malloc(BENCH_SOURCES * bench->source_bytes);
+		bench->sources[kind] = malloc(packets * bench->source_bytes);
 		if (!bench->sources[kind])
 			return -ENOMEM;
-		for (i = 0; i < BENCH_SOURCES; i++)
+		for (i = 0; i < packets; i++)
 			put_be(kind == LISTED ? list_hit(&bench->list) : list_miss(&bench->list), bits,
 			       (char *)bench->sources[kind] + i * bench->source_bytes);
 	}
@@ -207,14 +209,14 @@ static __u32 verdict_wanted(const struct bench *bench, const struct target *targ
 	return variant_verdict(target->variant, list_find(&bench->list, addr));
 }
 
-/* Puts CHECKS sources to the program itself, one by one. Returns how many verdicts were wrong, or negative errno. */
+/* Puts the first sources to the program itself, one by one. Returns how many verdicts were wrong, or negative errno. */
 static int check_verdicts(const struct bench *bench, const struct target *target, int kind)
 {
 	uint8_t frame[FRAME_BYTES], *source;
-	int i, wrong = 0;
+	int i, wrong = 0, n = packets < CHECKS_MAX ? packets : CHECKS_MAX;
 
 	frame_make(bench->list.bits, frame);
-	for (i = 0; i < CHECKS; i++) {
+	for (i = 0; i < n; i++) {
 		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
 
 		source = (uint8_t *)bench->sources[kind] + i * bench->source_bytes;
@@ -237,8 +239,8 @@ static int check_all(const struct bench *bench)
 				return fail("verdict check", wrong);
 			if (!wrong)
 				continue;
-			fprintf(stderr, "lookup: %s: %d of %d %s sources got the wrong verdict\n",
-				bench->targets[i].name, wrong, CHECKS, kind_names[kind]);
+			fprintf(stderr, "lookup: %s: %d of the first %s sources got the wrong verdict\n",
+				bench->targets[i].name, wrong, kind_names[kind]);
 			return -EBADMSG;
 		}
 	}
@@ -253,7 +255,7 @@ static int drive(struct bench *bench, int fd, double *ret_ns)
 	uint8_t frame[FRAME_BYTES];
 	__u32 slot = 0;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .repeat = BENCH_SOURCES + 1);
+		    .repeat = packets + 1);
 
 	frame_make(bench->list.bits, frame);
 	if (bpf_map_update_elem(bpf_map__fd(bench->lookup->maps.targets), &slot, &fd, BPF_ANY))
@@ -262,9 +264,9 @@ static int drive(struct bench *bench, int fd, double *ret_ns)
 	if (bpf_prog_test_run_opts(
 		    bpf_program__fd(is_v4 ? bench->lookup->progs.drive4 : bench->lookup->progs.drive6), &opts))
 		return fail("driver", errno);
-	if (opts.retval == XDP_ABORTED || bss->next_packet != BENCH_SOURCES + 1)
+	if (opts.retval == XDP_ABORTED || bss->next_packet != packets + 1)
 		return fail("driver did not reach its target", EIO);
-	*ret_ns = (double)(bss->end_ns - bss->start_ns) / BENCH_SOURCES;
+	*ret_ns = (double)(bss->end_ns - bss->start_ns) / packets;
 	return 0;
 }
 
@@ -275,7 +277,7 @@ static int run_round(struct bench *bench, int kind, int round)
 	double ns;
 	int i, err;
 
-	memcpy(sources, bench->sources[kind], BENCH_SOURCES * bench->source_bytes);
+	memcpy(sources, bench->sources[kind], packets * bench->source_bytes);
 	err = drive(bench, bpf_program__fd(bench->lookup->progs.floor_drop), &bench->floor_ns[kind][round]);
 	for (i = 0; !err && i < bench->n_targets; i++) {
 		err = drive(bench, bench->targets[i].fd, &ns);
@@ -430,7 +432,7 @@ static int bench_one(int bits, size_t n, enum bench_kind bench_kind)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: lookup [-r ROUNDS] [-o FILE] SIZE...\n");
+	fprintf(stderr, "usage: lookup [-r ROUNDS] [-n PACKETS] [-o FILE] SIZE...\n");
 	return 2;
 }
 
@@ -440,13 +442,15 @@ int main(int argc, char **argv)
 	int option, family, kind;
 	size_t n;
 
-	while ((option = getopt(argc, argv, "r:o:")) != -1) {
+	while ((option = getopt(argc, argv, "r:n:o:")) != -1) {
 		if (option == 'r')
 			rounds = atoi(optarg);
+		else if (option == 'n')
+			packets = strtoul(optarg, NULL, 10);
 		else if (option != 'o' || !(rows_file = fopen(optarg, "w")))
 			return usage();
 	}
-	if (optind == argc || rounds < 1 || rounds > ROUNDS_MAX)
+	if (optind == argc || rounds < 1 || rounds > ROUNDS_MAX || !packets || packets > BENCH_SOURCES)
 		return usage();
 	printf("net ns a packet above the floor; ratio: how many times less than the trie (host lists: the hash)\n\n");
 	for (; optind < argc; optind++) {

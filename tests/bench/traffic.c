@@ -2,7 +2,7 @@
 /*
  * Lists and packets for what judges in the kernel's stack, nftables and ipset: the same entries as in lookup, as
  * text; the same kind of sources, sent as live frames into lo of the caller's network namespace.
- * usage: traffic list BITS SIZE FOLDER | traffic drive BITS SOURCES-FILE
+ * usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -17,7 +17,7 @@
 #include "lookup_frame.h"
 #include "lookup_list.h"
 
-#define TRAFFIC_SOURCES (1u << 18) /* distinct sources, and packets of a run: at 2.6 us each a run takes 0.7 s */
+static unsigned packets; /* of a run, each from a source of its own */
 
 static int fail(const char *what, int err)
 {
@@ -59,7 +59,7 @@ static int write_sources(struct bench_list *list, const char *folder, const char
 
 	if (!file)
 		return -errno;
-	for (i = 0; i < TRAFFIC_SOURCES; i++) {
+	for (i = 0; i < packets; i++) {
 		put_be(draw(list), list->bits, addr_be);
 		fwrite(addr_be, list->bits / 8, 1, file);
 	}
@@ -99,35 +99,36 @@ static int drive(int bits, const char *path)
 	struct lookup_bpf *lookup = lookup_bpf__open();
 	uint8_t frame[FRAME_BYTES];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .repeat = TRAFFIC_SOURCES + 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+		    .repeat = packets + 1, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int err;
 
 	if (!lookup)
 		return fail("open", errno);
-	lookup->rodata->n_sources = TRAFFIC_SOURCES;
+	lookup->rodata->n_sources = packets;
 	err = lookup_bpf__load(lookup);
 	if (!err && bits == 32)
-		err = read_sources(path, lookup->bss->sources4, TRAFFIC_SOURCES * 4);
+		err = read_sources(path, lookup->bss->sources4, packets * 4);
 	else if (!err)
-		err = read_sources(path, lookup->bss->sources6, TRAFFIC_SOURCES * 16);
+		err = read_sources(path, lookup->bss->sources6, packets * 16);
 	frame_make(bits, frame);
 	if (!err && bpf_prog_test_run_opts(bpf_program__fd(bits == 32 ? lookup->progs.stack4 : lookup->progs.stack6), &opts))
 		err = -errno;
-	if (!err && lookup->bss->next_packet != TRAFFIC_SOURCES + 1)
+	if (!err && lookup->bss->next_packet != packets + 1)
 		err = -EIO;
 	if (!err)
-		printf("%u %.1f\n", TRAFFIC_SOURCES + 1,
-		       (double)(lookup->bss->end_ns - lookup->bss->start_ns) / TRAFFIC_SOURCES);
+		printf("%u %.1f\n", packets + 1,
+		       (double)(lookup->bss->end_ns - lookup->bss->start_ns) / packets);
 	lookup_bpf__destroy(lookup);
 	return err ? fail("drive", err) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	if (argc == 5 && !strcmp(argv[1], "list"))
+	packets = argc > 4 ? strtoul(argv[argc - 1], NULL, 10) : 0;
+	if (argc == 6 && !strcmp(argv[1], "list") && packets)
 		return make_list(atoi(argv[2]), strtoul(argv[3], NULL, 10), argv[4]);
-	if (argc == 4 && !strcmp(argv[1], "drive"))
+	if (argc == 5 && !strcmp(argv[1], "drive") && packets && packets <= BENCH_SOURCES)
 		return drive(atoi(argv[2]), argv[3]);
-	fprintf(stderr, "usage: traffic list BITS SIZE FOLDER | traffic drive BITS SOURCES-FILE\n");
+	fprintf(stderr, "usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS\n");
 	return 2;
 }

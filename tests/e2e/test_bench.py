@@ -9,7 +9,7 @@ ROWS = ("sek_xdp", "parse and drop", "LPM trie", "hash, exact", "one block list"
 
 
 def test_bench_prints_every_row():
-    out = subprocess.run([ROOT / "scripts/bench.sh", BUILD, "--rounds", "1", "--adds", "3", "1000"], text=True,
+    out = subprocess.run([ROOT / "scripts/bench.sh", BUILD, "--rounds", "1", "--adds", "3", "--packets", "256", "1000"], text=True,
                          capture_output=True, timeout=240)
     assert out.returncode == 0, out.stdout + out.stderr
     for row in ROWS:
