@@ -16,6 +16,7 @@
 #include <netinet/udp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,26 +140,23 @@ static const char *ask(const char *path, const char *request)
 	return strstr(answer, "\"ok\":true") ? NULL : "the agent refuses";
 }
 
-/* Runs @words, cut at blanks, without a shell. */
+/* Runs @words, cut at blanks, without a shell; spawned, as a fork would copy the pages of sent_ns. */
 static const char *run_command(char *words)
 {
+	posix_spawn_file_actions_t actions;
 	char *argv[32], *save;
-	int n = 0, status = -1, null;
+	int n = 0, status = -1;
 	pid_t child;
 
 	for (argv[n] = strtok_r(words, " ", &save); argv[n] && n < 30;)
 		argv[++n] = strtok_r(NULL, " ", &save);
 	argv[n] = NULL;
-	child = fork();
-	if (child == 0) {
-		null = open("/dev/null", O_WRONLY);
-		dup2(null, 1);
-		execv(argv[0], argv);
-		_exit(127);
-	}
-	if (child < 0 || waitpid(child, &status, 0) != child || status)
-		return "the command failed";
-	return NULL;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	if (posix_spawn(&child, argv[0], &actions, NULL, argv, environ) || waitpid(child, &status, 0) != child)
+		status = -1;
+	posix_spawn_file_actions_destroy(&actions);
+	return status ? "the command failed" : NULL;
 }
 
 /* Waits for @count packets to have arrived: the source passes. */
