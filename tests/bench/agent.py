@@ -7,7 +7,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
 from lab import BUILD, EDGE, PORT, Agent, Lab, run, wait_for  # noqa: E402 - the path above has to be there first
 
 MARKS = ("203.0.113.76", "203.0.113.77")  # last line of the list; a table is swapped as one
-FIXED_BYTES = 5 << 20
+FIXED_BYTES = 5000000
 
 
 class Stream:
@@ -126,7 +126,7 @@ def show(bits, found):
         print("  noisy: others use this machine's CPUs")
     print(f"  load {found['load_s']:.3f} s, atomic replace {found['replace_s']:.3f} s")
     print(f"  kernel {found['kernel'] / 2**20:.2f} MiB, with one prefix {found['kernel_empty'] / 2**20:.2f};"
-          f" {found['per_prefix']:.1f} bytes a prefix beyond {FIXED_BYTES >> 20} MiB")
+          f" {found['per_prefix']:.1f} bytes a prefix beyond 5 MB")
     print(f"  keeper and engine: RSS {found['rss_mib']:.1f} MiB, PSS {found['pss_mib']:.1f} MiB")
     for how, values in found["adds"].items():
         print(f"  block add by {how} to the first dropped packet: median {percentile(values, 0.5):.2f} ms,"

@@ -222,15 +222,14 @@ static void do_job(char *line)
 static int socket_in(const char *netns, int domain, int type, int protocol)
 {
 	char path[256];
-	int fd, sock;
+	int fd;
 
 	snprintf(path, sizeof(path), "/run/netns/%s", netns);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || setns(fd, CLONE_NEWNET))
 		return -1;
 	close(fd);
-	sock = socket(domain, type | SOCK_CLOEXEC, protocol);
-	return sock;
+	return socket(domain, type | SOCK_CLOEXEC, protocol);
 }
 
 static int open_gun(const char *netns, const char *iface)
@@ -239,8 +238,7 @@ static int open_gun(const char *netns, const char *iface)
 	int fd = socket_in(netns, AF_PACKET, SOCK_RAW, 0);
 
 	link.sll_ifindex = fd < 0 ? 0 : if_nametoindex(iface);
-	return fd < 0 || connect(fd, (struct sockaddr *)&link, sizeof(link)) == 0 ||
-	       bind(fd, (struct sockaddr *)&link, sizeof(link)) == 0 ? fd : -1;
+	return fd >= 0 && !bind(fd, (struct sockaddr *)&link, sizeof(link)) ? fd : -1; /* it ends with us */
 }
 
 static int open_sink(const char *netns, const char *iface, const char *port, uint8_t ret_mac[6])
