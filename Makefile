@@ -150,7 +150,7 @@ bench: ## cost per packet, load time, latency and memory beside a trie, nftables
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
 	$(Q)scripts/bench.sh $(BUILD) $(BENCH_ARGS) $(or $(SIZES),1000 100000 1000000 10000000)
 
-bench-quick: ## the same for 1000000 entries only, under two minutes (root)
+bench-quick: ## the same for 1000000 entries only, without the longest rows (root)
 	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000 BENCH_ARGS='--quick --rounds 3'
 
 run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/sekisho.yaml
