@@ -138,11 +138,11 @@ deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
 
 test: ## install what is missing, build, run every test (root)
-	$(Q)scripts/install-deps.sh test
+	$(Q)scripts/install-deps.sh bench
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/.tests
 	$(Q)scripts/run-tests.sh $(BUILD) unit fuzz prog e2e
 
-$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins) $(e2e_bins)
+$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins) $(e2e_bins) $(bench_bins)
 	$(Q)touch $@
 
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
@@ -151,13 +151,13 @@ test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 fuzz: $(fuzz_bins) ## every fuzz target for FUZZ_S seconds (600)
 	$(Q)FUZZ_S=$${FUZZ_S:-600} scripts/run-tests.sh $(BUILD) fuzz
 
-bench: ## what a lookup costs, beside a trie and a hash; SIZES of the lists (root, minutes)
-	$(Q)scripts/install-deps.sh build
-	$(Q)$(MAKE) --no-print-directory -j$$(nproc) $(bench_bins)
-	$(Q)scripts/bench.sh $(BUILD) $(or $(SIZES),1000 100000 1000000 10000000)
+bench: ## cost per packet, load time, latency and memory beside a trie, nftables and ipset; SIZES of lists (root, long)
+	$(Q)scripts/install-deps.sh bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
+	$(Q)scripts/bench.sh $(BUILD) $(BENCH_ARGS) $(or $(SIZES),1000 100000 1000000 10000000)
 
-bench-quick: ## the same for 1000000 entries only, under two minutes (root)
-	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000
+bench-quick: ## the same for 1000000 entries only, without the longest rows (root)
+	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000 BENCH_ARGS='--quick --rounds 3'
 
 run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/sekisho.yaml
 	$(Q)scripts/install-deps.sh build

@@ -1,10 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the benchmarks on the last CPU, in a network and mount namespace of their own. Needs root.
-# usage: bench.sh BUILD SIZE...   with SIZE the entries of a list
+# Runs the benchmarks in a network and mount namespace of their own. Needs root.
+# usage: bench.sh BUILD [--quick] [--rounds N] [--adds N] [--packets N] SIZE...   with SIZE the entries of a list
 set -euo pipefail
 build=$1; shift
 [[ $EUID -eq 0 ]] || { echo "bench: needs root, to load programs into the kernel" >&2; exit 1; }
 printf '%s, %s CPUs, kernel %s, load %s\n' "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" \
 	"$(nproc)" "$(uname -r)" "$(cut -d ' ' -f 1 /proc/loadavg)"
-exec unshare -n -m --propagation private taskset -c "$(($(nproc) - 1))" "$build/bench/lookup" "$@"
+folder=$(dirname "$0")
+"$folder/create-users.sh"
+export SEKISHO_BUILD=$build PYTHONDONTWRITEBYTECODE=1
+exec unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec "$@"' - \
+	/usr/bin/python3 "$folder/../tests/bench/bench.py" "$build" "$@"

@@ -3,7 +3,8 @@
  * What a packet's lookup costs: sek_xdp as shipped beside a trie, a hash and parse-and-drop, on
  * the same lists and sources. Every round times an empty program through the same driver first;
  * figures are medians of a round's time less that floor. Compare inside one table only.
- * usage: lookup SIZE... (root)
+ * A last table a list of prefixes says what more lists, entries and monitor mode add.
+ * usage: lookup [-r ROUNDS] [-n PACKETS] [-o FILE] SIZE... (root); FILE gets the rows, tab-separated
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -15,16 +16,24 @@
 
 #include "lookup.h"
 #include "lookup.skel.h"
+#include "lookup_frame.h"
 #include "lookup_image.h"
 #include "lookup_list.h"
+#include "lookup_variant.h"
 #include "sekisho.skel.h"
 
-#define ROUNDS 5
-#define CHECKS 2000 /* sources whose verdict is checked before the clock runs */
-#define FRAME_BYTES 80
-#define TARGETS_MAX 4
+#define ROUNDS_MAX 9
+#define NOISY 1.15 /* times the fastest floor: something else had the CPU */
+#define CHECKS_MAX 2000 /* sources whose verdict is checked before the clock runs */
+#define TARGETS_MAX VARIANTS
 
 enum source_kind { LISTED, RANDOM, KINDS };
+
+enum bench_kind { PREFIXES, HOSTS, FEATURES };
+
+static int rounds = 5;
+static unsigned packets = BENCH_SOURCES; /* a run, each from a source of its own */
+static FILE *rows_file; /* NULL: none */
 
 static const char *const kind_names[KINDS] = { "listed", "random" };
 
@@ -33,23 +42,25 @@ struct target {
 	const char *name;
 	int fd;
 	bool drops_all;
+	enum variant variant;
 	bool is_reference; /* ratios are to it */
 	double load_s;	   /* 0: nothing to load */
 	double mem_mib;
-	double net_ns[KINDS][ROUNDS];
+	double net_ns[KINDS][ROUNDS_MAX];
 };
 
 /* One list with every program that can hold it. */
 struct bench {
 	struct bench_list list;
-	bool is_hosts;
+	size_t asked; /* entries; the list may hold a few less */
+	enum bench_kind kind;
 	struct lookup_bpf *lookup;
-	struct sekisho_bpf *sekisho;
-	void *sources[KINDS]; /* struct host4_key or host6_key, BENCH_SOURCES of them */
+	struct sekisho_bpf *sekisho[VARIANTS];
+	void *sources[KINDS]; /* struct host4_key or host6_key, one a packet */
 	size_t source_bytes;  /* of one */
 	struct target targets[TARGETS_MAX];
 	int n_targets;
-	double floor_ns[KINDS][ROUNDS];
+	double floor_ns[KINDS][ROUNDS_MAX];
 };
 
 static int fail(const char *what, int err)
@@ -58,66 +69,37 @@ static int fail(const char *what, int err)
 	return err < 0 ? err : -err;
 }
 
-static void put_be(addr_t addr, int bits, void *ret)
-{
-	uint8_t *bytes = ret;
-	int i;
-
-	for (i = bits / 8 - 1; i >= 0; i--, addr >>= 8)
-		bytes[i] = addr;
-}
-
-/* A UDP frame of @family's version whose lengths are right. */
-static void frame_make(int bits, uint8_t frame[FRAME_BYTES])
-{
-	memset(frame, 0, FRAME_BYTES);
-	if (bits == 32) {
-		frame[12] = 0x08;
-		frame[14] = 0x45;
-		frame[17] = FRAME_BYTES - 14;
-		frame[22] = 64;
-		frame[23] = 17;
-	} else {
-		frame[12] = 0x86;
-		frame[13] = 0xdd;
-		frame[14] = 0x60;
-		frame[19] = FRAME_BYTES - 14 - 40;
-		frame[20] = 17;
-		frame[21] = 64;
-	}
-}
-
-static size_t source_offset(int bits)
-{
-	return bits == 32 ? 26 : 22;
-}
-
-static int add_sekisho(struct bench *bench)
+static int add_sekisho(struct bench *bench, enum variant variant)
 {
 	struct target *target = &bench->targets[bench->n_targets++];
+	struct sekisho_bpf *object = sekisho_bpf__open();
 	struct table_image image = { 0 };
 	double build_s, start;
 	int err;
 
-	bench->sekisho = sekisho_bpf__open();
-	if (!bench->sekisho)
+	bench->sekisho[variant] = object;
+	if (!object)
 		return fail("sekisho object", errno);
-	bpf_program__set_autoload(bench->sekisho->progs.sek_explain, false);
-	bpf_map__set_max_entries(bench->sekisho->maps.sek_counters, libbpf_num_possible_cpus());
-	err = sekisho_bpf__load(bench->sekisho);
+	bpf_program__set_autoload(object->progs.sek_explain, false);
+	bpf_map__set_max_entries(object->maps.sek_counters, libbpf_num_possible_cpus());
+	err = sekisho_bpf__load(object);
+	if (!err)
+		err = variant_set(variant, bench->list.bits, bpf_map__fd(object->maps.sek_control),
+				  bpf_map__fd(object->maps.sek_entries));
 	if (err)
 		return fail("loading sek_xdp", err);
-	err = image_make(&bench->list, &image, &build_s);
+	err = image_make(&bench->list, variant, &image, &build_s);
 	if (err)
 		return fail("building the table", err);
 	start = now_s();
-	err = image_swap(&image, bpf_map__fd(bench->sekisho->maps.sek_table), &target->mem_mib);
+	err = image_swap(&image, bpf_map__fd(object->maps.sek_table), &target->mem_mib);
 	target->load_s = build_s + now_s() - start;
 	table_image_free(&image);
 	if (err)
 		return fail("swapping the table", err);
-	target->name = "sek_xdp";
-	target->fd = bpf_program__fd(bench->sekisho->progs.sek_xdp);
+	target->name = bench->kind == FEATURES ? variant_names[variant] : "sek_xdp";
+	target->variant = variant;
+	target->fd = bpf_program__fd(object->progs.sek_xdp);
 	return 0;
 }
 
@@ -162,32 +144,40 @@ static int add_map_program(struct bench *bench, const char *name, struct bpf_map
 	return 0;
 }
 
-static int add_others(struct bench *bench)
+static int add_reference(struct bench *bench)
 {
-	struct target *target = &bench->targets[bench->n_targets++];
+	struct lookup_bpf *lookup = bench->lookup;
+	bool is_v4 = bench->list.bits == 32;
+
+	bench->targets[bench->n_targets++] = (struct target){
+		.name = "parse and drop", .drops_all = true, .fd = bpf_program__fd(lookup->progs.parse_drop) };
+	if (bench->kind == HOSTS)
+		return add_map_program(bench, "hash, exact", is_v4 ? lookup->maps.hash4 : lookup->maps.hash6,
+				       is_v4 ? lookup->progs.hash4_drop : lookup->progs.hash6_drop, false);
+	return add_map_program(bench, "LPM trie", is_v4 ? lookup->maps.trie4 : lookup->maps.trie6,
+			       is_v4 ? lookup->progs.trie4_drop : lookup->progs.trie6_drop, true);
+}
+
+static int add_targets(struct bench *bench)
+{
 	struct lookup_bpf *lookup = lookup_bpf__open();
 	bool is_v4 = bench->list.bits == 32;
-	struct bpf_map *map;
-	int err;
+	int err = 0, variant;
 
 	bench->lookup = lookup;
 	if (!lookup)
 		return fail("benchmark object", errno);
-	if (bench->is_hosts)
-		map = is_v4 ? lookup->maps.hash4 : lookup->maps.hash6;
-	else
-		map = is_v4 ? lookup->maps.trie4 : lookup->maps.trie6;
-	bpf_map__set_max_entries(map, bench->list.n);
+	if (bench->kind == HOSTS)
+		bpf_map__set_max_entries(is_v4 ? lookup->maps.hash4 : lookup->maps.hash6, bench->list.n);
+	else if (bench->kind == PREFIXES)
+		bpf_map__set_max_entries(is_v4 ? lookup->maps.trie4 : lookup->maps.trie6, bench->list.n);
+	lookup->rodata->n_sources = packets;
 	err = lookup_bpf__load(lookup);
 	if (err)
 		return fail("loading the benchmark's programs", err);
-	*target = (struct target){ .name = "parse and drop", .drops_all = true };
-	target->fd = bpf_program__fd(lookup->progs.parse_drop);
-	if (bench->is_hosts)
-		return add_map_program(bench, "hash, exact", map,
-				       is_v4 ? lookup->progs.hash4_drop : lookup->progs.hash6_drop, false);
-	return add_map_program(bench, "LPM trie", map, is_v4 ? lookup->progs.trie4_drop : lookup->progs.trie6_drop,
-			       true);
+	for (variant = 0; !err && variant < (bench->kind == FEATURES ? VARIANTS : 1); variant++)
+		err = add_sekisho(bench, variant);
+	return err || bench->kind == FEATURES ? err : add_reference(bench);
 }
 
 static int sources_make(struct bench *bench)
@@ -197,32 +187,43 @@ static int sources_make(struct bench *bench)
 
 	bench->source_bytes = bits / 8;
 	for (kind = 0; kind < KINDS; kind++) {
-		bench->sources[kind] = malloc(BENCH_SOURCES * bench->source_bytes);
+		bench->sources[kind] = malloc(packets * bench->source_bytes);
 		if (!bench->sources[kind])
 			return -ENOMEM;
-		for (i = 0; i < BENCH_SOURCES; i++)
+		for (i = 0; i < packets; i++)
 			put_be(kind == LISTED ? list_hit(&bench->list) : list_miss(&bench->list), bits,
 			       (char *)bench->sources[kind] + i * bench->source_bytes);
 	}
 	return 0;
 }
 
-/* Puts CHECKS sources to the program itself, one by one. Returns how many verdicts were wrong, or negative errno. */
+static __u32 verdict_wanted(const struct bench *bench, const struct target *target, const uint8_t *source_be)
+{
+	addr_t addr = 0;
+	size_t i;
+
+	if (target->drops_all)
+		return XDP_DROP;
+	for (i = 0; i < bench->source_bytes; i++)
+		addr = addr << 8 | source_be[i];
+	return variant_verdict(target->variant, list_find(&bench->list, addr));
+}
+
+/* Puts the first sources to the program itself, one by one. Returns how many verdicts were wrong, or negative errno. */
 static int check_verdicts(const struct bench *bench, const struct target *target, int kind)
 {
-	__u32 want = target->drops_all || kind == LISTED ? XDP_DROP : XDP_PASS;
-	uint8_t frame[FRAME_BYTES];
-	int i, wrong = 0;
+	uint8_t frame[FRAME_BYTES], *source;
+	int i, wrong = 0, n = packets < CHECKS_MAX ? packets : CHECKS_MAX;
 
 	frame_make(bench->list.bits, frame);
-	for (i = 0; i < CHECKS; i++) {
+	for (i = 0; i < n; i++) {
 		LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
 
-		memcpy(frame + source_offset(bench->list.bits),
-		       (char *)bench->sources[kind] + i * bench->source_bytes, bench->source_bytes);
+		source = (uint8_t *)bench->sources[kind] + i * bench->source_bytes;
+		memcpy(frame + source_offset(bench->list.bits), source, bench->source_bytes);
 		if (bpf_prog_test_run_opts(target->fd, &opts))
 			return -errno;
-		wrong += opts.retval != want;
+		wrong += opts.retval != verdict_wanted(bench, target, source);
 	}
 	return wrong;
 }
@@ -238,8 +239,8 @@ static int check_all(const struct bench *bench)
 				return fail("verdict check", wrong);
 			if (!wrong)
 				continue;
-			fprintf(stderr, "lookup: %s: %d of %d %s sources got the wrong verdict\n",
-				bench->targets[i].name, wrong, CHECKS, kind_names[kind]);
+			fprintf(stderr, "lookup: %s: %d of the first %s sources got the wrong verdict\n",
+				bench->targets[i].name, wrong, kind_names[kind]);
 			return -EBADMSG;
 		}
 	}
@@ -254,7 +255,7 @@ static int drive(struct bench *bench, int fd, double *ret_ns)
 	uint8_t frame[FRAME_BYTES];
 	__u32 slot = 0;
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
-		    .repeat = BENCH_SOURCES + 1);
+		    .repeat = packets + 1);
 
 	frame_make(bench->list.bits, frame);
 	if (bpf_map_update_elem(bpf_map__fd(bench->lookup->maps.targets), &slot, &fd, BPF_ANY))
@@ -263,9 +264,9 @@ static int drive(struct bench *bench, int fd, double *ret_ns)
 	if (bpf_prog_test_run_opts(
 		    bpf_program__fd(is_v4 ? bench->lookup->progs.drive4 : bench->lookup->progs.drive6), &opts))
 		return fail("driver", errno);
-	if (opts.retval == XDP_ABORTED || bss->next_packet != BENCH_SOURCES + 1)
+	if (opts.retval == XDP_ABORTED || bss->next_packet != packets + 1)
 		return fail("driver did not reach its target", EIO);
-	*ret_ns = (double)(bss->end_ns - bss->start_ns) / BENCH_SOURCES;
+	*ret_ns = (double)(bss->end_ns - bss->start_ns) / packets;
 	return 0;
 }
 
@@ -276,12 +277,47 @@ static int run_round(struct bench *bench, int kind, int round)
 	double ns;
 	int i, err;
 
-	memcpy(sources, bench->sources[kind], BENCH_SOURCES * bench->source_bytes);
+	memcpy(sources, bench->sources[kind], packets * bench->source_bytes);
 	err = drive(bench, bpf_program__fd(bench->lookup->progs.floor_drop), &bench->floor_ns[kind][round]);
 	for (i = 0; !err && i < bench->n_targets; i++) {
 		err = drive(bench, bench->targets[i].fd, &ns);
 		bench->targets[i].net_ns[kind][round] = ns - bench->floor_ns[kind][round];
 	}
+	return err;
+}
+
+static bool is_slow(const struct bench *bench, int kind, int round)
+{
+	double low = bench->floor_ns[kind][0];
+	int i;
+
+	for (i = 1; i < rounds; i++)
+		low = bench->floor_ns[kind][i] < low ? bench->floor_ns[kind][i] : low;
+	return bench->floor_ns[kind][round] > low * NOISY;
+}
+
+static bool is_noisy(const struct bench *bench, int kind)
+{
+	int i;
+
+	for (i = 0; i < rounds; i++)
+		if (is_slow(bench, kind, i))
+			return true;
+	return false;
+}
+
+/* All rounds, then again those whose floor was slow (a busy neighbour), as many times as there are rounds at most. */
+static int run_rounds(struct bench *bench)
+{
+	int round, kind, again, err = 0;
+
+	for (round = 0; !err && round < rounds; round++)
+		for (kind = 0; !err && kind < KINDS; kind++)
+			err = run_round(bench, kind, round);
+	for (again = 0; !err && again < rounds; again++)
+		for (kind = 0; !err && kind < KINDS; kind++)
+			if (is_slow(bench, kind, again))
+				err = run_round(bench, kind, again);
 	return err;
 }
 
@@ -292,51 +328,72 @@ static int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(const double values[ROUNDS])
+static double median(const double values[ROUNDS_MAX])
 {
-	double sorted[ROUNDS];
+	double sorted[ROUNDS_MAX];
 
 	memcpy(sorted, values, sizeof(sorted));
-	qsort(sorted, ROUNDS, sizeof(sorted[0]), compare_double);
-	return sorted[ROUNDS / 2];
+	qsort(sorted, rounds, sizeof(sorted[0]), compare_double);
+	return sorted[rounds / 2];
 }
 
-static void print_floor(const struct bench *bench, int kind)
+/* Median of what @target costs more than @base in the same round. */
+static double added(const struct target *target, const struct target *base, int kind)
 {
-	double low = bench->floor_ns[kind][0], high = low;
+	double more[ROUNDS_MAX];
 	int i;
 
-	for (i = 1; i < ROUNDS; i++) {
-		low = bench->floor_ns[kind][i] < low ? bench->floor_ns[kind][i] : low;
-		high = bench->floor_ns[kind][i] > high ? bench->floor_ns[kind][i] : high;
-	}
-	printf("floor %s %.1f ns (%.1f-%.1f%s)  ", kind_names[kind], median(bench->floor_ns[kind]), low, high,
-	       high > low * 1.15 ? ", noisy" : "");
+	for (i = 0; i < rounds; i++)
+		more[i] = target->net_ns[kind][i] - base->net_ns[kind][i];
+	return median(more);
+}
+
+static void print_row(const struct bench *bench, const struct target *target, const struct target *reference)
+{
+	double listed = median(target->net_ns[LISTED]), random = median(target->net_ns[RANDOM]);
+	double base_listed = median(reference->net_ns[LISTED]), base_random = median(reference->net_ns[RANDOM]);
+
+	printf("  %-15s %10.1f %10.1f", target->name, listed, random);
+	if (bench->kind == FEATURES)
+		printf(" %+13.1f %+13.1f\n", added(target, reference, LISTED), added(target, reference, RANDOM));
+	else if (target->drops_all)
+		printf(" %13s %13s %8s %9s\n", "-", "-", "-", "-");
+	else
+		printf(" %12.1fx %12.1fx %8.3f %9.2f\n", base_listed / listed, base_random / random, target->load_s,
+		       target->mem_mib);
+}
+
+static void write_row(const struct bench *bench, const struct target *target)
+{
+	static const char *const names[] = { "prefixes", "hosts", "features" };
+
+	fprintf(rows_file, "%d\t%zu\t%s\t%s\t%.2f\t%.2f\t%.4f\t%.3f\t%d\n", bench->list.bits, bench->asked,
+		names[bench->kind], target->name, median(target->net_ns[LISTED]), median(target->net_ns[RANDOM]),
+		target->load_s, target->mem_mib, is_noisy(bench, LISTED) || is_noisy(bench, RANDOM));
+	fflush(rows_file);
 }
 
 static void print_table(const struct bench *bench)
 {
-	const struct target *reference = bench->targets, *target;
-	double net[KINDS];
+	const struct target *reference = bench->targets;
 	int i, kind;
 
-	printf("IPv%d, %zu %s: ", bench->list.bits == 32 ? 4 : 6, bench->list.n, bench->is_hosts ? "hosts" : "prefixes");
-	print_floor(bench, LISTED);
-	print_floor(bench, RANDOM);
-	printf("\n  %-15s %10s %10s %13s %13s %8s %9s\n", "program", "listed ns", "random ns", "listed ratio",
-	       "random ratio", "load s", "kernel MiB");
+	printf("IPv%d, %zu %s: ", bench->list.bits == 32 ? 4 : 6, bench->list.n,
+	       bench->kind == HOSTS ? "hosts" : bench->kind == FEATURES ? "prefixes, sek_xdp set up with" : "prefixes");
+	for (kind = 0; kind < KINDS; kind++)
+		printf("floor %s %.1f ns%s  ", kind_names[kind], median(bench->floor_ns[kind]),
+		       is_noisy(bench, kind) ? ", noisy" : "");
+	if (bench->kind == FEATURES)
+		printf("\n  %-15s %10s %10s %13s %13s\n", "set-up", "listed ns", "random ns", "listed adds", "random adds");
+	else
+		printf("\n  %-15s %10s %10s %13s %13s %8s %9s\n", "program", "listed ns", "random ns", "listed ratio",
+		       "random ratio", "load s", "kernel MiB");
 	for (i = 0; i < bench->n_targets; i++)
 		reference = bench->targets[i].is_reference ? &bench->targets[i] : reference;
 	for (i = 0; i < bench->n_targets; i++) {
-		target = &bench->targets[i];
-		for (kind = 0; kind < KINDS; kind++)
-			net[kind] = median(target->net_ns[kind]);
-		printf("  %-15s %10.1f %10.1f", target->name, net[LISTED], net[RANDOM]);
-		if (target->drops_all)
-			printf(" %13s %13s %8s %9s\n", "-", "-", "-", "-");
-		else
-			printf(" %12.1fx %12.1fx %8.3f %9.2f\n", median(reference->net_ns[LISTED]) / net[LISTED],
-			       median(reference->net_ns[RANDOM]) / net[RANDOM], target->load_s, target->mem_mib);
+		print_row(bench, &bench->targets[i], reference);
+		if (rows_file)
+			write_row(bench, &bench->targets[i]);
 	}
 	printf("\n");
 	fflush(stdout);
@@ -344,60 +401,64 @@ static void print_table(const struct bench *bench)
 
 static void bench_free(struct bench *bench)
 {
-	sekisho_bpf__destroy(bench->sekisho);
+	int i;
+
+	for (i = 0; i < VARIANTS; i++)
+		sekisho_bpf__destroy(bench->sekisho[i]);
 	lookup_bpf__destroy(bench->lookup);
 	free(bench->sources[LISTED]);
 	free(bench->sources[RANDOM]);
 	list_free(&bench->list);
 }
 
-static int bench_one(int bits, size_t n, bool is_hosts)
+static int bench_one(int bits, size_t n, enum bench_kind bench_kind)
 {
-	struct bench bench = { .is_hosts = is_hosts };
-	int err = list_make(&bench.list, bits, n, is_hosts), round, kind;
+	struct bench bench = { .kind = bench_kind, .asked = n };
+	int err = list_make(&bench.list, bits, n, bench_kind == HOSTS);
 
 	if (!err)
-		err = add_sekisho(&bench);
-	if (!err)
-		err = add_others(&bench);
+		err = add_targets(&bench);
 	if (!err)
 		err = sources_make(&bench);
 	if (!err)
 		err = check_all(&bench);
-	for (round = 0; !err && round < ROUNDS; round++)
-		for (kind = 0; !err && kind < KINDS; kind++)
-			err = run_round(&bench, kind, round);
+	if (!err)
+		err = run_rounds(&bench);
 	if (!err)
 		print_table(&bench);
 	bench_free(&bench);
 	return err;
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: lookup [-r ROUNDS] [-n PACKETS] [-o FILE] SIZE...\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
-	static const struct {
-		int bits;
-		bool is_hosts;
-		size_t most;
-	} cases[] = {
-		{ 32, false, SEK_PREFIXES_V4_MAX },
-		{ 32, true, SEK_PREFIXES_V4_MAX },
-		{ 128, false, SEK_PREFIXES_V6_MAX },
-		{ 128, true, SEK_PREFIXES_V6_MAX },
-	};
-	size_t n, i;
-	int arg;
+	const size_t most[2] = { SEK_PREFIXES_V4_MAX, SEK_PREFIXES_V6_MAX };
+	int option, family, kind;
+	size_t n;
 
-	if (argc < 2) {
-		fprintf(stderr, "usage: lookup SIZE...\n");
-		return 2;
+	while ((option = getopt(argc, argv, "r:n:o:")) != -1) {
+		if (option == 'r')
+			rounds = atoi(optarg);
+		else if (option == 'n')
+			packets = strtoul(optarg, NULL, 10);
+		else if (option != 'o' || !(rows_file = fopen(optarg, "w")))
+			return usage();
 	}
+	if (optind == argc || rounds < 1 || rounds > ROUNDS_MAX || !packets || packets > BENCH_SOURCES)
+		return usage();
 	printf("net ns a packet above the floor; ratio: how many times less than the trie (host lists: the hash)\n\n");
-	for (arg = 1; arg < argc; arg++) {
-		n = strtoul(argv[arg], NULL, 10);
-		for (i = 0; n && i < sizeof(cases) / sizeof(cases[0]); i++)
-			if (n <= cases[i].most && bench_one(cases[i].bits, n, cases[i].is_hosts))
-				return 1;
+	for (; optind < argc; optind++) {
+		n = strtoul(argv[optind], NULL, 10);
+		for (family = 0; n && family < 2; family++)
+			for (kind = PREFIXES; n <= most[family] && kind <= FEATURES; kind++)
+				if (bench_one(family ? 128 : 32, n, kind))
+					return 1;
 	}
 	return 0;
 }

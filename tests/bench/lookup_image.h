@@ -15,6 +15,7 @@
 #include <sekisho/table.h>
 #include "lib/table_build.h"
 #include "lookup_list.h"
+#include "lookup_variant.h"
 
 static inline double now_s(void)
 {
@@ -42,25 +43,28 @@ static inline double map_mib(int fd)
 	return bytes / (1 << 20);
 }
 
-static inline int policy_fill4(struct policy *policy, const struct bench_list *list)
+static inline int policy_fill4(struct policy *policy, const struct bench_list *list, enum variant variant)
 {
+	struct policy_range4 *before = NULL;
 	size_t i;
 
 	policy->v4 = malloc(list->n * sizeof(*policy->v4));
 	if (!policy->v4)
 		return -ENOMEM;
 	for (i = 0; i < list->n; i++) {
-		struct policy_range4 range = { list->entries[i].first, list->entries[i].last, 1 };
+		struct policy_range4 range = { list->entries[i].first, list->entries[i].last, variant_class(variant, i) };
 
-		if (policy->n4 && policy->v4[policy->n4 - 1].last + 1 == range.first)
-			policy->v4[policy->n4 - 1].last = range.last;
-		else
-			policy->v4[policy->n4++] = range;
+		if (before && before->last + 1 == range.first && before->class_id == range.class_id) {
+			before->last = range.last;
+		} else {
+			before = &policy->v4[policy->n4++];
+			*before = range;
+		}
 	}
 	return 0;
 }
 
-static inline int policy_fill6(struct policy *policy, const struct bench_list *list)
+static inline int policy_fill6(struct policy *policy, const struct bench_list *list, enum variant variant)
 {
 	size_t i;
 
@@ -71,21 +75,23 @@ static inline int policy_fill6(struct policy *policy, const struct bench_list *l
 		policy->v6[policy->n6++] = (struct policy_prefix6){
 			.hi = list->entries[i].first >> 64,
 			.lo = list->entries[i].first,
-			.class_id = 1,
+			.class_id = variant_class(variant, i),
 			.len = list->entries[i].len,
 		};
 	return 0;
 }
 
-/* Builds the image of @list, every entry in one class that blocks. Errors: table_build()'s. */
-static inline int image_make(const struct bench_list *list, struct table_image *ret_image, double *ret_build_s)
+/* Builds the image of @list with the classes of @variant. Errors: table_build()'s. */
+static inline int image_make(const struct bench_list *list, enum variant variant, struct table_image *ret_image,
+			     double *ret_build_s)
 {
-	struct sek_class classes[2] = { { 0 }, { .action = SEK_A_BLOCK, .counter = 1, .lists = { 1 } } };
-	struct policy policy = { .classes = classes, .n_classes = 2 };
+	struct sek_class classes[3];
+	struct policy policy = { .classes = classes, .n_classes = 3 };
 	double start;
 	int err;
 
-	err = list->bits == 32 ? policy_fill4(&policy, list) : policy_fill6(&policy, list);
+	variant_classes(variant, classes);
+	err = list->bits == 32 ? policy_fill4(&policy, list, variant) : policy_fill6(&policy, list, variant);
 	start = now_s();
 	if (!err)
 		err = table_build(&policy, 1, 0x5eed, ret_image);

@@ -150,7 +150,8 @@ static inline void list_free(struct bench_list *list)
 	free(list->hot);
 }
 
-static inline bool list_holds(const struct bench_list *list, addr_t addr)
+/* Index of the entry that holds @addr, or -1. */
+static inline long list_find(const struct bench_list *list, addr_t addr)
 {
 	size_t low = 0, high = list->n, mid;
 
@@ -161,7 +162,7 @@ static inline bool list_holds(const struct bench_list *list, addr_t addr)
 		else
 			high = mid;
 	}
-	return low < list->n && list->entries[low].first <= addr;
+	return low < list->n && list->entries[low].first <= addr ? (long)low : -1;
 }
 
 /* A random host of a random entry. */
@@ -183,6 +184,6 @@ static inline addr_t list_miss(struct bench_list *list)
 			addr = list_unicast4(list);
 		else
 			addr = list_below_top6(list, list->hot[list_random(list) % list->n_hot]);
-	} while (list_holds(list, addr));
+	} while (list_find(list, addr) >= 0);
 	return addr;
 }
