@@ -160,6 +160,25 @@ int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enu
 	return 0;
 }
 
+int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why, size_t why_bytes)
+{
+	struct sekisho_bpf *object;
+	int program_fd, err = bpf_program_load(side, attachment->slot, &object, &program_fd);
+
+	if (!err && bpf_link_update(attachment->link_fd, program_fd, NULL)) {
+		err = -errno;
+		bpf_program_free(object);
+	}
+	if (err) {
+		snprintf(why, why_bytes, "interface %s: its program cannot be replaced, the old one goes on: %s", attachment->name, strerror(-err));
+		return err;
+	}
+	bpf_program_free(attachment->object);
+	attachment->object = object;
+	read_state(attachment);
+	return 0;
+}
+
 bool bpf_attach_is_alive(const struct bpf_attachment *attachment)
 {
 	return attachment->link_fd >= 0 && link_ifindex(attachment->link_fd) == attachment->ifindex &&

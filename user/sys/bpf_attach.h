@@ -24,6 +24,13 @@ struct bpf_attachment {
 int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enum bpf_attach_want want,
 	       struct bpf_attachment *ret_attachment, char *why, size_t why_bytes);
 
+/*
+ * Loads the program anew for @attachment's interface and slot, as bpf_program_load() makes it now, and puts it in the
+ * place of the running one: every packet meets the old or the new one. From the event loop's thread, like every call here.
+ * Errors: negative errno, and one line for people in @why; the running program and @attachment are as before.
+ */
+int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why, size_t why_bytes);
+
 /* Is the link still on the interface of this name? False when it went away, or came back as another. */
 bool bpf_attach_is_alive(const struct bpf_attachment *attachment);
 
