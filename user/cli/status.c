@@ -11,7 +11,7 @@
 #define END {NULL, NULL, PRINT_TEXT}
 
 static const struct print_column interface_columns[] = {
-	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT},
+	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT}, {"DISPATCHER", "dispatcher", PRINT_YES},
 	{"PROGRAM", "program_id", PRINT_NUMBER}, {"ATTACHED", "attached", PRINT_YES}, END,
 };
 static const struct print_column feed_columns[] = {

@@ -298,7 +298,7 @@ static json_t *interfaces(const struct engine *engine)
 	for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:i,s:b}", "name", iface->name, "attach", iface->native ? "native" : "generic", "program_id", iface->program_id, "attached", iface->attached));
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:i,s:b}", "name", iface->name, "attach", iface->native ? "native" : "generic", "dispatcher", iface->shared, "program_id", iface->program_id, "attached", iface->attached));
 	}
 	return rows;
 }

@@ -72,10 +72,12 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 	}
 	keeper->is_attached[slot] = true;
 	keeper->was_told[slot] = false;
+	if (attachment->note[0])
+		log_line(LOG_WARNING, "%s", attachment->note);
 	if (!attachment->is_native && keeper->current.config->attach == CONFIG_ATTACH_AUTO)
 		log_line(LOG_WARNING, "interface %s: its driver has no native XDP, attached in generic mode: protection is the same, at a higher cost a packet", name);
-	log_line(LOG_INFO, "interface %s: %s, %s, program id %u", name, attachment->was_adopted ? "adopted" : "attached",
-		 attachment->is_native ? "native" : "generic", attachment->program_id);
+	log_line(LOG_INFO, "interface %s: %s, %s, %s, program id %u", name, attachment->was_adopted ? "adopted" : "attached",
+		 attachment->is_native ? "native" : "generic", attachment->is_shared ? "in a dispatcher" : "alone", attachment->program_id);
 	return 0;
 }
 
@@ -100,6 +102,7 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 	struct name_list list;
 	unsigned i, slot;
 	int err, first = 0;
+	char why[160];
 
 	wanted(keeper, &list);
 	for (i = 0; i < list.n; i++) {
@@ -112,7 +115,17 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 		if (err && is_start)
 			return err;
 	}
+	if (is_start && bpf_attach_probe(why, sizeof(why)))
+		log_line(LOG_INFO, "no XDP dispatcher (%s): interfaces are attached alone, other XDP programs cannot join", why);
 	return first;
+}
+
+static void say_lost(const struct bpf_attachment *attachment)
+{
+	if (if_nametoindex(attachment->name) == attachment->ifindex)
+		log_line(LOG_WARNING, "interface %s: somebody has taken our program off it; it is attached again", attachment->name);
+	else
+		log_line(LOG_WARNING, "interface %s: it is gone; it is attached again when it returns", attachment->name);
 }
 
 void interfaces_watch(struct keeper *keeper)
@@ -123,12 +136,12 @@ void interfaces_watch(struct keeper *keeper)
 	if (keeper->is_detached)
 		return;
 	for (i = 0; i < keeper->n_attachments; i++) {
-		if (!keeper->is_attached[i] || bpf_attach_is_alive(&keeper->attachment[i]))
+		if (!keeper->is_attached[i] || bpf_attach_is_alive(&keeper->side, &keeper->attachment[i]))
 			continue;
-		log_line(LOG_WARNING, "interface %s: it is gone; it is attached again when it returns", keeper->attachment[i].name);
+		say_lost(&keeper->attachment[i]);
 		bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
 		keeper->is_attached[i] = false;
-		keeper->was_told[i] = true;
+		keeper->was_told[i] = false; /* what is in the way when it returns is news */
 		changed = true;
 	}
 	for (i = 0; i < keeper->n_attachments; i++) {
@@ -194,6 +207,7 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
 		to->slot = i;
 		to->attached = keeper->is_attached[i];
 		to->native = from->is_native;
+		to->shared = from->is_shared;
 	}
 	msg->body.ifaces.mode = keeper->side.control->mode;
 	msg->body.ifaces.confirm_left_s = keeper->has_confirm ? (uv_timer_get_due_in(&keeper->confirm) + 999) / 1000 : 0;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attach, adopt, watch and detach. A link's pin is named after the interface; bpffs refuses dots in names, so the name
- * is escaped. Never touches a program that is not ours.
+ * Which way a program is attached: where an earlier agent's is, stay with its way; else through the dispatcher where
+ * the kernel can; else alone. Never touches a program that is not ours.
  */
-#include "bpf_attach.h"
+#include "bpf_attach_private.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <net/if.h>
@@ -15,30 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* link-NAME with every byte but letters, digits and - as _xx. Source: bpffs's bpf_lookup() refuses a dot. */
-static void link_path(const struct bpf_side *side, const char *name, char *path, size_t size)
-{
-	int n = snprintf(path, size, "%s/link-", side->pin_dir);
-
-	for (; *name && n + 4 < (int)size; name++) {
-		bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-			     (*name >= '0' && *name <= '9') || *name == '-';
-
-		n += snprintf(path + n, size - n, plain ? "%c" : "_%02x", (unsigned char)*name);
-	}
-}
-
-static unsigned link_ifindex(int fd)
-{
-	struct bpf_link_info info = { 0 };
-	__u32 len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(fd, &info, &len))
-		return 0;
-	return info.xdp.ifindex; /* 0 once the interface is gone */
-}
-
-static void read_state(struct bpf_attachment *attachment)
+static void read_alone(struct bpf_attachment *attachment)
 {
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 	struct bpf_link_info info = { 0 };
@@ -50,139 +26,153 @@ static void read_state(struct bpf_attachment *attachment)
 		attachment->program_id = info.prog_id;
 }
 
-/* The link an earlier agent left: its program becomes ours in one step. 0 where that was done. */
-static int adopt_link(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd)
-{
-	char path[400];
-	int fd, err = 0;
-
-	link_path(side, attachment->name, path, sizeof(path));
-	fd = bpf_obj_get(path);
-	if (fd < 0)
-		return -errno;
-	if (link_ifindex(fd) != attachment->ifindex)
-		err = -ENODEV;
-	else if (bpf_link_update(fd, program_fd, NULL))
-		err = -errno;
-	if (err) {
-		close(fd);
-		(void)unlink(path); /* it holds nothing any more, or what we cannot update */
-		return err;
-	}
-	attachment->link_fd = fd;
-	attachment->was_adopted = true;
-	return 0;
-}
-
-static void name_the_other(unsigned ifindex, const char *name, char *why, size_t why_bytes)
+static int name_the_other(const struct bpf_attachment *attachment, const struct attach_view *view, const char *reason,
+			  char *why, size_t why_bytes)
 {
 	struct bpf_prog_info info = { 0 };
-	__u32 id = 0, len = sizeof(info);
-	int fd;
+	__u32 len = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(view->main_id);
 
-	(void)bpf_xdp_query_id(ifindex, 0, &id); /* 0 is said as it is */
-	fd = bpf_prog_get_fd_by_id(id);
 	if (fd >= 0) {
 		(void)bpf_obj_get_info_by_fd(fd, &info, &len); /* then the name stays empty */
 		close(fd);
 	}
-	snprintf(why, why_bytes, "interface %s: another XDP program is attached (\"%.16s\", id %u); it is left alone: remove it, or run it through libxdp's dispatcher", name, info.name, id);
+	snprintf(why, why_bytes, "interface %s: another XDP program is attached (\"%.16s\", id %u, %s); it is left alone: %s",
+		 attachment->name, info.name, view->main_id, view->is_native ? "native" : "generic", reason);
+	return -EBUSY;
 }
 
-static int create_link(int program_fd, unsigned ifindex, __u32 flags)
+static int alone(const struct bpf_side *side, struct bpf_attachment *attachment, enum bpf_attach_want want,
+		 bool is_adoption, char *why, size_t why_bytes)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
-	int fd = bpf_link_create(program_fd, ifindex, BPF_XDP, &opts);
+	int program_fd, err = bpf_program_load(side, attachment->slot, &attachment->object, &program_fd);
 
-	return fd < 0 ? -errno : fd;
-}
-
-static bool is_occupied(unsigned ifindex)
-{
-	__u32 id = 0;
-
-	return !bpf_xdp_query_id(ifindex, 0, &id) && id != 0;
-}
-
-static int new_link(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd,
-		    enum bpf_attach_want want, char *why, size_t why_bytes)
-{
-	char path[400];
-	int fd = -EOPNOTSUPP;
-
-	if (is_occupied(attachment->ifindex)) {
-		name_the_other(attachment->ifindex, attachment->name, why, why_bytes);
-		return -EBUSY;
+	if (err) {
+		snprintf(why, why_bytes, "interface %s: the kernel refuses to load the program: %s", attachment->name, strerror(-err));
+		return err;
 	}
-	if (want != BPF_ATTACH_GENERIC)
-		fd = create_link(program_fd, attachment->ifindex, XDP_FLAGS_DRV_MODE);
-	if (fd < 0 && want != BPF_ATTACH_NATIVE)
-		fd = create_link(program_fd, attachment->ifindex, XDP_FLAGS_SKB_MODE);
-	if (fd < 0) {
-		snprintf(why, why_bytes, "interface %s: the kernel refuses the XDP program: %s%s", attachment->name, strerror(-fd),
-			 want == BPF_ATTACH_NATIVE ? "; this driver may have no native mode: use attach: auto" : "");
-		return fd;
+	if (!is_adoption) {
+		err = attach_alone_new(side, attachment, program_fd, want, why, why_bytes);
+	} else {
+		err = attach_alone_adopt(side, attachment, program_fd);
+		if (err)
+			snprintf(why, why_bytes, "interface %s: its program cannot be replaced, the old one goes on: %s", attachment->name, strerror(-err));
 	}
-	link_path(side, attachment->name, path, sizeof(path));
-	if (bpf_obj_pin(fd, path)) {
-		snprintf(why, why_bytes, "interface %s: cannot pin the link: %s", attachment->name, strerror(errno));
-		close(fd);
-		return -EIO;
+	if (err) {
+		bpf_program_free(attachment->object);
+		return err;
 	}
-	attachment->link_fd = fd;
+	attachment->was_adopted = is_adoption;
+	read_alone(attachment);
 	return 0;
+}
+
+/* Nothing is on the interface: the dispatcher makes room for others later, but protection comes first. */
+static int first_there(const struct bpf_side *side, struct bpf_attachment *attachment, const struct attach_view *view,
+		       enum bpf_attach_want want, char *why, size_t why_bytes)
+{
+	char reason[160], why_alone[200];
+	int err = -EOPNOTSUPP;
+
+	why[0] = '\0';
+	if (!bpf_attach_probe(reason, sizeof(reason)))
+		err = attach_shared_add(side, attachment, view, want, why, why_bytes);
+	if (!err)
+		return 0;
+	err = alone(side, attachment, want, false, why_alone, sizeof(why_alone));
+	if (err)
+		snprintf(why, why_bytes, "%s", why_alone);
+	else if (why[0])
+		snprintf(attachment->note, sizeof(attachment->note), "%.150s; attached alone", why);
+	return err;
+}
+
+/* A dispatcher is there, with or without a program of ours. */
+static int join(const struct bpf_side *side, struct bpf_attachment *attachment, const struct attach_view *view,
+		enum bpf_attach_want want, char *why, size_t why_bytes)
+{
+	char reason[160], text[220];
+
+	if (bpf_attach_probe(reason, sizeof(reason))) {
+		snprintf(text, sizeof(text), "it is a dispatcher that cannot be joined: %s", reason);
+		return name_the_other(attachment, view, text, why, why_bytes);
+	}
+	if (!view->n_ours && want != BPF_ATTACH_AUTO && view->is_native != (want == BPF_ATTACH_NATIVE))
+		return name_the_other(attachment, view, "its dispatcher runs in the other mode than attach: in the config says; use attach: auto", why, why_bytes);
+	return attach_shared_add(side, attachment, view, want, why, why_bytes);
+}
+
+static int attach(const struct bpf_side *side, struct bpf_attachment *attachment, enum bpf_attach_want want, char *why,
+		  size_t why_bytes)
+{
+	struct attach_view view;
+	char reason[160], text[220] = "remove it, or run it through libxdp's dispatcher";
+	int err;
+
+	if (attach_alone_is_there(side, attachment))
+		return alone(side, attachment, want, true, why, why_bytes);
+	err = attach_shared_look(side, attachment->ifindex, &view);
+	switch (err) {
+	case 0:
+		return join(side, attachment, &view, want, why, why_bytes);
+	case -ENOENT:
+		return first_there(side, attachment, &view, want, why, why_bytes);
+	default:
+		if (bpf_attach_probe(reason, sizeof(reason)))
+			snprintf(text, sizeof(text), "remove it; there is no dispatcher to share with it (%s)", reason);
+		return name_the_other(attachment, &view, text, why, why_bytes);
+	}
 }
 
 int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enum bpf_attach_want want,
 	       struct bpf_attachment *ret_attachment, char *why, size_t why_bytes)
 {
 	struct bpf_attachment attachment = { .slot = slot, .link_fd = -1, .ifindex = if_nametoindex(name) };
-	int program_fd, err;
+	int err;
 
 	snprintf(attachment.name, sizeof(attachment.name), "%s", name);
 	if (!attachment.ifindex) {
 		snprintf(why, why_bytes, "interface %s: there is no such interface; `ip link` lists them", name);
 		return -ENODEV;
 	}
-	err = bpf_program_load(side, slot, &attachment.object, &program_fd);
-	if (err) {
-		snprintf(why, why_bytes, "interface %s: the kernel refuses to load the program: %s", name, strerror(-err));
+	attach_shared_forget_gone(side);
+	err = attach(side, &attachment, want, why, why_bytes);
+	if (err)
 		return err;
-	}
-	if (adopt_link(side, &attachment, program_fd))
-		err = new_link(side, &attachment, program_fd, want, why, why_bytes);
-	if (err) {
-		bpf_program_free(attachment.object);
-		return err;
-	}
-	read_state(&attachment);
+	if (want != BPF_ATTACH_AUTO && attachment.is_native != (want == BPF_ATTACH_NATIVE))
+		snprintf(attachment.note, sizeof(attachment.note), "interface %s: stays in %s mode without a gap; `sekisho detach`, then `sekisho reload`, change it", name, attachment.is_native ? "native" : "generic");
 	*ret_attachment = attachment;
 	return 0;
 }
 
 int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why, size_t why_bytes)
 {
-	struct sekisho_bpf *object;
-	int program_fd, err = bpf_program_load(side, attachment->slot, &object, &program_fd);
+	struct bpf_attachment next = *attachment;
+	struct attach_view view;
+	int err;
 
-	if (!err && bpf_link_update(attachment->link_fd, program_fd, NULL)) {
-		err = -errno;
-		bpf_program_free(object);
+	next.link_fd = -1;
+	if (!attachment->is_shared) {
+		err = alone(side, &next, BPF_ATTACH_AUTO, true, why, why_bytes);
+	} else {
+		err = attach_shared_look(side, attachment->ifindex, &view);
+		if (err)
+			snprintf(why, why_bytes, "interface %s: its dispatcher cannot be read: %s", attachment->name, strerror(-err));
+		else
+			err = attach_shared_add(side, &next, &view, BPF_ATTACH_AUTO, why, why_bytes);
 	}
-	if (err) {
-		snprintf(why, why_bytes, "interface %s: its program cannot be replaced, the old one goes on: %s", attachment->name, strerror(-err));
+	if (err)
 		return err;
-	}
-	bpf_program_free(attachment->object);
-	attachment->object = object;
-	read_state(attachment);
+	bpf_attach_release(attachment);
+	*attachment = next;
 	return 0;
 }
 
-bool bpf_attach_is_alive(const struct bpf_attachment *attachment)
+bool bpf_attach_is_alive(const struct bpf_side *side, struct bpf_attachment *attachment)
 {
-	return attachment->link_fd >= 0 && link_ifindex(attachment->link_fd) == attachment->ifindex &&
-	       if_nametoindex(attachment->name) == attachment->ifindex;
+	if (if_nametoindex(attachment->name) != attachment->ifindex)
+		return false;
+	return attachment->is_shared ? attach_shared_is_alive(side, attachment) : attach_alone_is_alive(attachment);
 }
 
 void bpf_attach_release(struct bpf_attachment *attachment)
@@ -196,28 +186,15 @@ void bpf_attach_release(struct bpf_attachment *attachment)
 
 void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attachment)
 {
-	char path[400];
-
-	link_path(side, attachment->name, path, sizeof(path));
-	(void)unlink(path); /* may be gone with the interface */
+	if (!attachment->is_shared)
+		attach_alone_remove(side, attachment);
+	else if (if_nametoindex(attachment->name) == attachment->ifindex)
+		(void)attach_shared_remove(side, attachment->ifindex); /* none: somebody else took it out */
+	attach_shared_forget_gone(side);
 	bpf_attach_release(attachment);
 }
 
 unsigned bpf_attach_remove_all(const struct bpf_side *side)
 {
-	DIR *dir = opendir(side->pin_dir);
-	char path[600];
-	struct dirent *entry;
-	unsigned n = 0;
-
-	if (!dir)
-		return 0;
-	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, "link-", 5))
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", side->pin_dir, entry->d_name);
-		n += unlink(path) == 0;
-	}
-	closedir(dir);
-	return n;
+	return attach_alone_remove_all(side) + attach_shared_remove_all(side);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The program on an interface: by a pinned bpf_link that outlives the agent and that nobody replaces by accident. */
+/*
+ * The program on an interface, so that it outlives the agent and nobody loses theirs: through libxdp's dispatcher beside
+ * others where the kernel can, else alone by a pinned bpf_link. All calls come from one thread: libxdp keeps state.
+ */
 #pragma once
 
 #include "sys/bpf_load.h"
@@ -10,35 +13,49 @@ struct bpf_attachment {
 	char name[16];
 	unsigned ifindex, slot;
 	struct sekisho_bpf *object;
-	int link_fd; /* -1: not attached */
+	int link_fd; /* alone: the XDP link; shared: our place in the dispatcher; -1: not attached */
 	unsigned program_id;
 	bool is_native;
-	bool was_adopted; /* the link of an earlier agent, its program replaced without a gap */
+	bool is_shared;		/* through libxdp's dispatcher */
+	bool was_adopted;	/* an earlier agent's program was there, replaced without a gap */
+	unsigned dispatcher_id; /* shared: the program on the interface, as last seen */
+	char note[200];		/* what people should know about how it was attached; empty: nothing */
 };
 
 /*
- * Loads the program for @slot and attaches it to @name; a link pinned by an earlier agent is updated in place.
+ * Tries once whether this kernel lets one program be put into another (freplace), which the dispatcher is made of.
+ * Later calls answer from memory, so the first must come before rights are dropped. Errors: -EOPNOTSUPP, with the
+ * reason in @why.
+ */
+int bpf_attach_probe(char *why, size_t why_bytes);
+
+/*
+ * Loads the program for @slot and attaches it to @name. What an earlier agent left there is replaced where it is, alone
+ * or in the dispatcher: every packet meets the old or the new one (in the dispatcher a few may meet, and count in, both).
  * Errors: negative errno, and one line for people in @why: -ENODEV no such interface, -EBUSY another program is
- * there (named), -EOPNOTSUPP the driver has no native mode and @want insists.
+ * there that cannot be joined (named), -EOPNOTSUPP the driver has no native mode and @want insists.
  */
 int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enum bpf_attach_want want,
 	       struct bpf_attachment *ret_attachment, char *why, size_t why_bytes);
 
 /*
  * Loads the program anew for @attachment's interface and slot, as bpf_program_load() makes it now, and puts it in the
- * place of the running one: every packet meets the old or the new one. From the event loop's thread, like every call here.
+ * place of the running one, as bpf_attach() does with an earlier agent's.
  * Errors: negative errno, and one line for people in @why; the running program and @attachment are as before.
  */
 int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why, size_t why_bytes);
 
-/* Is the link still on the interface of this name? False when it went away, or came back as another. */
-bool bpf_attach_is_alive(const struct bpf_attachment *attachment);
+/*
+ * Is our program still on the interface of this name? False when it went away, came back as another, or somebody took
+ * our program out of the dispatcher. Follows a dispatcher that others have rebuilt.
+ */
+bool bpf_attach_is_alive(const struct bpf_side *side, struct bpf_attachment *attachment);
 
-/* Closes our descriptors; the pinned link keeps the program where it is. */
+/* Closes our descriptors; the pins keep the program where it is. */
 void bpf_attach_release(struct bpf_attachment *attachment);
 
-/* Takes the program off the interface and removes the pin. */
+/* Takes our program off the interface and removes its pins; what others have in the dispatcher runs on. */
 void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attachment);
 
-/* Removes every link pinned under @side's folder, whatever interface it is for. Returns how many. */
+/* Takes off every program that uses @side's maps, whatever interface it is on. Returns how many. */
 unsigned bpf_attach_remove_all(const struct bpf_side *side);

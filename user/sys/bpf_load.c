@@ -222,6 +222,17 @@ int bpf_program_load(const struct bpf_side *side, unsigned slot, struct sekisho_
 	return 0;
 }
 
+int bpf_program_open(const struct bpf_side *side, unsigned slot, struct sekisho_bpf **ret_object, struct bpf_object **ret_bpf)
+{
+	struct sekisho_bpf *object = open_object(side, slot, false);
+
+	if (!object)
+		return -errno;
+	*ret_object = object;
+	*ret_bpf = object->obj;
+	return 0;
+}
+
 void bpf_program_free(struct sekisho_bpf *object)
 {
 	sekisho_bpf__destroy(object);

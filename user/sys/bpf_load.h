@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct sekisho_bpf;
+struct bpf_object;
 
 enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
 
@@ -38,6 +39,11 @@ void bpf_side_unpin(struct bpf_side *side);
  * Errors: negative errno of the verifier or the kernel.
  */
 int bpf_program_load(const struct bpf_side *side, unsigned slot, struct sekisho_bpf **ret_object, int *ret_fd);
+/*
+ * The same without loading, for libxdp to load into a dispatcher; *ret_bpf is the object as libbpf knows it.
+ * Errors: negative errno.
+ */
+int bpf_program_open(const struct bpf_side *side, unsigned slot, struct sekisho_bpf **ret_object, struct bpf_object **ret_bpf);
 void bpf_program_free(struct sekisho_bpf *object);
 
 /*

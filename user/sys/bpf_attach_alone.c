@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attached alone: a bpf_link that nobody else can replace, pinned under the interface's name. bpffs refuses dots in
+ * names, so the name is escaped.
+ */
+#include "bpf_attach_private.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* link-NAME with every byte but letters, digits and - as _xx. Source: bpffs's bpf_lookup() refuses a dot. */
+static void link_path(const struct bpf_side *side, const char *name, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/link-", side->pin_dir);
+
+	for (; *name && n + 4 < (int)size; name++) {
+		bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+			     (*name >= '0' && *name <= '9') || *name == '-';
+
+		n += snprintf(path + n, size - n, plain ? "%c" : "_%02x", (unsigned char)*name);
+	}
+}
+
+static unsigned link_ifindex(int fd)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		return 0;
+	return info.xdp.ifindex; /* 0 once the interface is gone */
+}
+
+static int open_link(const struct bpf_side *side, const struct bpf_attachment *attachment)
+{
+	char path[400];
+
+	link_path(side, attachment->name, path, sizeof(path));
+	return bpf_obj_get(path);
+}
+
+bool attach_alone_is_there(const struct bpf_side *side, const struct bpf_attachment *attachment)
+{
+	struct bpf_link_info info = { 0 };
+	__u32 len = sizeof(info), id = 0;
+	int fd = open_link(side, attachment);
+
+	if (fd < 0)
+		return false;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.prog_id = 0;
+	close(fd);
+	/* The program too: another network namespace may have an interface of the same index. */
+	return info.prog_id && info.xdp.ifindex == attachment->ifindex &&
+	       !bpf_xdp_query_id(attachment->ifindex, 0, &id) && id == info.prog_id;
+}
+
+int attach_alone_adopt(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd)
+{
+	int fd = open_link(side, attachment), err;
+
+	if (fd < 0)
+		return -errno;
+	if (bpf_link_update(fd, program_fd, NULL)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	attachment->link_fd = fd;
+	return 0;
+}
+
+static int create_link(int program_fd, unsigned ifindex, __u32 flags)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
+	int fd = bpf_link_create(program_fd, ifindex, BPF_XDP, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int attach_alone_new(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd,
+		     enum bpf_attach_want want, char *why, size_t why_bytes)
+{
+	char path[400];
+	int fd = -EOPNOTSUPP;
+
+	if (want != BPF_ATTACH_GENERIC)
+		fd = create_link(program_fd, attachment->ifindex, XDP_FLAGS_DRV_MODE);
+	if (fd < 0 && want != BPF_ATTACH_NATIVE)
+		fd = create_link(program_fd, attachment->ifindex, XDP_FLAGS_SKB_MODE);
+	if (fd < 0) {
+		snprintf(why, why_bytes, "interface %s: the kernel refuses the XDP program: %s%s", attachment->name, strerror(-fd),
+			 want == BPF_ATTACH_NATIVE ? "; this driver may have no native mode: use attach: auto" : "");
+		return fd;
+	}
+	link_path(side, attachment->name, path, sizeof(path));
+	(void)unlink(path); /* what an interface of this name that is gone has left */
+	if (bpf_obj_pin(fd, path)) {
+		snprintf(why, why_bytes, "interface %s: cannot pin the link: %s", attachment->name, strerror(errno));
+		close(fd);
+		return -EIO;
+	}
+	attachment->link_fd = fd;
+	return 0;
+}
+
+bool attach_alone_is_alive(const struct bpf_attachment *attachment)
+{
+	return attachment->link_fd >= 0 && link_ifindex(attachment->link_fd) == attachment->ifindex;
+}
+
+void attach_alone_remove(const struct bpf_side *side, const struct bpf_attachment *attachment)
+{
+	char path[400];
+
+	link_path(side, attachment->name, path, sizeof(path));
+	(void)unlink(path); /* may be gone with the interface */
+}
+
+unsigned attach_alone_remove_all(const struct bpf_side *side)
+{
+	DIR *dir = opendir(side->pin_dir);
+	char path[600];
+	struct dirent *entry;
+	unsigned n = 0;
+
+	if (!dir)
+		return 0;
+	while ((entry = readdir(dir))) {
+		if (strncmp(entry->d_name, "link-", 5))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", side->pin_dir, entry->d_name);
+		n += unlink(path) == 0;
+	}
+	closedir(dir);
+	return n;
+}
