@@ -186,9 +186,9 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 lint: ## headers compile alone, include rules, library boundaries
 	$(Q)scripts/check-includes.sh $(BUILD)
 
-vmtest: $(prog_bins) ## load, attach and verdict tests on Debian's 6.1 and 6.12 kernels, in virtual machines
+vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines
 	$(Q)scripts/install-deps.sh vm
-	$(Q)for k in 6.1 6.12; do echo "== kernel $$k"; scripts/vmtest.sh -k $$k -t 280 -- scripts/run-tests.sh $(BUILD) prog || exit 1; done
+	$(Q)scripts/vmtest-all.sh $(BUILD) $(or $(KERNELS),6.1 6.12)
 
 clean: ## remove what was built
 	$(Q)rm -rf $(BUILD)

@@ -1,0 +1,24 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs the layers prog and vm under each kernel named, and ends with one `N passed, N failed` of them all.
+# usage: vmtest-all.sh BUILD KERNEL...
+set -uo pipefail
+build=$1; shift
+passed=0 failed=0
+log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
+
+for kernel; do
+	echo "== kernel $kernel"
+	scripts/vmtest.sh -k "$kernel" -t 900 -- scripts/run-tests.sh "$build" prog vm 2>&1 | tee "$log/out" # rows run slowly there
+	code=${PIPESTATUS[0]}
+	count=$(tr -d '\r' <"$log/out" | grep -E '^[0-9]+ passed, [0-9]+ failed' | tail -n 1)
+	if [[ $count =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+		passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))
+		[[ $code -eq 0 || ${BASH_REMATCH[2]} -gt 0 ]] || failed=$((failed + 1))
+	else
+		echo "FAILED: kernel $kernel: no count, exit code $code"
+		failed=$((failed + 1))
+	fi
+done
+echo "$passed passed, $failed failed"
+[[ $failed -eq 0 && $passed -gt 0 ]]
