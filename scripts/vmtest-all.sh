@@ -9,7 +9,7 @@ log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
 
 for kernel; do
 	echo "== kernel $kernel"
-	scripts/vmtest.sh -k "$kernel" -t 900 -- scripts/run-tests.sh "$build" prog vm 2>&1 | tee "$log/out" # rows run slowly there
+	scripts/vmtest.sh -k "$kernel" -t 1800 -- scripts/run-tests.sh "$build" prog vm 2>&1 | tee "$log/out" # each start takes seconds there
 	code=${PIPESTATUS[0]}
 	count=$(tr -d '\r' <"$log/out" | grep -E '^[0-9]+ passed, [0-9]+ failed' | tail -n 1)
 	if [[ $count =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then

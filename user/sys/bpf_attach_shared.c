@@ -278,6 +278,8 @@ static void call_attach(const void *argument, struct child_answer *answer)
 		answer->err = xdp_program__set_run_prio(program, OUR_PRIORITY);
 	if (!answer->err)
 		answer->err = xdp_program__set_chain_call_enabled(program, XDP_PASS, true);
+	if (!answer->err) /* libbpf keeps what xdp.frags says to itself until the load */
+		answer->err = xdp_program__set_xdp_frags_support(program, true);
 	last_words[0] = '\0';
 	if (!answer->err)
 		answer->err = xdp_program__attach(program, ifindex, mode, 0);
