@@ -50,6 +50,7 @@ cli_libs := -lsmartcols $(LIB_LIBS)
 
 programs := $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch $(BUILD)/sekisho
 unit_bins := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(unit_src))
+e2e_bins := $(patsubst tests/e2e/%.c,$(BUILD)/e2e/%,$(wildcard tests/e2e/*.c))
 prog_bins := $(patsubst tests/prog/%.c,$(BUILD)/prog/%,$(prog_src))
 fuzz_bins := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(fuzz_src))
 bpf_objs := $(patsubst bpf/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c)) $(patsubst tests/prog/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/prog/*.bpf.c)) $(patsubst tests/bench/%.bpf.c,$(BUILD)/bpf/%.bpf.o,$(wildcard tests/bench/*.bpf.c))
@@ -117,6 +118,10 @@ $(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf $(call link_libs,tests/prog/$*.c) $(LIB_LIBS)
+$(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CC) -o $@ $^ -lbpf
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
@@ -136,7 +141,7 @@ test: ## install what is missing, build, run every test (root)
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/.tests
 	$(Q)scripts/run-tests.sh $(BUILD) unit fuzz prog e2e
 
-$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins)
+$(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins) $(e2e_bins)
 	$(Q)touch $@
 
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
