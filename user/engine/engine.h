@@ -85,7 +85,8 @@ uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, 
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
 int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT */
-bool feeds_are_busy(const struct engine *engine);
+/* Is feed @name being fetched, or due? NULL: is any? */
+bool feeds_are_busy(const struct engine *engine, const char *name);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
 
 /* compile.c */

@@ -267,11 +267,13 @@ void feeds_tick(struct engine *engine)
 	}
 }
 
-bool feeds_are_busy(const struct engine *engine)
+bool feeds_are_busy(const struct engine *engine, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
+		if (name && strcmp(engine->feeds[i].state.name, name))
+			continue;
 		if (engine->feeds[i].is_fetching || engine->feeds[i].next_ms <= uv_now(&engine->loop))
 			return true;
 	}
