@@ -237,6 +237,11 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 	}
 	feed->is_fetching = true;
 	role_call(engine, &msg, NULL, 0, &reply, &fd);
+	if (reply.err == -ESTALE) { /* a new config is on its way to us, and asks again */
+		feed->is_fetching = false;
+		schedule(engine, feed);
+		return;
+	}
 	if (reply.err || fd < 0) {
 		finish(engine, feed, reply.text[0] ? reply.text : "the fetcher cannot be started");
 		return;
