@@ -222,6 +222,7 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		take_list(engine, feed, &result, fd);
 	if (n)
 		close(fd);
+	feeds_tick(engine); /* a place is free: the next feed need not wait for the second's tick */
 }
 
 static void fetch(struct engine *engine, struct engine_feed *feed)
