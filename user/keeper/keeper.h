@@ -86,6 +86,7 @@ struct keeper {
 	uv_timer_t engine_again;
 	pid_t fetcher_pid[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
+	struct swap *swap_next; /* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
 	int exit_code;
 };
 

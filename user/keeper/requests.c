@@ -28,6 +28,7 @@ static void reply(struct keeper *keeper, uint32_t seq, int err, const char *text
 struct swap {
 	uv_work_t work;
 	struct keeper *keeper;
+	pid_t engine_pid; /* who asked: a later engine must not take the answer for its own */
 	uint32_t seq;
 	int fd, err;
 	const char *why;
@@ -63,9 +64,26 @@ static void swap_work(uv_work_t *work)
 	munmap(image, bytes);
 }
 
+static void free_swap(struct swap *swap)
+{
+	if (!swap)
+		return;
+	close(swap->fd);
+	free(swap);
+}
+
+static void swap_done(uv_work_t *work, int status);
+
+static void swap_start(struct swap *swap)
+{
+	swap->work.data = swap;
+	swap->keeper->is_swapping = true;
+	uv_queue_work(&swap->keeper->loop, &swap->work, swap_work, swap_done);
+}
+
 static void swap_done(uv_work_t *work, int status)
 {
-	struct swap *swap = work->data;
+	struct swap *swap = work->data, *next = swap->keeper->swap_next;
 	char text[ROLE_TEXT_BYTES];
 
 	swap->keeper->is_swapping = false;
@@ -75,17 +93,20 @@ static void swap_done(uv_work_t *work, int status)
 	} else {
 		log_line(LOG_INFO, "table: generation %llu in force, %u lines", (unsigned long long)swap->generation, swap->lines);
 	}
-	reply(swap->keeper, swap->seq, swap->err, text);
-	close(swap->fd);
-	free(swap);
+	if (swap->engine_pid == swap->keeper->engine_pid)
+		reply(swap->keeper, swap->seq, swap->err, text);
+	swap->keeper->swap_next = NULL;
+	free_swap(swap);
+	if (next)
+		swap_start(next);
 }
 
 static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds)
 {
 	struct swap *swap;
 
-	if (n_fds != 1 || keeper->is_swapping) {
-		reply(keeper, msg->seq, keeper->is_swapping ? -EBUSY : -EBADMSG, NULL);
+	if (n_fds != 1) {
+		reply(keeper, msg->seq, -EBADMSG, NULL);
 		return;
 	}
 	swap = calloc(1, sizeof(*swap));
@@ -94,12 +115,16 @@ static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *
 		return;
 	}
 	swap->keeper = keeper;
+	swap->engine_pid = keeper->engine_pid;
 	swap->seq = msg->seq;
 	swap->fd = fds[0];
 	fds[0] = -1;
-	swap->work.data = swap;
-	keeper->is_swapping = true;
-	uv_queue_work(&keeper->loop, &swap->work, swap_work, swap_done);
+	if (!keeper->is_swapping) {
+		swap_start(swap);
+		return;
+	}
+	free_swap(keeper->swap_next); /* of an engine that died too, or of one that does not wait for its answers */
+	keeper->swap_next = swap;
 }
 
 static bool is_key_valid(const struct sek_entry_key *key)
