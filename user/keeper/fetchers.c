@@ -8,11 +8,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/fetch_msg.h"
@@ -119,19 +121,40 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd
 	return 0;
 }
 
+/*
+ * Ends the fetchers that nobody waits for: of a config that is no more, or of an engine that died. A server that does
+ * not answer would keep each for its whole time limit, and with it a place.
+ */
+static void end_forgotten(struct keeper *keeper)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+		if (keeper->fetcher_pid[i] <= 0 || (keeper->fetcher_engine[i] == keeper->engine_pid && keeper->fetcher_epoch[i] == keeper->current.epoch))
+			continue;
+		if (!kill(keeper->fetcher_pid[i], SIGKILL))
+			(void)waitpid(keeper->fetcher_pid[i], NULL, 0); /* frees the place now; SIGCHLD finds nothing then */
+		keeper->fetcher_pid[i] = 0;
+	}
+}
+
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
 {
 	const struct config *config = keeper->current.config;
-	pid_t *place = free_place(keeper);
 	struct fetch_job job;
 	int file_fd = -1, err;
+	pid_t *place;
 
 	if (msg->body.fetch.config_epoch != keeper->current.epoch)
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
+	end_forgotten(keeper);
+	place = free_place(keeper);
 	if (!place)
 		return -EAGAIN;
+	keeper->fetcher_engine[place - keeper->fetcher_pid] = keeper->engine_pid;
+	keeper->fetcher_epoch[place - keeper->fetcher_pid] = keeper->current.epoch;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	if (job.is_file) {
 		err = open_list(config->feeds[msg->body.fetch.feed].path, &file_fd);

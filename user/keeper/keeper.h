@@ -85,6 +85,8 @@ struct keeper {
 	unsigned engine_deaths; /* in a row, without READY between */
 	uv_timer_t engine_again;
 	pid_t fetcher_pid[KEEPER_FETCHERS_MAX];
+	pid_t fetcher_engine[KEEPER_FETCHERS_MAX];   /* which engine waits for it */
+	uint32_t fetcher_epoch[KEEPER_FETCHERS_MAX]; /* of which config */
 	bool is_stopping, is_ready, is_swapping;
 	struct swap *swap_next; /* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
 	int exit_code;
