@@ -122,7 +122,7 @@ $(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/
 $(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o $$(call obj,$$(call link_sys,tests/e2e/$$*.c)) $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
-	$(Q)$(CC) -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)

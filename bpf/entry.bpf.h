@@ -52,7 +52,7 @@ static __always_inline void entry_find(const struct source *source, const struct
 	__u32 n = is_v4 ? control->n_entry_lens4 : control->n_entry_lens6;
 	const __u8 *lens = is_v4 ? control->entry_lens4 : control->entry_lens6;
 	struct sek_entry *entry;
-	__u32 zero = 0;
+	__u32 zero = 0, len;
 	void *entries;
 
 	if (!n)
@@ -63,9 +63,10 @@ static __always_inline void entry_find(const struct source *source, const struct
 		return;
 	}
 	for (__u32 i = 0; i < SEK_ENTRY_LENS_MAX; i++) {
-		if (i >= n || (ret_hit->block && ret_hit->allow))
+		len = *(const volatile __u8 *)&lens[i]; /* once: it may change under us */
+		if (!len || (ret_hit->block && ret_hit->allow))
 			break;
-		entry_key(source, lens[i], &key);
+		entry_key(source, len, &key);
 		entry = bpf_map_lookup_elem(entries, &key);
 		if (!entry)
 			continue;

@@ -43,13 +43,16 @@ _Static_assert(sizeof(struct sek_entry) == 32, "shared with the kernel program")
 struct sek_control {
 	__u32 mode;	      /* enum sek_mode */
 	__u32 malformed_drop; /* 1: drop malformed frames; 0: pass and count them */
-	__u32 n_entry_lens4;  /* prefix lengths in use in the entry map, IPv4: 0 costs nothing */
+	__u32 n_entry_lens4;  /* places taken in entry_lens4: 0 costs nothing */
 	__u32 n_entry_lens6;
 	__u64 epoch;	      /* random, set once when the maps are created: which life the counters have */
 	__u64 rail_bloom[4];  /* 256 bits, sek_rail_bit(): is a source perhaps protected? */
-	/* second line on */
-	__u8 entry_lens4[SEK_ENTRY_LENS_MAX]; /* longest first */
-	__u8 entry_lens6[SEK_ENTRY_LENS_MAX]; /* longest first */
+	/*
+	 * second line on: prefix lengths to look for in the entry map, longest first, 0 behind the last. A length in use moves
+	 * only towards the end, so that a packet in the middle of its walk meets each of them at least once.
+	 */
+	__u8 entry_lens4[SEK_ENTRY_LENS_MAX];
+	__u8 entry_lens6[SEK_ENTRY_LENS_MAX];
 };
 _Static_assert(sizeof(struct sek_control) == 120, "shared with the kernel program");
 

@@ -105,9 +105,55 @@ class Lab:
                 pass
         return arrived
 
+    def add_sources(self, sources):
+        """Gives the attacker more addresses, and the edge's hardware address for good: no packet waits for a neighbour."""
+        for source in sources:
+            self.ip(self.attacker, "addr", "add", source + ("/128" if ":" in source else "/32"),
+                    *(["nodad"] if ":" in source else []), "dev", "atk0", check=False)
+            self.sources.add(source)
+        mac = json.loads(self.ip(self.edge, "-j", "link", "show", self.iface).stdout)[0]["address"]
+        for address in (EDGE, EDGE6):
+            self.ip(self.attacker, "neigh", "replace", address, "lladdr", mac, "dev", "atk0", "nud", "permanent")
+
     def close(self):
         for ns in (self.edge, self.attacker):
             run("ip", "netns", "del", ns, check=False)
+
+
+class Stream:
+    """Steady numbered packets from every one of @sources at once, counted where they arrive (stream.c)."""
+
+    def __init__(self, lab, sources, rate_pps):
+        self.sources = sources
+        lab.add_sources(sources)
+        inside = lambda ns, *words: subprocess.Popen(["nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
+                                                     stdout=subprocess.PIPE, text=True)
+        self.sink = inside(lab.edge, "count", PORT + 1)
+        assert self.sink.stdout.readline() == "ready\n"
+        self.gun = inside(lab.attacker, "send", EDGE, EDGE6, PORT + 1, rate_pps, *sources)
+
+    def stop(self):
+        """{source: (sent, received)} and what the receiver lost by itself; the order of what came has been checked."""
+        lines = {}
+        for process in (self.gun, self.sink):
+            process.terminate()
+            lines[process] = [line.split() for line in process.communicate(timeout=20)[0].splitlines()]
+            assert process.returncode == 0, process.args
+        sent = {words[0]: int(words[1]) for words in lines[self.gun]}
+        received, overflow = {}, 0
+        for words in lines[self.sink]:
+            if words[0] == "overflow":
+                overflow = int(words[1])
+                continue
+            received[words[0].removeprefix("::ffff:")] = int(words[1])
+            assert words[3] == "0", f"out of order: {words}"
+        return {source: (sent[source], received.get(source, 0)) for source in self.sources}, overflow
+
+    def close(self):
+        for process in (self.gun, self.sink):
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
 
 class Agent:

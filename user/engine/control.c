@@ -26,6 +26,7 @@ struct client {
 	char *request;
 	size_t len;
 	bool may_change, is_waiting;
+	char waits_for[CONFIG_FEED_NAME_BYTES]; /* is_waiting: the feed; empty: every feed */
 	int to_close;
 	uint32_t uid;
 	char user[STORE_USER_BYTES];
@@ -109,13 +110,15 @@ static void handle_line(struct client *client, const char *line, size_t len)
 {
 	json_error_t error;
 	json_t *request = json_loadb(line, len, 0, &error), *answer;
+	const char *name = json_string_value(json_object_get(request, "name"));
 
 	if (!json_is_object(request))
 		answer = verbs_error(2, "the request is no JSON object");
 	else
 		answer = verbs_answer(client->engine, request, client->may_change, client->uid, client->user);
-	json_decref(request);
 	client->is_waiting = answer == NULL;
+	snprintf(client->waits_for, sizeof(client->waits_for), "%s", answer ? "" : name ? name : "");
+	json_decref(request);
 	if (answer)
 		send_answer(client, answer);
 	else
@@ -209,10 +212,10 @@ void control_updates_done(struct engine *engine)
 {
 	int i;
 
-	if (feeds_are_busy(engine) || engine->is_compiling)
+	if (engine->is_compiling)
 		return;
 	for (i = 0; i < CLIENTS_MAX; i++) {
-		if (!clients[i] || !clients[i]->is_waiting)
+		if (!clients[i] || !clients[i]->is_waiting || feeds_are_busy(engine, clients[i]->waits_for[0] ? clients[i]->waits_for : NULL))
 			continue;
 		clients[i]->is_waiting = false;
 		send_answer(clients[i], verbs_ok(json_object()));

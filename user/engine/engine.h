@@ -47,6 +47,8 @@ struct engine {
 	int role_fd;
 	uint32_t seq;
 	uv_poll_t role_poll;
+	uv_idle_t role_idle; /* runs while role_late is not empty */
+	struct role_late *role_late, **role_late_end; /* role.c: came during a call, oldest first */
 	struct role_msg hello, ifaces; /* last of each */
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails;
@@ -76,7 +78,10 @@ struct engine {
 
 /* role.c: the channel to the keeper. */
 int role_open(struct engine *engine);
-/* Sends @msg and waits for its answer; other messages that come meanwhile are taken. Ends the process if the keeper is gone. */
+/*
+ * Sends @msg and waits for its answer. What else comes meanwhile is taken when the loop runs again: never while a caller
+ * holds a feed, a transaction or a call of its own. Ends the process if the keeper is gone.
+ */
 void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd);
 /* Sends @msg; its answer comes to compile_swapped(). Returns its seq. */
 uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds);
@@ -85,7 +90,8 @@ uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, 
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
 int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT */
-bool feeds_are_busy(const struct engine *engine);
+/* Is feed @name being fetched, or due? NULL: is any? */
+bool feeds_are_busy(const struct engine *engine, const char *name);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
 
 /* compile.c */

@@ -18,6 +18,7 @@ struct match {
 	json_t *json;
 	int rank; /* lower wins */
 	unsigned len;
+	uint64_t tie; /* of one rank and length, the lower wins: tie_of_entry(), tie_of_list() */
 };
 
 struct matches {
@@ -26,10 +27,24 @@ struct matches {
 	size_t n;
 };
 
-static void add_match(struct matches *matches, int rank, const struct prefix *prefix, json_t *json)
+#define TIE_LISTS (1ull << 63) /* lists come after every entry */
+
+/* The row that ends last is the one in the kernel, and names the reason (entries.c). */
+static uint64_t tie_of_entry(int64_t expires_s)
+{
+	return expires_s ? (TIE_LISTS - 1) - (uint64_t)expires_s : 0;
+}
+
+/* The lowest id answers, as in the table (policy.h). */
+static uint64_t tie_of_list(uint32_t id)
+{
+	return TIE_LISTS | id;
+}
+
+static void add_match(struct matches *matches, int rank, uint64_t tie, const struct prefix *prefix, json_t *json)
 {
 	if (matches->n < SEK_LISTS_MAX * 2 && json)
-		matches->row[matches->n++] = (struct match){ .json = json, .rank = rank, .len = prefix->len };
+		matches->row[matches->n++] = (struct match){ .json = json, .rank = rank, .len = prefix->len, .tie = tie };
 	else
 		json_decref(json);
 }
@@ -42,7 +57,7 @@ static int take_row(void *arg, const struct store_entry *row)
 
 	if (!prefix_covers(&row->prefix, &matches->address) || (row->expires_s && row->expires_s <= engine_now_s()))
 		return 0;
-	add_match(matches, allow ? 0 : 1, &row->prefix,
+	add_match(matches, allow ? 0 : 1, tie_of_entry(row->expires_s), &row->prefix,
 		  json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:s,s:s}", "prefix", prefix_format(&row->prefix, text), "kind", allow ? "allow" : "block", "source", row->origin,
 			    "action", allow ? "allow" : "block", "since", (json_int_t)row->since_s, "expires", row->expires_s ? json_integer(row->expires_s) : json_null(),
 			    "reason", row->reason, "by", row->by_user));
@@ -90,7 +105,7 @@ static void take_lists(struct engine *engine, struct matches *matches)
 
 	for (i = 0; i < engine->config->n_allow; i++) {
 		if (prefix_covers(&engine->config->allow[i], &matches->address))
-			add_match(matches, 0, &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
+			add_match(matches, 0, tie_of_list(0), &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
 	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		struct engine_feed *feed = &engine->feeds[i];
@@ -99,7 +114,7 @@ static void take_lists(struct engine *engine, struct matches *matches)
 			continue;
 		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
 			continue;
-		add_match(matches, ranks[feed->config->action], &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], feed->state.last_success_s));
+		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], feed->state.last_success_s));
 	}
 }
 
@@ -107,7 +122,11 @@ static int compare(const void *a, const void *b)
 {
 	const struct match *x = a, *y = b;
 
-	return x->rank != y->rank ? x->rank - y->rank : (int)y->len - (int)x->len;
+	if (x->rank != y->rank)
+		return x->rank - y->rank;
+	if (x->len != y->len)
+		return (int)y->len - (int)x->len;
+	return (x->tie > y->tie) - (x->tie < y->tie);
 }
 
 static const char *state_reason(const struct matches *matches)

@@ -222,6 +222,7 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		take_list(engine, feed, &result, fd);
 	if (n)
 		close(fd);
+	feeds_tick(engine); /* a place is free: the next feed need not wait for the second's tick */
 }
 
 static void fetch(struct engine *engine, struct engine_feed *feed)
@@ -237,6 +238,11 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 	}
 	feed->is_fetching = true;
 	role_call(engine, &msg, NULL, 0, &reply, &fd);
+	if (reply.err == -ESTALE) { /* a new config is on its way to us, and asks again */
+		feed->is_fetching = false;
+		schedule(engine, feed);
+		return;
+	}
 	if (reply.err || fd < 0) {
 		finish(engine, feed, reply.text[0] ? reply.text : "the fetcher cannot be started");
 		return;
@@ -267,11 +273,13 @@ void feeds_tick(struct engine *engine)
 	}
 }
 
-bool feeds_are_busy(const struct engine *engine)
+bool feeds_are_busy(const struct engine *engine, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
+		if (name && strcmp(engine->feeds[i].state.name, name))
+			continue;
 		if (engine->feeds[i].is_fetching || engine->feeds[i].next_ms <= uv_now(&engine->loop))
 			return true;
 	}

@@ -96,6 +96,49 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 	close_all(fds, n_fds);
 }
 
+/* A message that came while a call waited for another. */
+struct role_late {
+	struct role_late *next;
+	struct role_msg msg;
+	int fds[ROLE_FDS_MAX];
+	unsigned n_fds;
+};
+
+static void take_late(struct engine *engine)
+{
+	struct role_late *late;
+
+	while ((late = engine->role_late)) {
+		engine->role_late = late->next;
+		if (!late->next)
+			engine->role_late_end = &engine->role_late;
+		take(engine, &late->msg, late->fds, late->n_fds);
+		free(late);
+	}
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	take_late(idle->data);
+	uv_idle_stop(idle);
+}
+
+static void keep_late(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
+{
+	struct role_late *late = calloc(1, sizeof(*late));
+
+	if (!late) {
+		log_line(LOG_ERR, "out of memory, ended; the table in force stays");
+		exit(1); /* the keeper starts us again */
+	}
+	late->msg = *msg;
+	memcpy(late->fds, fds, n_fds * sizeof(*fds));
+	late->n_fds = n_fds;
+	*engine->role_late_end = late;
+	engine->role_late_end = &late->next;
+	uv_idle_start(&engine->role_idle, on_idle);
+}
+
 /* One message; -EAGAIN where none is there. */
 static int receive(struct engine *engine, struct role_msg *msg, int *fds, unsigned *ret_n)
 {
@@ -147,7 +190,7 @@ void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsi
 		}
 		if (answer.type == ROLE_REPLY && answer.seq == seq)
 			break;
-		take(engine, &answer, got, n);
+		keep_late(engine, &answer, got, n);
 	}
 	if (ret_fd && n == 1) {
 		*ret_fd = got[0];
@@ -164,6 +207,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct role_msg msg;
 	unsigned n;
 
+	take_late(engine); /* first what came first */
 	for (rounds = 0; rounds < 64 && !receive(engine, &msg, fds, &n); rounds++)
 		take(engine, &msg, fds, n);
 }
@@ -175,6 +219,9 @@ int role_open(struct engine *engine)
 	unsigned n;
 
 	engine->role_fd = ROLE_ENGINE_FD;
+	engine->role_late_end = &engine->role_late;
+	uv_idle_init(&engine->loop, &engine->role_idle);
+	engine->role_idle.data = engine;
 	uv_poll_init(&engine->loop, &engine->role_poll, engine->role_fd); /* makes it non-blocking */
 	engine->role_poll.data = engine;
 	uv_poll_start(&engine->role_poll, UV_READABLE, on_readable);

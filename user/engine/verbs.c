@@ -283,9 +283,11 @@ static json_t *feed_show(struct request *request)
 
 static json_t *feed_update(struct request *request)
 {
-	if (feeds_update(request->engine, word(request, "name", NULL)))
+	const char *name = word(request, "name", NULL);
+
+	if (feeds_update(request->engine, name))
 		return verbs_error(1, "there is no such feed; `sekisho feed list` names them");
-	if (feeds_are_busy(request->engine) || request->engine->is_compiling)
+	if (feeds_are_busy(request->engine, name) || request->engine->is_compiling)
 		return NULL;
 	return verbs_ok(json_object());
 }

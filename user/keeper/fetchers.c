@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/fetch_msg.h"
@@ -126,10 +127,29 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd
 	return 0;
 }
 
+/*
+ * Ends the fetchers that nobody waits for: of a config that is no more, or of an engine that died. A server that does
+ * not answer would keep each for its whole time limit, and with it a place.
+ */
+static void end_forgotten(struct keeper *keeper)
+{
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+		struct keeper_fetcher *one = &keeper->fetcher[i];
+
+		if (!one->pid || (one->life == keeper->engine_life && one->epoch == keeper->current.epoch))
+			continue;
+		if (!kill(one->pid, SIGKILL))
+			(void)waitpid(one->pid, NULL, 0); /* frees the place now; SIGCHLD finds nothing then */
+		one->pid = 0;
+	}
+}
+
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
 {
 	const struct config *config = keeper->current.config;
-	struct keeper_fetcher *place = free_place(keeper);
+	struct keeper_fetcher *place;
 	struct fetch_job job;
 	int file_fd = -1, err;
 
@@ -137,8 +157,12 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
+	end_forgotten(keeper);
+	place = free_place(keeper);
 	if (!place)
 		return -EAGAIN;
+	place->life = keeper->engine_life;
+	place->epoch = keeper->current.epoch;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	if (job.is_file) {
 		err = open_list(config->feeds[msg->body.fetch.feed].path, &file_fd);

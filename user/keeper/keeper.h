@@ -89,9 +89,11 @@ struct keeper {
 	struct keeper_fetcher {
 		pid_t pid; /* 0: a free place */
 		uint64_t started_ms;
+		uint32_t life, epoch; /* of the engine that waits for it, of the config it is for */
 	} fetcher[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
 	bool is_putting; /* a worker thread has the entries: no request is read */
+	struct swap *swap_next; /* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
 	int exit_code;
 };
 

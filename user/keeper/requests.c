@@ -27,7 +27,7 @@ void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *te
 struct swap {
 	uv_work_t work;
 	struct keeper *keeper;
-	uint32_t seq, life; /* of the engine that asked */
+	uint32_t seq, life; /* of the engine that asked: a later one must not take the answer for its own */
 	int fd, err;
 	const char *why;
 	uint64_t generation;
@@ -62,9 +62,26 @@ static void swap_work(uv_work_t *work)
 	munmap(image, bytes);
 }
 
+static void free_swap(struct swap *swap)
+{
+	if (!swap)
+		return;
+	close(swap->fd);
+	free(swap);
+}
+
+static void swap_done(uv_work_t *work, int status);
+
+static void swap_start(struct swap *swap)
+{
+	swap->work.data = swap;
+	swap->keeper->is_swapping = true;
+	uv_queue_work(&swap->keeper->loop, &swap->work, swap_work, swap_done);
+}
+
 static void swap_done(uv_work_t *work, int status)
 {
-	struct swap *swap = work->data;
+	struct swap *swap = work->data, *next = swap->keeper->swap_next;
 	char text[ROLE_TEXT_BYTES];
 
 	swap->keeper->is_swapping = false;
@@ -78,16 +95,18 @@ static void swap_done(uv_work_t *work, int status)
 	}
 	if (swap->life == swap->keeper->engine_life)
 		requests_reply(swap->keeper, swap->seq, swap->err, text);
-	close(swap->fd);
-	free(swap);
+	swap->keeper->swap_next = NULL;
+	free_swap(swap);
+	if (next)
+		swap_start(next);
 }
 
 static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds)
 {
 	struct swap *swap;
 
-	if (n_fds != 1 || keeper->is_swapping) {
-		requests_reply(keeper, msg->seq, keeper->is_swapping ? -EBUSY : -EBADMSG, NULL);
+	if (n_fds != 1) {
+		requests_reply(keeper, msg->seq, -EBADMSG, NULL);
 		return;
 	}
 	swap = calloc(1, sizeof(*swap));
@@ -100,9 +119,12 @@ static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *
 	swap->life = keeper->engine_life;
 	swap->fd = fds[0];
 	fds[0] = -1;
-	swap->work.data = swap;
-	keeper->is_swapping = true;
-	uv_queue_work(&keeper->loop, &swap->work, swap_work, swap_done);
+	if (!keeper->is_swapping) {
+		swap_start(swap);
+		return;
+	}
+	free_swap(keeper->swap_next); /* of an engine that died too, or of one that does not wait for its answers */
+	keeper->swap_next = swap;
 }
 
 static void confirm_over(uv_timer_t *timer)

@@ -10,11 +10,25 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sys/log.h"
 
+#define DEAD_WAIT_MS 1000 /* a killed engine is gone in some ms; then the holder is somebody else */
+#define DEAD_STEP_MS 20
 #define BACKLOG 64 /* connections that wait for the engine to accept them */
+
+/* An agent that was killed leaves its engine, which holds the listeners until the kernel has ended it. */
+static bool waits_for_the_dead(unsigned *tries)
+{
+	const struct timespec step = { .tv_nsec = DEAD_STEP_MS * 1000000 };
+
+	if ((*tries)++ >= DEAD_WAIT_MS / DEAD_STEP_MS)
+		return false;
+	(void)nanosleep(&step, NULL); /* a signal only makes it shorter */
+	return true;
+}
 
 /* Non-blocking: a listener whose backlog is full is there, too. */
 static bool is_answered(const struct sockaddr_un *address)
@@ -33,6 +47,7 @@ static bool is_answered(const struct sockaddr_un *address)
  * delete. */
 static int make_room(const struct sockaddr_un *address)
 {
+	unsigned tries = 0;
 	struct stat st;
 
 	if (lstat(address->sun_path, &st))
@@ -43,11 +58,11 @@ static int make_room(const struct sockaddr_un *address)
 			 address->sun_path);
 		return -EEXIST;
 	}
-	if (is_answered(address)) {
-		log_line(
-		    LOG_ERR,
-		    "socket %s is answered by another program: stop it, or use another --run-dir",
-		    address->sun_path);
+	while (is_answered(address)) {
+		if (waits_for_the_dead(&tries))
+			continue;
+		log_line(LOG_ERR, "socket %s is answered by another program: stop it, or use another --run-dir",
+			 address->sun_path);
 		return -EADDRINUSE;
 	}
 	(void)unlink(address->sun_path); /* bind says why not */
@@ -109,21 +124,22 @@ static int listen_metrics(const struct config *config, int *ret_fd)
 {
 	struct sockaddr_storage address;
 	socklen_t len = metrics_address(config, &address);
+	unsigned tries = 0;
 	int one = 1, fd, err;
 
 	if (!config->metrics_host[0])
 		return 0;
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
-				 sizeof(one)); /* a restart need not wait */
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&address, len) && !listen(fd, BACKLOG)) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
+	do {
+		err = fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ? -errno : 0;
+	} while (err == -EADDRINUSE && waits_for_the_dead(&tries));
+	if (!err) {
 		*ret_fd = fd;
 		return 0;
 	}
-	err = -errno;
-	log_line(LOG_ERR,
-		 "metrics: cannot listen on %s port %u: %s; change metrics: listen in the config",
+	log_line(LOG_ERR, "metrics: cannot listen on %s port %u: %s; change metrics: listen in the config",
 		 config->metrics_host, config->metrics_port, strerror(-err));
 	if (fd >= 0)
 		close(fd);

@@ -16,44 +16,75 @@ static unsigned *len_count(struct bpf_entries *entries, const struct sek_entry_k
 	return key->family == 4 ? &entries->lens4[key->len] : &entries->lens6[key->len];
 }
 
-static unsigned list_lens(const unsigned *count, unsigned max, __u8 *ret_lens)
-{
-	unsigned n = 0, len;
+/* The program's list of one family, and which lengths entries have. */
+struct len_list {
+	__u8 *lens;
+	__u32 *n;
+	const unsigned *used; /* by length */
+};
 
-	for (len = max; len > 0; len--) {
-		if (count[len] && n < SEK_ENTRY_LENS_MAX)
-			ret_lens[n++] = len;
-	}
-	return n;
-}
-
-/* Tells the program which lengths to look for. New list first, then its count: a packet in between looks once too often. */
-static void publish_lens(struct bpf_entries *entries)
+static struct len_list len_list(struct bpf_entries *entries, unsigned family)
 {
 	struct sek_control *control = entries->side->control;
-	__u8 lens4[SEK_ENTRY_LENS_MAX] = { 0 }, lens6[SEK_ENTRY_LENS_MAX] = { 0 };
-	unsigned n4 = list_lens(entries->lens4, 32, lens4), n6 = list_lens(entries->lens6, 128, lens6);
 
-	if (n4 < control->n_entry_lens4)
-		__atomic_store_n(&control->n_entry_lens4, n4, __ATOMIC_SEQ_CST);
-	if (n6 < control->n_entry_lens6)
-		__atomic_store_n(&control->n_entry_lens6, n6, __ATOMIC_SEQ_CST);
-	memcpy(control->entry_lens4, lens4, sizeof(lens4));
-	memcpy(control->entry_lens6, lens6, sizeof(lens6));
-	__atomic_store_n(&control->n_entry_lens4, n4, __ATOMIC_SEQ_CST);
-	__atomic_store_n(&control->n_entry_lens6, n6, __ATOMIC_SEQ_CST);
+	if (family == 4)
+		return (struct len_list){ control->entry_lens4, &control->n_entry_lens4, entries->lens4 };
+	return (struct len_list){ control->entry_lens6, &control->n_entry_lens6, entries->lens6 };
+}
+
+/*
+ * Where @len goes: lengths from *ret_at to before *ret_end move up by one, over one that is not in use or the end. False
+ * where there is no such place behind: moving down would hide a length from packets on their way.
+ */
+static bool find_place(const struct len_list *list, unsigned len, unsigned *ret_at, unsigned *ret_end)
+{
+	unsigned at = 0, end;
+
+	while (at < *list->n && list->lens[at] > len)
+		at++;
+	if (at && !list->used[list->lens[at - 1]] && (at == *list->n || list->lens[at] != len))
+		at--;
+	for (end = at; end < *list->n && list->lens[end] != len && list->used[list->lens[end]]; end++)
+		;
+	*ret_at = at;
+	*ret_end = end;
+	return end < SEK_ENTRY_LENS_MAX;
+}
+
+/* Tells the program to look for @len, or no longer. One that is not in use stays in the list until it is the last. */
+static void publish_len(struct bpf_entries *entries, unsigned family, unsigned len)
+{
+	struct len_list list = len_list(entries, family);
+	unsigned at, end, n = *list.n;
+
+	if (list.used[len] && find_place(&list, len, &at, &end)) {
+		n = end == n ? n + 1 : n;
+		for (; end > at; end--)
+			__atomic_store_n(&list.lens[end], list.lens[end - 1], __ATOMIC_SEQ_CST);
+		__atomic_store_n(&list.lens[at], len, __ATOMIC_SEQ_CST);
+	}
+	while (n && !list.used[list.lens[n - 1]])
+		__atomic_store_n(&list.lens[--n], 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(list.n, n, __ATOMIC_SEQ_CST);
+}
+
+static void publish_lens(struct bpf_entries *entries)
+{
+	unsigned len;
+
+	for (len = 128; len > 0; len--) {
+		if (len <= 32)
+			publish_len(entries, 4, len);
+		publish_len(entries, 6, len);
+	}
 }
 
 static bool has_room_for_len(struct bpf_entries *entries, const struct sek_entry_key *key)
 {
-	const unsigned *count = key->family == 4 ? entries->lens4 : entries->lens6;
-	unsigned max = key->family == 4 ? 32 : 128, used = 0, len;
+	struct len_list list = len_list(entries, key->family);
+	unsigned at, end;
 
-	if (count[key->len])
-		return true;
-	for (len = 1; len <= max; len++)
-		used += count[len] != 0;
-	return used < SEK_ENTRY_LENS_MAX;
+	return list.used[key->len] || find_place(&list, key->len, &at, &end);
 }
 
 static int make_inner(unsigned size)
@@ -174,7 +205,7 @@ static int delete_one(struct bpf_entries *entries, const struct sek_entry_key *k
 		return errno == ENOENT ? 0 : -errno;
 	entries->used--;
 	if (--*len_count(entries, key) == 0)
-		publish_lens(entries);
+		publish_len(entries, key->family, key->len);
 	return 0;
 }
 
@@ -197,7 +228,7 @@ int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key
 		return -errno;
 	entries->used++;
 	if ((*len_count(entries, key))++ == 0)
-		publish_lens(entries);
+		publish_len(entries, key->family, key->len);
 	return 0;
 }
 

@@ -14,6 +14,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#define LOCK_WAIT_MS 500 /* a forked child is gone in some ms; then the holder is alive */
+#define LOCK_STEP_MS 20
+
 static int read_all(int fd, char *text, size_t len, size_t *ret_len)
 {
 	size_t done = 0;
@@ -68,6 +71,7 @@ int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_l
 
 static int check_dir(int fd, uid_t uid, gid_t gid, bool made)
 {
+	unsigned tries;
 	struct stat st;
 
 	if (made && fchown(fd, uid, gid) < 0)
@@ -76,8 +80,12 @@ static int check_dir(int fd, uid_t uid, gid_t gid, bool made)
 		return -errno;
 	if ((st.st_mode & S_IWOTH) || (st.st_uid != 0 && st.st_uid != uid))
 		return -EPERM;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	/* A child that a killed holder had just forked keeps the lock until it has seen that its parent is gone. */
+	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK || tries >= LOCK_WAIT_MS / LOCK_STEP_MS)
+			return errno == EWOULDBLOCK ? -EBUSY : -errno;
+		(void)usleep(LOCK_STEP_MS * 1000); /* a signal only makes it shorter */
+	}
 	return 0;
 }
 
