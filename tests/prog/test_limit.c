@@ -324,13 +324,13 @@ static void refund(void **state)
 }
 
 /* Over for @after: due then, and not before; a pause of a second, or of half a wrap, starts it anew. */
-static void over_since(void **state)
+static void over_from(uint64_t first_ns)
 {
 	static const uint64_t silent_ns[] = { 1100000000, WRAP_NS / 2 + 3 * NS_PER_S, 0 };
 	struct limit_counts c;
 	uint64_t before_ns;
 
-	set_scene(1000, 0, 10, START_NS);
+	set_scene(1000, 0, 10, first_ns);
 	scene()->limit.after_quanta = 60; /* 1.007 s */
 	scene()->limit.gap_quanta = 60;
 	scene()->has_ban = 1;
@@ -348,6 +348,12 @@ static void over_since(void **state)
 			      (unsigned long long)(c.source.ban_due - due));
 		scene()->clock_ns += silent_ns[round];
 	}
+}
+
+static void over_since(void **state)
+{
+	over_from(START_NS);
+	over_from(WRAP_NS - NS_PER_S / 2);
 }
 
 /* Line and tag of an address, as one number. */
