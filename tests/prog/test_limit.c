@@ -432,6 +432,7 @@ static void places_aggregate(void **state)
 		scene()->family = rows[i].family;
 		scene()->limit.len4 = scene()->limit.len6 = len;
 		at = place(addr);
+		assert_int_equal(at >> 18 & 1, rows[i].family == 6); /* never the other family's slot */
 		for (unsigned bit = 0; bit < bits; bit++) {
 			memcpy(other, addr, sizeof(other));
 			other[bit / 8] ^= 0x80 >> bit % 8;
