@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-source limits: a source's line of slots, one limit and one packet in; within the limit or over it out.
- * GCRA in 64-bit slots (sekisho/limit.h). An active source is charged by one fetch-and-add: exact on all CPUs, no
- * retry. Compare-and-swap only starts or takes over a slot; an over-limit packet writes nothing. A full line gives
- * the slot nearest to idle to a newcomer, and a newcomer always passes. Looks nothing up; drops nothing itself.
+ * Per-source limits: a source's line of slots, one limit and one packet in; within the limit or
+ * over it out. GCRA in 64-bit slots (sekisho/limit.h). An active source is charged by one
+ * fetch-and-add: exact on all CPUs, no retry. Compare-and-swap only starts or takes over a slot; an
+ * over-limit packet writes nothing. A full line gives the slot nearest to idle to a newcomer, and a
+ * newcomer always passes. Looks nothing up; drops nothing itself.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #include <sekisho/limit.h>
 #include "parse.bpf.h"
 
-#define LIMIT_TRIES 4 /* more than one is needed only when a slot changes hands under us; never all, in 10^8 packets */
+#define LIMIT_TRIES 4 /* tries: a second only when a slot changes hands under us */
 #define LIMIT_TAG 0xffffffull
 #define LIMIT_TAG_NUMBER_SHIFT 19
 #define LIMIT_TAG_FAMILY6 (1u << 18)
@@ -44,7 +45,7 @@ struct limit_packet {
 
 /* What limit_charge() answers, bits. */
 enum limit_answer {
-	LIMIT_OVER = 1,	   /* over the limit; else within it, and charged */
+	LIMIT_OVER = 1,    /* over the limit; else within it, and charged */
 	LIMIT_EVICTED = 2, /* another source's live slot was taken for this one */
 	LIMIT_GAVE_UP = 4, /* passed uncharged: the slot changed hands at every try */
 };
@@ -54,7 +55,7 @@ static __always_inline __u64 limit_word(__u64 ns)
 	return ns / SEK_LIMIT_UNIT_NS << SEK_LIMIT_TAT_SHIFT;
 }
 
-/* What a packet adds to the arrival time, whole units as a slot word: rounded, or by random where that would err. */
+/* What a packet adds to the arrival time, as a slot word: rounded, or dithered where that errs. */
 static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 bytes)
 {
 	__u64 units = limit->cost_packet + limit->cost_byte * bytes;
@@ -67,7 +68,8 @@ static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 byt
 }
 
 /* Index of the slot with @tag, SEK_LIMIT_SLOTS if there is none. */
-static __always_inline __u32 limit_find(const volatile struct limit_line *line, __u64 tag, __u64 *ret_slot)
+static __always_inline __u32 limit_find(const volatile struct limit_line *line, __u64 tag,
+					__u64 *ret_slot)
 {
 	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
 		__u64 slot = line->slot[i];
@@ -81,15 +83,16 @@ static __always_inline __u32 limit_find(const volatile struct limit_line *line, 
 }
 
 /* The slot to give away: any whose time has passed or cannot be, else the one nearest to idle. */
-static __always_inline __u32 limit_victim(const volatile struct limit_line *line, __u64 now, __u64 ahead, __u64 *ret_slot,
-					  bool *ret_live)
+static __always_inline __u32 limit_victim(const volatile struct limit_line *line, __u64 now,
+					  __u64 ahead, __u64 *ret_slot, bool *ret_live)
 {
 	__u64 least = ~0ull;
 	__u32 index = 0;
 
 	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
 		__u64 slot = line->slot[i];
-		/* An empty slot is idle even just before a wrap, where an arrival time of 0 is near. */
+		/* An empty slot is idle even just before a wrap, where an arrival time of 0 is
+		 * near. */
 		__u64 rank = slot ? slot - now - ahead : 0;
 
 		if (rank > least)
@@ -106,8 +109,8 @@ static __always_inline __u32 limit_victim(const volatile struct limit_line *line
  * Charges one packet to one limit of its source. @ahead is sek_table_limits.ahead.
  * Returns enum limit_answer. A global function: verified once, whatever the number of limits.
  */
-__noinline int limit_charge(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet,
-			    __u64 ahead)
+__noinline int limit_charge(struct limit_line *line, const struct sek_limit *limit,
+			    const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, cost, slot = 0;
 	bool is_live = false;
@@ -123,8 +126,9 @@ __noinline int limit_charge(struct limit_line *line, const struct sek_limit *lim
 		if (index < SEK_LIMIT_SLOTS) {
 			d = slot - now;
 			/*
-			 * The coarse clock may say "over" too early, never too late, so the precise one decides. It
-			 * is read after the slot: one that another CPU just wrote is then never too far ahead.
+			 * The coarse clock may say "over" too early, never too late, so the precise
+			 * one decides. It is read after the slot: one that another CPU just wrote
+			 * is then never too far ahead.
 			 */
 			if (d > (__s64)limit->tau) {
 				now = limit_word(LIMIT_PRECISE_NS());
@@ -133,7 +137,9 @@ __noinline int limit_charge(struct limit_line *line, const struct sek_limit *lim
 			if (d > (__s64)limit->tau && d <= (__s64)limit->maxd)
 				return LIMIT_OVER;
 			if (d >= 0 && d <= (__s64)limit->tau) {
-				if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^ packet->tag) & LIMIT_TAG))
+				if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^
+				       packet->tag) &
+				      LIMIT_TAG))
 					return 0;
 				__sync_fetch_and_add(&line->slot[index & 7], -cost);
 				continue;
@@ -141,7 +147,8 @@ __noinline int limit_charge(struct limit_line *line, const struct sek_limit *lim
 		} else {
 			index = limit_victim(line, now, ahead, &slot, &is_live);
 		}
-		if (__sync_val_compare_and_swap(&line->slot[index & 7], slot, (now | packet->tag) + cost) == slot)
+		if (__sync_val_compare_and_swap(&line->slot[index & 7], slot,
+						(now | packet->tag) + cost) == slot)
 			return is_live ? LIMIT_EVICTED : 0;
 		is_live = false;
 	}
@@ -149,10 +156,11 @@ __noinline int limit_charge(struct limit_line *line, const struct sek_limit *lim
 }
 
 /*
- * Takes back what limit_charge() put on this packet's account, because a later limit drops it. One try: a charge
- * that stays costs the source at most one packet.
+ * Takes back what limit_charge() put on this packet's account, because a later limit drops it. One
+ * try: a charge that stays costs the source at most one packet.
  */
-__noinline int limit_refund(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet)
+__noinline int limit_refund(struct limit_line *line, const struct sek_limit *limit,
+			    const struct limit_packet *packet)
 {
 	__u64 slot = 0;
 	__u32 index;
@@ -167,12 +175,12 @@ __noinline int limit_refund(struct limit_line *line, const struct sek_limit *lim
 }
 
 /*
- * A packet was over @limit: has its source been so for after_quanta, with no pause of gap_quanta? Keeps "over since"
- * in a second slot of the line, written once a quantum (16.8 ms). @packet->tag as for limit_charge().
- * Returns 1 if a ban is due, at every packet from then on.
+ * A packet was over @limit: has its source been so for after_quanta, with no pause of gap_quanta?
+ * Keeps "over since" in a second slot of the line, written once a quantum (16.8 ms). @packet->tag
+ * as for limit_charge(). Returns 1 if a ban is due, at every packet from then on.
  */
-__noinline int limit_over(struct limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet,
-			  __u64 ahead)
+__noinline int limit_over(struct limit_line *line, const struct sek_limit *limit,
+			  const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, slot = 0, until;
 	__u32 index, tag, quantum, since;
@@ -198,7 +206,8 @@ __noinline int limit_over(struct limit_line *line, const struct sek_limit *limit
 	} else {
 		index = limit_victim(line, now, ahead, &slot, &is_live);
 	}
-	(void)__sync_val_compare_and_swap(&line->slot[index & 7], slot, until | (__u64)since << LIMIT_SINCE_SHIFT | tag);
+	(void)__sync_val_compare_and_swap(&line->slot[index & 7], slot,
+					  until | (__u64)since << LIMIT_SINCE_SHIFT | tag);
 	return 0;
 }
 
@@ -209,16 +218,17 @@ static __always_inline __u64 limit_mask(__u64 half, __u32 len)
 }
 
 /*
- * The source's place: a line of 2^bits and what of the hash the line does not say. IPv4 is exact (the mix is a
- * bijection and 32 - bits <= 18); two IPv6 sources share a place with a chance below 2^-15 in a full table.
+ * The source's place: a line of 2^bits and what of the hash the line does not say. IPv4 is exact
+ * (the mix is a bijection and 32 - bits <= 18); two IPv6 sources share a place with a chance below
+ * 2^-15 in a full table.
  */
 struct limit_place {
 	__u32 line;
 	__u32 rest; /* with the family's bit */
 };
 
-static __always_inline struct limit_place limit_place4(__u32 addr_host, __u32 len, const struct sek_limit_keys *keys,
-							__u32 bits)
+static __always_inline struct limit_place
+limit_place4(__u32 addr_host, __u32 len, const struct sek_limit_keys *keys, __u32 bits)
 {
 	__u32 h = len >= 32 ? addr_host : addr_host & ~0u << ((32 - len) & 31);
 
@@ -228,11 +238,12 @@ static __always_inline struct limit_place limit_place4(__u32 addr_host, __u32 le
 	h ^= h >> 15;
 	h *= keys->mul4[1] | 1;
 	h ^= h >> 16;
-	return (struct limit_place){ h & ((1u << (bits & 31)) - 1), h >> (bits & 31) & LIMIT_TAG_REST };
+	return (struct limit_place){h & ((1u << (bits & 31)) - 1),
+				    h >> (bits & 31) & LIMIT_TAG_REST};
 }
 
-static __always_inline struct limit_place limit_place6(__u64 hi, __u64 lo, __u32 len, const struct sek_limit_keys *keys,
-							__u32 bits)
+static __always_inline struct limit_place
+limit_place6(__u64 hi, __u64 lo, __u32 len, const struct sek_limit_keys *keys, __u32 bits)
 {
 	__u64 h = limit_mask(hi, len) ^ keys->add6;
 
@@ -244,19 +255,23 @@ static __always_inline struct limit_place limit_place6(__u64 hi, __u64 lo, __u32
 	h ^= h >> 32;
 	h *= keys->mul6[1] | 1;
 	h ^= h >> 32;
-	return (struct limit_place){ h & ((1u << (bits & 31)) - 1), (h >> 46 & LIMIT_TAG_REST) | LIMIT_TAG_FAMILY6 };
+	return (struct limit_place){h & ((1u << (bits & 31)) - 1),
+				    (h >> 46 & LIMIT_TAG_REST) | LIMIT_TAG_FAMILY6};
 }
 
-static __always_inline struct limit_place limit_place(const struct source *source, const struct sek_limit *limit,
+static __always_inline struct limit_place limit_place(const struct source *source,
+						      const struct sek_limit *limit,
 						      const struct sek_limit_keys *keys, __u32 bits)
 {
 	if (source->family == 4)
 		return limit_place4(bpf_ntohl(source->words_be[0]), limit->len4, keys, bits);
-	return limit_place6(bpf_be64_to_cpu(source->halves_be[0]), bpf_be64_to_cpu(source->halves_be[1]), limit->len6, keys,
-			    bits);
+	return limit_place6(bpf_be64_to_cpu(source->halves_be[0]),
+			    bpf_be64_to_cpu(source->halves_be[1]), limit->len6, keys, bits);
 }
 
-static __always_inline __u32 limit_tag(const struct limit_place *place, const struct sek_limit *limit)
+static __always_inline __u32 limit_tag(const struct limit_place *place,
+				       const struct sek_limit *limit)
 {
-	return place->rest | (__u32)(limit->number & (SEK_LIMITS_MAX - 1)) << LIMIT_TAG_NUMBER_SHIFT;
+	return place->rest | (__u32)(limit->number & (SEK_LIMITS_MAX - 1))
+				 << LIMIT_TAG_NUMBER_SHIFT;
 }

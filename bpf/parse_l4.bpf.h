@@ -8,8 +8,8 @@
 
 #include "parse.bpf.h"
 
-#define L4_PROTO_UNKNOWN 255	  /* IANA: reserved */
-#define L4_OFFSET_MAX 0x7fff	  /* bytes, a mask: above VLAN_MAX tags and EXT_MAX headers of 2048 */
+#define L4_PROTO_UNKNOWN 255 /* IANA: reserved */
+#define L4_OFFSET_MAX 0x7fff /* bytes, a mask: above VLAN_MAX tags and EXT_MAX headers of 2048 */
 #define IPV4_MORE_FRAGMENTS 0x2000 /* RFC 791 3.1 */
 #define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_MORE_FRAGMENTS 0x0001 /* RFC 8200 4.5 */
@@ -20,38 +20,38 @@
 #define SCTP_BYTES 12
 
 enum l4_state {
-	L4_UNKNOWN,  /* proto is L4_PROTO_UNKNOWN: the chain of headers is cut short or too deep */
-	L4_PROTO,    /* proto alone: it has no ports, its header is cut short, or a later fragment */
-	L4_PORTS,    /* proto and ports, for TCP flags too */
+	L4_UNKNOWN, /* proto is L4_PROTO_UNKNOWN: the chain of headers is cut short or too deep */
+	L4_PROTO,   /* proto alone: it has no ports, its header is cut short, or a later fragment */
+	L4_PORTS,   /* proto and ports, for TCP flags too */
 };
 
 /* What is not there is 0. */
 struct l4 {
-	__u8 state;	  /* enum l4_state */
-	__u8 proto;	  /* IANA protocol number above IP and its extension headers */
-	__u8 tcp_flags;	  /* from bit 0: FIN SYN RST PSH ACK URG ECE CWR */
+	__u8 state;       /* enum l4_state */
+	__u8 proto;       /* IANA protocol number above IP and its extension headers */
+	__u8 tcp_flags;   /* from bit 0: FIN SYN RST PSH ACK URG ECE CWR */
 	bool is_fragment; /* first or later; an atomic fragment (RFC 6946) is none */
-	__u16 sport;	  /* host order */
+	__u16 sport;      /* host order */
 	__u16 dport;
 	__u32 offset; /* bytes from the frame's start to the L4 header; of L4_PROTO and L4_PORTS */
 };
 
 /*
- * An extension header's length is 8 + factor * its second byte. The Fragment header's second byte is
- * reserved, never a length (RFC 8200 4.5); AH counts in 4 bytes less 2 (RFC 4302 2.2), the others in
- * 8 bytes less 1 (RFC 8200 4.3-4.6, RFC 6275 6.1, RFC 7401 5.1, RFC 5533 5.1).
+ * An extension header's length is 8 + factor * its second byte. The Fragment header's second byte
+ * is reserved, never a length (RFC 8200 4.5); AH counts in 4 bytes less 2 (RFC 4302 2.2), the
+ * others in 8 bytes less 1 (RFC 8200 4.3-4.6, RFC 6275 6.1, RFC 7401 5.1, RFC 5533 5.1).
  */
-#define EXT_IS 0x80	/* this number is an extension header */
+#define EXT_IS 0x80 /* this number is an extension header */
 #define EXT_FACTOR 0x0f
 static const __u8 ext_kinds[256] = {
-	[0] = EXT_IS | 8,   /* hop-by-hop options */
-	[43] = EXT_IS | 8,  /* routing */
-	[44] = EXT_IS | 0,  /* fragment */
-	[51] = EXT_IS | 4,  /* authentication header */
-	[60] = EXT_IS | 8,  /* destination options */
-	[135] = EXT_IS | 8, /* mobility */
-	[139] = EXT_IS | 8, /* host identity protocol */
-	[140] = EXT_IS | 8, /* shim6 */
+    [0] = EXT_IS | 8,   /* hop-by-hop options */
+    [43] = EXT_IS | 8,  /* routing */
+    [44] = EXT_IS | 0,  /* fragment */
+    [51] = EXT_IS | 4,  /* authentication header */
+    [60] = EXT_IS | 8,  /* destination options */
+    [135] = EXT_IS | 8, /* mobility */
+    [139] = EXT_IS | 8, /* host identity protocol */
+    [140] = EXT_IS | 8, /* shim6 */
 };
 
 struct ext_start {

@@ -49,30 +49,40 @@ static __always_inline __u64 explain_generation(void)
 	return head ? head->generation : 0;
 }
 
-SEC("xdp")
-int sek_explain(struct xdp_md *ctx)
+/* @family is a constant at each call: Linux 6.1 walks every mix of both families' branches otherwise. */
+static __always_inline void explain_source(struct sek_explain *q, const struct sek_control *control, __u32 family)
 {
-	struct sek_explain *q = (void *)(long)ctx->data;
-	struct source source = {};
+	struct source source = { .family = family };
 	struct decision d = {};
-	struct sek_control *control;
-	__u32 zero = 0;
 
-	if ((void *)(q + 1) > (void *)(long)ctx->data_end || (q->family != 4 && q->family != 6))
-		return XDP_PASS;
-	control = bpf_map_lookup_elem(&sek_control, &zero);
-	if (!control)
-		return XDP_PASS;
-	source.family = q->family;
-	__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
-	if (source.family == 4)
-		source.words_be[1] = source.words_be[2] = source.words_be[3] = 0;
+	if (family == 4)
+		__builtin_memcpy(source.words_be, q->addr_be, sizeof(__u32));
+	else
+		__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
 	policy_decide(&source, control, &d);
 	explain_answer(q, &d);
 	q->rail = rail_find(&source, control);
 	q->generation = explain_generation();
 	q->mode = control->mode;
 	q->answered = 1;
+}
+
+SEC("xdp")
+int sek_explain(struct xdp_md *ctx)
+{
+	struct sek_explain *q = (void *)(long)ctx->data;
+	struct sek_control *control;
+	__u32 zero = 0;
+
+	if ((void *)(q + 1) > (void *)(long)ctx->data_end)
+		return XDP_PASS;
+	control = bpf_map_lookup_elem(&sek_control, &zero);
+	if (!control)
+		return XDP_PASS;
+	if (q->family == 4)
+		explain_source(q, control, 4);
+	else if (q->family == 6)
+		explain_source(q, control, 6);
 	return XDP_PASS;
 }
 

@@ -182,6 +182,23 @@ static void across_a_wrap(void **state)
 	}
 }
 
+/* An arrival time from half a wrap ago looks far ahead: no source is held to it. */
+static void left_from_before_a_wrap(void **state)
+{
+	static const uint64_t later_ns[] = { NS_PER_S, WRAP_NS / 2 - NS_PER_S, WRAP_NS / 2 + NS_PER_S, WRAP_NS - NS_PER_S };
+
+	for (size_t i = 0; i < COUNT(later_ns); i++) {
+		set_scene(100, 0, 10, START_NS);
+		play(11, 1);
+		assert_int_equal(sums().source.over, 1);
+		scene()->clock_ns += later_ns[i];
+		play(10, 1);
+		assert_int_equal(sums().source.passed, 20);
+		play(1, 1);
+		assert_int_equal(sums().source.over, 2);
+	}
+}
+
 /* A coarse clock that is behind by up to a tick costs no more than a tick's worth, once. */
 static void coarse_clock(void **state)
 {
@@ -273,6 +290,7 @@ static void flood(const struct flood_row *r, unsigned is_flood)
 			      (unsigned long long)c.source.passed, (unsigned long long)c.source.evicted,
 			      (unsigned long long)c.innocent.passed, (unsigned long long)c.innocent.over);
 		assert_true(c.source.passed > steps - steps / 1000);
+		assert_true(r->rate < 100 ? c.source.evicted > steps / 10 : !c.source.evicted);
 		check_passed("  offender at 10 x", c.offender.passed,
 			     r->rate * (elapsed_s - 1e-6 * r->offender_every) + r->burst, r->rate * r->tick_ns / NS_PER_S);
 	}
@@ -305,18 +323,19 @@ static void refund(void **state)
 	assert_int_equal(sums().source.over, 1);
 }
 
-/* Over for @after: due then, and not before; a pause of a second starts it anew. */
-static void over_since(void **state)
+/* Over for @after: due then, and not before; a pause of a second, or of half a wrap, starts it anew. */
+static void over_from(uint64_t first_ns)
 {
+	static const uint64_t silent_ns[] = { 1100000000, WRAP_NS / 2 + 3 * NS_PER_S, 0 };
 	struct limit_counts c;
 	uint64_t before_ns;
 
-	set_scene(1000, 0, 10, START_NS);
+	set_scene(1000, 0, 10, first_ns);
 	scene()->limit.after_quanta = 60; /* 1.007 s */
 	scene()->limit.gap_quanta = 60;
 	scene()->has_ban = 1;
 	scene()->step_ns = 100000;
-	for (int round = 0; round < 2; round++) {
+	for (size_t round = 0; round < COUNT(silent_ns); round++) {
 		uint64_t start_ns = scene()->clock_ns, due = sums().source.ban_due;
 
 		play(9700, 1); /* 0.97 s */
@@ -327,8 +346,14 @@ static void over_since(void **state)
 		before_ns = scene()->clock_ns - start_ns;
 		print_message("over for %.2f s: due at %llu packets\n", before_ns / 1e9,
 			      (unsigned long long)(c.source.ban_due - due));
-		scene()->clock_ns += 1100 * 1000000ull; /* silent for 1.1 s */
+		scene()->clock_ns += silent_ns[round];
 	}
+}
+
+static void over_since(void **state)
+{
+	over_from(START_NS);
+	over_from(WRAP_NS - NS_PER_S / 2);
 }
 
 /* Line and tag of an address, as one number. */
@@ -407,6 +432,7 @@ static void places_aggregate(void **state)
 		scene()->family = rows[i].family;
 		scene()->limit.len4 = scene()->limit.len6 = len;
 		at = place(addr);
+		assert_int_equal(at >> 18 & 1, rows[i].family == 6); /* never the other family's slot */
 		for (unsigned bit = 0; bit < bits; bit++) {
 			memcpy(other, addr, sizeof(other));
 			other[bit / 8] ^= 0x80 >> bit % 8;
@@ -444,6 +470,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(burst_edges),	 cmocka_unit_test(accuracy), cmocka_unit_test(across_a_wrap),
+		cmocka_unit_test(left_from_before_a_wrap),
 		cmocka_unit_test(coarse_clock), cmocka_unit_test(bytes),    cmocka_unit_test(innocent),
 		cmocka_unit_test(refund),	 cmocka_unit_test(over_since),
 		cmocka_unit_test(places_spread), cmocka_unit_test(places_aggregate),

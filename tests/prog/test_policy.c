@@ -317,6 +317,18 @@ static void class_out_of_bounds(void **state)
 	harness_expect("class 1 of 1", &f, XDP_PASS, SEK_R_INTERNAL, HARNESS_NO_WOULD);
 }
 
+/* explain answers no other family. */
+static void no_such_family(void **state)
+{
+	static const int families[] = { 0, 1, 5, 7, 10, 255 };
+
+	harness_block_both();
+	for (size_t i = 0; i < COUNT(families); i++)
+		assert_int_equal(harness_explain(families[i], frame_source6).answered, 0);
+	assert_int_equal(harness_explain(4, frame_source4).verdict, SEK_V_DROP);
+	assert_int_equal(harness_explain(6, frame_source6).verdict, SEK_V_DROP);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -325,6 +337,7 @@ int main(void)
 		cmocka_unit_test(protected_source),
 		cmocka_unit_test(internal_failure),
 		cmocka_unit_test(class_out_of_bounds),
+		cmocka_unit_test(no_such_family),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
