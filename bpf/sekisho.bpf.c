@@ -40,13 +40,15 @@ static __always_inline void explain_answer(struct sek_explain *q, const struct d
 		q->allow = *d->entries.allow;
 }
 
-static __always_inline __u64 explain_generation(void)
+static __always_inline __u64 explain_generation(const struct sek_control *control)
 {
-	__u32 zero = 0;
-	void *table = bpf_map_lookup_elem(&sek_table, &zero);
-	struct sek_table_head *head = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	struct image image = image_open(control);
+	const struct sek_table_head *head;
 
-	return head ? head->generation : 0;
+	if (!image.first)
+		return 0;
+	head = image_front(&image, 0);
+	return head->generation;
 }
 
 SEC("xdp")
@@ -70,7 +72,7 @@ int sek_explain(struct xdp_md *ctx)
 	policy_decide(&source, control, &d);
 	explain_answer(q, &d);
 	q->rail = rail_find(&source, control);
-	q->generation = explain_generation();
+	q->generation = explain_generation(control);
 	q->mode = control->mode;
 	q->answered = 1;
 	return XDP_PASS;
