@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table's two halves. The idle one is filled with new maps of one segment each, then comes into force, then the
- * other's slots are pointed at a segment in use, which frees what they held: one batch and one wait where
- * deleting would wait for RCU a slot.
+ * The table's two halves. Slot 0 of each has a map of its own for good, rewritten in place while its half is idle, so that
+ * a small list's swap waits for RCU once. Larger images have new maps in the slots behind; when their half has gone
+ * idle these slots repeat its slot 0, which frees what they held: one batch and one wait, where deleting
+ * would wait a slot.
  */
 #include "bpf_table.h"
 
@@ -93,15 +94,17 @@ static int open_slot(int outer_fd, __u32 slot)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Every used slot of [@slot, @end) gives up its segment for that of @fd. */
-static int retire(int outer_fd, __u32 slot, __u32 end, int fd)
+/* The slots behind @half's first, from @from on, give up maps of their own for that of @fd, the first's. */
+static int retire(int outer_fd, __u32 half, __u32 from, int fd)
 {
-	__u32 slots[BATCH], id;
+	__u32 slots[BATCH], slot, id, first_id;
 	int fds[BATCH], err = 0;
 	unsigned n = 0;
 
-	for (; !err && slot < end; slot++) {
-		if (bpf_map_lookup_elem(outer_fd, &slot, &id))
+	if (bpf_map_lookup_elem(outer_fd, &half, &first_id))
+		return -errno;
+	for (slot = half + from; !err && slot < half + SEK_SEGMENTS_MAX; slot++) {
+		if (bpf_map_lookup_elem(outer_fd, &slot, &id) || id == first_id)
 			continue;
 		slots[n] = slot;
 		fds[n++] = fd;
@@ -113,71 +116,72 @@ static int retire(int outer_fd, __u32 slot, __u32 end, int fd)
 	return err ? err : put_slots(outer_fd, slots, fds, n);
 }
 
-/* Frees what the half at @idle and the slots behind the image in force hold; @used is that image's segments. */
-static int tidy(int outer_fd, __u32 in_force, unsigned used)
+/* The map of @half's slot 0, made where this is the half's first image. */
+static int open_first(int outer_fd, __u32 half, int *ret_fd)
 {
-	__u32 idle = SEK_SEGMENTS_MAX - in_force;
-	int fd = open_slot(outer_fd, in_force), err;
+	int fd = open_slot(outer_fd, half), err;
 
-	if (fd < 0)
-		return fd;
-	err = retire(outer_fd, idle, idle + SEK_SEGMENTS_MAX, fd);
-	if (!err)
-		err = retire(outer_fd, in_force + used, in_force + SEK_SEGMENTS_MAX, fd);
-	close(fd);
-	return err;
-}
-
-/* Every packet that read the old slot is done: the update of a map of maps waits for them. */
-static int wait_packets(int outer_fd, __u32 slot)
-{
-	int fd = open_slot(outer_fd, slot), err = 0;
-
-	if (fd < 0)
-		return fd;
-	if (bpf_map_update_elem(outer_fd, &slot, &fd, BPF_ANY))
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-/* A half-filled half goes again; without an image in force nothing can stand in, and each slot is emptied. */
-static void undo(int outer_fd, __u32 in_force, __u32 idle)
-{
-	int fd = open_slot(outer_fd, in_force);
-	__u32 slot, id;
-
-	for (slot = idle; fd < 0 && slot < idle + SEK_SEGMENTS_MAX; slot++) {
-		if (!bpf_map_lookup_elem(outer_fd, &slot, &id))
-			(void)bpf_map_delete_elem(outer_fd, &slot); /* cannot fail: it was there */
+	if (fd == -ENOENT) {
+		err = make_segment("", 1, &fd);
+		if (err)
+			return err;
+		err = put_slots(outer_fd, &half, &fd, 1);
+		if (err) {
+			close(fd);
+			return err;
+		}
 	}
 	if (fd < 0)
-		return;
-	(void)retire(outer_fd, idle, idle + SEK_SEGMENTS_MAX, fd); /* else the next image's swap does */
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Segments 1 to the last into their slots; the first is written where it is. */
+static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, size_t n_bytes)
+{
+	size_t at;
+	int err = 0;
+
+	for (at = SEK_SEGMENT_BYTES; !err && at < n_bytes; at += (size_t)BATCH * SEK_SEGMENT_BYTES)
+		err = put_batch(outer_fd, half + at / SEK_SEGMENT_BYTES, bytes + at, n_bytes - at);
+	if (!err)
+		err = fill(first_fd, bytes, n_bytes < SEK_SEGMENT_BYTES ? n_bytes : SEK_SEGMENT_BYTES);
+	return err;
+}
+
+/* Frees what the half that was in force holds beyond its first segment. */
+static void tidy(int outer_fd, __u32 old)
+{
+	int fd = open_slot(outer_fd, old);
+
+	if (fd < 0)
+		return; /* no image was in force, or too many files are open: the next swap tries again */
+	(void)retire(outer_fd, old, 1, fd); /* as above */
 	close(fd);
 }
 
 int bpf_table_put(int outer_fd, __u32 *slot, const void *lines, unsigned n_lines)
 {
-	__u32 in_force = *slot ? SEK_SEGMENTS_MAX : 0, idle = SEK_SEGMENTS_MAX - in_force, done;
+	__u32 old = *slot ? SEK_SEGMENTS_MAX : 0, idle = SEK_SEGMENTS_MAX - old;
 	unsigned n = (n_lines + SEK_SEGMENT_LINES - 1) / SEK_SEGMENT_LINES;
-	size_t bytes = (size_t)n_lines * SEK_LINE_BYTES, at;
-	int err = 0;
+	int fd, err;
 
 	if (!n_lines)
 		return -EINVAL;
 	if (n_lines > SEK_TABLE_LINES_MAX)
 		return -E2BIG;
-	for (done = 0; !err && done < n; done += BATCH) {
-		at = (size_t)done * SEK_SEGMENT_BYTES;
-		err = put_batch(outer_fd, idle + done, (const char *)lines + at, bytes - at);
-	}
-	if (err) {
-		undo(outer_fd, in_force, idle);
+	err = open_first(outer_fd, idle, &fd);
+	if (err)
 		return err;
+	err = put_image(outer_fd, idle, fd, lines, (size_t)n_lines * SEK_LINE_BYTES);
+	if (!err) {
+		__atomic_store_n(slot, idle, __ATOMIC_RELEASE);
+		/* Nothing changes but that every packet that read the old slot is done: the update waits for them. */
+		(void)bpf_map_update_elem(outer_fd, &idle, &fd, BPF_ANY); /* all it needs is there */
+		tidy(outer_fd, old);
 	}
-	__atomic_store_n(slot, idle, __ATOMIC_RELEASE);
-	if (!wait_packets(outer_fd, idle))
-		(void)tidy(outer_fd, idle, n); /* memory only: the next swap tries again */
-	return 0;
+	(void)retire(outer_fd, idle, err ? 1 : n, fd); /* left by a keeper that was killed, or by the failure */
+	close(fd);
+	return err;
 }
