@@ -159,11 +159,15 @@ static __always_inline __u32 v4_buckets(const struct image *image, const struct 
 static __always_inline __u32 sek_table_v4(const struct image *image, __u32 addr)
 {
 	const struct sek_table_v4 *p = image_front(image, SEK_TABLE_V4_LINE);
-	__u32 class_id = 0;
+	__u32 mask = p->filter_mask, net = addr >> (sek_v4_filter_shift(mask) & 31), class_id = 0;
+	__u64 word = net >> 6 & 7;
 	const __u64 *w;
 
-	w = image_line(image, p->filter_base + ((addr >> 17) * SEK_V4_FOLD & p->filter_mask));
-	if (!w || !(w[addr >> 14 & 7] >> (addr >> 8 & 63) & 1))
+	w = image_line(image, p->filter_base + ((net >> 9) * SEK_V4_FOLD & mask));
+	if (!w)
+		return 0;
+	V4_BOUND(word);
+	if (!(w[word] >> (net & 63) & 1))
 		return 0;
 	if (p->bucket_bits)
 		class_id = v4_buckets(image, p, addr);

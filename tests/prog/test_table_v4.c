@@ -281,6 +281,17 @@ static void answers_large(void **state)
 	run(&list, CLASSES, SEK_V4_RANK_DENSE, 13 << 20);
 }
 
+/* So many that the filter is the fine one: a bit a /26. */
+static void answers_millions(void **state)
+{
+	struct list list = { 0 };
+
+	for (int i = 0; i < 2400000; i++)
+		add(&list, random32(), i % 16 ? 32 : 22 + (int)(random32() % 10), some_class());
+	add(&list, 0, 14, 5);
+	run(&list, CLASSES, SEK_V4_RANK_DENSE, 48 << 20);
+}
+
 static void answers_lone_28s(void **state)
 {
 	struct list list = { 0 };
@@ -308,7 +319,7 @@ int main(void)
 		cmocka_unit_test(answers_empty),      cmocka_unit_test(answers_single),
 		cmocka_unit_test(answers_both_ends),  cmocka_unit_test(answers_mixed),
 		cmocka_unit_test(answers_small),      cmocka_unit_test(answers_dense_nets), cmocka_unit_test(answers_clustered),
-		cmocka_unit_test(answers_large),      cmocka_unit_test(answers_lone_28s),
+		cmocka_unit_test(answers_large),      cmocka_unit_test(answers_millions),      cmocka_unit_test(answers_lone_28s),
 	};
 
 	return cmocka_run_group_tests(tests, load_probe, unload_probe);
