@@ -56,11 +56,14 @@ static __always_inline __u32 sek_v6_tree(const struct image *image, const struct
 static __always_inline __u64 sek_v6_bucket(const struct image *image, const struct sek_table_v6 *par, __u64 p,
 					   __u64 choice, int *ret_full)
 {
-	__u32 k = par->k & 31;
-	__u64 tag = choice << 63 | p >> k << (15 + k), limit = 1ull << (15 + k), v;
-	const __u64 *w = image_line(image, par->bucket_base + ((__u32)p & ((1u << k) - 1)));
+	__u32 k = par->k & 31, bucket;
+	__u64 tag, limit = 1ull << (15 + k), v;
+	const __u64 *w;
 	int i;
 
+	bucket = sek_v6_place(p, par->n_buckets, k, &tag);
+	tag = choice << 63 | tag << (15 + k);
+	w = image_line(image, par->bucket_base + bucket);
 	*ret_full = 0;
 	if (!w)
 		return 0;
