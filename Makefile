@@ -112,7 +112,7 @@ $(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $$(call san,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(call link_libs,tests/unit/$*.c) $(LIB_LIBS)
-$(BUILD)/libprog.a: $(call obj,$(prog_help_src))
+$(BUILD)/libprog.a: $(call obj,$(prog_help_src) user/sys/bpf_table.c)
 	$(call SAY,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libprog.a $(BUILD)/libsekisho.a

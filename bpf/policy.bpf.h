@@ -90,11 +90,10 @@ static __always_inline bool policy_is_protected(const struct source *source,
 	return rail_find(source, control);
 }
 
-/* @d must be zeroed. */
-static __always_inline void policy_decide(const struct source *source,
+/* All but the table, which @d has been asked about. */
+static __always_inline void policy_judge(const struct source *source,
 					  const struct sek_control *control, struct decision *d)
 {
-	policy_lookup(source, control, d);
 	entry_find(source, control, &d->entries);
 	policy_rank(d);
 	if (d->verdict == SEK_V_PASS)
@@ -105,6 +104,14 @@ static __always_inline void policy_decide(const struct source *source,
 	} else if (control->mode == SEK_MODE_MONITOR) {
 		d->verdict = SEK_V_WOULD;
 	}
+}
+
+/* @d must be zeroed. */
+static __always_inline void policy_decide(const struct source *source,
+					  const struct sek_control *control, struct decision *d)
+{
+	policy_lookup(source, control, d);
+	policy_judge(source, control, d);
 }
 
 static __always_inline void policy_malformed(const struct sek_control *control, struct decision *d)

@@ -40,15 +40,31 @@ static __always_inline void explain_answer(struct sek_explain *q, const struct d
 		q->allow = *d->entries.allow;
 }
 
-static __always_inline __u64 explain_generation(const struct sek_control *control)
+/* A function of its own, so that the verifier follows the lookup once: Linux 6.1 needs most of its million steps otherwise. */
+__noinline __u32 sek_explain_id(__u32 slot, __u32 family, __u64 hi, __u64 lo)
 {
-	struct image image = image_open(control);
-	const struct sek_table_head *head;
+	struct image image = image_at(slot);
 
 	if (!image.first)
 		return 0;
+	return family == 4 ? sek_table_v4(&image, hi >> 32) : sek_table_v6(&image, hi, lo);
+}
+
+static __always_inline void explain_table(const struct source *source, const struct sek_control *control,
+					  struct sek_explain *q, struct decision *d)
+{
+	struct image image = image_open(control);
+	const struct sek_table_head *head;
+	__u32 id;
+
+	if (!image.first)
+		return;
 	head = image_front(&image, 0);
-	return head->generation;
+	q->generation = head->generation;
+	id = sek_explain_id(image.slot, source->family, bpf_be64_to_cpu(source->halves_be[0]),
+			    bpf_be64_to_cpu(source->halves_be[1]));
+	if (id)
+		policy_class(&image, id, d);
 }
 
 SEC("xdp")
@@ -69,10 +85,11 @@ int sek_explain(struct xdp_md *ctx)
 	__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
 	if (source.family == 4)
 		source.words_be[1] = source.words_be[2] = source.words_be[3] = 0;
-	policy_decide(&source, control, &d);
+	q->generation = 0;
+	explain_table(&source, control, q, &d);
+	policy_judge(&source, control, &d);
 	explain_answer(q, &d);
 	q->rail = rail_find(&source, control);
-	q->generation = explain_generation(control);
 	q->mode = control->mode;
 	q->answered = 1;
 	return XDP_PASS;
