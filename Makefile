@@ -39,7 +39,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
-keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_attach* bpf_entries bpf_rails ssh_source netlink sandbox_caps spawn file notify))
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_rails ssh_source netlink sandbox_caps spawn file notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_feeds metrics_http bpf_read sandbox_engine file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch))
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file ssh_source))
@@ -112,7 +112,7 @@ $(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $$(call san,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(call link_libs,tests/unit/$*.c) $(LIB_LIBS)
-$(BUILD)/libprog.a: $(call obj,$(prog_help_src))
+$(BUILD)/libprog.a: $(call obj,$(prog_help_src) user/sys/bpf_table.c)
 	$(call SAY,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libprog.a $(BUILD)/libsekisho.a
@@ -123,7 +123,7 @@ $(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o $$(call obj,$$(call link_sys,tests/e2
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libsekisho.a
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,user/sys/bpf_table.c) $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)

@@ -32,6 +32,7 @@ static __always_inline void account(const struct decision *d, __u64 frame_bytes)
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &id);
 	bool is_would = d->verdict == SEK_V_WOULD;
 	bool is_feed = d->reason == SEK_R_FEED;
+	__u32 counter = d->counter;
 	__u32 passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
 
 	if (!cpu)
@@ -39,8 +40,9 @@ static __always_inline void account(const struct decision *d, __u64 frame_bytes)
 	account_verdict(cpu, d->verdict, d->reason, frame_bytes);
 	if (is_would)
 		account_verdict(cpu, SEK_V_PASS, passed_as, frame_bytes);
-	if (!is_feed || d->counter >= SEK_CLASSES_MAX)
+	/* As in account_verdict(): else the check is made before a spill, and Linux 6.1 forgets it there. */
+	asm volatile("" : "+r"(counter));
+	if (!is_feed || counter >= SEK_CLASSES_MAX)
 		return;
-	account_add(is_would ? &cpu->class_woulds[d->counter] : &cpu->class_drops[d->counter],
-		    frame_bytes);
+	account_add(is_would ? &cpu->class_woulds[counter] : &cpu->class_drops[counter], frame_bytes);
 }

@@ -11,19 +11,20 @@
 #include <sekisho/table.h>
 
 /*
- * The table image in force, slot 0; host order (table.h). One update swaps a whole generation.
+ * Table images by segment (host order, table.h): two halves of SEK_SEGMENTS_MAX slots. control.table_slot names the half in
+ * force; the keeper fills the other and then moves it. A slot that no image uses is empty or repeats another.
  * Empty until the keeper's first image: no source is on a list then.
- * The inner size is given without types: Linux 6.1 refuses an inner map without BTF otherwise.
+ * The inner sizes are given without types: Linux 6.1 refuses an inner map without BTF otherwise.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2 * SEK_SEGMENTS_MAX);
 	__type(key, __u32);
 	__array(values, struct {
 		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+		__uint(map_flags, BPF_F_MMAPABLE);
 		__uint(key_size, 4);
-		__uint(value_size, SEK_LINE_BYTES);
+		__uint(value_size, SEK_SEGMENT_BYTES);
 		__uint(max_entries, 1);
 	});
 } sek_table SEC(".maps");

@@ -8,23 +8,8 @@
 #include "entry.bpf.h"
 #include "maps.bpf.h"
 #include "rail.bpf.h"
-
-#if __has_include("table_v4.bpf.h")
 #include "table_v4.bpf.h"
-#else
-static __always_inline __u32 sek_table_v4(void *table, __u32 addr_host)
-{
-	return 0;
-}
-#endif
-#if __has_include("table_v6.bpf.h")
 #include "table_v6.bpf.h"
-#else
-static __always_inline __u32 sek_table_v6(void *table, __u64 hi, __u64 lo)
-{
-	return 0;
-}
-#endif
 
 struct decision {
 	__u32 verdict; /* enum sek_verdict */
@@ -37,43 +22,37 @@ struct decision {
 	bool is_failed; /* one of our lookups that cannot fail did */
 };
 
-static __always_inline void policy_class(void *table, __u32 id, struct decision *d)
+static __always_inline void policy_class(const struct image *image, __u32 id, struct decision *d)
 {
-	__u32 line = 0;
-	struct sek_table_head *head;
-	struct sek_class *class;
+	const struct sek_table_head *head = image_front(image, 0);
+	const struct sek_class *class;
 
-	head = bpf_map_lookup_elem(table, &line);
-	if (!head) {
+	if (id >= head->n_classes) {
 		d->is_failed = true;
 		return;
 	}
-	line = head->class_base + id;
-	class = id < head->n_classes ? bpf_map_lookup_elem(table, &line) : NULL;
-	if (!class) {
-		d->is_failed = true;
-		return;
-	}
+	class = image_front(image, head->class_base + id);
 	d->class_id = id;
 	d->class_action = class->action;
 	d->class_flags = class->flags;
 	d->counter = class->counter;
 }
 
-static __always_inline void policy_lookup(const struct source *source, struct decision *d)
+static __always_inline void policy_lookup(const struct source *source, const struct sek_control *control,
+					  struct decision *d)
 {
-	__u32 zero = 0, id;
-	void *table = bpf_map_lookup_elem(&sek_table, &zero);
+	struct image image = image_open(control);
+	__u32 id;
 
-	if (!table)
+	if (!image.first)
 		return;
 	if (source->family == 4)
-		id = sek_table_v4(table, bpf_ntohl(source->words_be[0]));
+		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
 	else
-		id = sek_table_v6(table, bpf_be64_to_cpu(source->halves_be[0]),
+		id = sek_table_v6(&image, bpf_be64_to_cpu(source->halves_be[0]),
 				  bpf_be64_to_cpu(source->halves_be[1]));
 	if (id)
-		policy_class(table, id, d);
+		policy_class(&image, id, d);
 }
 
 /* Precedence: any live allow, a block entry, a block class, a monitor class. Sets no rail or mode. */
@@ -111,11 +90,10 @@ static __always_inline bool policy_is_protected(const struct source *source,
 	return rail_find(source, control);
 }
 
-/* @d must be zeroed. */
-static __always_inline void policy_decide(const struct source *source,
+/* All but the table, which @d has been asked about. */
+static __always_inline void policy_judge(const struct source *source,
 					  const struct sek_control *control, struct decision *d)
 {
-	policy_lookup(source, d);
 	entry_find(source, control, &d->entries);
 	policy_rank(d);
 	if (d->verdict == SEK_V_PASS)
@@ -126,6 +104,14 @@ static __always_inline void policy_decide(const struct source *source,
 	} else if (control->mode == SEK_MODE_MONITOR) {
 		d->verdict = SEK_V_WOULD;
 	}
+}
+
+/* @d must be zeroed. */
+static __always_inline void policy_decide(const struct source *source,
+					  const struct sek_control *control, struct decision *d)
+{
+	policy_lookup(source, control, d);
+	policy_judge(source, control, d);
 }
 
 static __always_inline void policy_malformed(const struct sek_control *control, struct decision *d)

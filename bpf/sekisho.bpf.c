@@ -40,13 +40,23 @@ static __always_inline void explain_answer(struct sek_explain *q, const struct d
 		q->allow = *d->entries.allow;
 }
 
-static __always_inline __u64 explain_generation(void)
+static __always_inline void explain_table(const struct source *source, const struct sek_control *control,
+					  struct sek_explain *q, struct decision *d)
 {
-	__u32 zero = 0;
-	void *table = bpf_map_lookup_elem(&sek_table, &zero);
-	struct sek_table_head *head = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	struct image image = image_open(control);
+	const struct sek_table_head *head;
+	__u32 id;
 
-	return head ? head->generation : 0;
+	if (!image.first)
+		return;
+	head = image_front(&image, 0);
+	q->generation = head->generation;
+	if (source->family == 4)
+		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
+	else
+		id = sek_table_v6(&image, bpf_be64_to_cpu(source->halves_be[0]), bpf_be64_to_cpu(source->halves_be[1]));
+	if (id)
+		policy_class(&image, id, d);
 }
 
 /* @family is a constant at each call: Linux 6.1 walks every mix of both families' branches otherwise. */
@@ -59,10 +69,11 @@ static __always_inline void explain_source(struct sek_explain *q, const struct s
 		__builtin_memcpy(source.words_be, q->addr_be, sizeof(__u32));
 	else
 		__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
-	policy_decide(&source, control, &d);
+	q->generation = 0;
+	explain_table(&source, control, q, &d);
+	policy_judge(&source, control, &d);
 	explain_answer(q, &d);
 	q->rail = rail_find(&source, control);
-	q->generation = explain_generation();
 	q->mode = control->mode;
 	q->answered = 1;
 }

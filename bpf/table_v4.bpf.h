@@ -5,18 +5,13 @@
  */
 #pragma once
 
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
+#include "image.bpf.h"
+
 #include <sekisho/table.h>
 #include <sekisho/table_v4.h>
 
 /* Masks a line's index where C's own mask would be optimised away: Linux 6.1 loses OR's bounds. */
 #define V4_BOUND(i) asm volatile("%0 &= 7" : "+r"(i))
-
-static __always_inline const __u64 *v4_line(void *table, __u32 line)
-{
-	return bpf_map_lookup_elem(table, &line);
-}
 
 /* Set bits of two words, without the instruction that BPF does not have. */
 static __always_inline __u32 v4_popcount2(__u64 a, __u64 b)
@@ -31,11 +26,11 @@ static __always_inline __u32 v4_popcount2(__u64 a, __u64 b)
 }
 
 /* Rank of the bit @key in the rank lines, -1 if it is clear. */
-static __always_inline __s64 v4_rank(void *table, __u32 base, __u32 key)
+static __always_inline __s64 v4_rank(const struct image *image, __u32 base, __u32 key)
 {
 	__u32 m = key >> 6, q = m * SEK_V4_DIV7 >> 32;
 	__u64 word = m - 7 * q, before, flags, bits, above = 0;
-	const __u64 *w = v4_line(table, base + q);
+	const __u64 *w = image_line(image, base + q);
 
 	if (!w)
 		return -1;
@@ -57,10 +52,10 @@ static __always_inline __s64 v4_rank(void *table, __u32 base, __u32 key)
 }
 
 /* Descriptor index of @addr's /24 in its /16's node, -1 if it has none. */
-static __always_inline __s64 v4_node(void *table, __u32 line, __u32 addr)
+static __always_inline __s64 v4_node(const struct image *image, __u32 line, __u32 addr)
 {
 	__u64 word = addr >> 14 & 3, at = 4 + word, bits;
-	const __u64 *w = v4_line(table, line);
+	const __u64 *w = image_line(image, line);
 
 	if (!w)
 		return -1;
@@ -76,9 +71,9 @@ static __always_inline __s64 v4_node(void *table, __u32 line, __u32 addr)
 	return (__u32)w[0] + (w[1] >> (16 * word) & 0xffff) + v4_popcount2(bits, 0);
 }
 
-static __always_inline __u32 v4_leaf(void *table, const struct sek_table_v4 *p, __u32 leaf, __u32 host)
+static __always_inline __u32 v4_leaf(const struct image *image, const struct sek_table_v4 *p, __u32 leaf, __u32 host)
 {
-	const __u64 *w = v4_line(table, p->leaf_base + leaf);
+	const __u64 *w = image_line(image, p->leaf_base + leaf);
 	__u64 at = 4 + (host >> 6), run;
 
 	if (!w)
@@ -91,7 +86,7 @@ static __always_inline __u32 v4_leaf(void *table, const struct sek_table_v4 *p, 
 		return w[at] >> (16 * (run & 3)) & 0xffff;
 	}
 	run += (__u32)w[0];
-	w = v4_line(table, p->value_base + (run >> 5));
+	w = image_line(image, p->value_base + (run >> 5));
 	if (!w)
 		return 0;
 	at = run >> 2;
@@ -99,26 +94,26 @@ static __always_inline __u32 v4_leaf(void *table, const struct sek_table_v4 *p, 
 	return w[at] >> (16 * (run & 3)) & 0xffff;
 }
 
-static __always_inline __u32 v4_ranked(void *table, const struct sek_table_v4 *p, __u32 addr)
+static __always_inline __u32 v4_ranked(const struct image *image, const struct sek_table_v4 *p, __u32 addr)
 {
 	__u32 host = addr & 0xff, lo, hi;
 	const __u64 *w;
 	__u64 at, d;
 	__s64 index;
 
-	index = v4_rank(table, p->rank_base, p->rank_mode == SEK_V4_RANK_DENSE ? addr >> 8 : addr >> 16);
+	index = v4_rank(image, p->rank_base, p->rank_mode == SEK_V4_RANK_DENSE ? addr >> 8 : addr >> 16);
 	if (index >= 0 && p->rank_mode == SEK_V4_RANK_SPARSE)
-		index = v4_node(table, p->node_base + index, addr);
+		index = v4_node(image, p->node_base + index, addr);
 	if (index < 0)
 		return 0;
-	w = v4_line(table, p->desc_base + (index >> 3));
+	w = image_line(image, p->desc_base + (index >> 3));
 	if (!w)
 		return 0;
 	at = index;
 	V4_BOUND(at);
 	d = w[at];
 	if (d & 1)
-		return v4_leaf(table, p, d >> 8, host);
+		return v4_leaf(image, p, d >> 8, host);
 	lo = d >> 8 & 0xff, hi = d >> 16 & 0xff;
 	if (host - lo <= hi - lo)
 		return d >> 24 & 0xfff;
@@ -127,9 +122,9 @@ static __always_inline __u32 v4_ranked(void *table, const struct sek_table_v4 *p
 }
 
 /* Looks @tag up in one bucket: its class, 0 if it is not there. @ret_full: is slot 15 taken? */
-static __always_inline __u32 v4_bucket(void *table, __u32 line, __u32 tag, __u32 limit, __u32 *ret_full)
+static __always_inline __u32 v4_bucket(const struct image *image, __u32 line, __u32 tag, __u32 limit, __u32 *ret_full)
 {
-	const __u32 *slots = (const __u32 *)v4_line(table, line);
+	const __u32 *slots = image_line(image, line);
 
 	*ret_full = 0;
 	if (!slots)
@@ -146,35 +141,37 @@ static __always_inline __u32 v4_bucket(void *table, __u32 line, __u32 tag, __u32
 	return 0;
 }
 
-static __always_inline __u32 v4_buckets(void *table, const struct sek_table_v4 *p, __u32 addr)
+static __always_inline __u32 v4_buckets(const struct image *image, const struct sek_table_v4 *p, __u32 addr)
 {
 	__u32 bits = p->bucket_bits & 31, class_bits = (bits - 1) & 31, mask = (1u << bits) - 1;
 	__u32 perm = sek_v4_perm(addr, p->mul_s, p->mul_t), full, class_id;
 
-	class_id = v4_bucket(table, p->bucket_base + (perm & mask), perm >> bits << class_bits,
+	class_id = v4_bucket(image, p->bucket_base + (perm & mask), perm >> bits << class_bits,
 			     1u << class_bits, &full);
 	if (class_id || !full)
 		return class_id;
 	perm = sek_v4_perm(addr, p->mul_t, p->mul_s);
-	return v4_bucket(table, p->bucket_base + (perm & mask), 1u << 31 | perm >> bits << class_bits,
+	return v4_bucket(image, p->bucket_base + (perm & mask), 1u << 31 | perm >> bits << class_bits,
 			 1u << class_bits, &full);
 }
 
-/* Class id of @addr (host order) in the image in @table; 0: none. The caller bounds it by n_classes. */
-static __always_inline __u32 sek_table_v4(void *table, __u32 addr)
+/* Class id of @addr (host order) in @image, whose front must be there; 0: none. The caller bounds it by n_classes. */
+static __always_inline __u32 sek_table_v4(const struct image *image, __u32 addr)
 {
-	const struct sek_table_v4 *p = (const void *)v4_line(table, SEK_TABLE_V4_LINE);
-	__u32 class_id = 0;
+	const struct sek_table_v4 *p = image_front(image, SEK_TABLE_V4_LINE);
+	__u32 mask = p->filter_mask, net = addr >> (sek_v4_filter_shift(mask) & 31), class_id = 0;
+	__u64 word = net >> 6 & 7;
 	const __u64 *w;
 
-	if (!p)
+	w = image_line(image, p->filter_base + ((net >> 9) * SEK_V4_FOLD & mask));
+	if (!w)
 		return 0;
-	w = v4_line(table, p->filter_base + ((addr >> 17) * SEK_V4_FOLD & p->filter_mask));
-	if (!w || !(w[addr >> 14 & 7] >> (addr >> 8 & 63) & 1))
+	V4_BOUND(word);
+	if (!(w[word] >> (net & 63) & 1))
 		return 0;
 	if (p->bucket_bits)
-		class_id = v4_buckets(table, p, addr);
+		class_id = v4_buckets(image, p, addr);
 	if (!class_id && p->rank_mode)
-		class_id = v4_ranked(table, p, addr);
+		class_id = v4_ranked(image, p, addr);
 	return class_id;
 }

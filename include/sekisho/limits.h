@@ -7,6 +7,9 @@
 #define SEK_LISTS_MAX 256	     /* lists: width of a class's list set; id 0 is the config's own allow */
 #define SEK_CLASSES_MAX 4096	     /* classes: distinct answers in one image; counters are 64 kB a CPU */
 #define SEK_TABLE_LINES_MAX (1u << 23) /* lines: 512 MiB; 10 M + 1 M prefixes take about 60 MB */
+#define SEK_SEGMENT_LINES 16384u       /* lines of a table segment: 1 MiB, what the last one may waste */
+#define SEK_SEGMENT_BYTES (SEK_SEGMENT_LINES * SEK_LINE_BYTES)
+#define SEK_SEGMENTS_MAX (SEK_TABLE_LINES_MAX / SEK_SEGMENT_LINES)
 #define SEK_PREFIXES_V4_MAX 10000000u /* prefixes: the bound for IPv4 */
 #define SEK_PREFIXES_V6_MAX 1000000u  /* prefixes: the bound for IPv6 */
 #define SEK_ENTRIES_MIN 4096u	     /* entries: first size of the entry map, 64 kB of buckets */

@@ -10,7 +10,7 @@
 #include <sekisho/limits.h>
 #include <sekisho/types.h>
 
-#define SEK_LAYOUT 1 /* version of this header and table.h together; in the pin path */
+#define SEK_LAYOUT 2 /* version of this header and table.h together; in the pin path */
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */
 
@@ -46,6 +46,8 @@ struct sek_control {
 	__u32 n_entry_lens4;  /* places taken in entry_lens4: 0 costs nothing */
 	__u32 n_entry_lens6;
 	__u64 epoch;	      /* random, set once when the maps are created: which life the counters have */
+	__u32 table_slot;     /* first slot of sek_table in force: 0 or SEK_SEGMENTS_MAX; one store swaps a generation */
+	__u32 pad;
 	__u64 rail_bloom[4];  /* 256 bits, sek_rail_bit(): is a source perhaps protected? */
 	/*
 	 * second line on: prefix lengths to look for in the entry map, longest first, 0 behind the last. A length in use moves
@@ -54,7 +56,7 @@ struct sek_control {
 	__u8 entry_lens4[SEK_ENTRY_LENS_MAX];
 	__u8 entry_lens6[SEK_ENTRY_LENS_MAX];
 };
-_Static_assert(sizeof(struct sek_control) == 120, "shared with the kernel program");
+_Static_assert(sizeof(struct sek_control) == 128, "shared with the kernel program");
 
 /* Key of the rail map (HASH, exact addresses, value __u32 kind). Same form as an entry key's address. */
 struct sek_rail_key {

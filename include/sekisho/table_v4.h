@@ -5,6 +5,8 @@
  *
  *   filter   is anything listed in x's /24? Lines of 512 bits, folded when the list is small:
  *            line (x >> 17) * SEK_V4_FOLD & filter_mask, word x >> 14 & 7, bit x >> 8 & 63.
+ *            In a list of millions too many /24s hold something: 2^17 lines have a bit for every
+ *            /26, each shift being two less.
  *            Zero: class 0. One: go on (may be a neighbour's bit).
  *   buckets  lone addresses. 2^bucket_bits lines of 16 u32; P = sek_v4_perm(x, s, t) names the
  *            bucket in its low bits and the tag in the rest, so a hit is exact. An entry is
@@ -29,6 +31,9 @@
 
 #define SEK_V4_FOLD 0x9E3779B1u	 /* odd, so that 15 bits of fold lose nothing: 2^32 / golden ratio */
 #define SEK_V4_FILTER_BITS 15	 /* 2^15 lines = 2 MiB: a bit for every /24 */
+#define SEK_V4_FILTER_FINE_BITS 17 /* 2^17 lines = 8 MiB: a bit for every /26 */
+/* What is shifted out of an address to find its bit: 8, of a fine filter 6. */
+#define sek_v4_filter_shift(mask) (8 - ((mask) >> SEK_V4_FILTER_BITS & 2))
 #define SEK_V4_SLOTS 16		 /* u32 slots a bucket line */
 #define SEK_V4_BUCKET_BITS 24	 /* most: 16 M lines would be over SEK_TABLE_LINES_MAX already */
 #define SEK_V4_RANK_BITS 448	 /* bits a rank line */

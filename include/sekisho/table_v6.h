@@ -4,7 +4,7 @@
  *
  *   filter   2^f lines keyed by the top 32 bits: is there anything of /48 or longer (words 0..3),
  *            anything shorter (words 4..7)? It ends the lookup for most sources.
- *   buckets  2^k lines of 8 entries keyed by the /48: two-choice cuckoo. The key is permuted, not
+ *   buckets  n_buckets lines of 8 entries keyed by the /48: two-choice cuckoo. The key is permuted, not
  *            hashed, so bucket and tag together are the key: no false hit.
  *   records  16 bytes a prefix, 1 to 4 of one /48, longest first, never across two lines
  *   leaves   6 runs of answers: 5 keys, 6 values
@@ -24,7 +24,7 @@ struct sek_table_v6 {
 	__u32 filter_base;
 	__u32 filter_mask; /* lines - 1 */
 	__u32 bucket_base;
-	__u32 k;    /* log2 of the bucket lines */
+	__u32 n_buckets; /* lines: any number, so that they are always full to nine tenths */
 	__u64 s, t; /* odd multipliers below 2^48, new for each image */
 	__u32 record_base;
 	__u32 record_lines;
@@ -33,7 +33,8 @@ struct sek_table_v6 {
 	__u32 node_base;
 	__u32 node_lines;
 	__u32 short_ref; /* value: what prefixes shorter than /48 answer */
-	__u32 flags;     /* SEK_V6_ALL_SHORT */
+	__u16 flags;     /* SEK_V6_ALL_SHORT */
+	__u16 k;         /* log2 of n_buckets, rounded down */
 };
 _Static_assert(sizeof(struct sek_table_v6) == 64, "one line");
 #define SEK_V6_ALL_SHORT                                                                           \
@@ -82,4 +83,16 @@ static inline __attribute__((always_inline)) __u64 sek_v6_perm(__u64 x, __u64 s,
 	x ^= x >> 25;
 	x = (x * t) & SEK_V6_MASK48;
 	return x ^ x >> 24;
+}
+
+/*
+ * Bucket and tag of the permuted key @p: its upper 32 bits times n_buckets are bucket.fraction. Two keys of one bucket
+ * differ in the fraction by n_buckets or more, so its upper 32 - k bits and @p's low 16 are the key: exact.
+ */
+static inline __attribute__((always_inline)) __u32 sek_v6_place(__u64 p, __u32 n_buckets, __u32 k, __u64 *ret_tag)
+{
+	__u64 place = (p >> 16) * n_buckets;
+
+	*ret_tag = (__u64)((__u32)place >> k) << 16 | (p & 0xffff);
+	return place >> 32;
 }

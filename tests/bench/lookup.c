@@ -92,7 +92,8 @@ static int add_sekisho(struct bench *bench, enum variant variant)
 	if (err)
 		return fail("building the table", err);
 	start = now_s();
-	err = image_swap(&image, bpf_map__fd(object->maps.sek_table), &target->mem_mib);
+	err = image_swap(&image, bpf_map__fd(object->maps.sek_table), bpf_map__fd(object->maps.sek_control),
+			 &target->mem_mib);
 	target->load_s = build_s + now_s() - start;
 	table_image_free(&image);
 	if (err)

@@ -17,6 +17,7 @@
 #include <linux/bpf.h>
 #include "lib/table_build.h"
 #include "lib/table_check.h"
+#include "sys/bpf_table.h"
 #include "sekisho.skel.h"
 
 struct sekisho_bpf *harness_skel;
@@ -129,14 +130,15 @@ void harness_reset(void)
 	int rails_fd = bpf_map__fd(harness_skel->maps.sek_rails);
 	struct sek_entry_key key;
 	struct sek_rail_key rail;
-	uint32_t zero = 0;
+	uint32_t half;
 
 	while (!bpf_map_get_next_key(entries_fd, NULL, &key))
 		assert_int_equal(bpf_map_delete_elem(entries_fd, &key), 0);
 	while (!bpf_map_get_next_key(rails_fd, NULL, &rail))
 		assert_int_equal(bpf_map_delete_elem(rails_fd, &rail), 0);
 	/* -ENOENT: no table was in force */
-	(void)bpf_map_delete_elem(bpf_map__fd(harness_skel->maps.sek_table), &zero);
+	for (half = 0; half <= SEK_SEGMENTS_MAX; half += SEK_SEGMENTS_MAX)
+		(void)bpf_map_delete_elem(bpf_map__fd(harness_skel->maps.sek_table), &half);
 	memset(&harness_control, 0, sizeof(harness_control));
 	harness_apply();
 }
@@ -172,15 +174,10 @@ void harness_unjudged(const char *row, const struct frame *f, int reason)
 
 static void load_image(const struct table_image *image)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, SEK_LINE_BYTES, image->n_lines, &opts);
-	uint32_t zero = 0;
+	int fd = bpf_map__fd(harness_skel->maps.sek_table);
 
-	assert_true(fd >= 0);
-	for (uint32_t i = 0; i < image->n_lines; i++)
-		assert_int_equal(bpf_map_update_elem(fd, &i, (char *)image->lines + (size_t)i * SEK_LINE_BYTES, 0), 0);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_table), &zero, &fd, 0), 0);
-	close(fd);
+	assert_int_equal(bpf_table_put(fd, &harness_control.table_slot, image->lines, image->n_lines), 0);
+	harness_apply();
 }
 
 void harness_table(struct policy_list *lists, size_t n_lists)

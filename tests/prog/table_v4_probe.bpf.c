@@ -7,26 +7,11 @@
 
 #define BATCH 64
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(key_size, 4);
-	__uint(value_size, 4);
-	__uint(max_entries, 1);
-	__array(values, struct {
-		__uint(type, BPF_MAP_TYPE_ARRAY);
-		__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-		__uint(key_size, 4);
-		__uint(value_size, 64);
-		__uint(max_entries, 1);
-	});
-} probe_table SEC(".maps");
-
 static __noinline __u32 probe_one(__u32 addr)
 {
-	__u32 zero = 0;
-	void *table = bpf_map_lookup_elem(&probe_table, &zero);
+	struct image image = image_at(0);
 
-	return table ? sek_table_v4(table, addr) : 0;
+	return image.first ? sek_table_v4(&image, addr) : 0;
 }
 
 SEC("xdp")

@@ -9,27 +9,11 @@
 
 #define PROBES 128
 
-struct lines {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__uint(value_size, 64);
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__array(values, struct lines);
-} table SEC(".maps");
-
 __attribute__((noinline)) __u32 probe_one(__u64 hi, __u64 lo)
 {
-	__u32 slot = 0;
-	void *lines = bpf_map_lookup_elem(&table, &slot);
+	struct image image = image_at(0);
 
-	return lines ? sek_table_v6(lines, hi, lo) : 0xffffffff;
+	return image.first ? sek_table_v6(&image, hi, lo) : 0xffffffff;
 }
 
 SEC("xdp")

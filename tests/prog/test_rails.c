@@ -4,7 +4,7 @@
  * a block of everything each protected address passes, its neighbours drop, and a new set leaves
  * nothing of the old one.
  */
-/* link: sys/bpf_rails.c sys/bpf_entries.c sys/bpf_load.c sys/log.c */
+/* link: sys/bpf_rails.c sys/bpf_entries.c sys/bpf_load.c sys/bpf_table.c sys/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

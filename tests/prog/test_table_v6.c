@@ -3,6 +3,7 @@
  * The IPv6 lookup in the kernel against a naive longest match, for real images: at the edges of
  * prefixes, one bit beside them, near them and anywhere. Not one answer may differ.
  */
+/* link: sys/bpf_table.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,6 +18,7 @@
 #include "table_v6_probe.skel.h"
 #include "lib/table_build.h"
 #include "lib/table_check.h"
+#include "sys/bpf_table.h"
 
 #define PROBES 128 /* as in table_v6_probe.bpf.c */
 #define CLASSES 3000
@@ -125,18 +127,10 @@ static void pick(const p6 *p, size_t n, uint64_t *pair)
 
 static void load_image(struct table_v6_probe_bpf *skel, const struct table_image *image)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lines", 4, 64, image->n_lines, &opts);
-	uint32_t slot = 0;
-	void *map;
+	__u32 slot = SEK_SEGMENTS_MAX; /* the probe reads the other half */
 
-	assert_true(fd >= 0);
-	map = mmap(NULL, image->n_lines * 64ul, PROT_WRITE, MAP_SHARED, fd, 0);
-	assert_ptr_not_equal(map, MAP_FAILED);
-	memcpy(map, image->lines, image->n_lines * 64ul);
-	munmap(map, image->n_lines * 64ul);
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(skel->maps.table), &slot, &fd, 0), 0);
-	close(fd);
+	assert_int_equal(bpf_table_put(bpf_map__fd(skel->maps.sek_table), &slot, image->lines, image->n_lines), 0);
+	assert_int_equal(slot, 0);
 }
 
 static void build_image(const p6 *p, size_t n, struct table_image *image)

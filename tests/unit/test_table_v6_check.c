@@ -89,6 +89,10 @@ static void test_fields(void **state)
 	REFUSED(par->k = SEK_V6_K_MIN - 1);
 	REFUSED(par->k = SEK_V6_K_MAX + 1);
 	REFUSED(par->k = SEK_V6_K_MAX);
+	REFUSED(par->k++);
+	REFUSED(par->k--);
+	REFUSED(par->n_buckets *= 2);
+	REFUSED(par->n_buckets = 0);
 	REFUSED(par->s = 2);
 	REFUSED(par->t = 1ull << 48 | 1);
 	REFUSED(par->record_lines = UINT32_MAX);

@@ -14,6 +14,7 @@
 #define FILTER_BITS_A_NET 8	  /* bits per listed /24: one false pass in about ten */
 #define FILTER_BYTES_FLOOR 32768  /* a short list of wide prefixes gets at least this ... */
 #define FILTER_BYTES_A_RANGE 8	  /* ... and no more than this a range */
+#define FILTER_FINE_RANGES 2000000 /* from here on a /24 is too coarse: a third of all are listed at 10 M */
 
 /* An array that grows. */
 struct vec {
@@ -349,6 +350,28 @@ static int append_rank(struct table_image *image, const struct rank *rank, struc
 	return r;
 }
 
+/* Sets the bits of the nets that hold @first to @last, both shifted to a bit each. */
+static void filter_set(uint64_t *words, uint32_t mask, uint32_t first, uint32_t last)
+{
+	for (uint32_t net = first; net <= last; net++) {
+		size_t line = (net >> 9) * SEK_V4_FOLD & mask;
+
+		words[line * 8 + (net >> 6 & 7)] |= 1ull << (net & 63);
+	}
+}
+
+static void filter_cell(uint64_t *words, uint32_t mask, const struct v4_cell *cell)
+{
+	uint32_t shift = sek_v4_filter_shift(mask), base = cell->first << (8 - shift);
+
+	if (cell->count > 1) {
+		filter_set(words, mask, base, base + (cell->count << (8 - shift)) - 1);
+		return;
+	}
+	for (uint32_t i = 0; i < cell->n_runs; i++)
+		filter_set(words, mask, base + (cell->runs[i].lo >> shift), base + (cell->runs[i].hi >> shift));
+}
+
 static int append_filter(struct table_image *image, const struct policy *policy, uint64_t nets,
 			 struct sek_table_v4 *v4)
 {
@@ -361,18 +384,15 @@ static int append_filter(struct table_image *image, const struct policy *policy,
 	cap = 8 * (cap < FILTER_BYTES_FLOOR ? FILTER_BYTES_FLOOR : cap);
 	while (f < SEK_V4_FILTER_BITS && 512ull << f < bits && 1024ull << f <= cap)
 		f++;
+	if (policy->n4 >= FILTER_FINE_RANGES)
+		f = SEK_V4_FILTER_FINE_BITS;
 	v4->filter_mask = (1u << f) - 1;
 	r = table_image_add(image, 1u << f, &v4->filter_base);
 	if (r < 0)
 		return r;
 	words = (uint64_t *)image->lines + (size_t)v4->filter_base * 8;
-	while (v4_walk_next(&walk, &cell)) {
-		for (uint32_t net = cell.first; net < cell.first + cell.count; net++) {
-			size_t line = (net >> 9) * SEK_V4_FOLD & v4->filter_mask;
-
-			words[line * 8 + (net >> 6 & 7)] |= 1ull << (net & 63);
-		}
-	}
+	while (v4_walk_next(&walk, &cell))
+		filter_cell(words, v4->filter_mask, &cell);
 	return 0;
 }
 

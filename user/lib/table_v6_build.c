@@ -279,13 +279,12 @@ static size_t group_size(const struct policy_prefix6 *p, size_t n)
 /* First pass: counts the /48s, which decides the number of buckets. */
 static int count_groups(struct v6_build *b, const struct policy_prefix6 *p, size_t n)
 {
-	size_t groups = 0, i;
+	size_t groups = 0, n_buckets, i;
 
 	for (i = 0; i < n; i += p[i].len < 48 ? 1 : group_size(p + i, n - i))
 		groups += p[i].len >= 48;
-	b->par.k = SEK_V6_K_MIN;
-	while (groups * 100 > (8ull << b->par.k) * V6_LOAD_PERCENT)
-		b->par.k++;
+	n_buckets = groups * 100 / (8 * V6_LOAD_PERCENT) + 1;
+	v6_buckets_size(b, n_buckets > 1u << SEK_V6_K_MIN ? n_buckets : 1u << SEK_V6_K_MIN);
 	b->items = malloc((groups + 1) * sizeof(*b->items));
 	return b->items ? 0 : -ENOMEM;
 }
@@ -323,7 +322,7 @@ static int write_image(struct v6_build *b, struct table_image *image)
 {
 	struct sek_table_v6 *par = &b->par;
 	uint64_t lines =
-	    par->filter_mask + 1ull + (1ull << par->k) + b->records.n + b->leaves.n + b->nodes.n;
+	    par->filter_mask + 1ull + par->n_buckets + b->records.n + b->leaves.n + b->nodes.n;
 	struct sek_table_head *head;
 	uint32_t base;
 	int r;
@@ -338,7 +337,7 @@ static int write_image(struct v6_build *b, struct table_image *image)
 	head->v6_lines = lines;
 	par->filter_base = base;
 	par->bucket_base = copy_lines(image, base, b->filter, par->filter_mask + 1ull);
-	par->record_base = copy_lines(image, par->bucket_base, b->buckets, 1ull << par->k);
+	par->record_base = copy_lines(image, par->bucket_base, b->buckets, par->n_buckets);
 	par->leaf_base = copy_lines(image, par->record_base, b->records.lines, b->records.n);
 	par->node_base = copy_lines(image, par->leaf_base, b->leaves.lines, b->leaves.n);
 	copy_lines(image, par->node_base, b->nodes.lines, b->nodes.n);

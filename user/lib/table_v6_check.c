@@ -25,8 +25,8 @@ static const char *check_params(const struct sek_table_head *head, const struct 
 	if (!area_ok(head, par->filter_base, (__u64)par->filter_mask + 1) ||
 	    par->filter_mask & (par->filter_mask + 1))
 		return "v6: filter";
-	if (par->k < SEK_V6_K_MIN || par->k > SEK_V6_K_MAX ||
-	    !area_ok(head, par->bucket_base, 1ull << par->k))
+	if (par->k < SEK_V6_K_MIN || par->k > SEK_V6_K_MAX || par->n_buckets >> par->k != 1 ||
+	    !area_ok(head, par->bucket_base, par->n_buckets))
 		return "v6: buckets";
 	if (!(par->s & par->t & 1) || (par->s | par->t) > SEK_V6_MASK48)
 		return "v6: multipliers";
@@ -66,7 +66,7 @@ static bool lines_ok(line_ptr lines, const struct sek_table_v6 *par, __u32 n_cla
 	__u64 i;
 	int j;
 
-	for (i = 0; i < 1ull << par->k; i++) {
+	for (i = 0; i < par->n_buckets; i++) {
 		*ret_why = "v6: class in a bucket";
 		for (j = 0; j < 8; j++)
 			if (!entry_ok(lines[par->bucket_base + i][j], par->k, n_classes))

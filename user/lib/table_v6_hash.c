@@ -77,12 +77,13 @@ static uint32_t bucket_entry(const struct v6_build *b, const struct item *item, 
 	uint64_t p = choice ? sek_v6_perm(item->key, par->t, par->s)
 			    : sek_v6_perm(item->key, par->s, par->t);
 	uint64_t payload = item->value;
+	__u64 tag;
+	uint32_t bucket = sek_v6_place(p, par->n_buckets, par->k, &tag);
 
 	if (item->kind == SEK_V6_SUBNET)
 		payload = (uint64_t)(item->value >> 16) << (par->k - 3) | (item->value & 0xffff);
-	*ret_entry = choice << 63 | p >> par->k << (15 + par->k) |
-		     (uint64_t)item->kind << (13 + par->k) | payload;
-	return p & ((1u << par->k) - 1);
+	*ret_entry = choice << 63 | tag << (15 + par->k) | (uint64_t)item->kind << (13 + par->k) | payload;
+	return bucket;
 }
 
 static int bucket_put(struct v6_build *b, uint32_t bucket, uint64_t entry, uint32_t item)
@@ -129,22 +130,29 @@ static int buckets_try(struct v6_build *b)
 
 	b->par.s = (next_random(b) & SEK_V6_MASK48) | 1;
 	b->par.t = (next_random(b) & SEK_V6_MASK48) | 1;
-	memset(b->buckets, 0, SEK_LINE_BYTES << b->par.k);
+	memset(b->buckets, 0, (size_t)SEK_LINE_BYTES * b->par.n_buckets);
 	for (i = 0; i < b->n_items; i++)
 		if (bucket_insert(b, i))
 			return -ENOSPC;
 	return 0;
 }
 
+void v6_buckets_size(struct v6_build *b, uint64_t n_buckets)
+{
+	b->par.n_buckets = n_buckets;
+	for (b->par.k = SEK_V6_K_MIN; n_buckets >> b->par.k > 1; b->par.k++)
+		;
+}
+
 int v6_buckets_build(struct v6_build *b)
 {
 	int tries;
 
-	for (; b->par.k <= SEK_V6_K_MAX; b->par.k++) {
+	for (; b->par.k <= SEK_V6_K_MAX; v6_buckets_size(b, b->par.n_buckets + b->par.n_buckets / 16)) {
 		free(b->buckets);
 		free(b->slot_items);
-		b->buckets = malloc((size_t)SEK_LINE_BYTES << b->par.k);
-		b->slot_items = malloc((8 * sizeof(*b->slot_items)) << b->par.k);
+		b->buckets = malloc((size_t)SEK_LINE_BYTES * b->par.n_buckets);
+		b->slot_items = malloc(8 * sizeof(*b->slot_items) * b->par.n_buckets);
 		if (!b->buckets || !b->slot_items)
 			return -ENOMEM;
 		for (tries = 0; tries < TRIES_A_SIZE; tries++)

@@ -56,8 +56,11 @@ struct v6_build {
  */
 int v6_filter_build(struct v6_build *b, const struct policy_prefix6 *p, size_t n);
 
+/* Sets how many bucket lines there are, at least 2^SEK_V6_K_MIN, and its logarithm. */
+void v6_buckets_size(struct v6_build *b, uint64_t n_buckets);
+
 /*
- * Puts b->items into b->buckets, from size b->par.k on; sets k, s and t. When they do not work
+ * Puts b->items into b->buckets, from b->par.n_buckets lines on; sets n_buckets, k, s and t. When they do not work
  * out, new multipliers, then more buckets: no list is refused for its addresses.
  * Errors: -ENOMEM; -E2BIG over SEK_V6_K_MAX.
  */

@@ -19,6 +19,7 @@
 
 #include <sekisho/table.h>
 #include "sekisho.skel.h"
+#include "sys/bpf_table.h"
 #include "sys/log.h"
 
 static const char *const map_names[BPF_MAP_N] = { "table", "entries", "control", "rails", "counters" };
@@ -238,31 +239,9 @@ void bpf_program_free(struct sekisho_bpf *object)
 	sekisho_bpf__destroy(object);
 }
 
-static int fill(int fd, const void *lines, size_t bytes)
-{
-	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-	if (map == MAP_FAILED)
-		return -errno;
-	memcpy(map, lines, bytes);
-	munmap(map, bytes);
-	return 0;
-}
-
 int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_lines)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sek_image", 4, SEK_LINE_BYTES, n_lines, &opts);
-	__u32 slot = 0;
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = fill(fd, lines, (size_t)n_lines * SEK_LINE_BYTES);
-	if (!err && bpf_map_update_elem(side->map_fd[BPF_MAP_TABLE], &slot, &fd, BPF_ANY))
-		err = -errno;
-	close(fd);
-	return err;
+	return bpf_table_put(side->map_fd[BPF_MAP_TABLE], &side->control->table_slot, lines, n_lines);
 }
 
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain)

@@ -15,7 +15,7 @@ struct bpf_object;
 enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
 
 struct bpf_side {
-	char pin_dir[256];	      /* with the layout's version: PINDIR/v1 */
+	char pin_dir[256];	      /* with the layout's version: PINDIR/vN */
 	int map_fd[BPF_MAP_N];	      /* read-write */
 	struct sek_control *control;  /* the control map, mmap'd for writing */
 	struct sekisho_bpf *first;    /* object that made or adopted the maps; holds sek_explain */
@@ -47,7 +47,7 @@ int bpf_program_open(const struct bpf_side *side, unsigned slot, struct sekisho_
 void bpf_program_free(struct sekisho_bpf *object);
 
 /*
- * Puts a checked image of @n_lines lines in force: a new inner map and one update. Waits for RCU (4-220 ms measured,
+ * Puts a checked image of @n_lines lines in force (bpf_table_put()): waits for RCU (4-220 ms measured,
  * see table.md of the design): never call it from the event loop. Errors: negative errno; the old table stays.
  */
 int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_lines);
