@@ -85,5 +85,6 @@ int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, 
 int cmd_feed_name(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_plain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_version(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_check_config(struct cli *cli, const struct cli_command *command, int argc, char **argv);

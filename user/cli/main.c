@@ -36,6 +36,7 @@ static const struct cli_command commands[] = {
 	{"confirm", NULL, cmd_plain, "", "keep what mode --confirm has switched"},
 	{"reload", NULL, cmd_plain, "", "read the config again"},
 	{"detach", NULL, cmd_plain, "", "remove the program from every interface"},
+	{"audit", NULL, cmd_audit, "[--limit N]", "who changed what, newest first"},
 	{"check-config", NULL, cmd_check_config, "FILE", "errors as FILE:LINE:COLUMN, no agent needed"},
 	{"version", NULL, cmd_version, "", "of this program and of the agent"},
 	{NULL, NULL, NULL, NULL, NULL},

@@ -133,6 +133,7 @@ static void done(uv_work_t *request, int status)
 
 	if (compile->err) {
 		log_line(LOG_ERR, "table: cannot be built: %s; generation %llu stays", strerror(-compile->err), (unsigned long long)engine->swapped_generation);
+		snprintf(engine->table_error, sizeof(engine->table_error), "the table cannot be built: %s", strerror(-compile->err));
 		engine->is_compiling = false;
 	} else {
 		take_left_out(engine, compile);
@@ -145,6 +146,11 @@ static void done(uv_work_t *request, int status)
 		engine->swap_seq = role_send(engine, &msg, &compile->fd, 1);
 	}
 	free_compile(compile);
+	if (engine->is_compiling)
+		return;
+	if (engine->compile_wanted)
+		compile_want(engine);
+	control_poll_waiting(engine);
 }
 
 /* A mapping of the same pages that lives as long as the compile. */
@@ -264,31 +270,45 @@ void compile_want(struct engine *engine)
 	engine->compile_wanted = false;
 	err = start(engine);
 	engine->is_compiling = err == 0;
+	snprintf(engine->table_error, sizeof(engine->table_error), "%s", err ? "the table cannot be built: out of memory" : "");
 	if (err)
 		log_line(LOG_ERR, "table: cannot be built: %s", strerror(-err));
+}
+
+static void store_classes(struct engine *engine)
+{
+	int err = store_begin(engine->store);
+	unsigned i;
+
+	for (i = 1; i < engine->n_classes && !err; i++)
+		err = store_class_put(engine->store, &engine->classes[i]);
+	if (!err)
+		err = store_commit(engine->store);
+	if (!err)
+		return;
+	log_line(LOG_ERR, "state: the lists' counters cannot be kept: %s", store_error(engine->store));
+	store_rollback(engine->store);
 }
 
 void compile_swapped(struct engine *engine, const struct role_msg *reply)
 {
 	struct role_msg ready = { .type = ROLE_READY }, answer;
-	unsigned i;
 
 	engine->is_compiling = false;
+	snprintf(engine->table_error, sizeof(engine->table_error), "%s", reply->err ? reply->text : "");
 	if (reply->err)
 		log_line(LOG_ERR, "table: the keeper refuses it: %s", reply->text);
 	else
 		engine->swapped_generation = engine->generation;
-	for (i = 1; !reply->err && i < engine->n_classes; i++) {
-		if (store_class_put(engine->store, &engine->classes[i]))
-			log_line(LOG_ERR, "state: %s", store_error(engine->store));
-	}
+	if (!reply->err)
+		store_classes(engine);
 	if (!reply->err && !engine->is_ready) {
 		engine->is_ready = true;
 		role_call(engine, &ready, NULL, 0, &answer, NULL);
 	}
 	if (engine->compile_wanted)
 		compile_want(engine);
-	control_updates_done(engine);
+	control_poll_waiting(engine);
 }
 
 static bool holds(const struct store_class *class, uint16_t list)

@@ -11,32 +11,27 @@
 
 #include "lib/config.h"
 #include "lib/fetch_msg.h"
-#include "lib/list_file.h"
 #include "lib/policy.h"
 #include "lib/role_msg.h"
+#include "lists.h"
 #include "sys/bpf_read.h"
 #include "sys/store.h"
 
 #define ENGINE_FETCHES_MAX 4 /* at once */
 #define ENGINE_PATH_BYTES 512
 
-/* A last good list as it lies on disk, mapped. */
-struct engine_list {
-	void *data; /* NULL: none yet */
-	size_t bytes;
-	struct list_view view;
-};
-
 struct engine_feed {
 	const struct config_feed *config;
 	struct store_feed state;
-	struct engine_list list;
-	double coverage4, coverage6;
+	struct engine_list list, held; /* the last good list; an update that waits for `feed accept` */
 	uint64_t left_out4, left_out6;
-	uint64_t next_ms; /* on the loop's clock */
-	bool is_fetching;
+	uint64_t next_ms;    /* on the loop's clock */
+	uint32_t retry_after_s; /* the server's wish with the last failure */
+	bool is_fetching;    /* until the update is judged and stored */
+	bool was_fetching;   /* when a reload came between */
 	int fetch_fd;
-	uv_poll_t *fetch_poll;
+	uv_poll_t *fetch_poll; /* NULL: no fetcher runs */
+	struct fetch_result result; /* of the update being judged */
 };
 
 struct engine {
@@ -56,7 +51,7 @@ struct engine {
 	uint32_t config_epoch;
 	struct engine_feed *feeds;
 	size_t n_feeds;
-	struct engine_list allow_list; /* unused data; allow prefixes live in the two arrays */
+	uint64_t list_serial;
 	struct prefix4 *allow4;
 	struct prefix6 *allow6;
 	size_t n_allow4, n_allow6;
@@ -70,22 +65,34 @@ struct engine {
 	uint64_t table_bytes;
 	double build_s;
 	bool compile_wanted, is_compiling, is_ready;
+	char table_error[ROLE_TEXT_BYTES]; /* of the last compile; empty: it went well */
 	uint32_t swap_seq;
 	uv_timer_t tick;
 };
 
 /* role.c: the channel to the keeper. */
 int role_open(struct engine *engine);
-/* Sends @msg and waits for its answer; other messages that come meanwhile are taken. Ends the process if the keeper is gone. */
+/*
+ * Sends @msg and waits for its answer, at most five seconds (err -ETIMEDOUT then); for what the keeper answers at once. Other
+ * messages are taken later, on the loop. Ends the process if the keeper is gone.
+ */
 void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd);
 /* Sends @msg; its answer comes to compile_swapped(). Returns its seq. */
 uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds);
+/* Sends @msg for what may take longer: *ret_number is asked for by role_answered() until it is, or given up. -EBUSY: too many. */
+int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number);
+/* Has the answer come? Then it is told once: @ret_text takes ROLE_TEXT_BYTES. */
+bool role_answered(uint64_t number, int *ret_err, char *ret_text);
+void role_forget(uint64_t number);
 
 /* feeds.c */
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
 int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT */
-bool feeds_are_busy(const struct engine *engine);
+/* Is it being fetched, or about to be? */
+bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
+/* Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; errno. */
+int feeds_accept(struct engine *engine, struct engine_feed *feed);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
 
 /* compile.c */
@@ -95,21 +102,15 @@ void compile_list_totals(const struct engine *engine, uint16_t list, uint64_t *r
 void compile_store_totals(struct engine *engine);
 void compile_load_classes(struct engine *engine);
 
-/* entries.c */
+/* entries.c, entries_job.c; the rest of it is in entries.h */
+/* Puts the state's entries in force, and nothing else. */
 int entries_restore(struct engine *engine);
-int entries_apply(struct engine *engine, const struct prefix *prefix, bool force, char *why, size_t why_bytes);
-int entries_apply_all(struct engine *engine, const struct prefix *prefixes, size_t n, bool replace, char *why, size_t why_bytes);
 void entries_expire(struct engine *engine);
 
-/* control.c, verbs.c, explain.c, metrics.c */
+/* control.c, verbs.c (verbs.h), explain.c, metrics.c */
 int control_open(struct engine *engine);
-void control_updates_done(struct engine *engine);
-/* Answers @request; the answer is the caller's. @user is recorded. NULL: later, by control_updates_done(). */
-json_t *verbs_answer(struct engine *engine, json_t *request, bool may_change, uint32_t uid, const char *user);
-json_t *verbs_status(struct engine *engine);
-json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long);
-json_t *verbs_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-json_t *verbs_ok(json_t *data);
+/* Something came to its end: asks every waiting request whether it can be answered now. */
+void control_poll_waiting(struct engine *engine);
 json_t *explain_answer(struct engine *engine, const char *address);
 int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code, const char **ret_type, char **ret_text, size_t *ret_len);
 

@@ -29,6 +29,7 @@ static int open_state(struct engine *engine)
 		log_line(LOG_ERR, "state: %s: %s", path, strerror(errno));
 		return -errno;
 	}
+	lists_clean(engine->state_dir);
 	snprintf(path, sizeof(path), "%s/state.db", engine->state_dir);
 	err = store_open(path, &engine->store, aside);
 	if (aside[0])

@@ -49,7 +49,7 @@ static void add_woulds(struct engine *engine, struct openmetrics *om)
 	}
 }
 
-enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_FAILURES, FEED_DURATION };
+enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_HELD, FEED_FAILURES, FEED_DURATION };
 
 static double feed_value(struct engine *engine, const struct engine_feed *feed, enum feed_metric metric)
 {
@@ -61,7 +61,8 @@ static double feed_value(struct engine *engine, const struct engine_feed *feed, 
 	case FEED_BYTES: return bytes;
 	case FEED_WOULDS: return woulds;
 	case FEED_SUCCESS: return feed->state.last_success_s;
-	case FEED_UP: return feed->list.data && !feed->state.failures;
+	case FEED_UP: return feed->list.data && !feed->state.failures && !feed->held.data;
+	case FEED_HELD: return feed->held.data != NULL;
 	case FEED_FAILURES: return feed->state.failures_total;
 	default: return feed->state.fetch_ms / 1000.0;
 	}
@@ -78,7 +79,8 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		[FEED_WOULDS] = { "sekisho_feed_would_drop_packets", "Packets the feed would have dropped were it, or the agent, not in monitor.", OPENMETRICS_COUNTER },
 		[FEED_SUCCESS] = { "sekisho_feed_last_success_timestamp_seconds", "When the feed was last fetched or read well; 0 never.", OPENMETRICS_GAUGE },
 		[FEED_UP] = { "sekisho_feed_up", "1 when the last update went well and a list is in force.", OPENMETRICS_GAUGE },
-		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed or were refused.", OPENMETRICS_COUNTER },
+		[FEED_HELD] = { "sekisho_feed_held", "1 while an update waits for `sekisho feed accept`.", OPENMETRICS_GAUGE },
+		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed, were refused or held.", OPENMETRICS_COUNTER },
 		[FEED_DURATION] = { "sekisho_feed_fetch_duration_seconds", "How long the last good fetch took.", OPENMETRICS_GAUGE },
 	};
 	size_t f, i;

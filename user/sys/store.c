@@ -34,6 +34,21 @@ static const char *const migrations[] = {
 	" seen_woulds INTEGER NOT NULL);"
 	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
 	" detail TEXT NOT NULL, result TEXT NOT NULL);",
+	/* Held updates; entries counted by origin as they come and go, so that a scrape reads a few rows, not all. */
+	"ALTER TABLE feeds ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE feeds ADD COLUMN held_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE feeds ADD COLUMN held_why TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE feeds ADD COLUMN held_etag TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE feeds ADD COLUMN held_modified TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE entries ADD COLUMN force INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE entry_counts(origin TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO entry_counts SELECT origin, count(*) FROM entries GROUP BY origin;"
+	"CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN"
+	" INSERT INTO entry_counts VALUES(new.origin, 1) ON CONFLICT(origin) DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER entries_gone AFTER DELETE ON entries BEGIN"
+	" UPDATE entry_counts SET n = n - 1 WHERE origin = old.origin;"
+	" DELETE FROM entry_counts WHERE origin = old.origin AND n <= 0; END;"
+	"CREATE INDEX audit_time ON audit(time_s);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -258,15 +273,4 @@ void store_close(struct store *store)
 		return;
 	sqlite3_close(store->db);
 	free(store);
-}
-
-int store_audit(struct store *store, int64_t time_s, uint32_t uid, const char *user, const char *verb,
-		const char *detail, const char *result)
-{
-	sqlite3_stmt *stmt;
-	int r;
-
-	r = store_prepare(store, &stmt, "INSERT INTO audit VALUES(?,?,?,?,?,?)", "iissss", time_s, (int64_t)uid, user,
-			  verb, detail, result);
-	return r < 0 ? r : store_run(store, stmt);
 }

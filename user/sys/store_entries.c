@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user"
+#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, force"
 
 static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 {
@@ -22,6 +22,7 @@ static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 	entry->since_s = sqlite3_column_int64(stmt, 7);
 	entry->expires_s = sqlite3_column_int64(stmt, 8);
 	store_column_text(stmt, 9, entry->by_user, sizeof(entry->by_user));
+	entry->is_forced = sqlite3_column_int(stmt, 10);
 }
 
 static int walk(sqlite3_stmt *stmt, store_entry_fn fn, void *arg)
@@ -43,14 +44,15 @@ int store_entry_put(struct store *store, const struct store_entry *e)
 	int r;
 
 	r = store_prepare(store, &stmt,
-			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user)"
-			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?) ON CONFLICT(addr, len, family, kind, origin) DO UPDATE SET"
+			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, force)"
+			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin) DO UPDATE SET"
 			  " expires_s = CASE WHEN expires_s IS NULL OR excluded.expires_s IS NULL THEN NULL"
 			  " ELSE max(expires_s, excluded.expires_s) END,"
 			  " reason = CASE WHEN excluded.reason = '' THEN reason ELSE excluded.reason END,"
-			  " by_user = excluded.by_user",
-			  "biiissiis", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
-			  (int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user);
+			  " by_user = excluded.by_user, force = max(force, excluded.force)",
+			  "biiissiisi", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
+			  (int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user,
+			  (int64_t)e->is_forced);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -75,23 +77,13 @@ int store_entry_delete(struct store *store, const struct prefix *prefix, enum se
 	return r < 0 ? r : run_counted(store, stmt, ret_n);
 }
 
-int store_entry_flush(struct store *store, enum sek_action kind, const char *origin, int *ret_n)
+int store_entry_delete_id(struct store *store, int64_t id)
 {
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE kind = ? AND origin = ?", "is", (int64_t)kind,
-			  origin);
-	return r < 0 ? r : run_counted(store, stmt, ret_n);
-}
-
-int store_entry_delete_expired(struct store *store, int64_t now_s, int *ret_n)
-{
-	sqlite3_stmt *stmt;
-	int r;
-
-	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE expires_s <= ?", "i", now_s);
-	return r < 0 ? r : run_counted(store, stmt, ret_n);
+	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE id = ?", "i", id);
+	return r < 0 ? r : store_run(store, stmt);
 }
 
 int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after, store_entry_fn fn,
@@ -132,7 +124,7 @@ int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *or
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt, "SELECT origin, count(*) FROM entries GROUP BY origin ORDER BY 2 DESC, 1", "");
+	r = store_prepare(store, &stmt, "SELECT origin, n FROM entry_counts ORDER BY 2 DESC, 1", "");
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
