@@ -227,8 +227,12 @@ def test_a_rotten_list_on_disk_is_fetched_again(lab, agent, server):
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
+    server.say("hang")
     one.start()
     assert "web: the stored list is damaged" in one.said()
-    assert drops(lab, BAD) == [True]  # the table of before is still in force
+    assert drops(lab, BAD, GOOD) == [True, False]  # the table of before stays until the server was asked
+    one.stop()
+    server.say("ok")
+    one.start()
     settled(one, "web")
     assert drops(lab, BAD, GOOD) == [True, False]

@@ -259,11 +259,41 @@ static int start(struct engine *engine)
 	return uv_queue_work(&engine->loop, &compile->work, work, done);
 }
 
+/* An earlier agent's table knows a list that is damaged on our disk: it stays until that feed was asked once. */
+static bool is_waiting_for_list(const struct engine *engine)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds && engine->hello.body.hello.generation && !engine->swapped_generation; i++) {
+		if (engine->feeds[i].is_damaged)
+			return true;
+	}
+	return false;
+}
+
+static void say_ready(struct engine *engine)
+{
+	struct role_msg ready = { .type = ROLE_READY }, answer;
+
+	if (engine->is_ready)
+		return;
+	engine->is_ready = true;
+	role_call(engine, &ready, NULL, 0, &answer, NULL);
+}
+
+void compile_tick(struct engine *engine)
+{
+	if (engine->compile_wanted && !engine->is_compiling)
+		compile_want(engine);
+	if (is_waiting_for_list(engine))
+		say_ready(engine); /* what was in force is */
+}
+
 void compile_want(struct engine *engine)
 {
 	int err;
 
-	if (engine->is_compiling) {
+	if (engine->is_compiling || is_waiting_for_list(engine)) {
 		engine->compile_wanted = true;
 		return;
 	}
@@ -292,8 +322,6 @@ static void store_classes(struct engine *engine)
 
 void compile_swapped(struct engine *engine, const struct role_msg *reply)
 {
-	struct role_msg ready = { .type = ROLE_READY }, answer;
-
 	engine->is_compiling = false;
 	snprintf(engine->table_error, sizeof(engine->table_error), "%s", reply->err ? reply->text : "");
 	if (reply->err)
@@ -302,10 +330,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 		engine->swapped_generation = engine->generation;
 	if (!reply->err)
 		store_classes(engine);
-	if (!reply->err && !engine->is_ready) {
-		engine->is_ready = true;
-		role_call(engine, &ready, NULL, 0, &answer, NULL);
-	}
+	if (!reply->err)
+		say_ready(engine);
 	if (engine->compile_wanted)
 		compile_want(engine);
 	control_poll_waiting(engine);

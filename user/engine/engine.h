@@ -29,6 +29,7 @@ struct engine_feed {
 	uint32_t retry_after_s; /* the server's wish with the last failure */
 	bool is_fetching;    /* until the update is judged and stored */
 	bool was_fetching;   /* when a reload came between */
+	bool is_damaged;     /* its stored list is, and it was not asked since */
 	int fetch_fd;
 	uv_poll_t *fetch_poll; /* NULL: no fetcher runs */
 	struct fetch_result result; /* of the update being judged */
@@ -52,6 +53,7 @@ struct engine {
 	struct engine_feed *feeds;
 	size_t n_feeds;
 	uint64_t list_serial;
+	bool state_is_lost; /* the state file was set aside: the kernel knows more than we do */
 	struct prefix4 *allow4;
 	struct prefix6 *allow6;
 	size_t n_allow4, n_allow6;
@@ -97,6 +99,7 @@ struct engine_feed *feeds_find(struct engine *engine, const char *name);
 
 /* compile.c */
 void compile_want(struct engine *engine);
+void compile_tick(struct engine *engine);
 void compile_swapped(struct engine *engine, const struct role_msg *reply);
 void compile_list_totals(const struct engine *engine, uint16_t list, uint64_t *ret_drops, uint64_t *ret_bytes, uint64_t *ret_woulds);
 void compile_store_totals(struct engine *engine);

@@ -168,14 +168,19 @@ int entries_restore(struct engine *engine)
 {
 	struct entry_list list = { 0 };
 	char why[ROLE_TEXT_BYTES] = "";
+	uint64_t lost = 0, unused;
 	int err;
 
+	/* From the first start after the loss on: what the kernel knows and we do not must not be wiped by a later start either. */
+	if (engine->state_is_lost)
+		(void)store_counter_put(engine->store, "state_is_lost", 1, 0); /* the next line tells */
+	(void)store_counter_get(engine->store, "state_is_lost", &lost, &unused); /* then nothing was */
 	err = store_entry_each(engine->store, SEK_A_NONE, NULL, 0, collect, &list);
 	if (err)
 		snprintf(why, sizeof(why), "the state cannot be read: %s", store_error(engine->store));
 	else {
 		merge_same(&list);
-		err = send_entries(engine, list.entry, list.n, true, why, sizeof(why));
+		err = send_entries(engine, list.entry, list.n, !lost && !engine->state_is_lost, why, sizeof(why));
 	}
 	if (err)
 		log_line(LOG_ERR, "entries: %s", why[0] ? why : strerror(-err));

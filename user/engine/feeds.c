@@ -32,7 +32,7 @@ static void save_state(struct engine *engine, const struct engine_feed *feed)
 /* The try is over: its error (empty: none) is kept, and the next one planned. */
 static void finish(struct engine *engine, struct engine_feed *feed, const char *error)
 {
-	feed->is_fetching = false;
+	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
@@ -67,6 +67,7 @@ static void take(struct engine *engine, struct engine_feed *feed, struct lists_j
 	lists_unmap(&feed->list);
 	feed->list = job->list;
 	memset(&job->list, 0, sizeof(job->list));
+	feed->is_damaged = false;
 	forget_held(engine, feed);
 	copy_validators(feed->state.etag, feed->state.last_modified, &feed->result);
 	feed->state.fetch_ms = feed->result.duration_ms;
@@ -321,7 +322,8 @@ static void load_lists(struct engine *engine, struct engine_feed *feed)
 	const char *why = "";
 	int err = lists_load(engine->state_dir, feed->state.name, LISTS_GOOD, &feed->list, &why);
 
-	if (err && err != -ENOENT)
+	feed->is_damaged = err && err != -ENOENT;
+	if (feed->is_damaged)
 		log_line(LOG_ERR, "feed %s: the stored list is damaged (%s); it is fetched again", feed->state.name, why);
 	if (!feed->state.held_s)
 		return;

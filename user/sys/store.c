@@ -207,7 +207,7 @@ static int open_once(const char *path, struct store *store)
 	sqlite3_busy_timeout(store->db, 2000);
 	r = check_sound(store);
 	if (r == 0)
-		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;");
 	return r < 0 ? r : migrate(store);
 }
 
