@@ -12,11 +12,14 @@
 
 #include "sys/log.h"
 
-#define SLICE 500 /* entries: a few milliseconds of the loop */
+#define SLICE 500 /* entries at most */
+#define SLICE_MIN 20
+#define SLICE_NS 15000000 /* how long one may take: what others wait; the next is cut to it */
 
 static struct entries_job *first, **end = &first;
 static uv_idle_t turn;
 static bool is_expiring;
+static size_t slice = 100; /* entries in the next one */
 
 void entries_job_free(struct entries_job *job)
 {
@@ -61,7 +64,7 @@ static int import_slice(struct engine *engine, struct entries_job *job)
 	int err = store_begin(engine->store);
 
 	snprintf(row.by_user, sizeof(row.by_user), "%s", job->by_user);
-	for (; !err && n < SLICE && job->at + n < job->n_rows; n++) {
+	for (; !err && n < slice && job->at + n < job->n_rows; n++) {
 		const struct entries_row *from = &job->rows[job->at + n];
 
 		row.prefix = prefixes[n] = from->prefix;
@@ -88,7 +91,7 @@ static int note_gone(void *arg, const struct store_entry *row)
 {
 	struct gone *gone = arg;
 
-	if (gone->n == SLICE)
+	if (gone->n == slice)
 		return 1;
 	gone->prefix[gone->n] = row->prefix;
 	gone->id[gone->n++] = row->id;
@@ -141,6 +144,7 @@ static void take_turn(uv_idle_t *idle)
 {
 	struct engine *engine = idle->data;
 	struct entries_job *job = first;
+	uint64_t begin_ns = uv_hrtime(), took_ns;
 	int more;
 
 	if (!job) {
@@ -148,6 +152,9 @@ static void take_turn(uv_idle_t *idle)
 		return;
 	}
 	more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
+	took_ns = uv_hrtime() - begin_ns;
+	slice = slice * SLICE_NS / (took_ns + 1);
+	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;
 	if (more <= 0)
 		finish(engine, job, more);
 }

@@ -71,17 +71,54 @@ int store_errno(int rc)
 	}
 }
 
-int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+static struct store_kept *kept_of(struct store *store, const char *sql)
 {
-	sqlite3_stmt *stmt;
-	va_list ap;
-	int rc, i = 1;
+	int i;
 
-	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
-	if (rc != SQLITE_OK)
-		return store_errno(rc);
-	va_start(ap, format);
-	for (; *format && rc == SQLITE_OK; format++, i++) {
+	for (i = 0; i < STORE_KEPT_MAX && store->kept[i].sql; i++) {
+		if (store->kept[i].sql == sql)
+			return &store->kept[i];
+	}
+	return i < STORE_KEPT_MAX ? &store->kept[i] : NULL;
+}
+
+/* The kept statement of @sql, or a new one: kept where there is room, and where a walk is using the kept one not. */
+static int make_ready(struct store *store, const char *sql, sqlite3_stmt **ret_stmt)
+{
+	struct store_kept *kept = kept_of(store, sql);
+	int rc;
+
+	if (kept && kept->sql && !kept->is_used) {
+		kept->is_used = true;
+		*ret_stmt = kept->stmt;
+		return SQLITE_OK;
+	}
+	rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_stmt, NULL);
+	if (rc == SQLITE_OK && kept && !kept->sql)
+		*kept = (struct store_kept){ .sql = sql, .stmt = *ret_stmt, .is_used = true };
+	return rc;
+}
+
+void store_release(struct store *store, sqlite3_stmt *stmt)
+{
+	int i;
+
+	for (i = 0; i < STORE_KEPT_MAX && store->kept[i].stmt != stmt; i++)
+		;
+	if (i == STORE_KEPT_MAX) {
+		sqlite3_finalize(stmt);
+		return;
+	}
+	(void)sqlite3_reset(stmt); /* tells the last step's error again */
+	sqlite3_clear_bindings(stmt);
+	store->kept[i].is_used = false;
+}
+
+static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
+{
+	int rc = SQLITE_OK, i;
+
+	for (i = 1; *format && rc == SQLITE_OK; format++, i++) {
 		if (*format == 'i')
 			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
 		else if (*format == 's')
@@ -89,9 +126,23 @@ int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql,
 		else
 			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16, SQLITE_TRANSIENT);
 	}
+	return rc;
+}
+
+int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+{
+	sqlite3_stmt *stmt;
+	va_list ap;
+	int rc;
+
+	rc = make_ready(store, sql, &stmt);
+	if (rc != SQLITE_OK)
+		return store_errno(rc);
+	va_start(ap, format);
+	rc = bind(stmt, format, ap);
 	va_end(ap);
 	if (rc != SQLITE_OK) {
-		sqlite3_finalize(stmt);
+		store_release(store, stmt);
 		return store_errno(rc);
 	}
 	*ret_stmt = stmt;
@@ -102,7 +153,7 @@ int store_run(struct store *store, sqlite3_stmt *stmt)
 {
 	int rc = sqlite3_step(stmt);
 
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }
 
@@ -151,7 +202,7 @@ static int ask(struct store *store, const char *sql, char *buf, size_t size)
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		store_column_text(stmt, 0, buf, size);
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : store_errno(rc) ? store_errno(rc) : -EIO;
 }
 
@@ -230,6 +281,17 @@ static int set_aside(const char *path, char *ret_name)
 	return 0;
 }
 
+static void close_db(struct store *store)
+{
+	int i;
+
+	for (i = 0; i < STORE_KEPT_MAX; i++)
+		sqlite3_finalize(store->kept[i].stmt);
+	memset(store->kept, 0, sizeof(store->kept));
+	sqlite3_close(store->db);
+	store->db = NULL;
+}
+
 static int check_regular(const char *path)
 {
 	struct stat st;
@@ -253,8 +315,7 @@ int store_open(const char *path, struct store **ret_store, char *ret_set_aside)
 		return -ENOMEM;
 	r = open_once(path, store);
 	if (r == -EUCLEAN) {
-		sqlite3_close(store->db);
-		store->db = NULL;
+		close_db(store);
 		r = set_aside(path, ret_set_aside);
 		if (r == 0)
 			r = open_once(path, store);
@@ -271,6 +332,6 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	sqlite3_close(store->db);
+	close_db(store);
 	free(store);
 }

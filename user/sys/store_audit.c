@@ -44,6 +44,6 @@ int store_audit_each(struct store *store, int64_t before, int64_t limit, int (*f
 		store_column_text(stmt, 6, row.result, sizeof(row.result));
 		stop = fn(arg, &row);
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return stop ? stop : store_errno(rc);
 }

@@ -35,7 +35,7 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 		store_column_text(stmt, 13, feed->held_etag, sizeof(feed->held_etag));
 		store_column_text(stmt, 14, feed->held_modified, sizeof(feed->held_modified));
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
 }
 
@@ -114,7 +114,7 @@ int store_counter_get(struct store *store, const char *name, uint64_t *ret_value
 		*ret_value = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
 		*ret_seen = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 1) : 0;
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }
 
@@ -157,7 +157,7 @@ int store_class_each(struct store *store, void (*fn)(void *arg, const struct sto
 			memcpy(class.lists, sqlite3_column_blob(stmt, 7), sizeof(class.lists));
 		fn(arg, &class);
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }
 
