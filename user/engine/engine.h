@@ -13,6 +13,7 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "lib/role_msg.h"
+#include "credit.h"
 #include "lists.h"
 #include "sys/bpf_read.h"
 #include "sys/store.h"
@@ -33,6 +34,12 @@ struct engine_feed {
 	int fetch_fd;
 	uv_poll_t *fetch_poll; /* NULL: no fetcher runs */
 	struct fetch_result result; /* of the update being judged */
+};
+
+struct engine_table {
+	uint32_t prefixes_v4, prefixes_v6;
+	uint64_t bytes;
+	double build_s;
 };
 
 struct engine {
@@ -58,14 +65,10 @@ struct engine {
 	struct prefix6 *allow6;
 	size_t n_allow4, n_allow6;
 
-	struct store_class *classes; /* by counter id, SEK_CLASSES_MAX rows; row 0 is not used */
-	unsigned n_classes;
-	uint64_t base_drops[SEK_LISTS_MAX], base_drop_bytes[SEK_LISTS_MAX], base_woulds[SEK_LISTS_MAX];
+	struct credit *credit;
 
 	uint64_t generation, swapped_generation;
-	uint32_t prefixes_v4, prefixes_v6;
-	uint64_t table_bytes;
-	double build_s;
+	struct engine_table built, table; /* on its way; in force */
 	bool compile_wanted, is_compiling, is_ready;
 	char table_error[ROLE_TEXT_BYTES]; /* of the last compile; empty: it went well */
 	uint32_t swap_seq;
@@ -101,9 +104,6 @@ struct engine_feed *feeds_find(struct engine *engine, const char *name);
 void compile_want(struct engine *engine);
 void compile_tick(struct engine *engine);
 void compile_swapped(struct engine *engine, const struct role_msg *reply);
-void compile_list_totals(const struct engine *engine, uint16_t list, uint64_t *ret_drops, uint64_t *ret_bytes, uint64_t *ret_woulds);
-void compile_store_totals(struct engine *engine);
-void compile_load_classes(struct engine *engine);
 
 /* entries.c, entries_job.c; the rest of it is in entries.h */
 /* Puts the state's entries in force, and nothing else. */

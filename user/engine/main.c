@@ -50,7 +50,7 @@ static void on_tick(uv_timer_t *timer)
 	compile_tick(engine);
 	entries_expire(engine);
 	if (++ticks % STORE_TICKS == 0)
-		compile_store_totals(engine);
+		credit_store(engine);
 }
 
 static void on_http(uv_poll_t *poll, int status, int events)
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 	if (start(&engine))
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
-	compile_store_totals(&engine);
+	credit_store(&engine);
 	metrics_http_close(http);
 	store_close(engine.store);
 	return 0;

@@ -80,7 +80,7 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	engine->listener[2] = n_fds > 5 ? fds[5] : -1;
 	if (bpf_read_open(&engine->read, fds[1], fds[2], msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
-	compile_load_classes(engine);
+	credit_open(engine);
 	take_config(engine, fds[0], msg->body.hello.config_epoch);
 	close(fds[0]);
 }

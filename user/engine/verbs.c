@@ -87,8 +87,8 @@ static json_t *status(struct verbs_request *request)
 	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
 	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:[]}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
-			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->prefixes_v4,
-			 "prefixes_v6", engine->prefixes_v6, "bytes", (json_int_t)engine->table_bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
+			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->table.prefixes_v4,
+			 "prefixes_v6", engine->table.prefixes_v6, "bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
 			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "warnings"));
 }
 

@@ -106,10 +106,8 @@ int store_counter_put(struct store *store, const char *name, uint64_t value, uin
 int store_counter_get(struct store *store, const char *name, uint64_t *ret_value, uint64_t *ret_seen);
 
 int store_class_put(struct store *store, const struct store_class *class);
+int store_class_delete(struct store *store, uint32_t counter);
 int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg);
-/* A new life of the kernel's counters: nothing of them has been seen. */
-int store_forget_seen(struct store *store);
-
 struct store_audit {
 	int64_t id, time_s; /* Unix time */
 	uint32_t uid;

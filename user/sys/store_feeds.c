@@ -134,6 +134,15 @@ int store_class_put(struct store *store, const struct store_class *c)
 	return store_run(store, stmt);
 }
 
+int store_class_delete(struct store *store, uint32_t counter)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt, "DELETE FROM classes WHERE counter = ?", "i", (int64_t)counter);
+	return r < 0 ? r : store_run(store, stmt);
+}
+
 int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg)
 {
 	struct store_class class;
@@ -159,11 +168,4 @@ int store_class_each(struct store *store, void (*fn)(void *arg, const struct sto
 	}
 	store_release(store, stmt);
 	return store_errno(rc);
-}
-
-int store_forget_seen(struct store *store)
-{
-	return store_errno(sqlite3_exec(store->db,
-					"UPDATE counters SET seen = 0; UPDATE classes SET seen_drops = 0,"
-					" seen_drop_bytes = 0, seen_woulds = 0;", NULL, NULL, NULL));
 }
