@@ -31,16 +31,17 @@ lib_src := $(wildcard user/lib/*.c)
 sys_src := $(wildcard user/sys/*.c)
 unit_src := $(wildcard tests/unit/test_*.c)
 prog_src := $(filter-out %.bpf.c,$(wildcard tests/prog/test_*.c))
+prog_help_src := $(filter-out %.bpf.c $(prog_src),$(wildcard tests/prog/*.c))
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
 bench_src := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
-keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_attach bpf_entries netlink sandbox_caps spawn file notify))
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_attach bpf_entries bpf_rails ssh_source netlink sandbox_caps spawn file notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_feeds store_audit metrics_http bpf_read sandbox_engine file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch))
-cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file))
+cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file ssh_source))
 LIB_LIBS := -lyaml -ljansson -lm
 keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)
 engine_libs := -lbpf -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
@@ -109,7 +110,10 @@ $(BUILD)/unit/%: $(BUILD)/san/tests/unit/%.o $$(call san,$$(call link_sys,tests/
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) $(SAN) -o $@ $^ -lcmocka $(call link_libs,tests/unit/$*.c) $(LIB_LIBS)
-$(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libsekisho.a
+$(BUILD)/libprog.a: $(call obj,$(prog_help_src))
+	$(call SAY,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/prog/%: $(BUILD)/obj/tests/prog/%.o $$(call obj,$$(call link_sys,tests/prog/$$*.c)) $(BUILD)/libprog.a $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lcmocka -lbpf $(call link_libs,tests/prog/$*.c) $(LIB_LIBS)
@@ -122,9 +126,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
 	$(call SAY,FUZZ)
 	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run demo install deps clean help
 
-deps:
+deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
 
 test: ## install what is missing, build, run every test (root)
@@ -153,19 +157,28 @@ run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/se
 	$(Q)scripts/install-deps.sh build
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
-	$(Q)mkdir -p /var/lib /run
 	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
 
-install: all ## install under DESTDIR with PREFIX (/usr)
+demo: ## a lab in network namespaces: blocking, feeds, explain, metrics, restarts; cleans up (root)
+	$(Q)scripts/install-deps.sh demo
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
+	$(Q)scripts/create-users.sh
+	$(Q)exec scripts/demo.sh $(BUILD)
+
+install: all ## install under DESTDIR with PREFIX (/usr); a config that is there stays
 	install -D -m 0755 $(BUILD)/sekishod $(DESTDIR)$(PREFIX)/sbin/sekishod
 	install -D -m 0755 $(BUILD)/sekisho $(DESTDIR)$(PREFIX)/bin/sekisho
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/libexec/sekisho $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch
 	install -D -m 0644 scripts/sekishod.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sekishod.service
+	sed -i 's,^ExecStart=/usr/,ExecStart=$(PREFIX)/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/sekishod.service
 	install -D -m 0644 scripts/sekisho.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/sekisho.conf
 	install -D -m 0644 user/man/sekishod.8 $(DESTDIR)$(PREFIX)/share/man/man8/sekishod.8
 	install -D -m 0644 user/man/sekisho.1 $(DESTDIR)$(PREFIX)/share/man/man1/sekisho.1
 	install -D -m 0644 user/man/sekisho.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/sekisho.yaml.5
-	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -D -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
+	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/sekisho/README.md
+	install -D -m 0644 scripts/sekisho.yaml $(DESTDIR)$(PREFIX)/share/doc/sekisho/sekisho.yaml
+	install -d -m 0755 $(DESTDIR)/etc/sekisho $(DESTDIR)/etc/sekisho/feeds.d
+	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
 	$(if $(DESTDIR),,scripts/create-users.sh)
 
 lint: ## headers compile alone, include rules, library boundaries

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Frame in, struct pkt out: the source address, or why there is none. Reads no map.
- * The source is judged whatever follows it: L4, fragments, options and extension headers are
- * never looked at, but for neighbour discovery, so none of them is a way round the lists.
+ * The source is judged whatever follows it: options, extension headers, fragments and L4 are not
+ * looked at (but for neighbour discovery), so none of them is a way round the lists. Who needs
+ * ports asks parse_l4.bpf.h, after the source has been judged.
  */
 #pragma once
 
@@ -16,15 +17,16 @@
 #include <bpf/bpf_helpers.h>
 #include <sekisho/limits.h>
 
-#define ND_TYPE_MIN 133	  /* router solicitation, RFC 4861 */
-#define ND_TYPE_MAX 137	  /* redirect */
-#define ND_HOP_LIMIT 255  /* RFC 4861: any other was forwarded and is not neighbour discovery */
-#define ND_MIN_BYTES 8	  /* the shortest message, a router solicitation without options */
+#define ND_TYPE_MIN 133	      /* router solicitation, RFC 4861 */
+#define ND_TYPE_MAX 137	      /* redirect */
+#define ND_HOP_LIMIT 255      /* RFC 4861: any other was forwarded and is not neighbour discovery */
+#define ND_MIN_BYTES 8	      /* the shortest message, a router solicitation without options */
+#define IPV4_BYTES_MAX 65535u /* bytes: what tot_len can say */
 
 enum parse_result {
 	PARSE_SOURCE,	 /* pkt.source is set */
-	PARSE_LINK,	 /* ARP, neighbour discovery, other ethertypes, a third VLAN tag */
-	PARSE_MALFORMED, /* shorter than its headers, or lengths that cannot be */
+	PARSE_LINK,	 /* ARP, neighbour discovery, other ethertypes, 802.3 frames */
+	PARSE_MALFORMED, /* shorter than its headers, lengths that cannot be, a pile of VLAN tags */
 	PARSE_UNREAD,	 /* the headers are in a fragment of the buffer: our limit, not the sender's */
 };
 
@@ -40,7 +42,9 @@ struct source {
 
 struct pkt {
 	struct source source;
-	__u64 frame_bytes;
+	__u64 frame_bytes; /* the whole frame, from the Ethernet header on */
+	__u32 ip_offset;   /* bytes from the frame's start to the IP header; of PARSE_SOURCE only */
+	__u32 ip_bytes;	   /* the IP packet by its own header, padding left out; of PARSE_SOURCE only */
 };
 
 struct vlan_tag {
@@ -100,10 +104,16 @@ static __always_inline enum parse_result parse_ipv4(struct xdp_md *ctx, void *st
 		return PARSE_MALFORMED;
 	pkt->source.words_be[0] = ip->saddr;
 	pkt->source.family = 4;
+	pkt->ip_offset = offset;
+	pkt->ip_bytes = total_bytes;
 	return PARSE_SOURCE;
 }
 
-/* Neighbour discovery as a neighbour sends it: not forwarded, nothing between IPv6 and ICMPv6. */
+/*
+ * Neighbour discovery as a neighbour sends it: not forwarded, nothing between IPv6 and ICMPv6.
+ * Source: RFC 4861 6.1, 7.1, 8.1 (hop limit, code, length); RFC 6980 (never fragmented). Multicast
+ * listener discovery comes from link-local or no address (RFC 3810 5), which the rails hold.
+ */
 static __always_inline bool parse_is_nd(struct ipv6hdr *ip, void *end)
 {
 	struct icmp6_start *icmp = (void *)(ip + 1);
@@ -120,21 +130,28 @@ static __always_inline enum parse_result parse_ipv6(struct xdp_md *ctx, void *st
 {
 	struct ipv6hdr *ip = start;
 	__u64 offset = start - (void *)(long)ctx->data;
+	__u32 total_bytes;
 
 	if ((void *)(ip + 1) > end)
 		return parse_short(ctx, pkt, offset + sizeof(*ip));
 	if (ip->version != 6)
 		return PARSE_MALFORMED;
-	if (!parse_fits(ctx, pkt, offset, sizeof(*ip) + bpf_ntohs(ip->payload_len)))
+	total_bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+	if (!parse_fits(ctx, pkt, offset, total_bytes))
 		return PARSE_MALFORMED;
 	if (parse_is_nd(ip, end))
 		return PARSE_LINK;
 	__builtin_memcpy(pkt->source.words_be, &ip->saddr, sizeof(ip->saddr));
 	pkt->source.family = 6;
+	pkt->ip_offset = offset;
+	pkt->ip_bytes = total_bytes;
 	return PARSE_SOURCE;
 }
 
-/* @pkt must be zeroed; frame_bytes is always set. */
+/*
+ * @pkt must be zeroed; frame_bytes is always set. The kernel peels priority tags (VLAN 0) however
+ * many there are, so a tag more than two is no reason to leave a source unjudged.
+ */
 static __always_inline enum parse_result parse_frame(struct xdp_md *ctx, struct pkt *pkt)
 {
 	void *data = (void *)(long)ctx->data;
@@ -163,5 +180,5 @@ static __always_inline enum parse_result parse_frame(struct xdp_md *ctx, struct 
 	if (ethertype == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(ctx, next, end, pkt);
 	parse_whole(ctx, pkt);
-	return PARSE_LINK;
+	return parse_is_vlan(ethertype) ? PARSE_MALFORMED : PARSE_LINK;
 }

@@ -99,6 +99,18 @@ static __always_inline void policy_rank(struct decision *d)
 	}
 }
 
+/* Only an entry that a person forced overrides a rail, and nothing overrides the local ones. */
+static __always_inline bool policy_is_protected(const struct source *source,
+						const struct sek_control *control,
+						const struct decision *d)
+{
+	__u32 rail = rail_find(source, control);
+
+	if (!rail || rail == SEK_RAIL_LOCAL)
+		return rail;
+	return !d->entries.block || !(d->entries.block->flags & SEK_E_FORCED);
+}
+
 /* @d must be zeroed. */
 static __always_inline void policy_decide(const struct source *source,
 					  const struct sek_control *control, struct decision *d)
@@ -108,7 +120,7 @@ static __always_inline void policy_decide(const struct source *source,
 	policy_rank(d);
 	if (d->verdict == SEK_V_PASS)
 		return;
-	if (rail_find(source, control)) {
+	if (policy_is_protected(source, control, d)) {
 		d->verdict = SEK_V_PASS;
 		d->reason = SEK_R_PROTECTED;
 	} else if (control->mode == SEK_MODE_MONITOR) {

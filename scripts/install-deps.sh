@@ -1,25 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Installs what building, testing and measuring Sekisho need, from Debian's
-# packages by name. Argument: build (default), test, bench or vm; each includes the one before it.
+# packages by name. Argument: build (default), demo, test, bench or vm; each includes the one before it.
 # Does nothing, and needs no network, where everything is there already.
 set -euo pipefail
 
 build="gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libcap-dev libseccomp-dev
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libuv1-dev
 	libsmartcols-dev libmnl-dev zlib1g-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
-test="libcmocka-dev libclang-rt-14-dev python3 python3-pytest python3-scapy curl openssl sqlite3
-	procps ethtool util-linux strace xdp-tools clang-format"
+demo="iputils-ping curl python3"
+test="libcmocka-dev libclang-rt-14-dev python3-pytest python3-scapy openssl sqlite3
+	procps ethtool util-linux strace xdp-tools clang-format mandoc systemd"
 bench="nftables ipset iptables"
 vm="qemu-system-x86 qemu-system-common busybox-static cpio xz-utils"
 
 want=$build
 case ${1:-build} in
 build) ;;
-test) want+=" $test" ;;
-bench) want+=" $test $bench" ;;
-vm) want+=" $test $bench $vm" ;;
-*) echo "usage: install-deps.sh [build|test|bench|vm]" >&2; exit 2 ;;
+demo) want+=" $demo" ;;
+test) want+=" $demo $test" ;;
+bench) want+=" $demo $test $bench" ;;
+vm) want+=" $demo $test $bench $vm" ;;
+*) echo "usage: install-deps.sh [build|demo|test|bench|vm]" >&2; exit 2 ;;
 esac
 
 missing=()

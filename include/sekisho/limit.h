@@ -59,7 +59,7 @@ struct sek_limit {
 	__u8 len4;	   /* prefix length that counts as one source: 32, or less with per: /N */
 	__u8 len6;	   /* the same for IPv6: ipv6-source-prefix, or less */
 	__u32 pad;
-	__u64 pad2;
+	__u64 pad2[2];
 	/* second line: read when a ban is due */
 	__u64 ban_for_ns;
 	__u64 ban_most_ns;  /* at-most: cap of repeats */

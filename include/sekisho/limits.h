@@ -13,6 +13,6 @@
 #define SEK_ENTRIES_MAX (1u << 22)   /* entries: last size; a full map refuses, it never evicts */
 #define SEK_ENTRY_LENS_MAX 32	     /* distinct prefix lengths in use a family: bounds the walk per packet */
 #define SEK_RAILS_MAX 256	     /* protected addresses: own, gateways, resolvers, SSH client */
-#define SEK_V6_EXT_MAX 8	     /* IPv6 extension headers walked; what follows has no known L4 */
-#define SEK_VLAN_MAX 2		     /* VLAN tags walked: 802.1Q in 802.1ad */
+#define SEK_V6_EXT_MAX 8	     /* IPv6 extension headers walked; a source behind more is judged, its L4 unknown */
+#define SEK_VLAN_MAX 8	     /* VLAN tags walked; Linux peels any number of VLAN 0, more than these are malformed */
 #define SEK_CPUS_MAX 1024	     /* possible CPUs */

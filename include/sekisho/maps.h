@@ -29,11 +29,12 @@ struct sek_entry {
 	__u64 allow_until_ns; /* the same for the allow part */
 	__u32 block_origin;   /* engine's origin id of the block part's last-ending row */
 	__u32 allow_origin;
-	__u32 flags;	      /* SEK_E_BAN: the block part came from a limit */
+	__u32 flags;	      /* SEK_E_* of the block part */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct sek_entry) == 32, "shared with the kernel program");
-#define SEK_E_BAN 1u
+#define SEK_E_BAN 1u	/* it came from a limit */
+#define SEK_E_FORCED 2u /* a person said --force: it overrides the rails inside it, while it lives */
 
 /*
  * The one control record (ARRAY, 1 entry, mmapable). Written by the keeper only, read by

@@ -21,6 +21,7 @@
 
 /* Lines of the fixed front; the v4 and v6 parameter blocks may use up to two and four lines. */
 #define SEK_TABLE_V4_LINE 1
+#define SEK_TABLE_LIMITS_LINE 3 /* struct sek_table_limits, limit.h */
 #define SEK_TABLE_V6_LINE 4
 #define SEK_TABLE_FIXED_LINES 8
 

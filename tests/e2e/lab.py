@@ -48,6 +48,9 @@ class Lab:
         self.ip(self.attacker, "addr", "add", "10.99.0.2/24", "dev", "atk0")
         self.ip(self.attacker, "addr", "add", "fd99::2/64", "nodad", "dev", "atk0")
         self.ip(self.attacker, "link", "set", "atk0", "up")
+        mac = json.loads(self.ip(self.edge, "-j", "link", "show", "dev", self.iface).stdout)[0]["address"]
+        for address in (EDGE, EDGE6):  # so that no probe waits for a neighbour's answer on a busy machine
+            self.ip(self.attacker, "neigh", "replace", address, "lladdr", mac, "dev", "atk0", "nud", "permanent")
         for net in ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24"):
             self.ip(self.edge, "route", "add", net, "dev", self.iface)
         self.ip(self.edge, "route", "add", "2001:db8::/32", "dev", self.iface)

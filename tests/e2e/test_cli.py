@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """The command line against a fake engine on a unix socket: every verb, exit codes, hostile text, tables."""
+import fcntl
 import json
 import os
+import pty
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
@@ -92,8 +96,7 @@ def entry(i):
 
 VERBS = [(("status",), "status"), (("explain", "192.0.2.1"), "explain"), (("block", "list"), "block.list"),
          (("allow", "list"), "allow.list"), (("feed", "list"), "feed.list"), (("feed", "show", "drop"), "feed.show"),
-         (("feed", "update"), "feed.update"), (("feed", "update", "drop"), "feed.update"),
-         (("feed", "accept", "drop"), "feed.accept"), (("block", "add", "192.0.2.1"), "block.add"),
+         (("block", "add", "192.0.2.1"), "block.add"),
          (("block", "del", "192.0.2.1"), "block.del"), (("block", "flush", "--origin", "x"), "block.flush"),
          (("allow", "add", "192.0.2.1"), "allow.add"), (("allow", "del", "192.0.2.1"), "allow.del"),
          (("allow", "flush", "--origin", "x"), "allow.flush"), (("mode", "monitor"), "mode"), (("confirm",), "confirm"),
@@ -114,6 +117,21 @@ def test_every_verb_asks_and_json_is_one_document(engine, words, verb):
     assert [r["verb"] for r in engine.requests] == [verb] * 3
 
 
+@pytest.mark.parametrize("words", [(), ("good",), ("drop",)])
+def test_feed_update_tells_what_came_of_it(engine, words):
+    before, DATA["feed.list"] = DATA["feed.list"], {"feeds": [FEED, dict(FEED, name="good", error=None)]}
+    try:
+        done = run(engine, "feed", "update", *words)
+        assert done.stdout == "" and done.returncode == (words != ("good",))
+        assert (done.stderr.startswith("sekisho: feed drop: bad ") and done.stderr.count("\n") == 1) if done.returncode else done.stderr == ""
+        assert [r["verb"] for r in engine.requests] == ["feed.update", "feed.list"]
+        assert engine.requests[0].get("name") == (words[0] if words else None)
+        rows = json.loads(run(engine, "feed", "update", *words, "--json").stdout)["feeds"]
+        assert [row["name"] for row in rows] == list(words or ("drop", "good"))
+    finally:
+        DATA["feed.list"] = before
+
+
 def test_add_sends_every_field(engine):
     done = run(engine, "block", "add", "192.0.2.1", "--for", "1h", "--origin=f2b", "--reason", "--json", "--force",
                env={"SSH_CONNECTION": "198.51.100.7 5 192.0.2.2 22"})
@@ -132,7 +150,7 @@ def test_for(engine, words, for_s):
     ((), "no command"), (("bloc",), "bloc"), (("block",), "block"), (("block", "ad"), "ad"), (("--jsn",), "--jsn"),
     (("block", "add"), "PREFIX"), (("block", "add", "a", "b"), '"b"'), (("block", "add", "a", "--fro"), "--fro"),
     (("block", "add", "a", "--for"), "--for"), (("block", "add", "a", "--for", "1x"), "1x"),
-    (("block", "flush"), "--origin"), (("mode", "of"), "of"), (("feed", "accept"), "NAME"),
+    (("block", "flush"), "--origin"), (("mode", "of"), "of"), (("feed", "accept"), "accept"), (("feed", "show"), "NAME"),
     (("block", "add", "a", "--force=1"), "--force"), (("-s",), "-s"), (("status", "\x1b[31m"), "\\x1b")])
 def test_misuse_names_the_word(engine, words, named):
     done = run(engine, *words)
@@ -140,10 +158,21 @@ def test_misuse_names_the_word(engine, words, named):
     assert named in done.stderr and done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [("--help",), ("help",), ("block", "--help"), ("block", "add", "--help"), ("--version",)])
-def test_help_needs_no_agent(tmp_path, words):
+@pytest.mark.parametrize("words, said", [
+    (("--help",), "usage: sekisho [-s SOCKET]"), (("help",), "usage: sekisho [-s SOCKET]"), (("-h",), "usage: sekisho [-s"),
+    (("block", "--help"), "sekisho block flush --origin NAME"), (("help", "block"), "sekisho block flush --origin NAME"),
+    (("block", "add", "--help"), "usage: sekisho block add PREFIX"), (("help", "block", "add"), "usage: sekisho block add PREFIX"),
+    (("help", "mode"), "usage: sekisho mode enforce|monitor"), (("status", "-h"), "usage: sekisho status"), (("--version",), "sekisho 0.")])
+def test_help_needs_no_agent(tmp_path, words, said):
     done = run(str(tmp_path / "none"), *words)
-    assert done.returncode == 0 and done.stdout and not done.stderr
+    assert done.returncode == 0 and said in done.stdout and not done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("words", [("help", "nonsense"), ("help", "block", "ad"), ("help", "mode", "x")])
+def test_help_about_nothing_is_misuse(tmp_path, words):
+    done = run(str(tmp_path / "none"), *words)
+    assert done.returncode == 2 and done.stdout == "" and words[-1] in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_no_agent(tmp_path):
@@ -186,6 +215,77 @@ def test_hostile_text_is_escaped(engine, words):
         assert done.stderr.count("\n") == 1 and done.stdout == ""
 
 
+def on_terminal(engine, *words, width=80, env=None):
+    """What a terminal of @width columns gets, colours and all."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    full = dict(os.environ, SEKISHO_SOCKET=engine.path, TERM="xterm-256color", **(env or {}))
+    full.pop("NO_COLOR", None) if not env else None
+    child = subprocess.Popen([SEKISHO, *words], env=full, stdout=side, stderr=side, stdin=side)
+    os.close(side)
+    said = b""
+    try:
+        while more := os.read(main, 65536):
+            said += more
+    except OSError:  # EIO: the other side is closed
+        pass
+    os.close(main)
+    assert child.wait(20) == 0
+    return said.decode().replace("\r\n", "\n")
+
+
+def test_colours_only_on_a_terminal(engine):
+    assert "\x1b[31mdrop" in on_terminal(engine, "explain", "192.0.2.1")
+    assert "\x1b" not in on_terminal(engine, "explain", "192.0.2.1", env={"NO_COLOR": "1"})
+    assert "\x1b" not in run(engine, "explain", "192.0.2.1").stdout
+    assert "\x1b" not in on_terminal(engine, "--json", "status")
+
+
+def test_last_column_wraps_inside_a_terminal_and_is_whole_in_a_pipe(engine):
+    engine.entries = [dict(entry(1), reason="word " * 40)]
+    lines = on_terminal(engine, "block", "list").splitlines()
+    assert len(lines) > 3 and max(map(len, lines)) <= 80
+    start = lines[0].index("REASON")
+    assert lines[2][:start].strip() == "" and lines[2][start:].strip()
+    lines = run(engine, "block", "list").stdout.splitlines()
+    assert len(lines) == 2 and lines[1].count("word") == 40
+    engine.entries = [dict(entry(1), prefix="2001:db8:" + "ffff:" * 5 + "ffff", origin="o" * 40, reason="word " * 40)]
+    assert len(on_terminal(engine, "block", "list").splitlines()) == 2  # no room: the terminal's own wrapping, not a sliver
+
+
+def test_ten_thousand_entries_come_in_time(engine):
+    engine.entries = [entry(i) for i in range(10000)]
+    start = time.monotonic()
+    lines = run(engine, "block", "list").stdout.splitlines()
+    assert len(lines) == 10001 and columns(lines[-1])[0] == entry(9999)["prefix"]
+    assert time.monotonic() - start < 5
+
+
+def test_empty_states_say_so(engine):
+    assert run(engine, "block", "list").stdout == "no entries\n"
+    assert json.loads(run(engine, "block", "list", "--json").stdout) == {"entries": [], "next": None}
+    before, DATA["feed.list"] = DATA["feed.list"], {"feeds": []}
+    try:
+        assert run(engine, "feed", "list").stdout.startswith("no feeds")
+    finally:
+        DATA["feed.list"] = before
+
+
+def test_status_says_what_is_not_protected_and_shows_no_empty_rows(engine):
+    status = DATA["status"]
+    DATA["status"] = json.loads(json.dumps(status))
+    DATA["status"]["packets"]["by_reason"]["limit"] = {"passed": 0, "dropped": 0, "would_drop": 0}
+    try:
+        said = run(engine, "status").stdout
+        assert "\nlimit" not in said and "\nfeed " in said and "not protected" not in said
+        DATA["status"]["interfaces"][0]["attached"] = False
+        assert "warning: interface rl0 is not protected" in run(engine, "status").stdout
+        DATA["status"]["interfaces"] = []
+        assert "warning: no interface is protected" in run(engine, "status").stdout
+    finally:
+        DATA["status"] = status
+
+
 def columns(line):
     return line.split()
 
@@ -197,8 +297,8 @@ def test_tables(engine):
     assert [columns(line)[0] for line in lines[1:]] == ["10.0.0.1", "10.0.0.2"]
     assert len({line.index("manual") for line in lines[1:]} | {lines[0].index("ORIGIN")}) == 1
     lines = run(engine, "feed", "list").stdout.splitlines()
-    assert columns(lines[0]) == ["NAME", "ACTION", "STATE", "ENTRIES", "IPV4", "IPV6", "AGE", "NEXT", "ERROR"]
-    assert columns(lines[1])[:6] == ["drop", "block", "held", "12", "10", "2"]
+    assert columns(lines[0]) == ["NAME", "ACTION", "STATE", "IPV4", "IPV6", "AGE", "NEXT", "ERROR"]
+    assert columns(lines[1])[:5] == ["drop", "block", "held", "10", "2"]
     said = run(engine, "status").stdout
     for piece in ("sekisho confirm", "36.0 KiB", "1 of 4096", "rl0", "native"):
         assert piece in said
@@ -247,3 +347,26 @@ def test_check_config(tmp_path):
     document = json.loads(run("none", "check-config", str(path), "--json").stdout)
     assert document["ok"] is False and document["errors"][0]["line"] == 1
     assert run("none", "check-config", str(tmp_path / "missing")).returncode == 1
+
+
+def as_user(one, groups, *words):
+    """The CLI as nobody with the supplementary @groups."""
+    who = ["--groups", groups] if groups else ["--clear-groups"]
+    return subprocess.run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", *who, SEKISHO, "-s",
+                           str(one.dir / "run/sekisho.sock"), *words], capture_output=True, text=True, timeout=20)
+
+
+def test_what_each_group_may_do(lab, agent):
+    """Real users at a real agent: none, the looking group, the changing group."""
+    one = agent().start()
+    done = as_user(one, None, "status")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "permission denied" in done.stderr and "sekisho-view" in done.stderr
+    assert as_user(one, "sekisho-view", "status").returncode == 0
+    for words in (("block", "add", "192.0.2.4"), ("block", "del", "192.0.2.4"), ("allow", "flush", "--origin", "x"),
+                  ("mode", "monitor"), ("detach",), ("reload",), ("feed", "update")):
+        done = as_user(one, "sekisho-view", *words)
+        assert (done.returncode, done.stdout) == (1, "") and "group sekisho" in done.stderr, words
+    assert one.ask("block", "list")["entries"] == [] and one.ask("status")["mode"] == "enforce"
+    assert as_user(one, "sekisho", "block", "add", "192.0.2.4").returncode == 0
+    assert [(e["prefix"], e["by"]) for e in one.ask("block", "list")["entries"]] == [("192.0.2.4", "nobody")]

@@ -29,7 +29,7 @@ int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char
 		status = cli_call(cli, json_pack("{s:s, s:I}", "verb", "audit", "limit", limit), &data);
 	if (status)
 		return status;
-	status = cli->json ? print_json(data) : print_table(json_object_get(data, "entries"), columns);
+	status = cli->json ? print_json(data) : print_table(json_object_get(data, "entries"), columns, "nothing was changed yet");
 	json_decref(data);
 	return status;
 }

@@ -100,7 +100,7 @@ static int connect_agent(struct cli *cli)
 		return CLI_DONE;
 	err = client_connect(cli->socket, &cli->fd);
 	if (err == -EACCES)
-		return cli_fail(CLI_NO_AGENT, "%s: permission denied; be root or in the group sekisho", cli->socket);
+		return cli_fail(CLI_FAILED, "%s: permission denied; be root or in the group sekisho (sekisho-view to look)", cli->socket);
 	if (err)
 		return cli_fail(CLI_NO_AGENT, "no agent at %s: %s; is sekishod running?", cli->socket, strerror(-err));
 	return CLI_DONE;

@@ -72,6 +72,9 @@ int cli_duration(const char *text, json_int_t *ret_for_s);
 /* Adds @value as @key unless it is NULL. Bytes that are not UTF-8 are a failure: CLI_USAGE, and said. */
 int cli_set(json_t *object, const char *key, const char *value);
 
+/* Sends along where this person sits, if they came by SSH: a block must not take that address. As cli_set(). */
+int cli_set_ssh_client(json_t *request);
+
 /* The group's commands. */
 int cmd_status(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
@@ -82,7 +85,8 @@ int cmd_entry_flush(struct cli *cli, const struct cli_command *command, int argc
 int cmd_entry_import(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
-int cmd_feed_name(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_plain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char **argv);

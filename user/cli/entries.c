@@ -7,6 +7,8 @@
 
 #include "print.h"
 
+#include "sys/ssh_source.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,18 +21,11 @@ static json_t *request_of(const struct cli_command *command)
 	return json_pack("{s:s++}", "verb", command->group, ".", command->verb);
 }
 
-/* The address this person sits at, which a block must not take: the first word of $SSH_CONNECTION. */
-static int set_ssh_client(json_t *request)
+int cli_set_ssh_client(json_t *request)
 {
-	const char *connection = getenv("SSH_CONNECTION");
-	size_t len = connection ? strcspn(connection, " ") : 0;
-	json_t *address;
+	char address[64];
 
-	if (!len)
-		return CLI_DONE;
-	address = json_stringn(connection, len);
-	/* Not text: not set by sshd, and no reason to refuse the command. */
-	return address && json_object_set_new(request, "ssh_client", address) ? cli_fail(CLI_FAILED, "out of memory") : CLI_DONE;
+	return ssh_source_find(address, sizeof(address)) ? cli_set(request, "ssh_client", address) : CLI_DONE;
 }
 
 int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -56,7 +51,7 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 	if (!status)
 		status = cli_set(request, "reason", reason);
 	if (!status)
-		status = set_ssh_client(request);
+		status = cli_set_ssh_client(request);
 	if (status) {
 		json_decref(request);
 		return status;
@@ -166,7 +161,7 @@ int cmd_entry_list(struct cli *cli, const struct cli_command *command, int argc,
 	all = json_object_get(document, "entries");
 	status = ask_all(cli, command, origin, all);
 	if (!status)
-		status = cli->json ? print_json(document) : print_table(all, columns);
+		status = cli->json ? print_json(document) : print_table(all, columns, "no entries");
 	json_decref(document);
 	return status;
 }

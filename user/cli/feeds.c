@@ -7,12 +7,13 @@
 #include "print.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	static const struct print_column columns[] = {
-		{"NAME", "name", PRINT_TEXT},	   {"ACTION", "action", PRINT_TEXT},
-		{"STATE", "state", PRINT_STATE},   {"ENTRIES", "entries", PRINT_NUMBER},
+		{"NAME", "name", PRINT_TEXT},	   {"ACTION", "action", PRINT_STATE},
+		{"STATE", "state", PRINT_STATE},
 		{"IPV4", "entries_v4", PRINT_NUMBER}, {"IPV6", "entries_v6", PRINT_NUMBER},
 		{"AGE", "last_success", PRINT_AGO}, {"NEXT", "next_try", PRINT_LEFT},
 		{"ERROR", "error", PRINT_TEXT},	   {NULL, NULL, PRINT_TEXT},
@@ -25,7 +26,7 @@ int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, 
 		status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data);
 	if (status)
 		return status;
-	status = cli->json ? print_json(data) : print_table(json_object_get(data, "feeds"), columns);
+	status = cli->json ? print_json(data) : print_table(json_object_get(data, "feeds"), columns, "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
 	json_decref(data);
 	return status;
 }
@@ -79,7 +80,7 @@ static int show_feed(const json_t *feed)
 		{"name", "name", PRINT_TEXT},
 		{"url", "url", PRINT_TEXT},
 		{"action", "action", PRINT_TEXT},
-		{"state", "state", PRINT_TEXT},
+		{"state", "state", PRINT_STATE},
 		{"error", "error", PRINT_TEXT},
 		{"age", "last_success", PRINT_AGO},
 		{"next try in", "next_try", PRINT_LEFT},
@@ -99,14 +100,21 @@ static int show_feed(const json_t *feed)
 		{"LINE", "line", PRINT_NUMBER}, {"WHY", "reason", PRINT_TEXT},
 		{"TEXT", "text", PRINT_TEXT},	{NULL, NULL, PRINT_TEXT},
 	};
+	static const struct print_column protected[] = {
+		{"LISTED BUT PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
 	show_held(json_object_get(feed, "held"));
+	if (json_array_size(json_object_get(feed, "protected"))) {
+		putchar('\n');
+		(void)print_table(json_object_get(feed, "protected"), protected, NULL); /* out of memory: the next table says it */
+	}
 	if (json_array_size(json_object_get(feed, "errors")))
 		putchar('\n');
-	return print_table(json_object_get(feed, "errors"), errors);
+	return print_table(json_object_get(feed, "errors"), errors, NULL);
 }
 
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -125,12 +133,55 @@ int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, 
 	return status;
 }
 
-int cmd_feed_name(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+/* The rows of feed.list that are called @name, all of them where it is NULL; says each one's error. */
+static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
+{
+	json_t *data, *feed;
+	const char *feed_name, *error;
+	size_t i;
+	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data), ended = CLI_DONE;
+
+	if (status)
+		return status;
+	json_array_foreach(json_object_get(data, "feeds"), i, feed) {
+		feed_name = json_string_value(json_object_get(feed, "name"));
+		if (!feed_name || (name && strcmp(name, feed_name)))
+			continue;
+		(void)json_array_append(ret_rows, feed); /* out of memory: a row less */
+		error = json_string_value(json_object_get(feed, "error"));
+		if (error)
+			ended = cli_fail(CLI_FAILED, "feed %s: %s", feed_name, error);
+	}
+	json_decref(data);
+	return ended;
+}
+
+int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX];
-	int min = command->words[0] == '[' ? 0 : 1; /* update takes all feeds, accept one */
+	json_t *request, *data, *rows;
+	int status = cli_args(cli, command, argc, argv, NULL, 0, 1, words);
+
+	request = status ? NULL : feed_request(command, words[0], &status);
+	if (!status)
+		status = cli_call(cli, request, &data);
+	if (status)
+		return status;
+	json_decref(data);
+	data = json_pack("{s:[]}", "feeds");
+	rows = json_object_get(data, "feeds");
+	status = updated_feeds(cli, words[0], rows);
+	if (cli->json && json_array_size(rows))
+		(void)print_json(data); /* it has said so */
+	json_decref(data);
+	return status;
+}
+
+int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
 	json_t *request;
-	int status = cli_args(cli, command, argc, argv, NULL, min, 1, words);
+	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
 
 	request = status ? NULL : feed_request(command, words[0], &status);
 	return status ? status : cli_do(cli, request);

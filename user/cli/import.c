@@ -70,6 +70,11 @@ static int send_batch(struct import *import, bool is_last)
 	import->entries = json_array();
 	if (!request || !import->entries)
 		return cli_fail(CLI_FAILED, "out of memory");
+	status = cli_set_ssh_client(request);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
 	status = cli_call(import->cli, request, &data);
 	if (!status)
 		take_rejected(import, data, n);

@@ -29,9 +29,9 @@ static const struct cli_command commands[] = {
 	{"allow", "import", cmd_entry_import, "FILE|- [--for D] [--origin NAME] [--force]", "as block import"},
 	{"allow", "flush", cmd_entry_flush, "--origin NAME", "take all of one origin's entries away"},
 	{"feed", "list", cmd_feed_list, "", "feeds with their state"},
-	{"feed", "update", cmd_feed_name, "[NAME]", "fetch now"},
+	{"feed", "update", cmd_feed_update, "[NAME]", "fetch now"},
+	{"feed", "accept", cmd_feed_accept, "NAME", "take a held update as it is"},
 	{"feed", "show", cmd_feed_show, "NAME", "one feed, what was left out and why"},
-	{"feed", "accept", cmd_feed_name, "NAME", "take a held update as it is"},
 	{"mode", NULL, cmd_mode, "enforce|monitor [--confirm 60s]", "switch; with --confirm back unless confirmed"},
 	{"confirm", NULL, cmd_plain, "", "keep what mode --confirm has switched"},
 	{"reload", NULL, cmd_plain, "", "read the config again"},
@@ -53,7 +53,8 @@ static int help(void)
 			       command->verb ? command->verb : ""); /* the table's names fit */
 		printf("  %-13s %s\n", name, command->does);
 	}
-	puts("\n`sekisho COMMAND --help` shows a command's words. Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no agent there.");
+	puts("\n`sekisho help COMMAND` shows a command's words; sekisho(1) explains them.\n"
+	     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no agent there.");
 	return CLI_DONE;
 }
 
@@ -71,8 +72,27 @@ static int help_group(const char *group)
 
 	for (command = commands; command->group; command++)
 		if (!strcmp(command->group, group))
-			printf("sekisho %s %s %s\n", group, command->verb ? command->verb : "", command->words);
+			printf("sekisho %s%s%s%s%s\n", group, command->verb ? " " : "", command->verb ? command->verb : "",
+			       command->words[0] ? " " : "", command->words);
 	return CLI_DONE;
+}
+
+/* `sekisho help [GROUP [VERB]]`. */
+static int help_about(int argc, char **argv)
+{
+	const struct cli_command *command;
+
+	if (!argc)
+		return help();
+	for (command = commands; command->group; command++) {
+		if (strcmp(command->group, argv[0]))
+			continue;
+		if (argc == 1 && command->verb)
+			return help_group(argv[0]);
+		if (argc == 1 || (argc == 2 && command->verb && !strcmp(command->verb, argv[1])))
+			cli_help(command);
+	}
+	return cli_fail(CLI_USAGE, "unknown command \"%s%s%s\"; see sekisho --help", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
 }
 
 static bool is_help(const char *word)
@@ -129,7 +149,7 @@ int main(int argc, char **argv)
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "no command given; see sekisho --help");
 	if (!strcmp(argv[i], "help"))
-		return help();
+		return help_about(argc - i - 1, argv + i + 1);
 	status = run_command(&cli, argc - i, argv + i);
 	if (cli.fd >= 0)
 		close(cli.fd);

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LAST_COLUMN_MIN 20 /* terminal columns: narrower text is unreadable */
+
 int print_json(const json_t *document)
 {
 	/* ASCII only: a C1 control in a feed's text must not reach a terminal this way either. */
@@ -85,13 +87,24 @@ static bool use_colours(void)
 
 static const char *state_colour(const char *state)
 {
-	static const char *const red[] = {"drop", "failed", "error", "detached", "held", "rejected"};
+	static const struct {
+		const char *word, *colour;
+	} colours[] = {
+		{"drop", "red"},    {"block", "red"},	 {"failing", "red"},   {"no", "red"},	     {"held", "brown"},
+		{"stale", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
+		{"pass", "green"},  {"allow", "green"},	 {"enforce", "green"},
+	};
 	unsigned i;
 
-	for (i = 0; i < sizeof(red) / sizeof(*red); i++)
-		if (!strcmp(state, red[i]))
-			return "red";
-	return !strcmp(state, "ok") || !strcmp(state, "pass") ? "green" : NULL;
+	for (i = 0; i < sizeof(colours) / sizeof(*colours); i++)
+		if (!strcmp(state, colours[i].word))
+			return colours[i].colour;
+	return NULL;
+}
+
+static const char *colour_code(const char *colour)
+{
+	return !strcmp(colour, "red") ? "\033[31m" : !strcmp(colour, "green") ? "\033[32m" : "\033[33m";
 }
 
 static int add_row(struct libscols_table *table, const json_t *row, const struct print_column *columns)
@@ -104,15 +117,36 @@ static int add_row(struct libscols_table *table, const json_t *row, const struct
 		print_cell(json_object_get(row, columns[i].key), columns[i].kind, text);
 		if (scols_line_set_data(line, i, text))
 			return -1;
-		if (columns[i].kind == PRINT_STATE && state_colour(text) &&
+		if ((columns[i].kind == PRINT_STATE || columns[i].kind == PRINT_YES) && state_colour(text) &&
 		    scols_cell_set_color(scols_line_get_cell(line, i), state_colour(text)))
 			return -1;
 	}
 	return line ? 0 : -1;
 }
 
+/* Columns of the terminal that all but the last column of the table take. */
+static size_t width_before_last(const json_t *rows, const struct print_column *columns)
+{
+	char text[PRINT_CELL_BYTES];
+	const json_t *row;
+	size_t i, width, sum = 0;
+
+	for (; columns[0].title && columns[1].title; columns++) {
+		width = strlen(columns->title);
+		json_array_foreach((json_t *)rows, i, row) {
+			size_t cell = strlen(print_cell(json_object_get(row, columns->key), columns->kind, text));
+
+			width = cell > width ? cell : width;
+		}
+		sum += width + 1;
+	}
+	return sum;
+}
+
 static int fill_table(struct libscols_table *table, const json_t *rows, const struct print_column *columns)
 {
+	/* The last column, one of free text, wraps inside what is left of a terminal's line, unless that is a sliver. */
+	bool has_room = isatty(STDOUT_FILENO) && width_before_last(rows, columns) + LAST_COLUMN_MIN <= scols_table_get_termwidth(table);
 	const struct print_column *column;
 	const json_t *row;
 	size_t i;
@@ -120,7 +154,9 @@ static int fill_table(struct libscols_table *table, const json_t *rows, const st
 	for (column = columns; column->title; column++) {
 		bool is_right = column->kind == PRINT_NUMBER || column->kind == PRINT_BYTES || column->kind == PRINT_PERCENT;
 
-		if (!scols_table_new_column(table, column->title, 0, is_right ? SCOLS_FL_RIGHT : 0))
+		int flags = is_right ? SCOLS_FL_RIGHT : has_room && column->kind == PRINT_TEXT && !column[1].title ? SCOLS_FL_WRAP : 0;
+
+		if (!scols_table_new_column(table, column->title, 0, flags))
 			return -1;
 	}
 	json_array_foreach((json_t *)rows, i, row)
@@ -129,13 +165,16 @@ static int fill_table(struct libscols_table *table, const json_t *rows, const st
 	return scols_print_table(table);
 }
 
-int print_table(const json_t *rows, const struct print_column *columns)
+int print_table(const json_t *rows, const struct print_column *columns, const char *empty)
 {
 	struct libscols_table *table;
 	int err;
 
-	if (!json_array_size(rows))
+	if (!json_array_size(rows)) {
+		if (empty)
+			puts(empty);
 		return CLI_DONE;
+	}
 	table = scols_new_table();
 	if (!table)
 		return cli_fail(CLI_FAILED, "out of memory");
@@ -150,9 +189,14 @@ void print_field(const json_t *object, const struct print_column *field)
 {
 	const json_t *value = json_object_get(object, field->key);
 	char text[PRINT_CELL_BYTES];
+	const char *colour, *code;
 
-	if (value)
-		printf("%-15s %s\n", field->title, print_cell(value, field->kind, text));
+	if (!value || (json_is_null(value) && field->kind != PRINT_LEFT))
+		return;
+	print_cell(value, field->kind, text);
+	colour = field->kind == PRINT_STATE && use_colours() ? state_colour(text) : NULL;
+	code = colour ? colour_code(colour) : NULL;
+	printf("%-15s %s%s%s\n", field->title, code ? code : "", text, code ? "\033[0m" : "");
 }
 
 void print_lines(const char *label, const json_t *list)

@@ -16,7 +16,7 @@ enum print_kind {
 	PRINT_BYTES,   /* "1.5 MiB" */
 	PRINT_PERCENT, /* share of 1: "0.12 %" */
 	PRINT_STATE,   /* text, coloured on a terminal */
-	PRINT_YES,     /* boolean: "yes" or "no" */
+	PRINT_YES,     /* boolean: "yes" or "no", coloured as a state */
 };
 
 struct print_column {
@@ -30,10 +30,13 @@ struct print_column {
 /* Writes @document to stdout as one JSON document and a newline. Returns an exit status. */
 int print_json(const json_t *document);
 
-/* Writes a table of @rows, an array of objects, by @columns (title NULL ends them). Returns an exit status. */
-int print_table(const json_t *rows, const struct print_column *columns);
+/*
+ * Writes a table of @rows, an array of objects, by @columns (title NULL ends them), or the line @empty (may be
+ * NULL: nothing) where there is no row. Returns an exit status.
+ */
+int print_table(const json_t *rows, const struct print_column *columns, const char *empty);
 
-/* Writes one `label: value` line of object[key]; nothing where the key is missing. */
+/* Writes one `label value` line of object[key]; nothing where the key is missing or null (PRINT_LEFT: "never"). */
 void print_field(const json_t *object, const struct print_column *field);
 
 /* Text of @value as @kind, escaped, in @out of PRINT_CELL_BYTES. Returns @out. */

@@ -18,6 +18,9 @@ static const struct print_column feed_columns[] = {
 	{"FEED", "name", PRINT_TEXT}, {"STATE", "state", PRINT_STATE}, {"ENTRIES", "entries", PRINT_NUMBER},
 	{"AGE", "last_success", PRINT_AGO}, {"ERROR", "error", PRINT_TEXT}, END,
 };
+static const struct print_column protected_columns[] = {
+	{"PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, END,
+};
 static const struct print_column reason_columns[] = {
 	{"REASON", "reason", PRINT_TEXT}, {"PASSED", "passed", PRINT_NUMBER},
 	{"DROPPED", "dropped", PRINT_NUMBER}, {"WOULD DROP", "would_drop", PRINT_NUMBER}, END,
@@ -28,13 +31,21 @@ static const struct print_column match_columns[] = {
 	{"BY", "by", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END,
 };
 
-/* {"feed": {...}} to [{"reason": "feed", ...}], with the sum first. */
+static bool has_packets(json_t *counts)
+{
+	return json_integer_value(json_object_get(counts, "passed")) || json_integer_value(json_object_get(counts, "dropped")) ||
+	       json_integer_value(json_object_get(counts, "would_drop"));
+}
+
+/* {"feed": {...}} to [{"reason": "feed", ...}]: the reasons that had packets, then their sum. */
 static json_t *reason_rows(const json_t *packets)
 {
 	json_t *rows = json_array(), *counts, *row, *by_reason = json_object_get(packets, "by_reason");
 	const char *reason;
 
 	json_object_foreach(by_reason, reason, counts) {
+		if (!has_packets(counts))
+			continue;
 		row = json_copy(counts);
 		(void)json_object_set_new(row, "reason", json_string(reason)); /* out of memory: a dash */
 		(void)json_array_append_new(rows, row);			       /* out of memory: a row less */
@@ -50,13 +61,28 @@ static int section(const json_t *rows, const struct print_column *columns)
 {
 	if (json_array_size(rows))
 		putchar('\n');
-	return print_table(rows, columns);
+	return print_table(rows, columns, NULL);
+}
+
+/* The one thing that must not be overlooked at the end of a row. */
+static void warn_unprotected(const json_t *interfaces)
+{
+	const json_t *interface;
+	char name[PRINT_CELL_BYTES];
+	size_t i;
+
+	if (!json_array_size(interfaces))
+		puts("warning: no interface is protected; name one in interfaces: of the config, then sekisho reload");
+	json_array_foreach((json_t *)interfaces, i, interface)
+		if (!json_is_true(json_object_get(interface, "attached")))
+			printf("warning: interface %s is not protected; sekisho reload attaches it\n",
+			       print_cell(json_object_get(interface, "name"), PRINT_TEXT, name));
 }
 
 static int show_status(const json_t *data)
 {
 	static const struct print_column mode[] = {
-		{"version", "version", PRINT_TEXT}, {"mode", "mode", PRINT_TEXT},
+		{"version", "version", PRINT_TEXT}, {"mode", "mode", PRINT_STATE},
 	};
 	static const struct print_column table[] = {
 		{"generation", "generation", PRINT_NUMBER}, {"IPv4 prefixes", "prefixes_v4", PRINT_NUMBER},
@@ -78,9 +104,12 @@ static int show_status(const json_t *data)
 		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
 		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
 	print_lines("warning", json_object_get(data, "warnings"));
+	warn_unprotected(json_object_get(data, "interfaces"));
 	status = section(json_object_get(data, "interfaces"), interface_columns);
 	if (!status)
 		status = section(json_object_get(data, "feeds"), feed_columns);
+	if (!status)
+		status = section(json_object_get(data, "protected"), protected_columns);
 	if (!status && packets) {
 		rows = reason_rows(packets);
 		status = section(rows, reason_columns);
@@ -107,8 +136,8 @@ int cmd_status(struct cli *cli, const struct cli_command *command, int argc, cha
 static int show_explain(const json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"verdict", "verdict", PRINT_TEXT},
-		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_TEXT},
+		{"address", "address", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
+		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
 		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
 		{"to change it", "advice", PRINT_TEXT},
 	};

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/rail.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
@@ -48,12 +49,42 @@ static int merge_row(void *arg, const struct store_entry *row)
 	return 0;
 }
 
+static struct sek_entry_key key_of(const struct prefix *prefix)
+{
+	struct sek_entry_key key = { .family = prefix->family, .len = prefix->len };
+
+	memcpy(key.addr_be, prefix->addr_be, sizeof(key.addr_be));
+	return key;
+}
+
+bool entries_is_protected(const struct engine *engine, const struct prefix *prefix, const struct prefix *ssh_client,
+			  bool force, char *why, size_t why_bytes)
+{
+	struct sek_entry_key key = key_of(prefix);
+	char text[PREFIX_TEXT_BYTES];
+	struct role_rail rail;
+
+	if (rail_is_all_local(&key)) {
+		snprintf(why, why_bytes, "loopback and link-local sources are never dropped, not even with --force");
+		return true;
+	}
+	if (force)
+		return false;
+	if (ssh_client->family && prefix_covers(prefix, ssh_client)) {
+		snprintf(why, why_bytes, "it holds %s, the source of your own SSH session; --force overrides",
+			 prefix_format(ssh_client, text));
+		return true;
+	}
+	if (!rail_inside(engine->rails, engine->n_rails, &key, &rail))
+		return false;
+	snprintf(why, why_bytes, "it holds %s; --force overrides", rail_text(rail.kind));
+	return true;
+}
+
 static void set_key(const struct prefix *prefix, struct role_entry *entry)
 {
 	memset(entry, 0, sizeof(*entry));
-	memcpy(entry->key.addr_be, prefix->addr_be, sizeof(entry->key.addr_be));
-	entry->key.family = prefix->family;
-	entry->key.len = prefix->len;
+	entry->key = key_of(prefix);
 }
 
 static int effective(struct engine *engine, const struct prefix *prefix, struct role_entry *ret_entry)
@@ -186,23 +217,4 @@ int entries_restore(struct engine *engine)
 		log_line(LOG_ERR, "entries: %s", why[0] ? why : strerror(-err));
 	free(list.entry);
 	return err;
-}
-
-const char *entries_rail(const struct engine *engine, const struct prefix *prefix)
-{
-	static const char *const kinds[] = {
-		[SEK_RAIL_OWN] = "it holds an address of this host", [SEK_RAIL_GATEWAY] = "it holds this host's default gateway",
-		[SEK_RAIL_RESOLVER] = "it holds this host's resolver", [SEK_RAIL_SSH] = "it holds the source of the SSH session that started the agent",
-	};
-	struct prefix rail = { 0 };
-	unsigned i;
-
-	for (i = 0; i < engine->n_rails; i++) {
-		memcpy(rail.addr_be, engine->rails[i].key.addr_be, sizeof(rail.addr_be));
-		rail.family = engine->rails[i].key.family;
-		rail.len = rail.family == 4 ? 32 : 128;
-		if (prefix_covers(prefix, &rail))
-			return engine->rails[i].kind <= SEK_RAIL_SSH ? kinds[engine->rails[i].kind] : "it is protected";
-	}
-	return NULL;
 }

@@ -43,5 +43,9 @@ void entries_job_free(struct entries_job *job);
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes);
 /* The same for many. */
 int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, char *why, size_t why_bytes);
-/* Why @prefix may not be blocked without force, or NULL. The keeper has the last word. */
-const char *entries_rail(const struct engine *engine, const struct prefix *prefix);
+/*
+ * Does a block of @prefix have to be refused, because it holds a protected address or @ssh_client (family 0: none)?
+ * Then @why says what and how it is overridden. The keeper has the last word.
+ */
+bool entries_is_protected(const struct engine *engine, const struct prefix *prefix, const struct prefix *ssh_client,
+			  bool force, char *why, size_t why_bytes);

@@ -85,11 +85,11 @@ static json_t *status(struct verbs_request *request)
 	struct engine *engine = request->engine;
 
 	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
-	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:[]}", "version", SEKISHO_VERSION,
+	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:[]}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
 			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->table.prefixes_v4,
 			 "prefixes_v6", engine->table.prefixes_v6, "bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
-			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "warnings"));
+			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "warnings"));
 }
 
 static json_t *explain(struct verbs_request *request)
@@ -235,6 +235,15 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 	escape_end_utf8(detail);
 }
 
+/* What is no address was not set by sshd, and is no reason to refuse the command. */
+static struct prefix ssh_client_of(const struct verbs_request *request)
+{
+	const char *text = verbs_word(request, "ssh_client", "");
+	struct prefix prefix, none = { .family = 0 };
+
+	return prefix_parse(text, strlen(text), &prefix, NULL) == PREFIX_OK ? prefix : none;
+}
+
 json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait)
 {
 	struct verbs_request request = { .engine = engine, .json = json, .client = client, .wait = ret_wait };
@@ -250,6 +259,8 @@ json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *c
 	if (verbs[i].changes && !client->may_change)
 		return verbs_error(1, "you may look but not change things: that takes root or group sekisho");
 	request.kind = verbs[i].kind;
+	request.force = json_is_true(json_object_get(json, "force"));
+	request.ssh_client = ssh_client_of(&request);
 	if (verbs[i].changes)
 		describe(&request, ret_wait->detail, sizeof(ret_wait->detail));
 	answer = verbs[i].answer(&request);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/role_msg.h"
 #include "sys/store.h"
 #include <sekisho/table.h>
 
@@ -42,6 +43,9 @@ struct verbs_request {
 	enum sek_action kind; /* of block.* and allow.* */
 	struct verbs_client *client;
 	struct verbs_wait *wait;
+	struct prefix ssh_client; /* where the person who asks sits; family 0: not by SSH */
+	bool force;
+	char why[ROLE_TEXT_BYTES]; /* of an entry that is refused */
 };
 
 /* Answers @json of @client; NULL: later, ask verbs_poll() with *@wait. */

@@ -25,7 +25,7 @@ struct verbs_stage {
 
 static size_t staged_rows, staged_text_bytes; /* of all stages */
 
-static const char *read_row(const struct verbs_request *request, json_t *json, struct store_entry *row)
+static const char *read_row(struct verbs_request *request, json_t *json, struct store_entry *row)
 {
 	const char *text = json_string_value(json_object_get(json, "prefix"));
 	const char *origin = json_string_value(json_object_get(json, "origin"));
@@ -51,7 +51,10 @@ static const char *read_row(const struct verbs_request *request, json_t *json, s
 	snprintf(row->reason, sizeof(row->reason), "%s", reason ? reason : "");
 	escape_end_utf8(row->reason);
 	snprintf(row->by_user, sizeof(row->by_user), "%s", request->client->user);
-	row->is_forced = json_is_true(json_object_get(request->json, "force"));
+	row->is_forced = request->force && request->kind == SEK_A_BLOCK;
+	if (request->kind == SEK_A_BLOCK && entries_is_protected(request->engine, &row->prefix, &request->ssh_client,
+								 request->force, request->why, sizeof(request->why)))
+		return request->why;
 	return NULL;
 }
 
@@ -166,8 +169,6 @@ static bool stage_entries(struct verbs_request *request, struct verbs_stage *sta
 		struct store_entry row;
 		const char *bad = read_row(request, one, &row);
 
-		if (!bad && row.kind == SEK_A_BLOCK && !row.is_forced)
-			bad = entries_rail(request->engine, &row.prefix);
 		if (bad)
 			json_array_append_new(rejected, json_pack("{s:i,s:s}", "index", (int)i, "error", bad));
 		else if (!keep_row(stage, &row))
@@ -238,7 +239,7 @@ static struct verbs_stage *open_stage(struct verbs_request *request)
 		client->stage = calloc(1, sizeof(*client->stage));
 	if (client->stage) {
 		client->stage->kind = request->kind;
-		client->stage->is_forced = json_is_true(json_object_get(request->json, "force"));
+		client->stage->is_forced = request->force && request->kind == SEK_A_BLOCK;
 	}
 	return client->stage;
 }

@@ -66,7 +66,7 @@ static json_t *feed_error(const struct engine_feed *feed)
 {
 	if (feed->state.error[0])
 		return json_string(feed->state.error);
-	return feed->held.data ? json_sprintf("held: %s", feed->state.held_why) : json_null();
+	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it", feed->state.held_why, feed->state.name) : json_null();
 }
 
 json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long)
@@ -86,6 +86,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
 					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
 					       "errors", feed_errors(feed), "held", feed_held(feed)));
+	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	return json;
 }
 
@@ -111,28 +112,9 @@ json_t *verbs_feed_show(struct verbs_request *request)
 	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_error(1, NO_SUCH_FEED);
 }
 
-/* The update has failed, is held, or its table was refused: the first that did. */
-static json_t *failure_of(struct engine *engine, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < engine->n_feeds; i++) {
-		const struct engine_feed *feed = &engine->feeds[i];
-
-		if (name[0] && strcmp(name, feed->state.name))
-			continue;
-		if (feed->state.error[0])
-			return verbs_error(1, "feed %s: %s", feed->state.name, feed->state.error);
-		if (feed->held.data)
-			return verbs_error(1, "feed %s: held: %s; `sekisho feed show %s` tells what it would change, `sekisho feed accept %s` takes it",
-					   feed->state.name, feed->state.held_why, feed->state.name, feed->state.name);
-	}
-	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : NULL;
-}
-
+/* Each feed's own error is feed.list's to tell. */
 static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 {
-	json_t *failure;
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
@@ -141,8 +123,7 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 	}
 	if (engine->is_compiling || engine->compile_wanted)
 		return NULL;
-	failure = failure_of(engine, wait->name);
-	return failure ? failure : verbs_ok(json_object());
+	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
 }
 
 json_t *verbs_feed_update(struct verbs_request *request)

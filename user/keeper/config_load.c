@@ -30,6 +30,15 @@ static void free_files(struct config_files *files)
 	files->n = 0;
 }
 
+static const char *mend_of(int err, bool is_main)
+{
+	if (err == -EACCES || err == -EPERM)
+		return "run sekishod as root, or make the file readable";
+	if (err == -EFBIG)
+		return "a config of more than 4 MiB is none";
+	return is_main ? "-c names the file" : "each name in feeds.d that ends in .yaml is a file with one feed";
+}
+
 static int add_file(struct config_files *files, const char *path)
 {
 	struct config_source *source = &files->source[files->n];
@@ -42,7 +51,7 @@ static int add_file(struct config_files *files, const char *path)
 	}
 	err = file_read(path, CONFIG_MAX_BYTES, &text, &source->len);
 	if (err) {
-		log_line(LOG_ERR, "config %s: %s; give the file's path with -c", path, strerror(-err));
+		log_line(LOG_ERR, "config %s: %s: %s", path, strerror(-err), mend_of(err, files->n == 0));
 		return err;
 	}
 	source->text = text;
@@ -67,8 +76,13 @@ static int add_feeds_d(struct config_files *files, const char *main_path)
 
 	snprintf(dir, sizeof(dir), "%.*sfeeds.d", slash ? (int)(slash - main_path + 1) : 0, main_path);
 	n = scandir(dir, &names, is_yaml, alphasort);
-	if (n < 0)
+	if (n < 0 && errno == ENOENT)
 		return 0; /* no such folder: no such feeds */
+	if (n < 0) {
+		err = -errno;
+		log_line(LOG_ERR, "config %s: %s: it has to be a folder that can be read, or not be there", dir, strerror(-err));
+		return err;
+	}
 	for (i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]->d_name);
 		if (!err)

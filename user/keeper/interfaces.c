@@ -102,10 +102,6 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 	int err, first = 0;
 
 	wanted(keeper, &list);
-	if (is_start && !list.n && !getenv("NOTIFY_SOCKET")) {
-		log_line(LOG_ERR, "no interface: there is no default route; name one with -i or interfaces: in the config");
-		return -ENODEV;
-	}
 	for (i = 0; i < list.n; i++) {
 		slot = slot_of(keeper, list.name[i]);
 		if (slot >= SEK_IFACES_MAX || keeper->is_attached[slot])
@@ -203,4 +199,23 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
 	msg->body.ifaces.confirm_left_s = keeper->has_confirm ? (uv_timer_get_due_in(&keeper->confirm) + 999) / 1000 : 0;
 	msg->body.ifaces.entries_used = keeper->entries.used;
 	msg->body.ifaces.entries_size = keeper->entries.size;
+}
+
+int interfaces_check(const struct keeper *keeper)
+{
+	struct name_list list;
+	unsigned i;
+
+	wanted(keeper, &list);
+	if (!list.n && !getenv("NOTIFY_SOCKET")) {
+		log_line(LOG_ERR, "no interface: there is no default route; name one with -i or interfaces: in the config");
+		return -ENODEV;
+	}
+	for (i = 0; i < list.n; i++) {
+		if (if_nametoindex(list.name[i]))
+			continue;
+		log_line(LOG_ERR, "interface %s: there is no such interface; `ip link` lists them", list.name[i]);
+		return -ENODEV;
+	}
+	return 0;
 }

@@ -35,6 +35,14 @@ struct keeper_config {
 	uint32_t epoch;
 };
 
+/* A folder that is ours while we run, and what a failed start has to undo. */
+struct keeper_dir {
+	const char *path;
+	int fd; /* holds the lock */
+	bool was_made;
+	bool was_given; /* to the engine's user */
+};
+
 struct keeper {
 	struct keeper_options options;
 	struct keeper_config current;
@@ -42,10 +50,11 @@ struct keeper {
 	uid_t engine_uid, fetch_uid;
 	gid_t engine_gid, fetch_gid, view_gid;
 	char helpers[KEEPER_PATH_BYTES]; /* folder of sekisho-engine and sekisho-fetch */
-	int run_lock, state_lock, pin_lock;
+	struct keeper_dir run_dir, state_dir, pin_dir;
 	int control_fd, view_fd, metrics_fd; /* listeners, the engine's by inheritance; -1 none */
 
 	struct bpf_side side;
+	struct sek_control control_before; /* as an earlier agent left it */
 	struct bpf_entries entries;
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
@@ -54,12 +63,17 @@ struct keeper {
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
 	struct role_rail rails[SEK_RAILS_MAX];
-	unsigned n_rails;
+	unsigned n_rails, rails_ticks;
+	uint64_t resolv_stamp;	/* of the resolvers' files when last read */
+	bool rails_are_known;	/* rails[] is what the kernel holds */
+	bool rails_are_stale;	/* read them again at the next tick */
+	bool rails_were_unread; /* that was said */
 	struct sek_rail_key ssh_client; /* family 0: none */
 
 	uv_signal_t on_term, on_int, on_hup, on_child;
 	uv_timer_t tick, confirm;
 	uv_poll_t netlink_poll;
+	uint64_t looked_ms; /* on the loop's clock: the last look around */
 	int netlink_fd;
 	bool has_confirm;
 	uint32_t mode_before; /* what `mode --confirm` goes back to */
@@ -79,9 +93,17 @@ struct keeper {
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
 void keeper_config_free(struct keeper_config *config);
 
-/* Checks and takes everything that can be refused before the kernel is touched. */
+/* Checks and takes everything that can be refused before the kernel is touched; on failure nothing is left. */
 int keeper_prepare(struct keeper *keeper);
+/* Removes the sockets and folders that keeper_prepare() made: a later step of the start failed. */
+void keeper_unprepare(struct keeper *keeper);
 
+/* Opens the control sockets and the metrics port. */
+int sockets_open(struct keeper *keeper);
+void sockets_remove(const struct keeper *keeper);
+
+/* Is there an interface to protect, and is each wanted one there? Touches nothing. */
+int interfaces_check(const struct keeper *keeper);
 /* Attaches to every interface wanted. @is_start: a missing or occupied one is an error. */
 int interfaces_attach(struct keeper *keeper, bool is_start);
 /* Once a second and on every netlink message: attaches again what went and came. */
@@ -94,10 +116,8 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);
 
 /* Reads the host's addresses, gateways and resolvers anew and puts them in force. True where they changed. */
 bool rails_refresh(struct keeper *keeper);
-/* The rail that @key holds, or NULL. */
-const struct role_rail *rails_inside(const struct keeper *keeper, const struct sek_entry_key *key);
-/* Takes the rails inside @key out of force: a person said --force. */
-void rails_force(struct keeper *keeper, const struct sek_entry_key *key);
+/* Once a second: rails_refresh() where something may have changed. */
+bool rails_tick(struct keeper *keeper);
 /* Finds the source of the SSH session that started us, from the environment of our parents. */
 void rails_find_ssh(struct keeper *keeper);
 

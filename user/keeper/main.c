@@ -19,6 +19,7 @@
 
 #define STOP_MS 3000 /* the engine has two seconds to store */
 #define TICK_MS 1000 /* a lost interface is back within two */
+#define NETLINK_MS 200 /* at most five looks a second because of netlink */
 
 static const char usage[] =
 	"usage: sekishod [-c FILE] [-i IFACE]... [--state-dir DIR] [--run-dir DIR] [--pin-dir DIR] [-t] [-v] [--version]\n"
@@ -150,8 +151,9 @@ static void look_around(struct keeper *keeper)
 {
 	if (keeper->is_stopping)
 		return;
+	keeper->looked_ms = uv_now(&keeper->loop);
 	interfaces_watch(keeper);
-	if (rails_refresh(keeper))
+	if (rails_tick(keeper))
 		engine_tell_rails(keeper);
 }
 
@@ -163,8 +165,13 @@ static void on_tick(uv_timer_t *timer)
 static void on_netlink(uv_poll_t *poll, int status, int events)
 {
 	struct keeper *keeper = poll->data;
+	bool was_stale = keeper->rails_are_stale;
 
-	if (netlink_watch_drain(keeper->netlink_fd))
+	if (!netlink_watch_drain(keeper->netlink_fd))
+		return;
+	keeper->rails_are_stale = true;
+	/* A router that learns thousands of routes a second is looked at once a tick. */
+	if (!was_stale && uv_now(&keeper->loop) - keeper->looked_ms >= NETLINK_MS)
 		look_around(keeper);
 }
 
@@ -202,9 +209,12 @@ static int start(struct keeper *keeper)
 	int err = bpf_side_open(&keeper->side, keeper->options.pin_dir, &why);
 
 	if (err) {
-		log_line(LOG_ERR, "kernel: %s: %s", why, strerror(-err));
+		log_line(LOG_ERR, "kernel: %s: %s; %s", why, strerror(-err), err == -EPERM ?
+			 "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN are needed: a container must be given them" :
+			 "Linux 5.15 or later is needed; -v shows what the kernel says");
 		return err;
 	}
+	keeper->control_before = *keeper->side.control;
 	if (keeper->side.adopted)
 		log_line(LOG_NOTICE, "adopted: the maps of an earlier agent, generation %llu still in force", bpf_table_generation(&keeper->side));
 	keeper->side.control->mode = keeper->current.config->mode;
@@ -225,12 +235,23 @@ static int start(struct keeper *keeper)
 	return err;
 }
 
+/* What an earlier agent left stays in force as it was; what this start made goes. */
 static void undo_start(struct keeper *keeper)
 {
-	if (keeper->side.adopted || !keeper->side.control)
-		return; /* what an earlier agent left stays in force */
-	(void)bpf_attach_remove_all(&keeper->side); /* how many does not matter */
-	bpf_side_unpin(&keeper->side);
+	unsigned i;
+
+	if (keeper->side.adopted && keeper->side.control) {
+		keeper->side.control->mode = keeper->control_before.mode;
+		keeper->side.control->malformed_drop = keeper->control_before.malformed_drop;
+		for (i = 0; i < keeper->n_attachments; i++) {
+			if (keeper->is_attached[i] && !keeper->attachment[i].was_adopted)
+				bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
+		}
+	} else if (keeper->side.control) {
+		(void)bpf_attach_remove_all(&keeper->side); /* how many does not matter */
+		bpf_side_unpin(&keeper->side);
+	}
+	keeper_unprepare(keeper);
 }
 
 static void finish(struct keeper *keeper)
@@ -279,13 +300,14 @@ int main(int argc, char **argv)
 	static struct keeper keeper = {
 		.options = { .config_path = "/etc/sekisho/sekisho.yaml", .state_dir = "/var/lib/sekisho",
 			     .run_dir = "/run/sekisho", .pin_dir = "/sys/fs/bpf/sekisho" },
-		.control_fd = -1, .view_fd = -1, .metrics_fd = -1, .engine_fd = -1, .run_lock = -1, .state_lock = -1, .pin_lock = -1,
+		.control_fd = -1, .view_fd = -1, .metrics_fd = -1, .engine_fd = -1, .run_dir.fd = -1, .state_dir.fd = -1, .pin_dir.fd = -1,
 	};
 	bool is_test = false;
 	int err;
 
 	log_init("sekishod");
 	err = read_options(argc, argv, &keeper.options, &is_test);
+	log_set_verbose(keeper.options.is_verbose);
 	if (err)
 		return err > 0 ? 0 : 2;
 	if (!is_test && geteuid() != 0) {

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What can be refused is refused here, before the kernel is touched: rights, users, folders held by another agent,
- * a busy socket or port. Each refusal is one line that says what to do.
+ * What can be refused is refused here, before the kernel is touched: users, interfaces, folders held by another agent,
+ * a busy socket or port. Each refusal is one line that says what to do, and leaves nothing behind.
  */
 #include "keeper.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
+#include <libgen.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -53,10 +50,10 @@ static int find_users(struct keeper *keeper)
 	return err;
 }
 
-/* The helpers lie beside this program in a build folder, else where `make install` puts them. */
+/* The helpers lie beside this program in a build folder, else where `make install` puts them: in PREFIX/libexec. */
 static int find_helpers(struct keeper *keeper)
 {
-	char self[KEEPER_PATH_BYTES], path[KEEPER_PATH_BYTES + 32];
+	char self[KEEPER_PATH_BYTES - 32] = "/usr/sbin", path[KEEPER_PATH_BYTES + 32];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 	if (n > 0) {
@@ -68,110 +65,129 @@ static int find_helpers(struct keeper *keeper)
 			return 0;
 		}
 	}
-	snprintf(keeper->helpers, sizeof(keeper->helpers), "/usr/libexec/sekisho");
+	snprintf(keeper->helpers, sizeof(keeper->helpers), "%s/../libexec/sekisho", self);
 	snprintf(path, sizeof(path), "%s/sekisho-engine", keeper->helpers);
 	if (access(path, X_OK) == 0)
 		return 0;
-	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in /usr/libexec/sekisho: install it again");
+	log_line(LOG_ERR, "sekisho-engine is neither beside sekishod nor in %s: install it again", keeper->helpers);
 	return -ENOENT;
 }
 
-static int lock(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd)
+/* Under the pin folder's last name, or the nearest folder above it that is there. */
+static int check_bpffs(const char *pin_dir)
 {
-	int err = file_lock_dir(path, mode, uid, gid, ret_fd);
+	const char *name = strrchr(pin_dir, '/') ? strrchr(pin_dir, '/') + 1 : pin_dir;
+	char above[PATH_MAX];
+	struct statfs fs;
 
+	snprintf(above, sizeof(above), "%s", pin_dir);
+	if (statfs(pin_dir, &fs) && statfs(dirname(above), &fs)) {
+		log_line(LOG_ERR, "%s: the folder above it does not exist: make it, or give another --pin-dir", pin_dir);
+		return -ENOENT;
+	}
+	if (fs.f_type != BPF_FS_MAGIC) {
+		log_line(LOG_ERR, "%s is on no bpf file system: `mount -t bpf bpf /sys/fs/bpf` mounts one; or give another --pin-dir",
+			 pin_dir);
+		return -ENODEV;
+	}
+	if (strchr(name, '.')) {
+		log_line(LOG_ERR, "%s: a bpf file system takes no dot in a name: give another --pin-dir", pin_dir);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void say_lock_error(const char *path, const char *option, int err)
+{
 	if (err == -EBUSY)
-		log_line(LOG_ERR, "%s is in use by another sekishod: stop it, or give this one other --state-dir, --run-dir and --pin-dir", path);
+		log_line(LOG_ERR, "%s is in use by another sekishod: stop it, or give this one other --state-dir, --run-dir and --pin-dir",
+			 path);
 	else if (err == -EPERM)
 		log_line(LOG_ERR, "%s may be written by others: chown and chmod it, then start again", path);
-	else if (err)
-		log_line(LOG_ERR, "%s: %s", path, strerror(-err));
+	else if (err == -ENOENT)
+		log_line(LOG_ERR, "%s: the folder above it does not exist: make it, or give another %s", path, option);
+	else if (err == -ENOTDIR || err == -ELOOP)
+		log_line(LOG_ERR, "%s is no folder: move it away, or give another %s", path, option);
+	else
+		log_line(LOG_ERR, "%s: %s: give another %s", path, strerror(-err), option);
+}
+
+static int lock(struct keeper *keeper, struct keeper_dir *dir, const char *path, const char *option, mode_t mode)
+{
+	bool is_state = dir == &keeper->state_dir;
+	int err = file_lock_dir(path, mode, is_state ? keeper->engine_uid : 0, is_state ? keeper->engine_gid : 0,
+				&dir->fd, &dir->was_made);
+
+	dir->path = path;
+	if (err)
+		say_lock_error(path, option, err);
 	return err;
 }
 
-static bool is_answered(const struct sockaddr_un *address)
+/* The engine, not root, writes the state. An empty folder of root's, as systemd makes it, is handed over. */
+static int check_state(struct keeper *keeper)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool answered = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	struct keeper_dir *dir = &keeper->state_dir;
+	int err = file_check_writable(dir->fd, keeper->engine_uid, keeper->engine_gid);
 
-	if (fd >= 0)
-		close(fd);
-	return answered;
-}
-
-static int listen_unix(const char *dir, const char *name, gid_t gid, int *ret_fd)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name) >= (int)sizeof(address.sun_path)) {
-		log_line(LOG_ERR, "%s/%s: too long for a socket's path", dir, name);
-		return -ENAMETOOLONG;
-	}
-	if (is_answered(&address)) {
-		log_line(LOG_ERR, "socket %s is answered by another program: stop it, or use another --run-dir", address.sun_path);
-		return -EADDRINUSE;
-	}
-	(void)unlink(address.sun_path); /* left by an agent that was killed */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || chown(address.sun_path, 0, gid) ||
-	    chmod(address.sun_path, 0660) || listen(fd, 64)) {
-		int err = -errno;
-
-		log_line(LOG_ERR, "socket %s: %s", address.sun_path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-static int listen_metrics(const struct config *config, int *ret_fd)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(config->metrics_port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(config->metrics_port) };
-	bool is_v6 = strchr(config->metrics_host, ':') != NULL;
-	int one = 1, fd;
-
-	if (!config->metrics_host[0])
+	if (err == -EACCES && file_is_empty_dir(dir->path) &&
+	    !fchown(dir->fd, keeper->engine_uid, keeper->engine_gid)) {
+		dir->was_given = true;
 		return 0;
-	if (inet_pton(is_v6 ? AF_INET6 : AF_INET, config->metrics_host, is_v6 ? (void *)&v6.sin6_addr : (void *)&v4.sin_addr) != 1)
-		return -EINVAL;
-	fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
-	if (fd < 0 || bind(fd, is_v6 ? (struct sockaddr *)&v6 : (struct sockaddr *)&v4, is_v6 ? sizeof(v6) : sizeof(v4)) || listen(fd, 64)) {
-		int err = -errno;
-
-		log_line(LOG_ERR, "metrics: cannot listen on %s port %u: %s; change metrics: listen", config->metrics_host, config->metrics_port, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return err;
 	}
-	*ret_fd = fd;
-	return 0;
+	if (err == -EACCES)
+		log_line(LOG_ERR, "%s cannot be written by user sekisho: chown -R sekisho:sekisho it, or give another --state-dir",
+			 dir->path);
+	else if (err)
+		log_line(LOG_ERR, "%s: %s: give another --state-dir", dir->path, strerror(-err));
+	return err;
+}
+
+static int take_dirs(struct keeper *keeper)
+{
+	const struct keeper_options *options = &keeper->options;
+	int err = lock(keeper, &keeper->run_dir, options->run_dir, "--run-dir", 0755);
+
+	if (!err)
+		err = lock(keeper, &keeper->state_dir, options->state_dir, "--state-dir", 0750);
+	if (!err)
+		err = lock(keeper, &keeper->pin_dir, options->pin_dir, "--pin-dir", 0700);
+	if (!err)
+		err = check_state(keeper);
+	return err;
 }
 
 int keeper_prepare(struct keeper *keeper)
 {
-	struct keeper_options *options = &keeper->options;
-	int err;
+	int err = find_users(keeper);
 
-	err = find_users(keeper);
 	if (!err)
 		err = find_helpers(keeper);
 	if (!err)
-		err = lock(options->run_dir, 0755, 0, 0, &keeper->run_lock);
+		err = interfaces_check(keeper);
 	if (!err)
-		err = lock(options->state_dir, 0750, keeper->engine_uid, keeper->engine_gid, &keeper->state_lock);
+		err = check_bpffs(keeper->options.pin_dir);
 	if (!err)
-		err = lock(options->pin_dir, 0700, 0, 0, &keeper->pin_lock);
+		err = take_dirs(keeper);
 	if (!err)
-		err = listen_metrics(keeper->current.config, &keeper->metrics_fd);
-	if (!err)
-		err = listen_unix(options->run_dir, "sekisho.sock", keeper->engine_gid, &keeper->control_fd);
-	if (!err)
-		err = listen_unix(options->run_dir, "view.sock", keeper->view_gid, &keeper->view_fd);
+		err = sockets_open(keeper);
+	if (err)
+		keeper_unprepare(keeper);
 	return err;
+}
+
+static void give_back(struct keeper_dir *dir)
+{
+	if (dir->was_given)
+		(void)fchown(dir->fd, 0, 0); /* it was root's */
+	if (dir->was_made)
+		(void)rmdir(dir->path); /* not where something is in it by now */
+}
+
+void keeper_unprepare(struct keeper *keeper)
+{
+	sockets_remove(keeper);
+	give_back(&keeper->pin_dir);
+	give_back(&keeper->state_dir);
+	give_back(&keeper->run_dir);
 }

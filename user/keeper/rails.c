@@ -6,49 +6,46 @@
 #include "keeper.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
+#include "lib/rail.h"
+#include "sys/bpf_rails.h"
 #include "sys/file.h"
 #include "sys/log.h"
 #include "sys/netlink.h"
+#include "sys/ssh_source.h"
 
-#define RESOLV_MAX_BYTES 65536	/* bytes: /etc/resolv.conf holds a few lines */
-#define ENVIRON_MAX_BYTES (1u << 20)
+#define RESOLV_MAX_BYTES 65536 /* bytes: /etc/resolv.conf holds a few lines */
+#define REFRESH_TICKS 30       /* seconds between looks that nothing asked for: netlink may lose word */
+
+/* systemd-resolved writes 127.0.0.53 to the first and the servers it asks to the second. */
+static const char *const resolv_paths[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+#define N_RESOLV (sizeof(resolv_paths) / sizeof(resolv_paths[0]))
 
 struct rail_set {
 	struct role_rail rail[SEK_RAILS_MAX];
-	unsigned n;
+	unsigned n, left_out;
 };
-
-static bool is_program_constant(const struct sek_rail_key *key)
-{
-	static const uint8_t zero[16], one[16] = { [15] = 1 };
-	const uint8_t *a = key->addr_be;
-
-	if (key->family == 4)
-		return a[0] == 127 || (a[0] == 169 && a[1] == 254) || !memcmp(a, zero, 4);
-	return !memcmp(a, zero, 16) || !memcmp(a, one, 16) || (a[0] == 0xfe && (a[1] & 0xc0) == 0x80);
-}
 
 static void add_rail(struct rail_set *set, const struct sek_rail_key *key, enum sek_rail kind)
 {
 	unsigned i;
 
-	if (is_program_constant(key))
-		return;
+	if (rail_is_local(key))
+		return; /* the program knows these by itself */
 	for (i = 0; i < set->n; i++) {
 		if (!memcmp(&set->rail[i].key, key, sizeof(*key)))
 			return;
 	}
-	if (set->n < SEK_RAILS_MAX) {
-		set->rail[set->n].key = *key;
-		set->rail[set->n++].kind = kind;
+	if (set->n == SEK_RAILS_MAX) {
+		set->left_out++;
+		return;
 	}
+	set->rail[set->n].key = *key;
+	set->rail[set->n++].kind = kind;
 }
 
 static struct sek_rail_key key_of(const struct netlink_address *address)
@@ -91,13 +88,13 @@ static bool parse_address(const char *text, struct sek_rail_key *ret_key)
 }
 
 /* Source: resolv.conf(5), "nameserver". */
-static void take_resolvers(struct rail_set *set)
+static void take_resolvers(struct rail_set *set, const char *path)
 {
 	char *text, *line, *rest, address[64];
 	struct sek_rail_key key;
 	size_t len;
 
-	if (file_read("/etc/resolv.conf", RESOLV_MAX_BYTES, &text, &len))
+	if (file_read(path, RESOLV_MAX_BYTES, &text, &len))
 		return; /* a host without a resolver */
 	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (sscanf(line, " nameserver %63[0-9a-fA-F:.]", address) == 1 && parse_address(address, &key))
@@ -106,147 +103,89 @@ static void take_resolvers(struct rail_set *set)
 	free(text);
 }
 
-static __u32 fold(const struct sek_rail_key *key)
+/* When the resolvers' files last changed, as one number. */
+static uint64_t resolv_stamp(void)
 {
-	__u32 word[4];
+	uint64_t stamp = 0;
+	struct stat st;
+	size_t i;
 
-	memcpy(word, key->addr_be, sizeof(word));
-	return word[0] ^ word[1] ^ word[2] ^ word[3];
+	for (i = 0; i < N_RESOLV; i++) {
+		if (!stat(resolv_paths[i], &st))
+			stamp = stamp * 31 + st.st_ino + st.st_mtim.tv_sec * 1000000007ull + st.st_mtim.tv_nsec;
+	}
+	return stamp;
 }
 
-/* New rails go in before old ones go out: nobody protected is unprotected in between. */
-static void put_in_force(struct keeper *keeper, const struct rail_set *set)
+/* Those who would be missed most first: a host with hundreds of own addresses keeps its gateway. */
+static bool find_all(const struct keeper *keeper, struct rail_set *set)
 {
-	int fd = keeper->side.map_fd[BPF_MAP_RAILS];
-	struct sek_rail_key key, next, *previous = NULL;
-	__u64 bloom[4] = { 0 };
-	unsigned i, bit;
+	size_t i;
 
-	for (i = 0; i < set->n; i++) {
-		__u32 kind = set->rail[i].kind;
+	if (keeper->ssh_client.family)
+		add_rail(set, &keeper->ssh_client, SEK_RAIL_SSH);
+	if (netlink_default_routes(take_gateway, set))
+		return false;
+	for (i = 0; i < N_RESOLV; i++)
+		take_resolvers(set, resolv_paths[i]);
+	return netlink_own_addresses(take_own, set) == 0;
+}
 
-		bit = sek_rail_bit(fold(&set->rail[i].key));
-		bloom[bit / 64] |= 1ull << (bit % 64);
-		if (bpf_map_update_elem(fd, &set->rail[i].key, &kind, BPF_ANY))
-			log_line(LOG_ERR, "never-block rails: the kernel refuses an address: %s", strerror(errno));
-	}
-	for (i = 0; i < 4; i++)
-		__atomic_store_n(&keeper->side.control->rail_bloom[i], bloom[i], __ATOMIC_SEQ_CST);
-	while (!bpf_map_get_next_key(fd, previous, &next)) {
-		for (i = 0; i < set->n && memcmp(&set->rail[i].key, &next, sizeof(next)); i++)
-			;
-		if (i < set->n) {
-			key = next;
-			previous = &key;
-		} else if (bpf_map_delete_elem(fd, &next)) {
-			return; /* cannot happen; a rail too many hurts nobody */
-		} else {
-			previous = NULL;
-		}
-	}
+static void tell(const struct rail_set *set)
+{
+	unsigned count[SEK_RAIL_LOCAL + 1] = { 0 }, i;
+
+	for (i = 0; i < set->n; i++)
+		count[set->rail[i].kind]++;
+	log_line(LOG_INFO, "never-block rails: protected: own addresses %u, gateways %u, resolvers %u, SSH session %u",
+		 count[SEK_RAIL_OWN], count[SEK_RAIL_GATEWAY], count[SEK_RAIL_RESOLVER], count[SEK_RAIL_SSH]);
+	if (set->left_out)
+		log_line(LOG_WARNING, "never-block rails: %u own addresses are left out: there is room for %d",
+			 set->left_out, SEK_RAILS_MAX);
 }
 
 bool rails_refresh(struct keeper *keeper)
 {
 	struct rail_set set = { .n = 0 };
+	int err;
 
-	if (keeper->ssh_client.family)
-		add_rail(&set, &keeper->ssh_client, SEK_RAIL_SSH);
-	if (netlink_own_addresses(take_own, &set) || netlink_default_routes(take_gateway, &set))
-		log_line(LOG_ERR, "never-block rails: cannot read the host's addresses and routes; those known stay protected");
-	take_resolvers(&set);
-	if (set.n == keeper->n_rails && !memcmp(set.rail, keeper->rails, set.n * sizeof(set.rail[0])))
+	keeper->rails_are_stale = false;
+	keeper->rails_ticks = 0;
+	keeper->resolv_stamp = resolv_stamp();
+	if (!find_all(keeper, &set)) {
+		if (!keeper->rails_were_unread)
+			log_line(LOG_ERR, "never-block rails: the host's addresses and routes cannot be read; those known stay protected");
+		keeper->rails_were_unread = true;
+		keeper->rails_are_stale = true; /* tried again at the next tick */
 		return false;
-	put_in_force(keeper, &set);
+	}
+	keeper->rails_were_unread = false;
+	if (keeper->rails_are_known && set.n == keeper->n_rails &&
+	    !memcmp(set.rail, keeper->rails, set.n * sizeof(set.rail[0])))
+		return false;
+	err = bpf_rails_put(&keeper->side, set.rail, set.n);
+	if (err)
+		log_line(LOG_ERR, "never-block rails: the kernel refuses an address: %s", strerror(-err));
 	memcpy(keeper->rails, set.rail, sizeof(set.rail));
 	keeper->n_rails = set.n;
+	keeper->rails_are_known = !err; /* else all of them again */
+	tell(&set);
 	return true;
 }
 
-static bool holds(const struct sek_entry_key *prefix, const struct sek_rail_key *rail)
+bool rails_tick(struct keeper *keeper)
 {
-	unsigned bytes = prefix->len / 8, bits = prefix->len % 8;
-
-	if (prefix->family != rail->family || memcmp(prefix->addr_be, rail->addr_be, bytes))
+	if (++keeper->rails_ticks < REFRESH_TICKS && !keeper->rails_are_stale &&
+	    resolv_stamp() == keeper->resolv_stamp)
 		return false;
-	return !bits || (prefix->addr_be[bytes] >> (8 - bits)) == (rail->addr_be[bytes] >> (8 - bits));
-}
-
-const struct role_rail *rails_inside(const struct keeper *keeper, const struct sek_entry_key *key)
-{
-	unsigned i;
-
-	for (i = 0; i < keeper->n_rails; i++) {
-		if (holds(key, &keeper->rails[i].key))
-			return &keeper->rails[i];
-	}
-	return NULL;
-}
-
-void rails_force(struct keeper *keeper, const struct sek_entry_key *key)
-{
-	struct rail_set set = { .n = 0 };
-	unsigned i;
-
-	for (i = 0; i < keeper->n_rails; i++) {
-		if (!holds(key, &keeper->rails[i].key))
-			add_rail(&set, &keeper->rails[i].key, keeper->rails[i].kind);
-		else if (keeper->rails[i].kind == SEK_RAIL_SSH)
-			keeper->ssh_client.family = 0;
-	}
-	put_in_force(keeper, &set);
-}
-
-/* Source: proc(5), /proc/PID/stat: the parent is the second word behind the name's last parenthesis. */
-static pid_t parent_of(pid_t pid)
-{
-	char path[64], line[512], *name_end;
-	pid_t parent = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return 0;
-	name_end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-	fclose(file);
-	if (!name_end || sscanf(name_end, ") %*c %d", &parent) != 1)
-		return 0;
-	return parent;
-}
-
-static bool ssh_of(pid_t pid, struct sek_rail_key *ret_key)
-{
-	char path[64], address[64] = "", *entry = NULL;
-	size_t size = 0, total = 0;
-	bool found = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/environ", pid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (!found && total < ENVIRON_MAX_BYTES && getdelim(&entry, &size, '\0', file) > 0) {
-		total += strlen(entry);
-		found = sscanf(entry, "SSH_CONNECTION=%63[0-9a-fA-F:.]", address) == 1 && parse_address(address, ret_key);
-	}
-	free(entry);
-	fclose(file);
-	return found;
+	return rails_refresh(keeper);
 }
 
 void rails_find_ssh(struct keeper *keeper)
 {
-	char text[INET6_ADDRSTRLEN];
-	pid_t pid = getpid();
-	int depth;
+	char address[64];
 
-	/* sudo clears the variable, so the parents are asked too; 32 is more than any chain of shells. */
-	for (depth = 0; pid > 1 && depth < 32; depth++, pid = parent_of(pid)) {
-		if (!ssh_of(pid, &keeper->ssh_client))
-			continue;
-		inet_ntop(keeper->ssh_client.family == 4 ? AF_INET : AF_INET6, keeper->ssh_client.addr_be, text, sizeof(text));
-		log_line(LOG_INFO, "never-block rails: the SSH session from %s that started this is protected", text);
+	if (!ssh_source_find(address, sizeof(address)) || !parse_address(address, &keeper->ssh_client))
 		return;
-	}
+	log_line(LOG_INFO, "never-block rails: the SSH session from %s that started this is protected", address);
 }

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/rail.h"
 #include "lib/table_check.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -114,27 +115,29 @@ static bool is_key_valid(const struct sek_entry_key *key)
 	return true;
 }
 
-/* Puts one entry in force unless it is malformed or would cut off a protected address. */
-static int put_entry(struct keeper *keeper, const struct role_entry *entry, const char **ret_why)
+/*
+ * Puts one entry in force unless it is malformed or new and would cut off a protected address. What is in force
+ * already, or restored from the state, came before its rail: the rail holds in the program then, unless forced.
+ */
+static int put_entry(struct keeper *keeper, const struct role_entry *entry, bool is_restored, const char **ret_why)
 {
-	const struct role_rail *rail = rails_inside(keeper, &entry->key);
+	bool is_forced = entry->force && !(entry->value.flags & SEK_E_BAN); /* a limit is no person */
+	struct sek_entry value = entry->value;
+	struct role_rail rail;
 	int err;
 
 	*ret_why = "the entry is malformed";
-	if (!is_key_valid(&entry->key))
+	if (!is_key_valid(&entry->key) || value.flags & ~SEK_E_BAN || value.pad)
 		return -EINVAL;
-	if (entry->value.block_until_ns && rail) {
-		static const char *const kinds[] = {
-			"", "it holds an address of this host", "it holds this host's default gateway", "it holds this host's resolver",
-			"it holds the source of the SSH session that started the agent",
-		};
-
-		*ret_why = kinds[rail->kind < 5 ? rail->kind : 0];
-		if (!entry->force)
-			return -EPERM;
-		rails_force(keeper, &entry->key);
+	if (value.block_until_ns && !is_forced && !is_restored &&
+	    rail_inside(keeper->rails, keeper->n_rails, &entry->key, &rail) &&
+	    !bpf_entries_has(&keeper->entries, &entry->key)) {
+		*ret_why = rail_text(rail.kind);
+		return -EPERM;
 	}
-	err = bpf_entries_put(&keeper->entries, &entry->key, &entry->value);
+	if (value.block_until_ns && is_forced)
+		value.flags |= SEK_E_FORCED;
+	err = bpf_entries_put(&keeper->entries, &entry->key, &value);
 	*ret_why = err == -ENOSPC ? "the entry map is full" : err == -E2BIG ? "too many different prefix lengths in use" : strerror(-err);
 	return err;
 }
@@ -142,11 +145,11 @@ static int put_entry(struct keeper *keeper, const struct role_entry *entry, cons
 static void handle_entry(struct keeper *keeper, const struct role_msg *msg)
 {
 	const char *why = NULL;
-	int err = put_entry(keeper, &msg->body.entry, &why);
+	int err = put_entry(keeper, &msg->body.entry, false, &why);
 	char text[ROLE_TEXT_BYTES];
 
 	engine_tell_ifaces(keeper); /* how full the entry map is */
-	snprintf(text, sizeof(text), "%s%s", why, err == -EPERM ? "; --force overrides" : "");
+	snprintf(text, sizeof(text), "%s%s%s", err == -EPERM ? "it holds " : "", why, err == -EPERM ? "; --force overrides" : "");
 	reply(keeper, msg->seq, err, text);
 }
 
@@ -185,7 +188,7 @@ static int put_entries(struct keeper *keeper, const struct role_msg *msg, const 
 		return err;
 	}
 	for (i = 0; i < count; i++) {
-		err = put_entry(keeper, &entries[i], &why);
+		err = put_entry(keeper, &entries[i], msg->body.entries.replace, &why);
 		if (err && !refused++)
 			first = why;
 		if (err)

@@ -201,6 +201,13 @@ int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key
 	return 0;
 }
 
+bool bpf_entries_has(const struct bpf_entries *entries, const struct sek_entry_key *key)
+{
+	struct sek_entry value;
+
+	return !bpf_map_lookup_elem(entries->fd, key, &value);
+}
+
 static int compare_keys(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct sek_entry_key));

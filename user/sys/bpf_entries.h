@@ -21,6 +21,9 @@ void bpf_entries_close(struct bpf_entries *entries);
  */
 int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key, const struct sek_entry *value);
 
+/* Is @key in force, with whatever value? */
+bool bpf_entries_has(const struct bpf_entries *entries, const struct sek_entry_key *key);
+
 /* Makes room for @n entries in all. Errors: -ENOSPC over SEK_ENTRIES_MAX, else errno. */
 int bpf_entries_reserve(struct bpf_entries *entries, unsigned n);
 

@@ -2,12 +2,15 @@
 /* Files and folders of the agent. Never follows a link in a folder's last name, never opens a device. */
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int read_all(int fd, char *text, size_t len, size_t *ret_len)
@@ -77,7 +80,7 @@ static int check_dir(int fd, uid_t uid, gid_t gid, bool made)
 	return 0;
 }
 
-int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd)
+int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd, bool *ret_made)
 {
 	bool made = mkdir(path, mode) == 0;
 	int fd, err;
@@ -85,13 +88,43 @@ int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_
 	if (!made && errno != EEXIST)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	err = check_dir(fd, uid, gid, made);
+	err = fd < 0 ? -errno : check_dir(fd, uid, gid, made);
 	if (err) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
+		if (made)
+			(void)rmdir(path); /* the first error is the one to tell */
 		return err;
 	}
 	*ret_fd = fd;
+	*ret_made = made;
 	return 0;
+}
+
+int file_check_writable(int fd, uid_t uid, gid_t gid)
+{
+	struct statvfs fs;
+	struct stat st;
+	mode_t want;
+
+	if (fstat(fd, &st) < 0 || fstatvfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_flag & ST_RDONLY)
+		return -EROFS;
+	want = st.st_uid == uid ? 0700 : st.st_gid == gid ? 0070 : 0007;
+	return (st.st_mode & want) == want ? 0 : -EACCES;
+}
+
+bool file_is_empty_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir)))
+		n += strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..");
+	closedir(dir);
+	return n == 0;
 }

@@ -11,12 +11,17 @@
 #define LOG_LINE_BYTES 1024 /* longer lines are cut: nobody reads them */
 
 static const char *log_program = "sekisho";
-static bool log_to_journal;
+static bool log_to_journal, log_is_verbose;
 
 void log_init(const char *program)
 {
 	log_program = program;
 	log_to_journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void log_set_verbose(bool is_verbose)
+{
+	log_is_verbose = is_verbose;
 }
 
 void log_line(int priority, const char *format, ...)
@@ -25,6 +30,8 @@ void log_line(int priority, const char *format, ...)
 	int head, body;
 	va_list args;
 
+	if (priority == LOG_DEBUG && !log_is_verbose)
+		return;
 	if (log_to_journal)
 		head = snprintf(line, sizeof(line), "<%d>", priority);
 	else

@@ -54,26 +54,76 @@ struct route_walk {
 	void *context;
 };
 
+/* One next hop: where it leaves, and through whom. */
+struct hop {
+	unsigned ifindex;
+	bool has_gateway;
+	struct netlink_address gateway;
+};
+
+static void set_gateway(struct hop *hop, int family, const void *address, size_t len)
+{
+	if (len != (family == AF_INET ? 4 : 16))
+		return;
+	memset(&hop->gateway, 0, sizeof(hop->gateway));
+	hop->gateway.family = family == AF_INET ? 4 : 6;
+	memcpy(hop->gateway.addr_be, address, len);
+	hop->has_gateway = true;
+}
+
+/* RTA_VIA is an IPv4 route through an IPv6 neighbour. Source: rtnetlink(7), struct rtvia in linux/rtnetlink.h. */
+static void take_hop_attr(const struct nlattr *attr, int family, struct hop *hop)
+{
+	const void *payload = mnl_attr_get_payload(attr);
+	size_t len = mnl_attr_get_payload_len(attr);
+
+	if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+		set_gateway(hop, family, payload, len);
+	else if (mnl_attr_get_type(attr) == RTA_VIA && len > sizeof(struct rtvia))
+		set_gateway(hop, ((const struct rtvia *)payload)->rtvia_family,
+			    ((const struct rtvia *)payload)->rtvia_addr, len - sizeof(struct rtvia));
+}
+
+static void give_hop(const struct route_walk *walk, const struct hop *hop)
+{
+	walk->take(walk->context, hop->ifindex, hop->has_gateway ? &hop->gateway : NULL);
+}
+
+/* The hops of a multipath route, each a struct rtnexthop with attributes of its own. */
+static void take_multipath(const struct nlattr *all, int family, const struct route_walk *walk)
+{
+	const struct rtnexthop *next = mnl_attr_get_payload(all);
+	int left = mnl_attr_get_payload_len(all);
+
+	for (; RTNH_OK(next, left); left -= RTNH_ALIGN(next->rtnh_len), next = RTNH_NEXT(next)) {
+		struct hop hop = { .ifindex = next->rtnh_ifindex };
+		const struct nlattr *attr;
+
+		mnl_attr_for_each_payload((const void *)RTNH_DATA(next), next->rtnh_len - sizeof(*next))
+			take_hop_attr(attr, family, &hop);
+		give_hop(walk, &hop);
+	}
+}
+
 static int take_route(const struct nlmsghdr *header, void *data)
 {
 	const struct rtmsg *route = mnl_nlmsg_get_payload(header);
-	struct netlink_address gateway = { .family = route->rtm_family == AF_INET ? 4 : 6 };
-	struct route_walk *walk = data;
+	const struct route_walk *walk = data;
 	const struct nlattr *attr;
-	bool has_gateway = false;
-	unsigned ifindex = 0;
+	struct hop hop = { 0 };
 
 	if (route->rtm_dst_len != 0 || route->rtm_type != RTN_UNICAST || route->rtm_table != RT_TABLE_MAIN)
 		return MNL_CB_OK;
 	mnl_attr_for_each(attr, header, sizeof(*route)) {
-		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_get_payload_len(attr) == 4)
-			ifindex = mnl_attr_get_u32(attr);
-		if (mnl_attr_get_type(attr) == RTA_GATEWAY && mnl_attr_get_payload_len(attr) <= 16) {
-			memcpy(gateway.addr_be, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
-			has_gateway = true;
+		if (mnl_attr_get_type(attr) == RTA_MULTIPATH) {
+			take_multipath(attr, route->rtm_family, walk);
+			return MNL_CB_OK;
 		}
+		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_get_payload_len(attr) == 4)
+			hop.ifindex = mnl_attr_get_u32(attr);
+		take_hop_attr(attr, route->rtm_family, &hop);
 	}
-	walk->take(walk->context, ifindex, has_gateway ? &gateway : NULL);
+	give_hop(walk, &hop);
 	return MNL_CB_OK;
 }
 

@@ -34,13 +34,13 @@ static const char *const migrations[] = {
 	" seen_woulds INTEGER NOT NULL);"
 	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
 	" detail TEXT NOT NULL, result TEXT NOT NULL);",
+	"ALTER TABLE entries ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;",
 	/* Held updates; entries counted by origin as they come and go, so that a scrape reads a few rows, not all. */
 	"ALTER TABLE feeds ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE feeds ADD COLUMN held_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE feeds ADD COLUMN held_why TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE feeds ADD COLUMN held_etag TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE feeds ADD COLUMN held_modified TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE entries ADD COLUMN force INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE entry_counts(origin TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;"
 	"INSERT INTO entry_counts SELECT origin, count(*) FROM entries GROUP BY origin;"
 	"CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN"

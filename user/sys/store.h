@@ -27,7 +27,7 @@ struct store_entry {
 	int64_t since_s;   /* Unix time */
 	int64_t expires_s; /* Unix time; 0: no end */
 	char by_user[STORE_USER_BYTES];
-	bool is_forced; /* a person said --force: a rail inside it is no reason to refuse */
+	bool is_forced; /* block rows: a person said --force; lasts as long as the row */
 };
 
 struct store_feed {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, force"
+#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced"
 
 static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 {
@@ -44,12 +44,12 @@ int store_entry_put(struct store *store, const struct store_entry *e)
 	int r;
 
 	r = store_prepare(store, &stmt,
-			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, force)"
+			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced)"
 			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin) DO UPDATE SET"
 			  " expires_s = CASE WHEN expires_s IS NULL OR excluded.expires_s IS NULL THEN NULL"
 			  " ELSE max(expires_s, excluded.expires_s) END,"
 			  " reason = CASE WHEN excluded.reason = '' THEN reason ELSE excluded.reason END,"
-			  " by_user = excluded.by_user, force = max(force, excluded.force)",
+			  " by_user = excluded.by_user, forced = max(forced, excluded.forced)",
 			  "biiissiisi", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
 			  (int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user,
 			  (int64_t)e->is_forced);

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One feed of the config: its keys, their values and what must hold between them. */
+#include "config_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fetch_msg.h"
+#include "units.h"
+
+static char *keep(struct config_walk *w, char **slot, const char *text)
+{
+	free(*slot);
+	*slot = strdup(text);
+	w->no_memory |= !*slot;
+	return *slot;
+}
+
+static void feed_name(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char ok[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+
+	if (!*text || *text == '.' || strlen(text) >= CONFIG_FEED_NAME_BYTES ||
+	    text[strspn(text, ok)]) {
+		config_bad_value(w, node, "name", text,
+				 "use 1 to 63 of a-z A-Z 0-9 _ - and dots, no dot first");
+		return;
+	}
+	for (size_t i = 0; i < w->config->n_feeds; i++)
+		if (!strcmp(w->config->feeds[i].name, text))
+			config_bad_value(w, node, "name", text,
+					 "another feed has this name: choose a different one");
+	strcpy(w->feed->name, text);
+}
+
+static void feed_url(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
+
+	keep(w, &w->feed->url, text);
+	if (!scheme || !text[scheme] || strlen(text) >= FETCH_URL_BYTES || strpbrk(text, " \t\r\n"))
+		config_bad_value(w, node, "url", text,
+				 "give an http:// or https:// address, or use path: for a file");
+	else if (memchr(text + scheme, '@', strcspn(text + scheme, "/?#")))
+		config_complain_at(
+		    w, node, "url: holds a user or password: remove what stands before the @");
+}
+
+static void feed_path(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	keep(w, &w->feed->path, text);
+	if (*text != '/')
+		config_bad_value(w, node, "path", text,
+				 "give an absolute path, such as /etc/sekisho/my.list");
+}
+
+static void feed_ca(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	keep(w, &w->feed->ca_file, text);
+	if (*text != '/' || strlen(text) >= 256)
+		config_bad_value(w, node, "ca-file", text, "give an absolute path");
+}
+
+static void feed_format(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char *const words[] = {"auto", "plain", "netset", NULL};
+	static const char *const later[] = {"dshield", "csv",       "json", "ndjson",
+					    "p2p",     "aws-ipset", NULL};
+	int i;
+
+	for (i = 0; later[i]; i++) {
+		if (!strcmp(later[i], text)) {
+			config_bad_value(w, node, "format", text,
+					 "not read by this version: use auto, plain or netset");
+			return;
+		}
+	}
+	i = config_choose(w, node, "format", text, words, "use auto, plain or netset");
+	if (i >= 0)
+		w->feed->format = (uint32_t)i;
+}
+
+static void feed_action(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char *const words[] = {"allow", "block", "monitor", NULL};
+	int i = config_choose(w, node, "action", text, words, "use block, monitor or allow");
+
+	if (i >= 0)
+		w->feed->action = (enum sek_action)(i + 1);
+}
+
+static void feed_interval(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	uint64_t s = 0;
+
+	if (units_parse_duration(text, strlen(text), &s))
+		config_bad_value(w, node, "interval", text,
+				 "give a duration with a unit, such as 12h");
+	else if (s < 60 || s > 365 * 86400ull)
+		config_bad_value(w, node, "interval", text, "give 5m (60s for a path) to 365d");
+	else
+		w->feed->interval_s = (uint32_t)s;
+}
+
+static void feed_max_entries(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	size_t len = strlen(text);
+	unsigned long n = strtoul(text, NULL, 10);
+
+	if (!len || len > 8 || text[strspn(text, "0123456789")] || n < 1 || n > SEK_PREFIXES_V4_MAX)
+		config_bad_value(w, node, "max-entries", text,
+				 "give a whole number from 1 to 10000000");
+	else
+		w->feed->max_entries = (uint32_t)n;
+}
+
+/* Reads N% with at most @max; -1 where it is none. */
+static double read_percent(const char *text, double max)
+{
+	size_t len = strlen(text);
+	double value;
+
+	if (len < 2 || len > 12 || text[len - 1] != '%' || strspn(text, "0123456789.") != len - 1 ||
+	    *text == '.')
+		return -1;
+	value = strtod(text, NULL);
+	return value <= max ? value : -1;
+}
+
+static void feed_max_change(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	double percent = read_percent(text, 100000);
+
+	if (percent < 0 || percent != (uint32_t)percent)
+		config_bad_value(w, node, "max-change", text,
+				 "give a whole percentage, such as 50% (0% for no check)");
+	else
+		w->feed->max_change_percent = (uint32_t)percent;
+}
+
+static void feed_max_coverage(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	double percent = read_percent(text, 100);
+
+	if (percent < 0)
+		config_bad_value(w, node, "max-coverage", text,
+				 "give a percentage up to 100%, such as 2%");
+	else
+		w->feed->max_coverage = percent / 100;
+}
+
+static void feed_private(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char *const words[] = {"leave-out", "block", NULL};
+
+	w->feed->keep_private =
+	    config_choose(w, node, "private", text, words, "use leave-out or block") == 1;
+}
+
+static const struct config_key feed_keys[] = {
+    {"name", feed_name, true},
+    {"url", feed_url, true},
+    {"path", feed_path, true},
+    {"format", feed_format, true},
+    {"action", feed_action, true},
+    {"interval", feed_interval, true},
+    {"max-entries", feed_max_entries, true},
+    {"max-change", feed_max_change, true},
+    {"max-coverage", feed_max_coverage, true},
+    {"private", feed_private, true},
+    {"ca-file", feed_ca, true},
+    {NULL, NULL, false},
+};
+
+void config_read_feed(struct config_walk *w, const yaml_node_t *node)
+{
+	struct config *config = w->config;
+	struct config_feed *more = realloc(config->feeds, (config->n_feeds + 1) * sizeof(*more));
+
+	if (!more) {
+		w->no_memory = true;
+		return;
+	}
+	config->feeds = more;
+	w->feed = &more[config->n_feeds];
+	*w->feed = (struct config_feed){.action = SEK_A_BLOCK,
+					.interval_s = 12 * 3600,
+					.max_entries = 1000000,
+					.max_change_percent = 50,
+					.max_coverage = 0.02};
+	config_walk_mapping(w, node, feed_keys, "feed");
+	config->n_feeds++;
+	if (config->n_feeds == SEK_LISTS_MAX)
+		config_complain_at(w, node, "feeds: more than %d: remove some", SEK_LISTS_MAX - 1);
+	if (node->type != YAML_MAPPING_NODE)
+		return;
+	if (!w->feed->name[0])
+		config_complain_at(w, node, "feed without a valid name: add name: NAME");
+	if (!w->feed->url == !w->feed->path)
+		config_complain_at(w, node, "feed \"%s\": give one of url and path", w->feed->name);
+	if (w->feed->url && w->feed->interval_s < 300)
+		config_complain_at(w, node, "feed \"%s\": interval: at least 5m for a url",
+				   w->feed->name);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Limits looked at twice: by the config, for what is wrong with them, and by the keeper, for what an engine that
+ * means harm may have put into an image.
+ */
+#include "limit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "rate.h"
+
+#define MATCH_WARN 4	       /* limits at one packet: more cost 17-20 ns each, measured */
+#define FLOOD_PER_S 100000.0   /* new sources a second that a table must hold without forgetting offenders */
+#define LOAD_MAX 0.4	       /* live slots to all slots: full fidelity below it, measured */
+#define BURST_ONE_BELOW_PER_S 10.0 /* below it a spoofed source's one packet weighs as much as an offender */
+#define PORT_LINES (65536 / SEK_LINE_BYTES)
+
+struct problems {
+	struct limit_problem *problem;
+	size_t n, max;
+};
+
+static void __attribute__((format(printf, 4, 5))) add(struct problems *problems, bool is_error, size_t index, const char *format, ...)
+{
+	struct limit_problem *problem = &problems->problem[problems->n];
+	va_list args;
+
+	if (problems->n == problems->max)
+		return;
+	problem->is_error = is_error;
+	problem->index = index;
+	va_start(args, format);
+	vsnprintf(problem->text, sizeof(problem->text), format, args);
+	va_end(args);
+	problems->n++;
+}
+
+static void check_one(const struct limit_settings *limit, size_t index, unsigned table_bits, struct problems *problems)
+{
+	double rate = limit->packets_per_s > 0 ? limit->packets_per_s : limit->bits_per_s / 8;
+	double held = LOAD_MAX * SEK_LIMIT_SLOTS * (double)(1u << table_bits);
+	/* A source's first packet keeps its slot for this long: 700 bytes stand for a packet of a bits limit. */
+	double live_s = (limit->packets_per_s > 0 ? 1 : 700) / rate;
+	char text[32];
+
+	if (limit->burst / rate > SEK_LIMIT_BURST_MAX_S)
+		add(problems, true, index, "a burst of %.0f lasts over an hour at %s: take a smaller burst", limit->burst,
+		    rate_format(limit->packets_per_s > 0 ? rate : limit->bits_per_s, text));
+	else if (limit->packets_per_s > 0 && limit->burst < 2 && rate < BURST_ONE_BELOW_PER_S)
+		add(problems, false, index, "a burst of 1 below 10/s: under a flood of spoofed sources it forgets real offenders; a burst of 5 does not");
+	else if (FLOOD_PER_S * live_s > held)
+		add(problems, false, index, "the limiter's table of %u MiB holds %.0f new sources a second at this rate; a larger flood makes it forgetful: limiter-memory makes it larger",
+		    (1u << table_bits) * SEK_LINE_BYTES >> 20, held / live_s);
+}
+
+size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned table_bits, struct limit_problem *ret_problems,
+		      size_t max)
+{
+	struct problems problems = { .problem = ret_problems, .max = max };
+	unsigned most;
+
+	if (n > SEK_LIMITS_MAX) {
+		add(&problems, true, n, "%zu limits: at most %d at once", n, SEK_LIMITS_MAX);
+		return problems.n;
+	}
+	most = limit_match_max(limits, n);
+	if (most > SEK_LIMIT_MATCH_MAX)
+		add(&problems, true, n, "%u limits can match one packet: at most %d; give some of them ports or a protocol", most, SEK_LIMIT_MATCH_MAX);
+	else if (most > MATCH_WARN)
+		add(&problems, false, n, "%u limits can match one packet: each above the first costs it 17-20 ns, about %u ns together", most, (most - 1) * 19);
+	for (size_t i = 0; i < n; i++)
+		check_one(&limits[i], i, table_bits, &problems);
+	return problems.n;
+}
+
+static int bad(const char *why, const char **ret_why)
+{
+	*ret_why = why;
+	return -EBADMSG;
+}
+
+static const void *line_at(const void *image, uint32_t line)
+{
+	return (const char *)image + (size_t)line * SEK_LINE_BYTES;
+}
+
+static bool is_inside(uint32_t base, uint64_t lines, uint32_t n_lines)
+{
+	return base >= SEK_TABLE_FIXED_LINES && base + lines <= n_lines;
+}
+
+static int check_words(const struct sek_limit *limit, uint32_t *numbers, const char **ret_why)
+{
+	if (limit->number >= SEK_LIMITS_MAX || *numbers >> limit->number & 1)
+		return bad("limit number", ret_why);
+	*numbers |= 1u << limit->number;
+	if (limit->flags & ~(SEK_LIMIT_F_MONITOR | SEK_LIMIT_F_DITHER | SEK_LIMIT_F_COARSE | SEK_LIMIT_F_BAN))
+		return bad("limit flags", ret_why);
+	if (limit->len4 < 1 || limit->len4 > 32 || limit->len6 < 1 || limit->len6 > 128)
+		return bad("limit prefix length", ret_why);
+	if ((limit->cost_packet != 0) == (limit->cost_byte != 0))
+		return bad("limit cost", ret_why);
+	if (limit->tau >> 63 || limit->maxd >> 63 || limit->maxd < limit->tau)
+		return bad("limit burst", ret_why);
+	if (limit->flags & SEK_LIMIT_F_BAN && (!limit->ban_for_ns || limit->ban_most_ns < limit->ban_for_ns || limit->repeat_x256 < 256))
+		return bad("limit ban", ret_why);
+	return 0;
+}
+
+static int check_set(const struct sek_limit_list *lists, uint32_t n_limits, const char **ret_why)
+{
+	for (int kind = 0; kind < SEK_LIMIT_KINDS; kind++) {
+		if (lists[kind].n > SEK_LIMIT_MATCH_MAX)
+			return bad("limits of a packet", ret_why);
+		for (unsigned i = 0; i < lists[kind].n; i++) {
+			if (lists[kind].index[i] >= n_limits)
+				return bad("limit index", ret_why);
+		}
+	}
+	return 0;
+}
+
+static int check_ports(const void *image, const struct sek_table_limits *head, const char **ret_why)
+{
+	const uint8_t *set = line_at(image, head->port_base);
+
+	for (unsigned port = 0; port < 65536; port++) {
+		if (set[port] >= head->n_sets)
+			return bad("limit set of a port", ret_why);
+	}
+	return 0;
+}
+
+int limit_check(const void *image, uint32_t n_lines, const char **ret_why)
+{
+	const struct sek_table_limits *head = line_at(image, SEK_TABLE_LIMITS_LINE);
+	uint32_t numbers = 0;
+	int err = 0;
+
+	if (!head->n_limits)
+		return head->n_sets || head->port_base || head->has_ban ? bad("limits without any", ret_why) : 0;
+	if (head->n_limits > SEK_LIMITS_MAX || !is_inside(head->limit_base, 2ull * head->n_limits, n_lines))
+		return bad("limit_base", ret_why);
+	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX || !is_inside(head->set_base, head->n_sets, n_lines))
+		return bad("limit set_base", ret_why);
+	if (head->port_base && !is_inside(head->port_base, PORT_LINES, n_lines))
+		return bad("limit port_base", ret_why);
+	if (head->source_len6 < 1 || head->source_len6 > 128)
+		return bad("limit source_len6", ret_why);
+	for (uint32_t i = 0; i < head->n_limits && !err; i++)
+		err = check_words((const struct sek_limit *)line_at(image, head->limit_base) + i, &numbers, ret_why);
+	for (uint32_t i = 0; i < head->n_sets && !err; i++)
+		err = check_set(line_at(image, head->set_base + i), head->n_limits, ret_why);
+	return err || !head->port_base ? err : check_ports(image, head, ret_why);
+}
