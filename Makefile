@@ -157,9 +157,10 @@ run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/se
 	$(Q)scripts/install-deps.sh build
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
+	@echo "  ask it from another shell: sudo $(BUILD)/sekisho status; Ctrl-C ends it"
 	$(Q)exec $(BUILD)/sekishod --detach-on-exit -c $(or $(CONFIG),scripts/sekisho.yaml) $(if $(IFACE),-i $(IFACE))
 
-demo: ## a lab in network namespaces: blocking, feeds, explain, metrics, restarts; cleans up (root)
+demo: ## a lab in network namespaces that shows everything and cleans up (root)
 	$(Q)scripts/install-deps.sh demo
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all
 	$(Q)scripts/create-users.sh
@@ -175,6 +176,7 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 	install -D -m 0644 user/man/sekishod.8 $(DESTDIR)$(PREFIX)/share/man/man8/sekishod.8
 	install -D -m 0644 user/man/sekisho.1 $(DESTDIR)$(PREFIX)/share/man/man1/sekisho.1
 	install -D -m 0644 user/man/sekisho.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/sekisho.yaml.5
+	install -D -m 0644 scripts/sekisho.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sekisho
 	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/sekisho/README.md
 	install -D -m 0644 scripts/sekisho.yaml $(DESTDIR)$(PREFIX)/share/doc/sekisho/sekisho.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sekisho $(DESTDIR)/etc/sekisho/feeds.d

@@ -370,3 +370,40 @@ def test_what_each_group_may_do(lab, agent):
     assert one.ask("block", "list")["entries"] == [] and one.ask("status")["mode"] == "enforce"
     assert as_user(one, "sekisho", "block", "add", "192.0.2.4").returncode == 0
     assert [(e["prefix"], e["by"]) for e in one.ask("block", "list")["entries"]] == [("192.0.2.4", "nobody")]
+
+
+@pytest.mark.parametrize("line, offered", [
+    ("sekisho st", {"status"}), ("sekisho block ", {"add", "del", "list", "import", "flush"}), ("sekisho --json feed s", {"show"}),
+    ("sekisho block add 192.0.2.1 --f", {"--for", "--force"}), ("sekisho mode m", {"monitor"}), ("sekisho confirm ", set()),
+    ("sekisho feed show ", {"drop"}), ("sekisho -s x allow li", {"list"}), ("sekisho che", {"check-config"}), ("sekisho help mo", set())])
+def test_completion(engine, line, offered):
+    before, DATA["feed.list"] = DATA["feed.list"], {"feeds": [dict(FEED, error=None)]}
+    script = os.path.join(os.path.dirname(__file__), "../../scripts/sekisho.bash")
+    ask = 'source "$0"; words=$1; COMP_WORDS=($words); [[ $words != *" " ]] || COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _sekisho; printf "%s\\n" "${COMPREPLY[@]}"'
+    try:
+        done = subprocess.run(["bash", "-c", ask, script, line], capture_output=True, text=True, timeout=20,
+                              env=dict(os.environ, SEKISHO_SOCKET=engine.path, PATH=f"{BUILD}:{os.environ['PATH']}"))
+    finally:
+        DATA["feed.list"] = before
+    assert done.stderr == "" and set(done.stdout.split()) == offered
+
+
+def test_json_holds_what_is_promised(lab, agent):
+    """The members interface documents promise, from a real agent."""
+    one = agent()
+    (one.dir / "list").write_text("198.51.100.0/24\n")
+    one.write(f"feeds:\n  - {{name: one, path: \"{one.dir}/list\", format: plain}}\n")
+    one.start()
+    one.cli("feed", "update")
+    status = one.ask("status")
+    assert {"mode", "interfaces", "table", "feeds", "packets"} <= set(status)
+    assert {"name", "attach", "program_id"} <= set(status["interfaces"][0])
+    assert {"generation", "prefixes_v4", "prefixes_v6", "bytes"} <= set(status["table"])
+    assert {"name", "state", "entries", "last_success", "error"} <= set(status["feeds"][0])
+    assert {"passed", "dropped", "by_reason"} <= set(status["packets"])
+    answer = one.ask("explain", "198.51.100.7")
+    assert (answer["address"], answer["verdict"], answer["reason"]) == ("198.51.100.7", "drop", "feed")
+    match = answer["matches"][0]
+    assert (match["prefix"], match["kind"], match["source"], match["action"], match["expires"]) == ("198.51.100.0/24", "feed", "one", "block", None)
+    assert abs(match["since"] - time.time()) < 60
+    assert one.ask("explain", "203.0.113.1")["reason"] == "none"

@@ -118,6 +118,21 @@ def test_agent_options_are_in_help_and_page():
     assert code == set(re.findall(r"(?<![\w-])--([a-z-]+)", page)) == set(re.findall(r"(?<![\w-])--([a-z-]+)", shown))
 
 
+def test_files_and_exit_statuses_are_in_the_pages():
+    defaults = re.findall(r'_(?:path|dir) = "(/[^"]+)"', source("user/keeper/main.c"))
+    assert len(defaults) == 4
+    for path in defaults:
+        assert path in rendered("sekishod.8"), path
+    for name in re.findall(r'"%s/(?:lists|state\.db)"|listen_unix\(options->run_dir, "([^"]+)"', source("user/engine/main.c", "user/keeper/prepare.c")):
+        assert not name or name in rendered("sekishod.8"), name
+    assert re.search(r'CLIENT_DEFAULT_SOCKET "([^"]+)"', source("user/sys/client.h")).group(1) in rendered("sekisho.1")
+    codes = re.findall(r"\tCLI_\w+ = (\d),", source("user/cli/cli.h"))
+    page = READ["sekisho.1"]
+    assert codes == re.findall(r"^\.B (\d)$", page[page.index(".SH EXIT STATUS"):], re.M) == ["0", "1", "2", "3"]
+    for variable in set(re.findall(r'getenv\("(\w+)"\)', source(*[f"user/cli/{p.name}" for p in (TOP / "user/cli").glob("*.c")]))):
+        assert re.search(rf"^\.B {variable}$", page, re.M), variable
+
+
 def test_config_keys_are_in_the_page_and_nothing_else():
     code = source("user/lib/config.c", "user/lib/config_feed.c")
     tables = re.findall(r"const struct config_key (\w*keys)\[\] = \{(.*?)\};", code, re.S)

@@ -49,6 +49,7 @@ def test_layout(dest):
         "usr/lib/systemd/system/sekishod.service": "0o644", "usr/lib/sysusers.d/sekisho.conf": "0o644",
         "usr/share/man/man1/sekisho.1": "0o644", "usr/share/man/man5/sekisho.yaml.5": "0o644",
         "usr/share/man/man8/sekishod.8": "0o644", "usr/share/doc/sekisho/README.md": "0o644",
+        "usr/share/bash-completion/completions/sekisho": "0o644",
         "usr/share/doc/sekisho/sekisho.yaml": "0o644"}
     (dest / "etc/sekisho/sekisho.yaml").write_text("mine\n")
     install(dest)
@@ -71,6 +72,31 @@ def test_unit_and_users_are_good(dest):
     for page in ("sekisho.1", "sekishod.8", "sekisho.yaml.5"):
         assert "SEE ALSO" in in_system(dest, "man", "-l", f"/usr/share/man/man{page[-1]}/{page}").stdout
     assert in_system(dest, "sekishod", "--version").stdout.startswith("sekishod ")
+
+
+CLOUD_UNIT = """[Unit]
+DefaultDependencies=no
+After=systemd-networkd.service
+Before=sysinit.target
+[Service]
+ExecStart=/bin/true
+"""
+
+
+@pytest.mark.parametrize("default_dependencies", [False, True])
+def test_boot_order_has_no_cycle(dest, default_dependencies):
+    """Protection before the network, also where something (as cloud-init) orders the network before sysinit.target; the control, a
+    unit with the default dependencies, is a cycle that systemd would break by leaving a job out."""
+    system = dest / "usr/lib/systemd/system"
+    for target, unit in (("multi-user", "sekishod"), ("multi-user", "systemd-networkd"), ("sysinit", "cloud-net")):
+        (system / f"{target}.target.wants").mkdir(exist_ok=True)
+        (system / f"{target}.target.wants/{unit}.service").symlink_to(f"../{unit}.service")
+    (system / "cloud-net.service").write_text(CLOUD_UNIT)
+    if default_dependencies:
+        (system / "sekishod.service").write_text(unit_of(dest).replace("DefaultDependencies=no\n", ""))
+    assert re.search(r"^Before=network-pre\.target", unit_of(dest), re.M)
+    done = in_system(dest, "systemd-analyze", "verify", "multi-user.target", check=False)
+    assert ("ordering cycle" in done.stdout + done.stderr) == default_dependencies, done.stderr
 
 
 def test_runs_with_the_rights_of_its_unit_and_tells_systemd(lab, dest, tmp_path):

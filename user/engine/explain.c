@@ -174,14 +174,17 @@ static json_t *differs(const struct matches *matches, const struct sek_explain *
 
 static json_t *advice(const struct matches *matches, const char *address)
 {
-	const char *kind, *source;
+	const char *kind, *source, *action;
 	char text[256];
 
 	if (!matches->n)
 		return json_sprintf("sekisho block add %s", address);
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));
-	if (!strcmp(kind, "feed"))
+	action = json_string_value(json_object_get(matches->row[0].json, "action"));
+	if (!strcmp(kind, "feed") && !strcmp(action, "allow"))
+		snprintf(text, sizeof(text), "change the action of feed %s in the config, then sekisho reload", source);
+	else if (!strcmp(kind, "feed"))
 		snprintf(text, sizeof(text), "sekisho allow add %s", address);
 	else if (!strcmp(source, "config"))
 		snprintf(text, sizeof(text), "edit allow: in the config, then sekisho reload");
