@@ -159,3 +159,19 @@ def test_refusals_are_one_line_and_change_nothing(lab, agent, case, said):
     assert out.returncode == 1 and said in out.stderr and len(out.stderr.strip().splitlines()) == 1, out.stderr
     if case != "twice":
         assert not list(one.pins.rglob("*"))
+
+
+def test_engine_is_caged(lab, agent):
+    """Its own user, no capability, seccomp and no_new_privs in force, and all it does still works."""
+    one = agent().start()
+    pid = next(child[0] for child in one.children() if "engine" in child[2])
+    status = dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
+    assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+    for caps in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(status[caps], 16) == 0
+    assert "0" not in status["Uid"].split()
+    assert {line.split()[4] for line in run("cat", f"/proc/{pid}/limits").stdout.splitlines() if "core file" in line} == {"0"}
+    one.cli("block", "add", BAD)
+    assert one.ask("block", "list")["entries"][0]["by"] == "root"
+    assert "# EOF" in one.get("/metrics", "application/openmetrics-text")
+    assert not [line for line in one.said().splitlines() if "sandbox" in line]

@@ -46,6 +46,10 @@ def answer(request, entries):
         return {"ok": True, "data": {"entries": page, "next": start + limit if start + limit < len(entries) else None}}
     if request.get("prefix") == "198.51.100.66" or request.get("name") == "refused":
         return {"ok": False, "error": "refused: " + HOSTILE, "code": 1}
+    if verb.endswith(".import"):
+        bad = [{"index": i, "error": "it is protected"} for i, e in enumerate(request["entries"]) if e["prefix"] == "192.0.2.254"]
+        entries.extend([] if bad else request["entries"])
+        return {"ok": True, "data": {"added": 0 if request["more"] else len(entries), "rejected": bad}}
     return {"ok": True, "data": DATA.get(verb, {})}
 
 
@@ -314,19 +318,22 @@ def test_import(engine, tmp_path):
            '{"prefix": "2001:db8::/32", "for": "2h", "reason": "r"}\n{"prefix": 3}\n'
     done = run(engine, "block", "import", "-", "--origin", "mine", text=text)
     assert done.returncode == 1
-    assert done.stderr.count("\n") == 3
+    assert done.stderr.count("\n") == 4 and "nothing was applied: 3 bad lines" in done.stderr
     for line in (5, 6, 8):
         assert f"line {line}:" in done.stderr
-    assert engine.requests == [{"verb": "block.import", "force": False, "entries": [
+    assert engine.requests == [{"verb": "block.import", "force": False, "more": True, "entries": [
         {"prefix": "192.0.2.1", "for_s": -1, "origin": "mine"},
         {"prefix": "192.0.2.2", "for_s": 3600, "origin": "f2b", "reason": "too many  tries"},
         {"prefix": "2001:db8::/32", "for_s": 7200, "origin": "mine", "reason": "r"}]}]
     path = tmp_path / "list"
     path.write_text("".join(f"10.0.{i >> 8}.{i & 255}\n" for i in range(2001)))
     engine.requests.clear()
+    engine.entries.clear()
     done = run(engine, "allow", "import", str(path), "--json")
     assert done.returncode == 0 and json.loads(done.stdout) == {"added": 2001, "rejected": 0}
-    assert [len(r["entries"]) for r in engine.requests] == [1000, 1000, 1]
+    assert [(len(r["entries"]), r["more"]) for r in engine.requests] == [(1000, True), (1000, True), (1, False)]
+    done = run(engine, "block", "import", "-", text="192.0.2.1\n\n192.0.2.254\n")
+    assert done.returncode == 1 and "line 3: it is protected" in done.stderr and "nothing was applied" in done.stderr
 
 
 def test_check_config(tmp_path):

@@ -103,7 +103,7 @@ def test_cli_options_are_in_help_and_page():
     for verb in verbs():  # an option a verb's help shows is one it takes: with no agent that is 3, not 2
         words = run(BUILD / "sekisho", *verb, "--help").stdout.splitlines()[0]
         for option in re.findall(r"--[a-z]+", words):
-            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"]}.get(option, [])
+            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"]}.get(option, [])
             needed = ["--origin", "x"] if verb[1:] == ("flush",) and option != "--origin" else []
             argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce)", words)
             done = run(BUILD / "sekisho", "-s", "/nowhere", *verb, *({"PREFIX": ["192.0.2.1"], "FILE": ["/dev/null"],

@@ -85,8 +85,10 @@ int cmd_entry_flush(struct cli *cli, const struct cli_command *command, int argc
 int cmd_entry_import(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_plain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_version(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_check_config(struct cli *cli, const struct cli_command *command, int argc, char **argv);

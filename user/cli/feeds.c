@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * feed: list, show, update. A feed's errors are its sender's text: they are shown escaped.
+ * feed: list, show, update, accept. A feed's errors are its sender's text: they are shown escaped.
  */
 #include "cli.h"
 
@@ -43,6 +43,37 @@ static json_t *feed_request(const struct cli_command *command, const char *name,
 	return NULL;
 }
 
+static void show_prefixes(const char *name, const json_t *prefixes)
+{
+	char text[PRINT_CELL_BYTES];
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(prefixes, i, one)
+		printf("  %s %s\n", name, print_cell(one, PRINT_TEXT, text));
+}
+
+/* What `feed accept` would change. */
+static void show_held(const json_t *held)
+{
+	static const struct print_column fields[] = {
+		{"held", "why", PRINT_TEXT},
+		{"held for", "since", PRINT_AGO},
+		{"held IPv4", "entries_v4", PRINT_NUMBER},
+		{"held IPv6", "entries_v6", PRINT_NUMBER},
+		{"would add", "added", PRINT_NUMBER},
+		{"would remove", "removed", PRINT_NUMBER},
+	};
+	size_t i;
+
+	if (!json_is_object(held))
+		return;
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(held, &fields[i]);
+	show_prefixes("+", json_object_get(held, "added_first"));
+	show_prefixes("-", json_object_get(held, "removed_first"));
+}
+
 static int show_feed(const json_t *feed)
 {
 	static const struct print_column fields[] = {
@@ -76,6 +107,7 @@ static int show_feed(const json_t *feed)
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
+	show_held(json_object_get(feed, "held"));
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');
 		(void)print_table(json_object_get(feed, "protected"), protected, NULL); /* out of memory: the next table says it */
@@ -143,4 +175,14 @@ int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc
 		(void)print_json(data); /* it has said so */
 	json_decref(data);
 	return status;
+}
+
+int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	json_t *request;
+	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
+
+	request = status ? NULL : feed_request(command, words[0], &status);
+	return status ? status : cli_do(cli, request);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * block import and allow import: lines or JSON lines in, batches of entries out. A bad line is named on
- * stderr and left out; the good ones go in.
+ * block import and allow import: lines or JSON lines in, batches of entries out. Every bad line is named on stderr, and
+ * then nothing is applied: the agent keeps the batches until the last one says that all are there.
  */
 #include "cli.h"
 
@@ -27,43 +27,46 @@ struct import {
 	json_t *entries;    /* of the batch */
 	unsigned line;	    /* number of the line being read, from 1 */
 	unsigned lines[BATCH_ENTRIES]; /* of the batch's entries */
-	json_int_t sent;    /* entries the agent took */
-	json_int_t rejected; /* lines it or we did not */
+	json_int_t added;   /* entries the agent has put in force */
+	json_int_t rejected; /* lines it or we did not take */
 };
 
-/* Names a line that stays out. */
-static void reject(struct import *import, const char *why)
+/* Names a line that cannot be. */
+static void reject_line(struct import *import, unsigned line, const char *why)
 {
 	import->rejected++;
-	(void)cli_fail(CLI_FAILED, "line %u: %s", import->line, why); /* told; the others go on */
+	(void)cli_fail(CLI_FAILED, "line %u: %s", line, why); /* told; the others are looked at too */
 }
 
-/* Names the lines of the batch that the agent left out. */
-static size_t show_rejected(struct import *import, const json_t *data)
+static void reject(struct import *import, const char *why)
 {
-	json_t *rejected = json_object_get(data, "rejected"), *row;
+	reject_line(import, import->line, why);
+}
+
+/* Names the lines that the agent refuses: protected addresses, mostly. */
+static void take_rejected(struct import *import, const json_t *data, size_t n)
+{
+	json_t *row, *rows = json_object_get(data, "rejected");
 	size_t i;
 
-	json_array_foreach(rejected, i, row) {
+	json_array_foreach(rows, i, row) {
 		json_int_t index = json_integer_value(json_object_get(row, "index"));
 		const char *why = json_string_value(json_object_get(row, "error"));
 
-		if (index >= 0 && index < BATCH_ENTRIES)
-			(void)cli_fail(CLI_FAILED, "line %u: %s", import->lines[index], why ? why : "left out");
+		if (index >= 0 && (size_t)index < n)
+			reject_line(import, import->lines[index], why ? why : "refused by the agent");
 	}
-	return json_array_size(rejected);
 }
 
-static int flush_batch(struct import *import)
+/* Hands the batch over; the last one puts all in force. */
+static int send_batch(struct import *import, bool is_last)
 {
-	size_t n = json_array_size(import->entries), left_out;
+	size_t n = json_array_size(import->entries);
 	json_t *request, *data = NULL;
 	int status;
 
-	if (!n)
-		return CLI_DONE;
-	request = json_pack("{s:s++, s:o, s:b}", "verb", import->command->group, ".", "import", "entries",
-			    import->entries, "force", import->force);
+	request = json_pack("{s:s++, s:o, s:b, s:b}", "verb", import->command->group, ".", "import", "entries",
+			    import->entries, "force", import->force, "more", !is_last);
 	import->entries = json_array();
 	if (!request || !import->entries)
 		return cli_fail(CLI_FAILED, "out of memory");
@@ -73,17 +76,11 @@ static int flush_batch(struct import *import)
 		return status;
 	}
 	status = cli_call(import->cli, request, &data);
-	left_out = status ? 0 : show_rejected(import, data);
+	if (!status)
+		take_rejected(import, data, n);
+	if (!status && is_last)
+		import->added = json_integer_value(json_object_get(data, "added"));
 	json_decref(data);
-	if (status == CLI_FAILED) {
-		import->rejected += (json_int_t)n;
-		(void)cli_fail(CLI_FAILED, "lines %u to %u: none of these %zu entries was taken", import->lines[0], import->line, n);
-		return CLI_DONE; /* the next batch may be all right */
-	}
-	if (!status) {
-		import->sent += (json_int_t)(n - left_out);
-		import->rejected += (json_int_t)left_out;
-	}
 	return status;
 }
 
@@ -155,6 +152,7 @@ static json_t *entry_of_json(struct import *import, const char *line)
 static int import_line(struct import *import, char *line, size_t len)
 {
 	char *start = line + strspn(line, BLANKS);
+	int status = CLI_DONE;
 	json_t *entry;
 
 	if (strlen(line) != len) {
@@ -166,10 +164,12 @@ static int import_line(struct import *import, char *line, size_t len)
 	entry = *start == '{' ? entry_of_json(import, start) : entry_of_words(import, start);
 	if (!entry)
 		return CLI_DONE;
+	if (json_array_size(import->entries) == BATCH_ENTRIES)
+		status = send_batch(import, false);
 	import->lines[json_array_size(import->entries)] = import->line;
 	if (json_array_append_new(import->entries, entry))
 		return cli_fail(CLI_FAILED, "out of memory");
-	return json_array_size(import->entries) < BATCH_ENTRIES ? CLI_DONE : flush_batch(import);
+	return status;
 }
 
 static int import_file(struct import *import, FILE *file)
@@ -186,7 +186,7 @@ static int import_file(struct import *import, FILE *file)
 	if (!status && ferror(file))
 		status = cli_fail(CLI_FAILED, "cannot read line %u: %s", import->line + 1, strerror(errno));
 	if (!status)
-		status = flush_batch(import);
+		status = send_batch(import, !import->rejected); /* with a bad line: only to hear of more */
 	free(line);
 	return status;
 }
@@ -196,13 +196,15 @@ static int show_result(const struct import *import)
 	json_t *document;
 
 	if (import->cli->json) {
-		document = json_pack("{s:I, s:I}", "added", import->sent, "rejected", import->rejected);
+		document = json_pack("{s:I, s:I}", "added", import->added, "rejected", import->rejected);
 		(void)print_json(document); /* it has said so */
 		json_decref(document);
-	} else {
-		printf("%" JSON_INTEGER_FORMAT " entries taken, %" JSON_INTEGER_FORMAT " rejected\n", import->sent, import->rejected);
+	} else if (!import->rejected) {
+		printf("%" JSON_INTEGER_FORMAT " entries in force\n", import->added);
 	}
-	return import->rejected ? CLI_FAILED : CLI_DONE;
+	if (!import->rejected)
+		return CLI_DONE;
+	return cli_fail(CLI_FAILED, "nothing was applied: %" JSON_INTEGER_FORMAT " bad line%s", import->rejected, import->rejected == 1 ? "" : "s");
 }
 
 int cmd_entry_import(struct cli *cli, const struct cli_command *command, int argc, char **argv)

@@ -3,7 +3,7 @@
  * Hand-made entries: rows in the state, one effective entry a prefix in the kernel. The later end of any origin's row
  * counts; each origin deletes only its own.
  */
-#include "engine.h"
+#include "entries.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,8 +45,7 @@ static int merge_row(void *arg, const struct store_entry *row)
 		entry->value.block_until_ns = until;
 		entry->value.flags = strncmp(row->origin, "limit:", 6) ? 0 : SEK_E_BAN;
 	}
-	if (row->kind == SEK_A_BLOCK && until && row->is_forced)
-		entry->force = 1;
+	entry->force |= row->kind == SEK_A_BLOCK && until && row->is_forced;
 	return 0;
 }
 
@@ -82,10 +81,15 @@ bool entries_is_protected(const struct engine *engine, const struct prefix *pref
 	return true;
 }
 
+static void set_key(const struct prefix *prefix, struct role_entry *entry)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->key = key_of(prefix);
+}
+
 static int effective(struct engine *engine, const struct prefix *prefix, struct role_entry *ret_entry)
 {
-	memset(ret_entry, 0, sizeof(*ret_entry));
-	ret_entry->key = key_of(prefix);
+	set_key(prefix, ret_entry);
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
@@ -103,17 +107,13 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 	return reply.err;
 }
 
-int entries_apply_all(struct engine *engine, const struct prefix *prefixes, size_t n, bool replace, char *why, size_t why_bytes)
+/* Hands @n entries over; with @replace they are all there is. */
+static int send_entries(struct engine *engine, const struct role_entry *entries, size_t n, bool replace, char *why, size_t why_bytes)
 {
 	struct role_msg msg = { .type = ROLE_ENTRIES, .body.entries = { .count = n, .replace = replace } }, reply;
-	struct role_entry *entries = calloc(n + 1, sizeof(*entries));
-	size_t i;
-	int fd, err = entries ? 0 : -ENOMEM;
+	static const struct role_entry none;
+	int fd = channel_memfd("entries", n ? entries : &none, (n ? n : 1) * sizeof(*entries));
 
-	for (i = 0; i < n && !err; i++)
-		err = effective(engine, &prefixes[i], &entries[i]);
-	fd = err ? err : channel_memfd("entries", entries, (n + 1) * sizeof(*entries));
-	free(entries);
 	if (fd < 0) {
 		snprintf(why, why_bytes, "%s", strerror(-fd));
 		return fd;
@@ -124,76 +124,97 @@ int entries_apply_all(struct engine *engine, const struct prefix *prefixes, size
 	return reply.err;
 }
 
-struct prefix_list {
-	struct prefix *prefix;
+int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, char *why, size_t why_bytes)
+{
+	struct role_entry *entries = calloc(n + 1, sizeof(*entries));
+	int err = entries ? 0 : -ENOMEM;
+	size_t i;
+
+	for (i = 0; i < n && !err; i++)
+		err = effective(engine, &prefixes[i], &entries[i]);
+	if (err)
+		snprintf(why, why_bytes, "the state cannot be read: %s", strerror(-err));
+	else if (n)
+		err = send_entries(engine, entries, n, false, why, why_bytes);
+	free(entries);
+	return err;
+}
+
+struct entry_list {
+	struct role_entry *entry;
 	size_t n, capacity;
 };
 
 static int collect(void *arg, const struct store_entry *row)
 {
-	struct prefix_list *list = arg;
+	struct entry_list *list = arg;
 
 	if (list->n == list->capacity) {
 		size_t capacity = list->capacity ? list->capacity * 2 : 256;
-		struct prefix *more = reallocarray(list->prefix, capacity, sizeof(*more));
+		struct role_entry *more = reallocarray(list->entry, capacity, sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
-		list->prefix = more;
+		list->entry = more;
 		list->capacity = capacity;
 	}
-	list->prefix[list->n++] = row->prefix;
+	set_key(&row->prefix, &list->entry[list->n]);
+	merge_row(&list->entry[list->n], row);
+	list->n += list->entry[list->n].value.block_until_ns || list->entry[list->n].value.allow_until_ns; /* not what has ended */
 	return 0;
 }
 
 static int compare(const void *a, const void *b)
 {
-	return memcmp(a, b, sizeof(struct prefix));
+	return memcmp(a, b, sizeof(struct sek_entry_key));
 }
 
-/* Several origins may hold one prefix: each is applied once. */
-static void unique(struct prefix_list *list)
+/* Several origins may hold one prefix: the later end of each part counts. */
+static void merge_same(struct entry_list *list)
 {
-	size_t i, n = 0;
+	struct role_entry *to = list->entry, *from;
+	size_t i;
 
-	qsort(list->prefix, list->n, sizeof(list->prefix[0]), compare);
-	for (i = 0; i < list->n; i++) {
-		if (!n || compare(&list->prefix[n - 1], &list->prefix[i]))
-			list->prefix[n++] = list->prefix[i];
+	if (!list->n)
+		return;
+	qsort(list->entry, list->n, sizeof(list->entry[0]), compare);
+	for (i = 1; i < list->n; i++) {
+		from = &list->entry[i];
+		if (compare(to, from)) {
+			*++to = *from;
+			continue;
+		}
+		if (from->value.block_until_ns > to->value.block_until_ns) {
+			to->value.block_until_ns = from->value.block_until_ns;
+			to->value.flags = from->value.flags;
+		}
+		if (from->value.allow_until_ns > to->value.allow_until_ns)
+			to->value.allow_until_ns = from->value.allow_until_ns;
+		to->force |= from->force;
 	}
-	list->n = n;
+	list->n = to + 1 - list->entry;
 }
 
 int entries_restore(struct engine *engine)
 {
-	struct prefix_list list = { 0 };
-	char why[ROLE_TEXT_BYTES];
-	int n, err;
+	struct entry_list list = { 0 };
+	char why[ROLE_TEXT_BYTES] = "";
+	uint64_t lost = 0, unused;
+	int err;
 
-	(void)store_entry_delete_expired(engine->store, engine_now_s(), &n); /* tried again every second */
+	/* From the first start after the loss on: what the kernel knows and we do not must not be wiped by a later start either. */
+	if (engine->state_is_lost)
+		(void)store_counter_put(engine->store, "state_is_lost", 1, 0); /* the next line tells */
+	(void)store_counter_get(engine->store, "state_is_lost", &lost, &unused); /* then nothing was */
 	err = store_entry_each(engine->store, SEK_A_NONE, NULL, 0, collect, &list);
-	if (!err) {
-		unique(&list);
-		err = entries_apply_all(engine, list.prefix, list.n, true, why, sizeof(why));
-		if (err)
-			log_line(LOG_ERR, "entries: %s", why);
+	if (err)
+		snprintf(why, sizeof(why), "the state cannot be read: %s", store_error(engine->store));
+	else {
+		merge_same(&list);
+		err = send_entries(engine, list.entry, list.n, !lost && !engine->state_is_lost, why, sizeof(why));
 	}
-	free(list.prefix);
+	if (err)
+		log_line(LOG_ERR, "entries: %s", why[0] ? why : strerror(-err));
+	free(list.entry);
 	return err;
-}
-
-void entries_expire(struct engine *engine)
-{
-	struct prefix_list list = { 0 };
-	char why[ROLE_TEXT_BYTES];
-	size_t i;
-	int n = 0;
-
-	if (!store_entry_expired(engine->store, engine_now_s(), collect, &list) && list.n) {
-		unique(&list);
-		(void)store_entry_delete_expired(engine->store, engine_now_s(), &n); /* else again in a second */
-		for (i = 0; i < list.n; i++)
-			(void)entries_apply(engine, &list.prefix[i], why, sizeof(why)); /* it ended in the kernel by itself */
-	}
-	free(list.prefix);
 }

@@ -4,6 +4,7 @@
  * word where the two differ.
  */
 #include "engine.h"
+#include "verbs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,28 +73,70 @@ static json_t *list_match(const struct prefix *prefix, const char *kind, const c
 			 "since", since_s ? json_integer(since_s) : json_null(), "expires", "reason", "", "by", "");
 }
 
-/* Longest prefix of @list that holds the address. Lists are sorted, but a scan of a million takes a millisecond. */
+static int order4(const void *a, const void *b)
+{
+	const struct prefix4 *x = a, *y = b;
+
+	return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1) : (int)x->len - (int)y->len;
+}
+
+static int order6(const void *a, const void *b)
+{
+	const struct prefix6 *x = a, *y = b;
+
+	if (x->hi != y->hi)
+		return x->hi < y->hi ? -1 : 1;
+	return x->lo != y->lo ? (x->lo < y->lo ? -1 : 1) : (int)x->len - (int)y->len;
+}
+
+/* The prefix of @len bits around @address. */
+static struct prefix shorten(const struct prefix *address, unsigned len)
+{
+	struct prefix prefix = *address;
+	unsigned bit;
+
+	prefix.len = len;
+	for (bit = len; bit < 128; bit++)
+		prefix.addr_be[bit / 8] &= ~(0x80 >> (bit % 8));
+	return prefix;
+}
+
+/* Longest prefix of @list that holds the address: lists are sorted, so each length is looked up. */
 static bool longest(const struct list_view *list, const struct prefix *address, struct prefix *ret_prefix)
 {
-	struct prefix one;
-	bool found = false;
-	uint32_t i;
+	unsigned len;
 
-	for (i = 0; address->family == 4 && i < list->head->n4; i++) {
-		one = prefix_of4(list->v4[i].addr, list->v4[i].len);
-		if (prefix_covers(&one, address)) {
-			*ret_prefix = one; /* later ones are longer */
-			found = true;
+	for (len = address->len; len > 0; len--) {
+		struct prefix prefix = shorten(address, len);
+		struct prefix4 key4;
+		struct prefix6 key6;
+		const void *found;
+
+		if (address->family == 4) {
+			key4 = prefix_to4(&prefix);
+			found = bsearch(&key4, list->v4, list->head->n4, sizeof(key4), order4);
+		} else {
+			key6 = prefix_to6(&prefix);
+			found = bsearch(&key6, list->v6, list->head->n6, sizeof(key6), order6);
+		}
+		if (found) {
+			*ret_prefix = prefix;
+			return true;
 		}
 	}
-	for (i = 0; address->family == 6 && i < list->head->n6; i++) {
-		one = prefix_of6(list->v6[i].hi, list->v6[i].lo, list->v6[i].len);
-		if (prefix_covers(&one, address)) {
-			*ret_prefix = one;
-			found = true;
-		}
+	return false;
+}
+
+/* Rows of the prefixes around the address, by the index; among a million this takes under a millisecond. */
+static void take_rows(struct engine *engine, struct matches *matches)
+{
+	unsigned len;
+
+	for (len = 1; len <= matches->address.len; len++) {
+		struct prefix prefix = shorten(&matches->address, len);
+
+		(void)store_entry_exact(engine->store, &prefix, take_row, matches); /* the kernel's word stands alone then */
 	}
-	return found;
 }
 
 static void take_lists(struct engine *engine, struct matches *matches)
@@ -197,7 +240,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 	error = prefix_parse(address, strlen(address), &matches->address, NULL);
 	if (error || matches->address.len != (matches->address.family == 4 ? 32 : 128)) {
 		free(matches);
-		return verbs_error(1, "%.60s: %s", address, error ? prefix_error_text(error) : "give one address, not a prefix");
+		return verbs_error(1, "%s: %s", verbs_shown(address, text, sizeof(text)), error ? prefix_error_text(error) : "give one address, not a prefix");
 	}
 	msg.body.explain.family = matches->address.family;
 	memcpy(msg.body.explain.addr_be, matches->address.addr_be, 16);
@@ -206,7 +249,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 		free(matches);
 		return verbs_error(1, "%s", reply.text);
 	}
-	(void)store_entry_each(engine->store, SEK_A_NONE, NULL, 0, take_row, matches); /* the kernel's word stands alone then */
+	take_rows(engine, matches);
 	take_lists(engine, matches);
 	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);
 	answer = answer_of(matches, &reply.body.explain, prefix_format(&matches->address, text));

@@ -1,193 +1,143 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Feeds: their schedule, their fetches, their last good lists on disk. A bad update changes nothing but its error. */
+/* Feeds: their schedule, their fetches, what became of each update. A bad update changes nothing but its error. */
 #include "engine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/backoff.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
-#define FEEDS_RETRY_S 60	  /* first wait after a failure; doubled up to the interval */
-#define FEEDS_CHANGE_MIN 100	  /* entries: below it a list may change as it likes */
+#define AGAIN_MS 1000 /* the keeper could not start a fetcher just now */
 
-static void list_path(const struct engine *engine, const char *name, const char *suffix, char *path)
+static uint32_t random32(void)
 {
-	snprintf(path, ENGINE_PATH_BYTES, "%s/lists/%s.list%s", engine->state_dir, name, suffix);
+	uint32_t random = 1u << 31;
+
+	(void)getrandom(&random, sizeof(random), 0); /* the middle is a fine jitter too */
+	return random;
 }
 
-static void unmap(struct engine_list *list)
+static void save_state(struct engine *engine, const struct engine_feed *feed)
 {
-	if (list->data)
-		munmap(list->data, list->bytes);
-	memset(list, 0, sizeof(*list));
+	if (store_feed_put(engine->store, &feed->state))
+		log_line(LOG_ERR, "feed %s: the state cannot be written: %s", feed->state.name, store_error(engine->store));
 }
 
-static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const char **ret_why)
-{
-	struct engine_list list = { .bytes = bytes };
-
-	*ret_why = "it cannot be mapped";
-	list.data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (list.data == MAP_FAILED)
-		return -errno;
-	if (list_file_check(list.data, bytes, &list.view, ret_why)) {
-		munmap(list.data, bytes);
-		return -EBADMSG;
-	}
-	*ret_list = list;
-	return 0;
-}
-
-static void load_last_good(struct engine *engine, struct engine_feed *feed)
-{
-	char path[ENGINE_PATH_BYTES];
-	const char *why = "";
-	struct stat st;
-	int fd;
-
-	list_path(engine, feed->state.name, "", path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return;
-	if (fstat(fd, &st) || !st.st_size || map_list(fd, st.st_size, &feed->list, &why))
-		log_line(LOG_ERR, "feed %s: the stored list is damaged (%s); it is fetched again", feed->state.name, why);
-	close(fd);
-}
-
-static int write_whole(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= n;
-		}
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-static int store_list(struct engine *engine, const char *name, const struct engine_list *list)
-{
-	char path[ENGINE_PATH_BYTES], new_path[ENGINE_PATH_BYTES];
-	int fd, err;
-
-	list_path(engine, name, "", path);
-	list_path(engine, name, ".new", new_path);
-	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	err = write_whole(fd, list->data, list->bytes);
-	close(fd);
-	if (!err && rename(new_path, path))
-		err = -errno;
-	if (err)
-		(void)unlink(new_path); /* the old list is still there */
-	return err;
-}
-
-static uint64_t jitter(uint64_t s)
-{
-	uint32_t random = 0;
-
-	(void)getrandom(&random, sizeof(random), 0); /* 0 is a fine jitter too */
-	return s * 900 + s * 200 * (random >> 8) / (1u << 24); /* ms: 90 to 110 % */
-}
-
-static void schedule(struct engine *engine, struct engine_feed *feed)
-{
-	uint64_t wait_s = feed->config->interval_s;
-	unsigned i;
-
-	if (feed->state.failures) {
-		wait_s = FEEDS_RETRY_S;
-		for (i = 1; i < feed->state.failures && wait_s < feed->config->interval_s; i++)
-			wait_s *= 2;
-		if (wait_s > feed->config->interval_s)
-			wait_s = feed->config->interval_s;
-	}
-	feed->next_ms = uv_now(&engine->loop) + jitter(wait_s);
-}
-
+/* The try is over: its error (empty: none) is kept, and the next one planned. */
 static void finish(struct engine *engine, struct engine_feed *feed, const char *error)
 {
-	feed->is_fetching = false;
+	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
 		feed->state.failures++;
 		feed->state.failures_total++;
-		log_line(LOG_WARNING, "feed %s: %s; the last good list stays", feed->state.name, error);
+		log_line(LOG_WARNING, "feed %s: %s; %s", feed->state.name, error, feed->list.data ? "the last good list stays" : "there is no list yet");
 	} else {
 		feed->state.failures = 0;
-		feed->state.last_success_s = feed->state.last_try_s;
 	}
-	if (store_feed_put(engine->store, &feed->state))
-		log_line(LOG_ERR, "feed %s: the state cannot be written: %s", feed->state.name, store_error(engine->store));
-	schedule(engine, feed);
-	control_updates_done(engine);
+	save_state(engine, feed);
+	feed->next_ms = uv_now(&engine->loop) + backoff_wait_ms(feed->config->interval_s, feed->state.failures, feed->retry_after_s, random32());
+	feed->retry_after_s = 0;
+	control_poll_waiting(engine);
 }
 
-/* Why the new list is not taken, or an empty text. */
-static void judge(const struct engine_feed *feed, const struct engine_list *list, double *coverage, char *why, size_t why_bytes)
+static void forget_held(struct engine *engine, struct engine_feed *feed)
 {
-	struct policy_list policy = { .v4 = list->view.v4, .n4 = list->view.head->n4, .v6 = list->view.v6, .n6 = list->view.head->n6 };
-	uint64_t now = policy.n4 + policy.n6, old = feed->list.data ? feed->list.view.head->n4 + feed->list.view.head->n6 : 0;
-	uint64_t percent = feed->config->max_change_percent;
-
-	why[0] = '\0';
-	coverage[0] = policy_coverage(&policy, 4);
-	coverage[1] = policy_coverage(&policy, 6);
-	if (now > feed->config->max_entries)
-		snprintf(why, why_bytes, "%llu prefixes, more than max-entries %u", (unsigned long long)now, feed->config->max_entries);
-	else if (coverage[0] > feed->config->max_coverage || coverage[1] > feed->config->max_coverage)
-		snprintf(why, why_bytes, "it covers %.2f %% of routable IPv4 and %.2f %% of IPv6, more than max-coverage %.2f %%", coverage[0] * 100, coverage[1] * 100, feed->config->max_coverage * 100);
-	else if (old > FEEDS_CHANGE_MIN && percent && (now * 100 < old * (percent < 100 ? 100 - percent : 0) || now * 100 > old * (100 + percent)))
-		snprintf(why, why_bytes, "from %llu to %llu prefixes, a change over max-change %u %%", (unsigned long long)old, (unsigned long long)now, feed->config->max_change_percent);
+	lists_unmap(&feed->held);
+	lists_drop_held(engine->state_dir, feed->state.name);
+	feed->state.held_s = 0;
+	feed->state.held_why[0] = feed->state.held_etag[0] = feed->state.held_modified[0] = '\0';
 }
 
-static void take_list(struct engine *engine, struct engine_feed *feed, const struct fetch_result *result, int fd)
+static void copy_validators(char *etag, char *modified, const struct fetch_result *result)
 {
-	struct engine_list list;
-	const char *why = "it is not sealed";
-	char error[256] = "";
-	double coverage[2];
-	size_t bytes;
+	snprintf(etag, FETCH_ETAG_BYTES, "%s", result->etag);
+	snprintf(modified, FETCH_TIME_BYTES, "%s", result->last_modified);
+}
 
-	if (channel_check_sealed(fd, &bytes) || map_list(fd, bytes, &list, &why)) {
-		snprintf(error, sizeof(error), "the fetcher's list is refused: %s", why);
-		finish(engine, feed, error);
-		return;
-	}
-	judge(feed, &list, coverage, error, sizeof(error));
-	if (!error[0] && store_list(engine, feed->state.name, &list))
-		snprintf(error, sizeof(error), "the list cannot be stored: %s", strerror(errno));
-	if (error[0]) {
-		unmap(&list);
-		finish(engine, feed, error);
-		return;
-	}
-	unmap(&list);
-	unmap(&feed->list);
-	load_last_good(engine, feed);
-	feed->coverage4 = coverage[0];
-	feed->coverage6 = coverage[1];
-	snprintf(feed->state.etag, sizeof(feed->state.etag), "%.*s", (int)sizeof(result->etag) - 1, result->etag);
-	snprintf(feed->state.last_modified, sizeof(feed->state.last_modified), "%.*s", (int)sizeof(result->last_modified) - 1, result->last_modified);
-	feed->state.fetch_ms = result->duration_ms;
+static void take(struct engine *engine, struct engine_feed *feed, struct lists_job *job)
+{
+	lists_unmap(&feed->list);
+	feed->list = job->list;
+	memset(&job->list, 0, sizeof(job->list));
+	feed->is_damaged = false;
+	forget_held(engine, feed);
+	copy_validators(feed->state.etag, feed->state.last_modified, &feed->result);
+	feed->state.fetch_ms = feed->result.duration_ms;
+	feed->state.last_success_s = engine_now_s();
 	log_line(LOG_INFO, "feed %s: %u IPv4 and %u IPv6 prefixes", feed->state.name, feed->list.view.head->n4, feed->list.view.head->n6);
 	compile_want(engine);
 	finish(engine, feed, "");
+}
+
+/* It is not a failure: the feed is asked again at its usual time, and what comes may be taken or replace what is held. */
+static void hold(struct engine *engine, struct engine_feed *feed, struct lists_job *job)
+{
+	lists_unmap(&feed->held);
+	feed->held = job->list;
+	memset(&job->list, 0, sizeof(job->list));
+	if (strcmp(feed->state.held_why, job->why))
+		log_line(LOG_WARNING, "feed %s: held: %s; the last good list stays, `sekisho feed accept %s` takes the new one", feed->state.name, job->why, feed->state.name);
+	snprintf(feed->state.held_why, sizeof(feed->state.held_why), "%s", job->why);
+	copy_validators(feed->state.held_etag, feed->state.held_modified, &feed->result);
+	feed->state.held_s = engine_now_s();
+	feed->state.failures_total++;
+	finish(engine, feed, "");
+}
+
+static void listed(struct lists_job *job)
+{
+	struct engine *engine = job->context;
+	struct engine_feed *feed = &engine->feeds[job->feed];
+
+	if (job->epoch == engine->config_epoch) { /* else a reload came between, and asks again */
+		if (job->outcome == LISTS_TAKEN)
+			take(engine, feed, job);
+		else if (job->outcome == LISTS_PUT_ASIDE)
+			hold(engine, feed, job);
+		else
+			finish(engine, feed, job->why);
+	}
+	lists_job_free(job);
+}
+
+static int start_job(struct engine *engine, struct engine_feed *feed, int fd)
+{
+	struct lists_job *job = calloc(1, sizeof(*job));
+	int err;
+
+	if (!job)
+		return -ENOMEM;
+	job->done = listed;
+	job->context = engine;
+	job->state_dir = engine->state_dir;
+	snprintf(job->name, sizeof(job->name), "%s", feed->state.name);
+	job->epoch = engine->config_epoch;
+	job->feed = feed - engine->feeds;
+	job->fd = fd;
+	job->serial = ++engine->list_serial;
+	job->prefixes_before = lists_prefixes(&feed->list);
+	job->max_entries = feed->config->max_entries;
+	job->max_change_percent = feed->config->max_change_percent;
+	job->max_coverage = feed->config->max_coverage;
+	err = lists_job_start(&engine->loop, job);
+	if (err)
+		free(job); /* the descriptor stays the caller's */
+	return err;
+}
+
+static void unchanged(struct engine *engine, struct engine_feed *feed)
+{
+	if (!feed->held.data && feed->list.data)
+		feed->state.last_success_s = engine_now_s();
+	finish(engine, feed, feed->list.data || feed->held.data ? "" : "unchanged, but there is no list yet");
 }
 
 static void free_poll(uv_handle_t *handle)
@@ -195,34 +145,63 @@ static void free_poll(uv_handle_t *handle)
 	free(handle);
 }
 
+static void stop_poll(struct engine_feed *feed)
+{
+	if (!feed->fetch_poll)
+		return;
+	uv_poll_stop(feed->fetch_poll);
+	close(feed->fetch_fd);
+	uv_close((uv_handle_t *)feed->fetch_poll, free_poll);
+	feed->fetch_poll = NULL;
+}
+
+/* The fetcher is a stranger's reader: every text of its answer ends where ours do. */
+static void end_texts(struct fetch_result *result)
+{
+	result->why[sizeof(result->why) - 1] = '\0';
+	result->etag[sizeof(result->etag) - 1] = '\0';
+	result->last_modified[sizeof(result->last_modified) - 1] = '\0';
+}
+
 static void on_result(uv_poll_t *poll, int status, int events)
 {
 	struct engine_feed *feed = poll->data;
 	struct engine *engine = poll->loop->data;
-	struct fetch_result result;
-	char error[300];
+	struct fetch_result *result = &feed->result;
 	unsigned n = 0;
 	size_t len = 0;
-	int fd = -1, err = channel_recv(feed->fetch_fd, &result, sizeof(result), &len, &fd, 1, &n);
+	int fd = -1, err = channel_recv(feed->fetch_fd, result, sizeof(*result), &len, &fd, 1, &n);
 
 	if (err == -EAGAIN)
 		return;
-	uv_poll_stop(poll);
-	close(feed->fetch_fd);
-	uv_close((uv_handle_t *)poll, free_poll);
-	result.why[sizeof(result.why) - 1] = '\0';
-	if (err || len != sizeof(result) || result.magic != FETCH_MAGIC)
+	stop_poll(feed);
+	end_texts(result);
+	if (err || len != sizeof(*result) || result->magic != FETCH_MAGIC) {
 		finish(engine, feed, "the fetcher died");
-	else if (result.status == FETCH_UNCHANGED)
-		finish(engine, feed, feed->list.data ? "" : "unchanged, but there is no list yet");
-	else if (result.status != FETCH_LIST || n != 1) {
-		snprintf(error, sizeof(error), "%s", result.why);
-		finish(engine, feed, error);
-	} else
-		take_list(engine, feed, &result, fd);
+	} else if (result->status == FETCH_UNCHANGED) {
+		unchanged(engine, feed);
+	} else if (result->status != FETCH_LIST || n != 1) {
+		feed->retry_after_s = result->retry_after_s;
+		finish(engine, feed, result->why[0] ? result->why : "the fetcher gave no reason");
+	} else if (start_job(engine, feed, fd)) {
+		finish(engine, feed, "out of memory");
+	} else {
+		n = 0;
+	}
 	if (n)
 		close(fd);
 	feeds_tick(engine); /* a place is free: the next feed need not wait for the second's tick */
+}
+
+/* A server that still has the held list need not send it again. */
+static void set_validators(const struct engine_feed *feed, struct role_msg *msg)
+{
+	bool held = feed->held.data != NULL;
+
+	if (!held && !feed->list.data)
+		return;
+	snprintf(msg->body.fetch.etag, sizeof(msg->body.fetch.etag), "%s", held ? feed->state.held_etag : feed->state.etag);
+	snprintf(msg->body.fetch.last_modified, sizeof(msg->body.fetch.last_modified), "%s", held ? feed->state.held_modified : feed->state.last_modified);
 }
 
 static void fetch(struct engine *engine, struct engine_feed *feed)
@@ -232,28 +211,24 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 
 	msg.body.fetch.config_epoch = engine->config_epoch;
 	msg.body.fetch.feed = feed - engine->feeds;
-	if (feed->list.data) {
-		snprintf(msg.body.fetch.etag, sizeof(msg.body.fetch.etag), "%s", feed->state.etag);
-		snprintf(msg.body.fetch.last_modified, sizeof(msg.body.fetch.last_modified), "%s", feed->state.last_modified);
-	}
-	feed->is_fetching = true;
+	set_validators(feed, &msg);
 	role_call(engine, &msg, NULL, 0, &reply, &fd);
-	if (reply.err == -ESTALE) { /* a new config is on its way to us, and asks again */
-		feed->is_fetching = false;
-		schedule(engine, feed);
+	if (reply.err == -ESTALE || reply.err == -EAGAIN) { /* a new config is on its way, or too many run */
+		feed->next_ms = uv_now(&engine->loop) + AGAIN_MS;
 		return;
 	}
 	if (reply.err || fd < 0) {
 		finish(engine, feed, reply.text[0] ? reply.text : "the fetcher cannot be started");
 		return;
 	}
-	feed->fetch_fd = fd;
 	feed->fetch_poll = calloc(1, sizeof(*feed->fetch_poll));
 	if (!feed->fetch_poll) {
 		close(fd);
 		finish(engine, feed, "out of memory");
 		return;
 	}
+	feed->is_fetching = true;
+	feed->fetch_fd = fd;
 	uv_poll_init(&engine->loop, feed->fetch_poll, fd);
 	feed->fetch_poll->data = feed;
 	uv_poll_start(feed->fetch_poll, UV_READABLE, on_result);
@@ -273,17 +248,9 @@ void feeds_tick(struct engine *engine)
 	}
 }
 
-bool feeds_are_busy(const struct engine *engine, const char *name)
+bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)
 {
-	size_t i;
-
-	for (i = 0; i < engine->n_feeds; i++) {
-		if (name && strcmp(engine->feeds[i].state.name, name))
-			continue;
-		if (engine->feeds[i].is_fetching || engine->feeds[i].next_ms <= uv_now(&engine->loop))
-			return true;
-	}
-	return false;
+	return feed->is_fetching || feed->next_ms <= uv_now(&engine->loop);
 }
 
 struct engine_feed *feeds_find(struct engine *engine, const char *name)
@@ -312,6 +279,28 @@ int feeds_update(struct engine *engine, const char *name)
 	return 0;
 }
 
+int feeds_accept(struct engine *engine, struct engine_feed *feed)
+{
+	int err;
+
+	if (!feed->held.data)
+		return -ENOENT;
+	err = lists_accept(engine->state_dir, feed->state.name);
+	if (err)
+		return err;
+	lists_unmap(&feed->list);
+	feed->list = feed->held;
+	memset(&feed->held, 0, sizeof(feed->held));
+	memcpy(feed->state.etag, feed->state.held_etag, sizeof(feed->state.etag));
+	memcpy(feed->state.last_modified, feed->state.held_modified, sizeof(feed->state.last_modified));
+	feed->state.last_success_s = feed->state.held_s;
+	forget_held(engine, feed);
+	save_state(engine, feed);
+	log_line(LOG_NOTICE, "feed %s: the held list is taken: %u IPv4 and %u IPv6 prefixes", feed->state.name, feed->list.view.head->n4, feed->list.view.head->n6);
+	compile_want(engine);
+	return 0;
+}
+
 static void set_allow(struct engine *engine)
 {
 	size_t i;
@@ -329,6 +318,65 @@ static void set_allow(struct engine *engine)
 	}
 }
 
+static void load_lists(struct engine *engine, struct engine_feed *feed)
+{
+	const char *why = "";
+	int err = lists_load(engine->state_dir, feed->state.name, LISTS_GOOD, &feed->list, &why);
+
+	feed->is_damaged = err && err != -ENOENT;
+	if (feed->is_damaged)
+		log_line(LOG_ERR, "feed %s: the stored list is damaged (%s); it is fetched again", feed->state.name, why);
+	if (!feed->state.held_s)
+		return;
+	err = lists_load(engine->state_dir, feed->state.name, LISTS_HELD, &feed->held, &why);
+	if (!err)
+		return;
+	log_line(LOG_ERR, "feed %s: the held list cannot be read (%s); the next update is judged anew", feed->state.name, why);
+	forget_held(engine, feed);
+}
+
+/* What an earlier config of the same name has in memory need not be read again, and is newer than a disk that is full. */
+static void inherit(struct engine *engine, struct engine_feed *feed)
+{
+	struct engine_feed *before = feeds_find(engine, feed->state.name);
+
+	if (!before) {
+		load_lists(engine, feed);
+		return;
+	}
+	if (!strcmp(before->state.url, feed->state.url) && before->state.format == feed->state.format) {
+		feed->state = before->state;
+		feed->was_fetching = before->is_fetching;
+	}
+	feed->list = before->list;
+	feed->held = before->held;
+	memset(&before->list, 0, sizeof(before->list));
+	memset(&before->held, 0, sizeof(before->held));
+}
+
+/* A file is read at once; a server is not asked by every start and reload, but when its time has come. */
+static void plan_first(struct engine *engine, struct engine_feed *feed)
+{
+	int64_t gone_s = engine_now_s() - feed->state.last_try_s;
+	uint64_t wait_ms = backoff_wait_ms(feed->config->interval_s, feed->state.failures, 0, random32());
+
+	if (feed->config->url && feed->list.data && !feed->was_fetching && feed->state.last_try_s && gone_s >= 0 && (uint64_t)gone_s * 1000 < wait_ms)
+		feed->next_ms = uv_now(&engine->loop) + wait_ms - (uint64_t)gone_s * 1000;
+}
+
+static void drop_feeds(struct engine *engine)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds; i++) {
+		stop_poll(&engine->feeds[i]);
+		lists_unmap(&engine->feeds[i].list);
+		lists_unmap(&engine->feeds[i].held);
+	}
+	free(engine->feeds);
+	config_free(engine->config);
+}
+
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch)
 {
 	struct engine_feed *feeds = calloc(config->n_feeds + 1, sizeof(*feeds));
@@ -339,26 +387,20 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		config_free(config);
 		return -ENOMEM;
 	}
-	for (i = 0; i < engine->n_feeds; i++) {
-		if (engine->feeds[i].is_fetching) {
-			uv_poll_stop(engine->feeds[i].fetch_poll);
-			close(engine->feeds[i].fetch_fd);
-			uv_close((uv_handle_t *)engine->feeds[i].fetch_poll, free_poll);
-		}
-		unmap(&engine->feeds[i].list);
+	for (i = 0; i < config->n_feeds; i++) {
+		const struct config_feed *one = feeds[i].config = &config->feeds[i];
+
+		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", one->name);
+		if (store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state))
+			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", one->name, store_error(engine->store));
+		inherit(engine, &feeds[i]);
+		plan_first(engine, &feeds[i]);
 	}
-	free(engine->feeds);
-	config_free(engine->config);
+	drop_feeds(engine);
 	engine->config = config;
 	engine->config_epoch = epoch;
 	engine->feeds = feeds;
 	engine->n_feeds = config->n_feeds;
-	for (i = 0; i < config->n_feeds; i++) {
-		feeds[i].config = &config->feeds[i];
-		if (store_feed_get(engine->store, config->feeds[i].name, config->feeds[i].url ? config->feeds[i].url : config->feeds[i].path, &feeds[i].state))
-			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", config->feeds[i].name, store_error(engine->store));
-		load_last_good(engine, &feeds[i]);
-	}
 	set_allow(engine);
 	compile_want(engine);
 	return 0;

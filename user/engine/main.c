@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Opens the state, serves, compiles. */
+/* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Locks itself in, opens the state, serves, compiles. */
 #include "engine.h"
 
 #include <errno.h>
@@ -13,6 +13,7 @@
 
 #include "sys/log.h"
 #include "sys/metrics_http.h"
+#include "sys/sandbox_engine.h"
 
 #define TICK_MS 1000
 #define STORE_TICKS 10 /* seconds between writes of the totals */
@@ -29,10 +30,12 @@ static int open_state(struct engine *engine)
 		log_line(LOG_ERR, "state: %s: %s", path, strerror(errno));
 		return -errno;
 	}
+	lists_clean(engine->state_dir);
 	snprintf(path, sizeof(path), "%s/state.db", engine->state_dir);
 	err = store_open(path, &engine->store, aside);
+	engine->state_is_lost = aside[0] != '\0';
 	if (aside[0])
-		log_line(LOG_ERR, "state: %s was damaged and is set aside as %s; the lists in force stay", path, aside);
+		log_line(LOG_ERR, "state: %s was damaged and is set aside as %s; lists and entries in force stay, entries are no longer listed", path, aside);
 	if (err)
 		log_line(LOG_ERR, "state: %s cannot be opened: %s", path, strerror(-err));
 	return err;
@@ -44,9 +47,10 @@ static void on_tick(uv_timer_t *timer)
 	struct engine *engine = timer->data;
 
 	feeds_tick(engine);
+	compile_tick(engine);
 	entries_expire(engine);
 	if (++ticks % STORE_TICKS == 0)
-		compile_store_totals(engine);
+		credit_store(engine);
 }
 
 static void on_http(uv_poll_t *poll, int status, int events)
@@ -98,6 +102,7 @@ static int start(struct engine *engine)
 int main(int argc, char **argv)
 {
 	static struct engine engine = { .listener = { -1, -1, -1 } };
+	int err;
 
 	log_init("sekisho-engine");
 	if (argc != 3 || strcmp(argv[1], "--state-dir")) {
@@ -107,12 +112,17 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	engine.state_dir = argv[2];
+	err = sandbox_engine_apply(engine.state_dir);
+	if (err) {
+		log_line(LOG_ERR, "sandbox: cannot be set: %s", strerror(-err));
+		return 1;
+	}
 	uv_loop_init(&engine.loop);
 	engine.loop.data = &engine;
 	if (start(&engine))
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
-	compile_store_totals(&engine);
+	credit_store(&engine);
 	metrics_http_close(http);
 	store_close(engine.store);
 	return 0;

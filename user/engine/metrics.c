@@ -49,19 +49,19 @@ static void add_woulds(struct engine *engine, struct openmetrics *om)
 	}
 }
 
-enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_FAILURES, FEED_DURATION };
+enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_HELD, FEED_FAILURES, FEED_DURATION };
 
 static double feed_value(struct engine *engine, const struct engine_feed *feed, enum feed_metric metric)
 {
-	uint64_t drops, bytes, woulds;
+	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
 
-	compile_list_totals(engine, feed->state.id, &drops, &bytes, &woulds);
 	switch (metric) {
-	case FEED_DROPS: return drops;
-	case FEED_BYTES: return bytes;
-	case FEED_WOULDS: return woulds;
+	case FEED_DROPS: return totals->drops;
+	case FEED_BYTES: return totals->drop_bytes;
+	case FEED_WOULDS: return totals->woulds;
 	case FEED_SUCCESS: return feed->state.last_success_s;
-	case FEED_UP: return feed->list.data && !feed->state.failures;
+	case FEED_UP: return feed->list.data && !feed->state.failures && !feed->held.data;
+	case FEED_HELD: return feed->held.data != NULL;
 	case FEED_FAILURES: return feed->state.failures_total;
 	default: return feed->state.fetch_ms / 1000.0;
 	}
@@ -78,7 +78,8 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		[FEED_WOULDS] = { "sekisho_feed_would_drop_packets", "Packets the feed would have dropped were it, or the agent, not in monitor.", OPENMETRICS_COUNTER },
 		[FEED_SUCCESS] = { "sekisho_feed_last_success_timestamp_seconds", "When the feed was last fetched or read well; 0 never.", OPENMETRICS_GAUGE },
 		[FEED_UP] = { "sekisho_feed_up", "1 when the last update went well and a list is in force.", OPENMETRICS_GAUGE },
-		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed or were refused.", OPENMETRICS_COUNTER },
+		[FEED_HELD] = { "sekisho_feed_held", "1 while an update waits for `sekisho feed accept`.", OPENMETRICS_GAUGE },
+		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed, were refused or held.", OPENMETRICS_COUNTER },
 		[FEED_DURATION] = { "sekisho_feed_fetch_duration_seconds", "How long the last good fetch took.", OPENMETRICS_GAUGE },
 	};
 	size_t f, i;
@@ -123,14 +124,14 @@ static void add_state(struct engine *engine, struct openmetrics *om)
 	if (walk.other)
 		openmetrics_sample(om, walk.other, "origin", "other", NULL);
 	openmetrics_family(om, "sekisho_table_prefixes", OPENMETRICS_GAUGE, "Distinct prefixes in the table in force.");
-	openmetrics_sample(om, engine->prefixes_v4, "family", "ipv4", NULL);
-	openmetrics_sample(om, engine->prefixes_v6, "family", "ipv6", NULL);
+	openmetrics_sample(om, engine->table.prefixes_v4, "family", "ipv4", NULL);
+	openmetrics_sample(om, engine->table.prefixes_v6, "family", "ipv6", NULL);
 	openmetrics_family(om, "sekisho_table_bytes", OPENMETRICS_GAUGE, "Size of the table in force.");
-	openmetrics_sample(om, engine->table_bytes, NULL);
+	openmetrics_sample(om, engine->table.bytes, NULL);
 	openmetrics_family(om, "sekisho_table_generation", OPENMETRICS_GAUGE, "Generation of the table in force.");
 	openmetrics_sample(om, engine->swapped_generation, NULL);
 	openmetrics_family(om, "sekisho_table_build_seconds", OPENMETRICS_GAUGE, "How long the last table took to flatten and build.");
-	openmetrics_sample(om, engine->build_s, NULL);
+	openmetrics_sample(om, engine->table.build_s, NULL);
 	openmetrics_family(om, "sekisho_attached", OPENMETRICS_GAUGE, "1 where the program is on the interface.");
 	for (i = 0; i < engine->ifaces.body.ifaces.count; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
@@ -166,7 +167,7 @@ int metrics_text(void *context, const char *path, const char *accept, unsigned *
 		return short_answer("here are /metrics, /healthz and /readyz\n", ret_text, ret_len);
 	}
 	*ret_type = open ? OPENMETRICS_TYPE_OPEN : OPENMETRICS_TYPE_TEXT;
-	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
+	credit_take(engine); /* and so reads the counters anew */
 	openmetrics_begin(&om, open);
 	add_verdicts(engine, &om, false);
 	add_verdicts(engine, &om, true);

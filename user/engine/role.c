@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The engine's end of the pair: hello, calls, and what the keeper says unasked. The keeper gone is our end too. */
+/*
+ * The engine's end of the pair: hello, calls, and what the keeper says unasked. The keeper gone is our end too. What comes
+ * while a call waits is taken when the caller is done: a new config would free the feeds under its feet.
+ */
 #include "engine.h"
 
 #include <errno.h>
@@ -12,6 +15,30 @@
 
 #include "sys/channel.h"
 #include "sys/log.h"
+
+#define CALL_MS 5000 /* the keeper answers a call in a few; what comes later is thrown away */
+#define CALL_ALL_MS 60000 /* for all entries at the start, when nobody waits for us: four million take some seconds */
+#define ASKED_MAX 256 /* questions on their way: more than clients that can wait */
+
+/* A message that came while a call waited. */
+struct later {
+	struct later *next;
+	struct role_msg msg;
+	int fds[ROLE_FDS_MAX];
+	unsigned n_fds;
+};
+
+/* A question whose answer comes by and by. */
+struct asked {
+	uint32_t seq; /* 0: free */
+	bool is_answered;
+	int err;
+	char text[ROLE_TEXT_BYTES];
+};
+
+static struct later *later_first, **later_end = &later_first;
+static uv_timer_t later_timer; /* runs out at once: on the loop, out of any call */
+static struct asked asked[ASKED_MAX];
 
 static void take_rails(struct engine *engine, const struct role_msg *msg, int fd)
 {
@@ -53,7 +80,7 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	engine->listener[2] = n_fds > 5 ? fds[5] : -1;
 	if (bpf_read_open(&engine->read, fds[1], fds[2], msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
-	compile_load_classes(engine);
+	credit_open(engine);
 	take_config(engine, fds[0], msg->body.hello.config_epoch);
 	close(fds[0]);
 }
@@ -64,6 +91,25 @@ static void close_all(const int *fds, unsigned n_fds)
 
 	for (i = 0; i < n_fds; i++)
 		close(fds[i]);
+}
+
+static void take_reply(struct engine *engine, const struct role_msg *msg)
+{
+	int i;
+
+	if (msg->seq == engine->swap_seq) {
+		compile_swapped(engine, msg);
+		return;
+	}
+	for (i = 0; i < ASKED_MAX; i++) {
+		if (!asked[i].seq || asked[i].seq != msg->seq)
+			continue;
+		asked[i].is_answered = true;
+		asked[i].err = msg->err;
+		memcpy(asked[i].text, msg->text, sizeof(asked[i].text));
+		control_poll_waiting(engine);
+		return;
+	}
 }
 
 static void take(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
@@ -87,8 +133,7 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 		uv_stop(&engine->loop);
 		break;
 	case ROLE_REPLY:
-		if (msg->seq == engine->swap_seq)
-			compile_swapped(engine, msg);
+		take_reply(engine, msg);
 		break;
 	default:
 		break;
@@ -96,47 +141,35 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 	close_all(fds, n_fds);
 }
 
-/* A message that came while a call waited for another. */
-struct role_late {
-	struct role_late *next;
-	struct role_msg msg;
-	int fds[ROLE_FDS_MAX];
-	unsigned n_fds;
-};
-
-static void take_late(struct engine *engine)
+static void put_off(const struct role_msg *msg, const int *fds, unsigned n_fds)
 {
-	struct role_late *late;
+	struct later *later = calloc(1, sizeof(*later));
 
-	while ((late = engine->role_late)) {
-		engine->role_late = late->next;
-		if (!late->next)
-			engine->role_late_end = &engine->role_late;
-		take(engine, &late->msg, late->fds, late->n_fds);
-		free(late);
+	if (!later)
+		exit(1); /* out of memory: the keeper starts us again and says it all anew */
+	later->msg = *msg;
+	memcpy(later->fds, fds, n_fds * sizeof(fds[0]));
+	later->n_fds = n_fds;
+	*later_end = later;
+	later_end = &later->next;
+}
+
+static void take_later(struct engine *engine)
+{
+	struct later *later;
+
+	while ((later = later_first)) {
+		later_first = later->next;
+		if (!later_first)
+			later_end = &later_first;
+		take(engine, &later->msg, later->fds, later->n_fds);
+		free(later);
 	}
 }
 
-static void on_idle(uv_idle_t *idle)
+static void on_later(uv_timer_t *timer)
 {
-	take_late(idle->data);
-	uv_idle_stop(idle);
-}
-
-static void keep_late(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
-{
-	struct role_late *late = calloc(1, sizeof(*late));
-
-	if (!late) {
-		log_line(LOG_ERR, "out of memory, ended; the table in force stays");
-		exit(1); /* the keeper starts us again */
-	}
-	late->msg = *msg;
-	memcpy(late->fds, fds, n_fds * sizeof(*fds));
-	late->n_fds = n_fds;
-	*engine->role_late_end = late;
-	engine->role_late_end = &late->next;
-	uv_idle_start(&engine->role_idle, on_idle);
+	take_later(timer->data);
 }
 
 /* One message; -EAGAIN where none is there. */
@@ -155,11 +188,11 @@ static int receive(struct engine *engine, struct role_msg *msg, int *fds, unsign
 	return 0;
 }
 
-static void wait_readable(int fd)
+static void wait_readable(int fd, int wait_ms)
 {
 	struct pollfd one = { .fd = fd, .events = POLLIN };
 
-	(void)poll(&one, 1, 1000); /* the caller looks again whatever it says */
+	(void)poll(&one, 1, wait_ms); /* the caller looks again whatever it says */
 }
 
 uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds)
@@ -176,21 +209,43 @@ uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, 
 	return msg->seq;
 }
 
+static uint64_t call_left_ms(uint64_t end_ns)
+{
+	uint64_t now_ns = uv_hrtime();
+
+	return now_ns < end_ns ? (end_ns - now_ns) / 1000000 + 1 : 0;
+}
+
+static void no_answer(struct role_msg *reply)
+{
+	memset(reply, 0, sizeof(*reply));
+	reply->err = -ETIMEDOUT;
+	snprintf(reply->text, sizeof(reply->text), "the keeper does not answer");
+}
+
 void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd)
 {
 	uint32_t seq = role_send(engine, msg, fds, n_fds);
+	bool is_all = msg->type == ROLE_ENTRIES && msg->body.entries.replace;
+	uint64_t end_ns = uv_hrtime() + (is_all ? CALL_ALL_MS : CALL_MS) * 1000000ull, left_ms;
 	struct role_msg answer;
 	int got[ROLE_FDS_MAX];
 	unsigned n = 0;
 
 	for (;;) {
+		left_ms = call_left_ms(end_ns);
+		if (!left_ms) {
+			no_answer(ret_reply);
+			return;
+		}
 		if (receive(engine, &answer, got, &n)) {
-			wait_readable(engine->role_fd);
+			wait_readable(engine->role_fd, left_ms);
 			continue;
 		}
 		if (answer.type == ROLE_REPLY && answer.seq == seq)
 			break;
-		keep_late(engine, &answer, got, n);
+		put_off(&answer, got, n);
+		uv_timer_start(&later_timer, on_later, 0, 0);
 	}
 	if (ret_fd && n == 1) {
 		*ret_fd = got[0];
@@ -200,6 +255,45 @@ void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsi
 	*ret_reply = answer;
 }
 
+int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number)
+{
+	int i;
+
+	for (i = 0; i < ASKED_MAX && asked[i].seq; i++)
+		;
+	if (i == ASKED_MAX)
+		return -EBUSY;
+	memset(&asked[i], 0, sizeof(asked[i]));
+	asked[i].seq = role_send(engine, msg, NULL, 0);
+	*ret_number = asked[i].seq;
+	return 0;
+}
+
+bool role_answered(uint64_t number, int *ret_err, char *ret_text)
+{
+	int i;
+
+	for (i = 0; i < ASKED_MAX; i++) {
+		if (asked[i].seq != number || !asked[i].is_answered)
+			continue;
+		*ret_err = asked[i].err;
+		memcpy(ret_text, asked[i].text, sizeof(asked[i].text));
+		asked[i].seq = 0;
+		return true;
+	}
+	return false;
+}
+
+void role_forget(uint64_t number)
+{
+	int i;
+
+	for (i = 0; i < ASKED_MAX; i++) {
+		if (asked[i].seq == number)
+			asked[i].seq = 0;
+	}
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct engine *engine = poll->data;
@@ -207,9 +301,11 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct role_msg msg;
 	unsigned n;
 
-	take_late(engine); /* first what came first */
-	for (rounds = 0; rounds < 64 && !receive(engine, &msg, fds, &n); rounds++)
+	take_later(engine); /* they came before */
+	for (rounds = 0; rounds < 64 && !receive(engine, &msg, fds, &n); rounds++) {
 		take(engine, &msg, fds, n);
+		take_later(engine);
+	}
 }
 
 int role_open(struct engine *engine)
@@ -219,15 +315,14 @@ int role_open(struct engine *engine)
 	unsigned n;
 
 	engine->role_fd = ROLE_ENGINE_FD;
-	engine->role_late_end = &engine->role_late;
-	uv_idle_init(&engine->loop, &engine->role_idle);
-	engine->role_idle.data = engine;
 	uv_poll_init(&engine->loop, &engine->role_poll, engine->role_fd); /* makes it non-blocking */
 	engine->role_poll.data = engine;
 	uv_poll_start(&engine->role_poll, UV_READABLE, on_readable);
+	uv_timer_init(&engine->loop, &later_timer);
+	later_timer.data = engine;
 	while (!engine->hello.magic) {
 		if (receive(engine, &msg, fds, &n))
-			wait_readable(engine->role_fd);
+			wait_readable(engine->role_fd, CALL_MS);
 		else
 			take(engine, &msg, fds, n);
 	}

@@ -2,6 +2,8 @@
 /* Outside bytes in, printable ASCII out: no byte of a feed or a client reaches a terminal as it came. */
 #include "escape.h"
 
+#include <string.h>
+
 char *escape_text(const char *in, size_t len, char *out, size_t out_bytes)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -25,4 +27,18 @@ char *escape_text(const char *in, size_t len, char *out, size_t out_bytes)
 	}
 	out[at] = '\0';
 	return out;
+}
+
+char *escape_end_utf8(char *text)
+{
+	size_t len = strlen(text), back = 1, want;
+
+	while (back < 4 && back < len && ((unsigned char)text[len - back] & 0xc0) == 0x80)
+		back++;
+	if (!len || (unsigned char)text[len - back] < 0xc0)
+		return text;
+	want = (unsigned char)text[len - back] < 0xe0 ? 2 : (unsigned char)text[len - back] < 0xf0 ? 3 : 4;
+	if (back < want)
+		text[len - back] = '\0';
+	return text;
 }

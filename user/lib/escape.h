@@ -9,3 +9,6 @@
  * \xNN. Cut at whole escapes where @out_bytes (at least 1) is short; always ends in NUL. Returns @out.
  */
 char *escape_text(const char *in, size_t len, char *out, size_t out_bytes);
+
+/* Ends @text before a character of UTF-8 that was cut off at its end. Returns @text. */
+char *escape_end_utf8(char *text);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void put(struct openmetrics *om, const char *text, size_t len)
 {
@@ -75,6 +76,21 @@ static void put_meta(struct openmetrics *om, const char *what)
 	put(om, " ", 1);
 }
 
+static bool ends_in(const char *name, const char *end)
+{
+	size_t len = strlen(name), end_len = strlen(end);
+
+	return len > end_len && !strcmp(name + len - end_len, end);
+}
+
+/* The text format has no units. */
+static void put_unit(struct openmetrics *om, const char *unit)
+{
+	put_meta(om, "# UNIT ");
+	put_text(om, unit);
+	put(om, "\n", 1);
+}
+
 void openmetrics_family(struct openmetrics *om, const char *name, enum openmetrics_kind kind, const char *help)
 {
 	om->family = name;
@@ -84,6 +100,10 @@ void openmetrics_family(struct openmetrics *om, const char *name, enum openmetri
 	put(om, "\n", 1);
 	put_meta(om, "# TYPE ");
 	put_text(om, kind == OPENMETRICS_COUNTER ? "counter\n" : "gauge\n");
+	if (om->open && ends_in(name, "_seconds"))
+		put_unit(om, "seconds");
+	if (om->open && ends_in(name, "_bytes"))
+		put_unit(om, "bytes");
 }
 
 void openmetrics_sample(struct openmetrics *om, double value, ...)
@@ -121,7 +141,35 @@ int openmetrics_end(struct openmetrics *om, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
+/* The q of one media range, 0 to 1; 1 where it says none. @range ends at a comma or the text's end. */
+static double quality(const char *range)
+{
+	const char *end = range + strcspn(range, ","), *at;
+
+	for (at = range; at < end; at++) {
+		if (*at != ';')
+			continue;
+		at++;
+		at += strspn(at, " \t");
+		if ((*at == 'q' || *at == 'Q') && at[1] == '=')
+			return strtod(at + 2, NULL);
+		at--;
+	}
+	return 1;
+}
+
 bool openmetrics_accepts(const char *accept)
 {
-	return accept && strstr(accept, "application/openmetrics-text");
+	static const char open[] = "application/openmetrics-text", text[] = "text/plain";
+	double open_q = 0, text_q = 0;
+
+	while (accept && *accept) {
+		accept += strspn(accept, " \t,");
+		if (!strncasecmp(accept, open, sizeof(open) - 1) && strchr(" \t;,", accept[sizeof(open) - 1]))
+			open_q = quality(accept);
+		if (!strncasecmp(accept, text, sizeof(text) - 1) && strchr(" \t;,", accept[sizeof(text) - 1]))
+			text_q = quality(accept);
+		accept += strcspn(accept, ",");
+	}
+	return open_q > 0 && open_q >= text_q;
 }

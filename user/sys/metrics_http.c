@@ -9,6 +9,7 @@
 
 #define CONNECTIONS_MAX 32 /* scrapers and people: a few */
 #define IDLE_S 10
+#define ROUNDS_MAX 64 /* in one go; what is left comes with the next tick */
 
 struct metrics_http {
 	struct MHD_Daemon *daemon;
@@ -75,7 +76,15 @@ int metrics_http_fd(const struct metrics_http *server)
 
 void metrics_http_run(struct metrics_http *server)
 {
-	MHD_run(server->daemon);
+	MHD_UNSIGNED_LONG_LONG left_ms;
+	int rounds;
+
+	/* Its epoll is edge-triggered: data that one round left unread makes nothing readable again. */
+	for (rounds = 0; rounds < ROUNDS_MAX; rounds++) {
+		MHD_run(server->daemon);
+		if (MHD_get_timeout(server->daemon, &left_ms) != MHD_YES || left_ms)
+			return;
+	}
 }
 
 void metrics_http_close(struct metrics_http *server)

@@ -35,6 +35,20 @@ static const char *const migrations[] = {
 	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
 	" detail TEXT NOT NULL, result TEXT NOT NULL);",
 	"ALTER TABLE entries ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;",
+	/* Held updates; entries counted by origin as they come and go, so that a scrape reads a few rows, not all. */
+	"ALTER TABLE feeds ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE feeds ADD COLUMN held_s INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE feeds ADD COLUMN held_why TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE feeds ADD COLUMN held_etag TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE feeds ADD COLUMN held_modified TEXT NOT NULL DEFAULT '';"
+	"CREATE TABLE entry_counts(origin TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO entry_counts SELECT origin, count(*) FROM entries GROUP BY origin;"
+	"CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN"
+	" INSERT INTO entry_counts VALUES(new.origin, 1) ON CONFLICT(origin) DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER entries_gone AFTER DELETE ON entries BEGIN"
+	" UPDATE entry_counts SET n = n - 1 WHERE origin = old.origin;"
+	" DELETE FROM entry_counts WHERE origin = old.origin AND n <= 0; END;"
+	"CREATE INDEX audit_time ON audit(time_s);",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -57,17 +71,54 @@ int store_errno(int rc)
 	}
 }
 
-int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+static struct store_kept *kept_of(struct store *store, const char *sql)
 {
-	sqlite3_stmt *stmt;
-	va_list ap;
-	int rc, i = 1;
+	int i;
 
-	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
-	if (rc != SQLITE_OK)
-		return store_errno(rc);
-	va_start(ap, format);
-	for (; *format && rc == SQLITE_OK; format++, i++) {
+	for (i = 0; i < STORE_KEPT_MAX && store->kept[i].sql; i++) {
+		if (store->kept[i].sql == sql)
+			return &store->kept[i];
+	}
+	return i < STORE_KEPT_MAX ? &store->kept[i] : NULL;
+}
+
+/* The kept statement of @sql, or a new one: kept where there is room, and where a walk is using the kept one not. */
+static int make_ready(struct store *store, const char *sql, sqlite3_stmt **ret_stmt)
+{
+	struct store_kept *kept = kept_of(store, sql);
+	int rc;
+
+	if (kept && kept->sql && !kept->is_used) {
+		kept->is_used = true;
+		*ret_stmt = kept->stmt;
+		return SQLITE_OK;
+	}
+	rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret_stmt, NULL);
+	if (rc == SQLITE_OK && kept && !kept->sql)
+		*kept = (struct store_kept){ .sql = sql, .stmt = *ret_stmt, .is_used = true };
+	return rc;
+}
+
+void store_release(struct store *store, sqlite3_stmt *stmt)
+{
+	int i;
+
+	for (i = 0; i < STORE_KEPT_MAX && store->kept[i].stmt != stmt; i++)
+		;
+	if (i == STORE_KEPT_MAX) {
+		sqlite3_finalize(stmt);
+		return;
+	}
+	(void)sqlite3_reset(stmt); /* tells the last step's error again */
+	sqlite3_clear_bindings(stmt);
+	store->kept[i].is_used = false;
+}
+
+static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
+{
+	int rc = SQLITE_OK, i;
+
+	for (i = 1; *format && rc == SQLITE_OK; format++, i++) {
 		if (*format == 'i')
 			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
 		else if (*format == 's')
@@ -75,9 +126,23 @@ int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql,
 		else
 			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16, SQLITE_TRANSIENT);
 	}
+	return rc;
+}
+
+int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+{
+	sqlite3_stmt *stmt;
+	va_list ap;
+	int rc;
+
+	rc = make_ready(store, sql, &stmt);
+	if (rc != SQLITE_OK)
+		return store_errno(rc);
+	va_start(ap, format);
+	rc = bind(stmt, format, ap);
 	va_end(ap);
 	if (rc != SQLITE_OK) {
-		sqlite3_finalize(stmt);
+		store_release(store, stmt);
 		return store_errno(rc);
 	}
 	*ret_stmt = stmt;
@@ -88,7 +153,7 @@ int store_run(struct store *store, sqlite3_stmt *stmt)
 {
 	int rc = sqlite3_step(stmt);
 
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }
 
@@ -137,7 +202,7 @@ static int ask(struct store *store, const char *sql, char *buf, size_t size)
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		store_column_text(stmt, 0, buf, size);
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : store_errno(rc) ? store_errno(rc) : -EIO;
 }
 
@@ -193,7 +258,7 @@ static int open_once(const char *path, struct store *store)
 	sqlite3_busy_timeout(store->db, 2000);
 	r = check_sound(store);
 	if (r == 0)
-		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;");
+		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;");
 	return r < 0 ? r : migrate(store);
 }
 
@@ -214,6 +279,17 @@ static int set_aside(const char *path, char *ret_name)
 		rename(from, to); /* absent where the last close was clean */
 	}
 	return 0;
+}
+
+static void close_db(struct store *store)
+{
+	int i;
+
+	for (i = 0; i < STORE_KEPT_MAX; i++)
+		sqlite3_finalize(store->kept[i].stmt);
+	memset(store->kept, 0, sizeof(store->kept));
+	sqlite3_close(store->db);
+	store->db = NULL;
 }
 
 static int check_regular(const char *path)
@@ -239,8 +315,7 @@ int store_open(const char *path, struct store **ret_store, char *ret_set_aside)
 		return -ENOMEM;
 	r = open_once(path, store);
 	if (r == -EUCLEAN) {
-		sqlite3_close(store->db);
-		store->db = NULL;
+		close_db(store);
 		r = set_aside(path, ret_set_aside);
 		if (r == 0)
 			r = open_once(path, store);
@@ -257,17 +332,6 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	sqlite3_close(store->db);
+	close_db(store);
 	free(store);
-}
-
-int store_audit(struct store *store, int64_t time_s, uint32_t uid, const char *user, const char *verb,
-		const char *detail, const char *result)
-{
-	sqlite3_stmt *stmt;
-	int r;
-
-	r = store_prepare(store, &stmt, "INSERT INTO audit VALUES(?,?,?,?,?,?)", "iissss", time_s, (int64_t)uid, user,
-			  verb, detail, result);
-	return r < 0 ? r : store_run(store, stmt);
 }

@@ -41,6 +41,11 @@ struct store_feed {
 	char error[256];	 /* of the last try; empty: it went well */
 	char etag[192];
 	char last_modified[64];
+	uint32_t format;	 /* the list was read as this; another one in the config forgets the validators */
+	int64_t held_s;		 /* Unix time a held update came; 0: none is held */
+	char held_why[256];
+	char held_etag[192];	 /* the held update's validators */
+	char held_modified[64];
 };
 
 /*
@@ -78,8 +83,7 @@ int store_entry_put(struct store *store, const struct store_entry *entry);
 /* Deletes at most one row; *ret_n says whether it was there. */
 int store_entry_delete(struct store *store, const struct prefix *prefix, enum sek_action kind, const char *origin,
 		       int *ret_n);
-int store_entry_flush(struct store *store, enum sek_action kind, const char *origin, int *ret_n);
-int store_entry_delete_expired(struct store *store, int64_t now_s, int *ret_n);
+int store_entry_delete_id(struct store *store, int64_t id);
 /* Rows with id > @after, by id; @kind SEK_A_NONE and @origin NULL: any. Returns the walker's value or an error. */
 int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after, store_entry_fn fn,
 		     void *arg);
@@ -90,8 +94,11 @@ int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, v
 /* Rows an origin of @kind, most first. */
 int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n), void *arg);
 
-/* The row of feed @name, made with a free id where there is none. Another @url forgets the validators. -ENOSPC: no id. */
-int store_feed_get(struct store *store, const char *name, const char *url, struct store_feed *ret_feed);
+/*
+ * The row of feed @name, made with a free id where there is none. Another @url or @format forgets the validators and
+ * when it was tried last. -ENOSPC: no id.
+ */
+int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed);
 int store_feed_put(struct store *store, const struct store_feed *feed);
 
 int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen);
@@ -99,9 +106,16 @@ int store_counter_put(struct store *store, const char *name, uint64_t value, uin
 int store_counter_get(struct store *store, const char *name, uint64_t *ret_value, uint64_t *ret_seen);
 
 int store_class_put(struct store *store, const struct store_class *class);
+int store_class_delete(struct store *store, uint32_t counter);
 int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg);
-/* A new life of the kernel's counters: nothing of them has been seen. */
-int store_forget_seen(struct store *store);
+struct store_audit {
+	int64_t id, time_s; /* Unix time */
+	uint32_t uid;
+	char user[STORE_USER_BYTES], verb[32], detail[256], result[256];
+};
 
-int store_audit(struct store *store, int64_t time_s, uint32_t uid, const char *user, const char *verb,
-		const char *detail, const char *result);
+/* Notes who did what; the oldest rows over STORE_AUDIT_MAX go. */
+#define STORE_AUDIT_MAX 100000 /* rows: about 10 MB */
+int store_audit_add(struct store *store, const struct store_audit *row);
+/* The last @limit rows with id < @before (0: any), newest first. Not 0 from @fn ends the walk. */
+int store_audit_each(struct store *store, int64_t before, int64_t limit, int (*fn)(void *arg, const struct store_audit *row), void *arg);

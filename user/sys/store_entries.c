@@ -25,7 +25,7 @@ static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 	entry->is_forced = sqlite3_column_int(stmt, 10);
 }
 
-static int walk(sqlite3_stmt *stmt, store_entry_fn fn, void *arg)
+static int walk(struct store *store, sqlite3_stmt *stmt, store_entry_fn fn, void *arg)
 {
 	struct store_entry entry;
 	int rc, r = 0;
@@ -34,7 +34,7 @@ static int walk(sqlite3_stmt *stmt, store_entry_fn fn, void *arg)
 		read_row(stmt, &entry);
 		r = fn(arg, &entry);
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return r ? r : store_errno(rc);
 }
 
@@ -77,23 +77,13 @@ int store_entry_delete(struct store *store, const struct prefix *prefix, enum se
 	return r < 0 ? r : run_counted(store, stmt, ret_n);
 }
 
-int store_entry_flush(struct store *store, enum sek_action kind, const char *origin, int *ret_n)
+int store_entry_delete_id(struct store *store, int64_t id)
 {
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE kind = ? AND origin = ?", "is", (int64_t)kind,
-			  origin);
-	return r < 0 ? r : run_counted(store, stmt, ret_n);
-}
-
-int store_entry_delete_expired(struct store *store, int64_t now_s, int *ret_n)
-{
-	sqlite3_stmt *stmt;
-	int r;
-
-	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE expires_s <= ?", "i", now_s);
-	return r < 0 ? r : run_counted(store, stmt, ret_n);
+	r = store_prepare(store, &stmt, "DELETE FROM entries WHERE id = ?", "i", id);
+	return r < 0 ? r : store_run(store, stmt);
 }
 
 int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after, store_entry_fn fn,
@@ -106,7 +96,7 @@ int store_entry_each(struct store *store, enum sek_action kind, const char *orig
 			  "SELECT " COLUMNS " FROM entries WHERE id > ?1 AND (?2 = 0 OR kind = ?2)"
 			  " AND (?3 = '' OR origin = ?3) ORDER BY id",
 			  "iis", after, (int64_t)kind, origin ? origin : "");
-	return r < 0 ? r : walk(stmt, fn, arg);
+	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
 int store_entry_exact(struct store *store, const struct prefix *prefix, store_entry_fn fn, void *arg)
@@ -116,7 +106,7 @@ int store_entry_exact(struct store *store, const struct prefix *prefix, store_en
 
 	r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM entries WHERE addr = ? AND len = ? AND family = ?",
 			  "bii", prefix->addr_be, (int64_t)prefix->len, (int64_t)prefix->family);
-	return r < 0 ? r : walk(stmt, fn, arg);
+	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
 int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, void *arg)
@@ -125,7 +115,7 @@ int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, v
 	int r;
 
 	r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM entries WHERE expires_s <= ?", "i", now_s);
-	return r < 0 ? r : walk(stmt, fn, arg);
+	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
 int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n), void *arg)
@@ -134,13 +124,13 @@ int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *or
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt, "SELECT origin, count(*) FROM entries GROUP BY origin ORDER BY 2 DESC, 1", "");
+	r = store_prepare(store, &stmt, "SELECT origin, n FROM entry_counts ORDER BY 2 DESC, 1", "");
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		store_column_text(stmt, 0, origin, sizeof(origin));
 		fn(arg, origin, sqlite3_column_int64(stmt, 1));
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }

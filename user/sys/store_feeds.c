@@ -12,7 +12,7 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 
 	r = store_prepare(store, &stmt,
 			  "SELECT id, url, last_success_s, last_try_s, failures, failures_total, fetch_ms, error, etag,"
-			  " last_modified FROM feeds WHERE name = ?", "s", name);
+			  " last_modified, format, held_s, held_why, held_etag, held_modified FROM feeds WHERE name = ?", "s", name);
 	if (r < 0)
 		return r;
 	rc = sqlite3_step(stmt);
@@ -29,8 +29,13 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 		store_column_text(stmt, 7, feed->error, sizeof(feed->error));
 		store_column_text(stmt, 8, feed->etag, sizeof(feed->etag));
 		store_column_text(stmt, 9, feed->last_modified, sizeof(feed->last_modified));
+		feed->format = sqlite3_column_int(stmt, 10);
+		feed->held_s = sqlite3_column_int64(stmt, 11);
+		store_column_text(stmt, 12, feed->held_why, sizeof(feed->held_why));
+		store_column_text(stmt, 13, feed->held_etag, sizeof(feed->held_etag));
+		store_column_text(stmt, 14, feed->held_modified, sizeof(feed->held_modified));
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
 }
 
@@ -51,7 +56,7 @@ static int add_feed(struct store *store, const char *name, const char *url)
 	return r;
 }
 
-int store_feed_get(struct store *store, const char *name, const char *url, struct store_feed *ret_feed)
+int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed)
 {
 	int r;
 
@@ -61,10 +66,13 @@ int store_feed_get(struct store *store, const char *name, const char *url, struc
 		if (r == 0)
 			r = read_feed(store, name, ret_feed);
 	}
-	if (r < 0 || !strcmp(ret_feed->url, url))
+	if (r < 0 || (!strcmp(ret_feed->url, url) && ret_feed->format == format))
 		return r;
 	strncpy(ret_feed->url, url, sizeof(ret_feed->url) - 1);
-	ret_feed->etag[0] = ret_feed->last_modified[0] = 0;
+	ret_feed->url[sizeof(ret_feed->url) - 1] = 0;
+	ret_feed->format = format;
+	ret_feed->etag[0] = ret_feed->last_modified[0] = ret_feed->held_etag[0] = ret_feed->held_modified[0] = 0;
+	ret_feed->last_try_s = 0;
 	return store_feed_put(store, ret_feed);
 }
 
@@ -75,10 +83,11 @@ int store_feed_put(struct store *store, const struct store_feed *f)
 
 	r = store_prepare(store, &stmt,
 			  "UPDATE feeds SET url = ?, last_success_s = ?, last_try_s = ?, failures = ?, failures_total = ?,"
-			  " fetch_ms = ?, error = ?, etag = ?, last_modified = ? WHERE id = ?",
-			  "siiiiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
+			  " fetch_ms = ?, error = ?, etag = ?, last_modified = ?, format = ?, held_s = ?, held_why = ?,"
+			  " held_etag = ?, held_modified = ? WHERE id = ?",
+			  "siiiiisssiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
 			  (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
-			  (int64_t)f->id);
+			  (int64_t)f->format, f->held_s, f->held_why, f->held_etag, f->held_modified, (int64_t)f->id);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -105,7 +114,7 @@ int store_counter_get(struct store *store, const char *name, uint64_t *ret_value
 		*ret_value = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
 		*ret_seen = rc == SQLITE_ROW ? sqlite3_column_int64(stmt, 1) : 0;
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
 }
 
@@ -123,6 +132,15 @@ int store_class_put(struct store *store, const struct store_class *c)
 		return r;
 	sqlite3_bind_blob(stmt, 8, c->lists, sizeof(c->lists), SQLITE_TRANSIENT);
 	return store_run(store, stmt);
+}
+
+int store_class_delete(struct store *store, uint32_t counter)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt, "DELETE FROM classes WHERE counter = ?", "i", (int64_t)counter);
+	return r < 0 ? r : store_run(store, stmt);
 }
 
 int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg)
@@ -148,13 +166,6 @@ int store_class_each(struct store *store, void (*fn)(void *arg, const struct sto
 			memcpy(class.lists, sqlite3_column_blob(stmt, 7), sizeof(class.lists));
 		fn(arg, &class);
 	}
-	sqlite3_finalize(stmt);
+	store_release(store, stmt);
 	return store_errno(rc);
-}
-
-int store_forget_seen(struct store *store)
-{
-	return store_errno(sqlite3_exec(store->db,
-					"UPDATE counters SET seen = 0; UPDATE classes SET seen_drops = 0,"
-					" seen_drop_bytes = 0, seen_woulds = 0;", NULL, NULL, NULL));
 }

@@ -5,13 +5,24 @@
 #include "store.h"
 #include <sqlite3.h>
 
+#define STORE_KEPT_MAX 40 /* statements kept ready: as many as the store's files have */
+
 struct store {
 	sqlite3 *db;
+	struct store_kept {
+		const char *sql; /* by address: every one is a literal */
+		sqlite3_stmt *stmt;
+		bool is_used;
+	} kept[STORE_KEPT_MAX];
 };
 
-/* Prepares @sql and binds @n values from the format: i int64, s text, b 16-byte address, then runs nothing. */
+/*
+ * Makes @sql, a literal, ready and binds values by the format: i int64, s text, b 16-byte address, then runs nothing. It is kept
+ * for the next time: preparing takes longer than most of them run. store_release() gives it back.
+ */
 int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...);
-/* Steps a statement that returns no row, and finalizes it. */
+void store_release(struct store *store, sqlite3_stmt *stmt);
+/* Steps a statement that returns no row, and releases it. */
 int store_run(struct store *store, sqlite3_stmt *stmt);
 /* The negative errno of an SQLite result. */
 int store_errno(int rc);

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Feeds through the whole agent: a real HTTP server and its bad days, the guards, held updates. The kernel's answer to
+real packets is the judge; a control source passes each time."""
+import os, pathlib, re, subprocess, time
+import pytest
+from lab import run, wait_for
+
+BAD, NEW, GOOD = "198.51.100.7", "198.51.100.99", "203.0.113.9"
+URL = "http://127.0.0.1:8099/list"
+MANY = [f"192.0.2.{i}" for i in range(200)]
+
+
+class Server:
+    def __init__(self, lab, folder):
+        self.lab, self.folder = lab, folder
+        self.process = None
+        self.say("ok", BAD)
+
+    def say(self, mode, *lines):
+        (self.folder / "mode").write_text(mode)
+        if lines:
+            (self.folder / "list").write_text("\n".join(lines) + "\n")
+
+    def start(self):
+        script = pathlib.Path(__file__).with_name("feed_server.py")
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", script, self.folder, "8099"],
+                                        stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def requests(self):
+        path = self.folder / "requests"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def server(lab, tmp_path):
+    one = Server(lab, tmp_path).start()
+    yield one
+    one.stop()
+
+
+def url_feed(extra=""):
+    return f"feeds:\n  - {{name: web, url: \"{URL}\", format: plain, action: block, interval: 12h{extra}}}\n"
+
+
+def path_feed(agent, lines, extra="", write=True):
+    path = agent.dir / "own.txt"
+    path.write_text("\n".join(lines) + "\n")
+    if write:
+        agent.write(f"feeds:\n  - {{name: own, path: \"{path}\", format: plain, action: block, interval: 12h{extra}}}\n")
+
+
+def feed(agent, name):
+    return next(f for f in agent.ask("feed", "list")["feeds"] if f["name"] == name)
+
+
+def settled(agent, name):
+    """The feed's list has come and its table is in force."""
+    wait_for(lambda: feed(agent, name)["state"] == "ok", what=f"the list of {name}")
+    wait_for(lambda: agent.ask("status")["table"]["prefixes_v4"] > 0, what="the table")
+
+
+def metric(agent, name, label):
+    found = re.search(rf'^{name}{{{label}}} (\S+)$', agent.get("/metrics"), re.M)
+    assert found, f"{name}{{{label}}} is missing"
+    return float(found.group(1))
+
+
+def drops(lab, *sources):
+    return [lab.probe(source) == 0 for source in sources]
+
+
+def test_url_feed_good_days(lab, agent, server):
+    one = agent(url_feed()).start()
+    settled(one, "web")
+    one.cli("feed", "update", "web")
+    assert server.requests() == ["ok /list none", "ok /list match"]  # 304: nothing was sent again
+    assert drops(lab, BAD, NEW, GOOD) == [True, False, False]
+    server.say("gzip", BAD, NEW)
+    one.cli("feed", "update", "web")
+    assert drops(lab, BAD, NEW, GOOD) == [True, True, False]
+    server.say("redirect", NEW)
+    one.cli("feed", "update", "web")
+    assert server.requests()[-1] == "redirect /moved none"
+    assert drops(lab, BAD, NEW, GOOD) == [False, True, False]
+    assert metric(one, "sekisho_feed_up", 'feed="web"') == 1
+    assert abs(metric(one, "sekisho_feed_last_success_timestamp_seconds", 'feed="web"') - time.time()) < 60
+    assert 0 < metric(one, "sekisho_feed_fetch_duration_seconds", 'feed="web"') < 30
+    assert metric(one, "sekisho_feed_update_failures_total", 'feed="web"') == 0
+
+
+@pytest.mark.parametrize("mode, said", [("html", "HTML"), ("500", "500"), ("busy", "503"), ("empty", "empty|no entr|no prefix"),
+                                         ("comments", "no entr|no prefix|empty"), ("cut", "."), ("gone", "connect|refused")])
+def test_url_feed_bad_days_keep_the_last_good_list(lab, agent, server, mode, said):
+    one = agent(url_feed()).start()
+    settled(one, "web")
+    good = feed(one, "web")
+    server.say(mode, NEW)
+    if mode == "gone":
+        server.stop()
+    out = one.cli("feed", "update", "web", check=False)
+    assert out.returncode == 1 and re.search(said, out.stderr, re.I), out.stderr
+    now = feed(one, "web")
+    assert (now["state"], now["entries"], now["last_success"]) == ("stale", 1, good["last_success"])
+    assert re.search(said, now["error"], re.I)
+    wait_s = now["next_try"] - time.time()
+    assert (7000 < wait_s < 8000) if mode == "busy" else (40 < wait_s < 70)  # Retry-After; else the first backoff
+    assert drops(lab, BAD, NEW, GOOD) == [True, False, False]
+    assert metric(one, "sekisho_feed_up", 'feed="web"') == 0
+    assert metric(one, "sekisho_feed_update_failures_total", 'feed="web"') == 1
+    if mode != "gone":
+        server.say("ok", NEW)
+        one.cli("feed", "update", "web")
+        assert (feed(one, "web")["state"], metric(one, "sekisho_feed_up", 'feed="web"')) == ("ok", 1)
+        assert drops(lab, BAD, NEW) == [False, True]
+
+
+def test_start_without_network_uses_the_last_good_list(lab, agent, server):
+    one = agent("on-exit: detach\n" + url_feed()).start()
+    settled(one, "web")
+    one.stop()
+    server.stop()
+    assert drops(lab, BAD) == [False]  # detached: nothing is left in the kernel
+    one.start()
+    assert drops(lab, BAD, GOOD) == [True, False]  # at `ready`, at once
+    assert (feed(one, "web")["entries"], len(server.requests())) == (1, 1)  # and it is not asked again before its time
+
+
+def test_a_slow_server_stops_nobody(lab, agent, server):
+    server.say("hang")
+    one = agent(url_feed()).start()
+    wait_for(lambda: server.requests(), what="the request")
+    begin = time.monotonic()
+    one.cli("block", "add", BAD)
+    assert feed(one, "web")["state"] == "pending"
+    assert time.monotonic() - begin < 2
+    assert drops(lab, BAD, GOOD) == [True, False]
+
+
+def test_held_update_survives_a_restart_and_is_accepted(lab, agent):
+    one = agent()
+    path_feed(one, MANY + [BAD])
+    one.start()
+    settled(one, "own")
+    path_feed(one, [NEW], write=False)
+    out = one.cli("feed", "update", "own", check=False)
+    assert out.returncode == 1 and "held" in out.stderr and "feed accept own" in out.stderr
+    for _ in range(2):  # before and after a restart
+        assert (feed(one, "own")["state"], feed(one, "own")["entries"]) == ("held", 201)
+        held = one.ask("feed", "show", "own")["held"]
+        assert (held["added"], held["added_first"], held["removed"], len(held["removed_first"])) == (1, [NEW], 201, 10)
+        assert "max-change 50 %" in held["why"] and "201 to 1" in held["why"]
+        assert "would remove" in one.cli("feed", "show", "own").stdout
+        assert metric(one, "sekisho_feed_held", 'feed="own"') == 1 and metric(one, "sekisho_feed_up", 'feed="own"') == 0
+        assert drops(lab, BAD, NEW, GOOD) == [True, False, False]
+        one.stop()
+        one.start()
+        wait_for(lambda: feed(one, "own")["next_try"] > time.time() + 60, what="the file read again")
+    one.cli("feed", "accept", "own")
+    assert drops(lab, BAD, NEW, GOOD) == [False, True, False]  # in force when it returns
+    assert (feed(one, "own")["state"], feed(one, "own")["entries"]) == ("ok", 1)
+    assert metric(one, "sekisho_feed_held", 'feed="own"') == 0
+    out = one.cli("feed", "accept", "own", check=False)
+    assert out.returncode == 1 and "nothing is held" in out.stderr
+    one.stop()
+    one.start()
+    assert drops(lab, BAD, NEW) == [False, True]
+
+
+def test_held_update_goes_when_a_good_one_comes(lab, agent):
+    one = agent()
+    path_feed(one, MANY + [BAD])
+    one.start()
+    settled(one, "own")
+    path_feed(one, MANY + [f"203.0.113.{i}" for i in range(120)], write=False)  # grows by more than half
+    assert one.cli("feed", "update", "own", check=False).returncode == 1
+    path_feed(one, MANY + [NEW], write=False)
+    one.cli("feed", "update", "own")
+    assert feed(one, "own")["state"] == "ok" and one.ask("feed", "show", "own")["held"] is None
+    assert drops(lab, BAD, NEW, GOOD) == [False, True, False]
+    assert not list((one.dir / "state/lists").glob("*.held"))
+
+
+@pytest.mark.parametrize("extra, lines, said", [(", max-entries: 100", MANY, "max-entries"), ("", ["64.0.0.0/3"], "max-coverage"),
+                                                 (", max-coverage: 100%, max-change: 0%", ["224.0.0.0/3", "10.0.0.0/8"], None)])
+def test_guards(lab, agent, extra, lines, said):
+    """Over a guard the last good list stays; what is private or reserved takes no part whatever the guards say."""
+    one = agent()
+    path_feed(one, [BAD], extra)
+    one.start()
+    settled(one, "own")
+    path_feed(one, [NEW] + lines, write=False)
+    out = one.cli("feed", "update", "own", check=False)
+    assert drops(lab, GOOD, "10.99.0.2") == [False, False]
+    if said:
+        assert out.returncode == 1 and said in out.stderr
+        assert drops(lab, BAD, NEW) == [True, False]
+        assert said in feed(one, "own")["error"]
+    else:
+        assert out.returncode == 0, out.stderr
+        assert drops(lab, BAD, NEW) == [False, True]
+        assert one.ask("feed", "show", "own")["left_out_v4"] == 2
+
+
+def test_private_block_enforces_private_ranges(lab, agent):
+    one = agent()
+    path_feed(one, ["10.99.0.0/24", "10.1.2.3"], ", private: block")
+    one.start()
+    settled(one, "own")
+    wait_for(lambda: one.ask("status")["table"]["prefixes_v4"] == 2, what="the table")
+    assert drops(lab, "10.99.0.77", "10.1.2.3", GOOD) == [True, True, False]
+
+
+def test_a_rotten_list_on_disk_is_fetched_again(lab, agent, server):
+    one = agent(url_feed()).start()
+    settled(one, "web")
+    one.stop()
+    path = one.dir / "state/lists/web.list"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    server.say("hang")
+    one.start()
+    assert "web: the stored list is damaged" in one.said()
+    assert drops(lab, BAD, GOOD) == [True, False]  # the table of before stays until the server was asked
+    one.stop()
+    server.say("ok")
+    one.start()
+    settled(one, "web")
+    assert drops(lab, BAD, GOOD) == [True, False]

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many entries at once: an import, a flush, what expired. One slice a turn of the loop, each a transaction of its own, in
+ * the order they were asked for; requests are answered between slices.
+ */
+#include "entries.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys/log.h"
+
+#define SLICE 500 /* entries at most */
+#define SLICE_MIN 20
+#define SLICE_NS 15000000 /* how long one may take: what others wait; the next is cut to it */
+
+static struct entries_job *first, **end = &first;
+static uv_idle_t turn;
+static bool is_expiring;
+static size_t slice = 100; /* entries in the next one */
+
+void entries_job_free(struct entries_job *job)
+{
+	if (job->free_memory)
+		job->free_memory(job->memory);
+	free(job);
+}
+
+void entries_job_abandon(struct entries_job *job)
+{
+	job->is_abandoned = true;
+	if (job->is_done)
+		entries_job_free(job);
+}
+
+/* In force first, then on disk, or neither. */
+static int finish_slice(struct engine *engine, struct entries_job *job, const struct prefix *prefixes, size_t n, int err)
+{
+	char ignored[ROLE_TEXT_BYTES];
+
+	if (!err)
+		err = entries_apply_many(engine, prefixes, n, job->why, sizeof(job->why));
+	if (err == -EPERM && job->what != ENTRIES_IMPORT)
+		err = 0; /* what is left of a prefix is protected meanwhile: that must not keep the row */
+	if (!err) {
+		err = store_commit(engine->store);
+		if (!err)
+			return 0;
+	}
+	if (!job->why[0])
+		snprintf(job->why, sizeof(job->why), "the state cannot be written: %s", store_error(engine->store));
+	store_rollback(engine->store);
+	(void)entries_apply_many(engine, prefixes, n, ignored, sizeof(ignored)); /* back to what the state says */
+	return err;
+}
+
+static int import_slice(struct engine *engine, struct entries_job *job)
+{
+	struct store_entry row = { .kind = job->kind, .since_s = engine_now_s(), .is_forced = job->is_forced };
+	struct prefix prefixes[SLICE];
+	size_t n = 0;
+	int err = store_begin(engine->store);
+
+	snprintf(row.by_user, sizeof(row.by_user), "%s", job->by_user);
+	for (; !err && n < slice && job->at + n < job->n_rows; n++) {
+		const struct entries_row *from = &job->rows[job->at + n];
+
+		row.prefix = prefixes[n] = from->prefix;
+		row.expires_s = from->expires_s;
+		snprintf(row.origin, sizeof(row.origin), "%s", from->origin);
+		snprintf(row.reason, sizeof(row.reason), "%s", from->reason);
+		err = store_entry_put(engine->store, &row);
+	}
+	err = finish_slice(engine, job, prefixes, n, err);
+	if (err)
+		return err;
+	job->at += n;
+	job->count += n;
+	return job->at < job->n_rows;
+}
+
+struct gone {
+	struct prefix prefix[SLICE];
+	int64_t id[SLICE];
+	size_t n;
+};
+
+static int note_gone(void *arg, const struct store_entry *row)
+{
+	struct gone *gone = arg;
+
+	if (gone->n == slice)
+		return 1;
+	gone->prefix[gone->n] = row->prefix;
+	gone->id[gone->n++] = row->id;
+	return 0;
+}
+
+static int delete_slice(struct engine *engine, struct entries_job *job)
+{
+	struct gone gone = { .n = 0 };
+	size_t i;
+	int err, more;
+
+	if (job->what == ENTRIES_FLUSH)
+		more = store_entry_each(engine->store, job->kind, job->origin, 0, note_gone, &gone);
+	else
+		more = store_entry_expired(engine->store, engine_now_s(), note_gone, &gone);
+	if (more < 0 || !gone.n)
+		return more < 0 ? more : 0;
+	err = store_begin(engine->store);
+	for (i = 0; i < gone.n && !err; i++)
+		err = store_entry_delete_id(engine->store, gone.id[i]);
+	err = finish_slice(engine, job, gone.prefix, gone.n, err);
+	if (err)
+		return err;
+	job->count += gone.n;
+	return more;
+}
+
+static void finish(struct engine *engine, struct entries_job *job, int err)
+{
+	first = job->next;
+	if (!first)
+		end = &first;
+	job->is_done = true;
+	job->err = err;
+	if (err && !job->why[0])
+		snprintf(job->why, sizeof(job->why), "%s", strerror(-err));
+	if (job->what == ENTRIES_EXPIRE) {
+		is_expiring = false;
+		if (err)
+			log_line(LOG_ERR, "entries: what expired stays listed: %s", job->why);
+	}
+	if (job->is_abandoned)
+		entries_job_free(job);
+	else
+		control_poll_waiting(engine);
+}
+
+static void take_turn(uv_idle_t *idle)
+{
+	struct engine *engine = idle->data;
+	struct entries_job *job = first;
+	uint64_t begin_ns = uv_hrtime(), took_ns;
+	int more;
+
+	if (!job) {
+		uv_idle_stop(idle);
+		return;
+	}
+	more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
+	took_ns = uv_hrtime() - begin_ns;
+	slice = slice * SLICE_NS / (took_ns + 1);
+	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;
+	if (more <= 0)
+		finish(engine, job, more);
+}
+
+void entries_job_start(struct engine *engine, struct entries_job *job)
+{
+	if (!turn.data) {
+		uv_idle_init(&engine->loop, &turn);
+		turn.data = engine;
+	}
+	job->next = NULL;
+	*end = job;
+	end = &job->next;
+	uv_idle_start(&turn, take_turn);
+}
+
+static int is_any(void *arg, const struct store_entry *row)
+{
+	return 1;
+}
+
+void entries_expire(struct engine *engine)
+{
+	struct entries_job *job;
+
+	if (is_expiring || store_entry_expired(engine->store, engine_now_s(), is_any, NULL) != 1)
+		return;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return; /* in a second again; they have ended in the kernel by themselves */
+	job->what = ENTRIES_EXPIRE;
+	job->is_abandoned = is_expiring = true;
+	entries_job_start(engine, job);
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Lists from a fetcher's memfd to the disk, and from there into memory. See lists.h. */
+#include "lists.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/policy.h"
+#include "sys/channel.h"
+
+static const char *const suffixes[] = { [LISTS_GOOD] = "list", [LISTS_HELD] = "held" };
+
+static void path_of(const char *state_dir, const char *name, const char *suffix, char *path)
+{
+	snprintf(path, LISTS_PATH_BYTES, "%s/lists/%s.%s", state_dir, name, suffix);
+}
+
+void lists_unmap(struct engine_list *list)
+{
+	if (list->data)
+		munmap(list->data, list->bytes);
+	memset(list, 0, sizeof(*list));
+}
+
+uint64_t lists_prefixes(const struct engine_list *list)
+{
+	return list->data ? (uint64_t)list->view.head->n4 + list->view.head->n6 : 0;
+}
+
+static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const char **ret_why)
+{
+	struct engine_list list = { .bytes = bytes };
+	struct policy_list policy = { .id = 0 };
+
+	*ret_why = "it cannot be mapped";
+	list.data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (list.data == MAP_FAILED)
+		return -errno;
+	if (list_file_check(list.data, bytes, &list.view, ret_why)) {
+		munmap(list.data, bytes);
+		return -EBADMSG;
+	}
+	policy = (struct policy_list){ .v4 = list.view.v4, .n4 = list.view.head->n4, .v6 = list.view.v6, .n6 = list.view.head->n6 };
+	list.coverage4 = policy_coverage(&policy, 4);
+	list.coverage6 = policy_coverage(&policy, 6);
+	*ret_list = list;
+	return 0;
+}
+
+int lists_load(const char *state_dir, const char *name, enum lists_kind kind, struct engine_list *ret_list, const char **ret_why)
+{
+	char path[LISTS_PATH_BYTES];
+	struct stat st;
+	int fd, err;
+
+	path_of(state_dir, name, suffixes[kind], path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	*ret_why = "it cannot be opened";
+	if (fd < 0)
+		return -errno;
+	*ret_why = "it is empty";
+	err = fstat(fd, &st) ? -errno : st.st_size ? 0 : -EBADMSG;
+	if (!err)
+		err = map_list(fd, st.st_size, ret_list, ret_why);
+	close(fd);
+	return err;
+}
+
+static int write_whole(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			data += n;
+			len -= n;
+		}
+	}
+	return fsync(fd) ? -errno : 0;
+}
+
+/* The folder's own entry: a rename is on disk only then. */
+static int sync_folder(const char *state_dir)
+{
+	char path[LISTS_PATH_BYTES];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "%s/lists", state_dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	err = fsync(fd) ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+/* Writes @list beside the old one and renames it over; maps the file instead of the memfd, whose memory is then given back. */
+static int store_list(struct lists_job *job, const char *suffix, struct engine_list *list, const char **ret_why)
+{
+	char path[LISTS_PATH_BYTES], new_path[LISTS_PATH_BYTES], new_suffix[40];
+	struct engine_list stored;
+	int fd, err;
+
+	snprintf(new_suffix, sizeof(new_suffix), "new-%llu", (unsigned long long)job->serial);
+	path_of(job->state_dir, job->name, suffix, path);
+	path_of(job->state_dir, job->name, new_suffix, new_path);
+	fd = open(new_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	err = write_whole(fd, list->data, list->bytes);
+	if (!err)
+		err = map_list(fd, list->bytes, &stored, ret_why);
+	close(fd);
+	if (!err && rename(new_path, path)) {
+		err = -errno;
+		lists_unmap(&stored);
+	}
+	if (err) {
+		(void)unlink(new_path); /* the old list is still there */
+		return err;
+	}
+	(void)sync_folder(job->state_dir); /* after a power cut the old list would be there: a good one too */
+	lists_unmap(list);
+	*list = stored;
+	return 0;
+}
+
+/* Is the new list taken, held for a person, or refused? The text says why. */
+static enum lists_outcome judge(const struct lists_job *job, const struct engine_list *list, char *why, size_t why_bytes)
+{
+	uint64_t now = lists_prefixes(list), old = job->prefixes_before, percent = job->max_change_percent;
+
+	if (now > job->max_entries) {
+		snprintf(why, why_bytes, "%llu prefixes, more than max-entries %u", (unsigned long long)now, job->max_entries);
+		return LISTS_REFUSED;
+	}
+	if (list->coverage4 > job->max_coverage || list->coverage6 > job->max_coverage) {
+		snprintf(why, why_bytes, "it covers %.2f %% of routable IPv4 and %.2f %% of IPv6, more than max-coverage %.2f %%", list->coverage4 * 100,
+			 list->coverage6 * 100, job->max_coverage * 100);
+		return LISTS_REFUSED;
+	}
+	if (old < LISTS_CHANGE_MIN || !percent || (now * 100 >= old * (percent < 100 ? 100 - percent : 0) && now * 100 <= old * (100 + percent)))
+		return LISTS_TAKEN;
+	snprintf(why, why_bytes, "from %llu to %llu prefixes, a change over max-change %llu %%", (unsigned long long)old, (unsigned long long)now, (unsigned long long)percent);
+	return LISTS_PUT_ASIDE;
+}
+
+static void work(uv_work_t *request)
+{
+	struct lists_job *job = request->data;
+	const char *why = "it is not sealed";
+	struct engine_list list;
+	size_t bytes;
+	int err;
+
+	job->outcome = LISTS_REFUSED;
+	if (channel_check_sealed(job->fd, &bytes) || map_list(job->fd, bytes, &list, &why)) {
+		snprintf(job->why, sizeof(job->why), "the fetcher's list is refused: %s", why);
+		return;
+	}
+	job->outcome = judge(job, &list, job->why, sizeof(job->why));
+	err = job->outcome == LISTS_REFUSED ? 0 : store_list(job, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], &list, &why);
+	if (err) {
+		job->outcome = LISTS_REFUSED;
+		snprintf(job->why, sizeof(job->why), "the list cannot be stored: %s", strerror(-err));
+	}
+	if (job->outcome == LISTS_REFUSED)
+		lists_unmap(&list);
+	else
+		job->list = list;
+}
+
+static void after_work(uv_work_t *request, int status)
+{
+	struct lists_job *job = request->data;
+
+	job->done(job);
+}
+
+int lists_job_start(uv_loop_t *loop, struct lists_job *job)
+{
+	job->work.data = job;
+	return uv_queue_work(loop, &job->work, work, after_work);
+}
+
+void lists_job_free(struct lists_job *job)
+{
+	lists_unmap(&job->list);
+	close(job->fd);
+	free(job);
+}
+
+int lists_accept(const char *state_dir, const char *name)
+{
+	char held[LISTS_PATH_BYTES], good[LISTS_PATH_BYTES];
+
+	path_of(state_dir, name, suffixes[LISTS_HELD], held);
+	path_of(state_dir, name, suffixes[LISTS_GOOD], good);
+	if (rename(held, good))
+		return -errno;
+	(void)sync_folder(state_dir); /* after a power cut it would be held again: nothing lost */
+	return 0;
+}
+
+void lists_drop_held(const char *state_dir, const char *name)
+{
+	char path[LISTS_PATH_BYTES];
+
+	path_of(state_dir, name, suffixes[LISTS_HELD], path);
+	(void)unlink(path); /* mostly there is none */
+}
+
+void lists_clean(const char *state_dir)
+{
+	char path[LISTS_PATH_BYTES];
+	struct dirent *entry;
+	const char *dot;
+	DIR *folder;
+
+	snprintf(path, sizeof(path), "%s/lists", state_dir);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder))) {
+		dot = strrchr(entry->d_name, '.');
+		if (dot && !strncmp(dot, ".new", 4))
+			(void)unlinkat(dirfd(folder), entry->d_name, 0); /* tried again at the next start */
+	}
+	if (folder)
+		closedir(folder);
+}

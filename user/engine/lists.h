@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Lists on disk: NAME.list is the last good one, NAME.held an update that waits for a person. What takes long with a
+ * large one (check, judge, write) is done on a worker thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lib/config.h"
+#include "lib/list_file.h"
+
+#define LISTS_PATH_BYTES 512
+#define LISTS_CHANGE_MIN 100 /* entries: below it a list may change as it likes */
+
+/* A list as it lies on disk, mapped and checked. */
+struct engine_list {
+	void *data; /* NULL: none */
+	size_t bytes;
+	struct list_view view;
+	double coverage4, coverage6; /* share of the routable space */
+};
+
+enum lists_kind { LISTS_GOOD, LISTS_HELD };
+enum lists_outcome { LISTS_TAKEN, LISTS_PUT_ASIDE, LISTS_REFUSED };
+
+/* One update on its way from a fetcher's memfd to the disk. The first part is the caller's. */
+struct lists_job {
+	uv_work_t work;
+	void (*done)(struct lists_job *job); /* on the loop's thread; frees it by lists_job_free() */
+	void *context;
+	const char *state_dir;
+	char name[CONFIG_FEED_NAME_BYTES];
+	uint32_t epoch; /* of the config that asked */
+	size_t feed;	/* index in it */
+	int fd;		/* the memfd; closed by lists_job_free() */
+	uint64_t serial; /* makes the temporary file's name its own */
+	uint64_t prefixes_before; /* of the last good list; 0: none */
+	uint32_t max_entries, max_change_percent;
+	double max_coverage;
+	/* the answer */
+	enum lists_outcome outcome;
+	char why[256];
+	struct engine_list list; /* taken: by lists_job_take() */
+};
+
+/* Starts @job. Errors: of uv_queue_work(3); then done is not called. */
+int lists_job_start(uv_loop_t *loop, struct lists_job *job);
+void lists_job_free(struct lists_job *job);
+
+/* Maps and checks the stored list. Errors: -ENOENT there is none; -EBADMSG damaged, *ret_why says how; errno. */
+int lists_load(const char *state_dir, const char *name, enum lists_kind kind, struct engine_list *ret_list, const char **ret_why);
+void lists_unmap(struct engine_list *list);
+uint64_t lists_prefixes(const struct engine_list *list);
+
+/* Makes the held list the good one, on disk when it returns. Errors: errno; then both are as before. */
+int lists_accept(const char *state_dir, const char *name);
+/* Removes the held list; that there is none is no error. */
+void lists_drop_held(const char *state_dir, const char *name);
+/* Removes what an engine that was killed left half-written. */
+void lists_clean(const char *state_dir);

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Between the control sockets and what answers them: one request in, one answer out, now or later. An answer is the
+ * caller's to json_decref().
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/role_msg.h"
+#include "sys/store.h"
+#include <sekisho/table.h>
+
+struct engine;
+struct engine_feed;
+struct verbs_stage;
+
+/* Who asks. Lives as long as the connection. */
+struct verbs_client {
+	bool may_change;
+	uint32_t uid;
+	char user[STORE_USER_BYTES];
+	struct verbs_stage *stage; /* entries of an import that is not whole yet; NULL none */
+};
+
+/* A request whose answer comes later. */
+struct verbs_wait {
+	/* The answer, or NULL: not yet. Asked whenever something came to its end. */
+	json_t *(*poll)(struct engine *engine, struct verbs_wait *wait);
+	void (*abandon)(struct engine *engine, struct verbs_wait *wait); /* the client is gone; may be NULL */
+	void *job;
+	uint64_t number;
+	char name[64];
+	const char *verb; /* for the audit; NULL: nothing is recorded */
+	char detail[160];
+};
+
+struct verbs_request {
+	struct engine *engine;
+	json_t *json;
+	enum sek_action kind; /* of block.* and allow.* */
+	struct verbs_client *client;
+	struct verbs_wait *wait;
+	struct prefix ssh_client; /* where the person who asks sits; family 0: not by SSH */
+	bool force;
+	char why[ROLE_TEXT_BYTES]; /* of an entry that is refused */
+};
+
+/* Answers @json of @client; NULL: later, ask verbs_poll() with *@wait. */
+json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait);
+json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, struct verbs_wait *wait);
+/* The connection is over; @wait NULL: nothing is waited for. */
+void verbs_hang_up(struct engine *engine, struct verbs_client *client, struct verbs_wait *wait);
+
+/* The request's text member, or @other. */
+const char *verbs_word(const struct verbs_request *request, const char *key, const char *other);
+json_t *verbs_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+json_t *verbs_ok(json_t *data);
+/* A stranger's @text cut to @size bytes, whole characters, for an error's line. Returns @buf. */
+const char *verbs_shown(const char *text, char *buf, size_t size);
+json_t *verbs_time(int64_t time_s); /* null where it is 0 */
+
+/* verbs_entries.c */
+json_t *verbs_entry_add(struct verbs_request *request);
+json_t *verbs_entry_import(struct verbs_request *request);
+json_t *verbs_entry_del(struct verbs_request *request);
+json_t *verbs_entry_flush(struct verbs_request *request);
+json_t *verbs_entry_list(struct verbs_request *request);
+void verbs_stage_free(struct verbs_stage *stage);
+
+/* verbs_feeds.c */
+json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long);
+json_t *verbs_feeds(struct engine *engine);
+json_t *verbs_feed_list(struct verbs_request *request);
+json_t *verbs_feed_show(struct verbs_request *request);
+json_t *verbs_feed_update(struct verbs_request *request);
+json_t *verbs_feed_accept(struct verbs_request *request);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+/* feed.*: what is known of each feed, updates now, and taking what is held. */
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "lib/feed_parse.h"
+#include "lib/list_diff.h"
+
+#define NO_SUCH_FEED "there is no such feed; `sekisho feed list` names them"
+
+static const char *feed_state(const struct engine_feed *feed)
+{
+	if (feed->held.data)
+		return "held";
+	if (!feed->list.data)
+		return feed->state.failures ? "failing" : "pending";
+	return feed->state.failures ? "stale" : "ok";
+}
+
+static json_t *feed_errors(const struct engine_feed *feed)
+{
+	json_t *rows = json_array();
+	uint32_t i;
+
+	for (i = 0; feed->list.data && i < feed->list.view.head->n_errors; i++) {
+		const struct list_error *error = &feed->list.view.errors[i];
+		json_t *text = json_stringn(error->text, error->text_len); /* NULL where it is no UTF-8 */
+
+		json_array_append_new(rows, json_pack("{s:i,s:s,s:o}", "line", error->line, "reason", feed_error_text(error->reason), "text", text ? text : json_string("(not UTF-8)")));
+	}
+	return rows;
+}
+
+static json_t *prefixes(const struct prefix *prefix, uint64_t n)
+{
+	json_t *rows = json_array();
+	char text[PREFIX_TEXT_BYTES];
+	uint64_t i;
+
+	for (i = 0; i < n && i < LIST_DIFF_SAMPLES; i++)
+		json_array_append_new(rows, json_string(prefix_format(&prefix[i], text)));
+	return rows;
+}
+
+/* What accepting would change; null where nothing is held. */
+static json_t *feed_held(const struct engine_feed *feed)
+{
+	const struct list_head *head = feed->held.view.head;
+	struct list_diff diff;
+
+	if (!feed->held.data)
+		return json_null();
+	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
+			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
+			 "added", (json_int_t)diff.added, "added_first", prefixes(diff.added_first, diff.added),
+			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed));
+}
+
+static json_t *feed_error(const struct engine_feed *feed)
+{
+	if (feed->state.error[0])
+		return json_string(feed->state.error);
+	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it", feed->state.held_why, feed->state.name) : json_null();
+}
+
+json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long)
+{
+	static const char *const actions[] = { "none", "allow", "block", "monitor" };
+	static const struct list_head none;
+	const struct list_head *head = feed->list.data ? feed->list.view.head : &none;
+	uint64_t now_ms = uv_now(&engine->loop);
+	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s}", "name", feed->state.name, "action", actions[feed->config->action],
+				 "state", feed_state(feed), "entries", (json_int_t)head->n4 + head->n6, "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6,
+				 "last_success", verbs_time(feed->state.last_success_s), "next_try", (json_int_t)(engine_now_s() + (feed->next_ms > now_ms ? (feed->next_ms - now_ms) / 1000 : 0)),
+				 "error", feed_error(feed), "url", feed->config->url ? feed->config->url : feed->config->path);
+
+	if (!is_long || !json)
+		return json;
+	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
+					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
+					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
+					       "errors", feed_errors(feed), "held", feed_held(feed)));
+	json_object_set_new(json, "protected", protected_rows(engine, feed));
+	return json;
+}
+
+json_t *verbs_feeds(struct engine *engine)
+{
+	json_t *rows = json_array();
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds; i++)
+		json_array_append_new(rows, verbs_feed(engine, &engine->feeds[i], false));
+	return rows;
+}
+
+json_t *verbs_feed_list(struct verbs_request *request)
+{
+	return verbs_ok(json_pack("{s:o}", "feeds", verbs_feeds(request->engine)));
+}
+
+json_t *verbs_feed_show(struct verbs_request *request)
+{
+	struct engine_feed *feed = feeds_find(request->engine, verbs_word(request, "name", ""));
+
+	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_error(1, NO_SUCH_FEED);
+}
+
+/* Each feed's own error is feed.list's to tell. */
+static json_t *updated(struct engine *engine, struct verbs_wait *wait)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds; i++) {
+		if ((!wait->name[0] || !strcmp(wait->name, engine->feeds[i].state.name)) && feeds_is_busy(engine, &engine->feeds[i]))
+			return NULL;
+	}
+	if (engine->is_compiling || engine->compile_wanted)
+		return NULL;
+	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
+}
+
+json_t *verbs_feed_update(struct verbs_request *request)
+{
+	const char *name = verbs_word(request, "name", NULL);
+
+	if (feeds_update(request->engine, name))
+		return verbs_error(1, NO_SUCH_FEED);
+	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");
+	request->wait->poll = updated;
+	return updated(request->engine, request->wait);
+}
+
+static json_t *accepted(struct engine *engine, struct verbs_wait *wait)
+{
+	if (engine->is_compiling || engine->compile_wanted)
+		return NULL;
+	return engine->table_error[0] ? verbs_error(1, "the list is taken, but not in force: %s", engine->table_error) : verbs_ok(json_object());
+}
+
+json_t *verbs_feed_accept(struct verbs_request *request)
+{
+	struct engine_feed *feed = feeds_find(request->engine, verbs_word(request, "name", ""));
+	int err;
+
+	if (!feed)
+		return verbs_error(1, NO_SUCH_FEED);
+	err = feeds_accept(request->engine, feed);
+	if (err == -ENOENT && !feed->held.data)
+		return verbs_error(1, "feed %s: nothing is held; `sekisho feed show %s` tells its state", feed->state.name, feed->state.name);
+	if (err)
+		return verbs_error(1, "feed %s: the list cannot be stored: %s", feed->state.name, strerror(-err));
+	request->wait->poll = accepted;
+	return accepted(request->engine, request->wait);
+}

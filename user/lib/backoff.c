@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Waits between tries: pure arithmetic, see backoff.h. */
+#include "backoff.h"
+
+#define BACKOFF_DOUBLINGS_MAX 25 /* 60 s * 2^25 is over any 32-bit interval */
+
+uint64_t backoff_wait_ms(uint32_t interval_s, uint32_t failures, uint32_t retry_after_s, uint32_t rand32)
+{
+	uint32_t wish_s = retry_after_s < BACKOFF_WISH_MAX_S ? retry_after_s : BACKOFF_WISH_MAX_S;
+	uint64_t wait_s = interval_s, wait_ms;
+
+	if (failures) {
+		wait_s = (uint64_t)BACKOFF_FIRST_S << (failures - 1 < BACKOFF_DOUBLINGS_MAX ? failures - 1 : BACKOFF_DOUBLINGS_MAX);
+		if (wait_s > interval_s)
+			wait_s = interval_s;
+	}
+	wait_ms = wait_s * 900 + (wait_s * 200 * (rand32 >> 8) >> 24); /* 24 bits of it, or the product would not fit */
+	return wait_ms < wish_s * 1000ull ? wish_s * 1000ull + (wish_s * 200ull * rand32 >> 32) : wait_ms;
+}

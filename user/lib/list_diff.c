@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0
+/* One walk over both sorted arrays of a family. */
+#include "list_diff.h"
+
+#include <string.h>
+
+static void note(uint64_t *n, struct prefix *samples, struct prefix prefix)
+{
+	if (*n < LIST_DIFF_SAMPLES)
+		samples[*n] = prefix;
+	(*n)++;
+}
+
+static int order4(const struct prefix4 *a, const struct prefix4 *b)
+{
+	return a->addr != b->addr ? (a->addr < b->addr ? -1 : 1) : (int)a->len - (int)b->len;
+}
+
+static int order6(const struct prefix6 *a, const struct prefix6 *b)
+{
+	if (a->hi != b->hi)
+		return a->hi < b->hi ? -1 : 1;
+	return a->lo != b->lo ? (a->lo < b->lo ? -1 : 1) : (int)a->len - (int)b->len;
+}
+
+static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix4 *now, uint32_t n_now, struct list_diff *diff)
+{
+	uint32_t i = 0, j = 0;
+
+	while (i < n_old || j < n_now) {
+		int order = i == n_old ? 1 : j == n_now ? -1 : order4(&old[i], &now[j]);
+
+		if (order < 0)
+			note(&diff->removed, diff->removed_first, prefix_of4(old[i].addr, old[i].len));
+		if (order > 0)
+			note(&diff->added, diff->added_first, prefix_of4(now[j].addr, now[j].len));
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix6 *now, uint32_t n_now, struct list_diff *diff)
+{
+	uint32_t i = 0, j = 0;
+
+	while (i < n_old || j < n_now) {
+		int order = i == n_old ? 1 : j == n_now ? -1 : order6(&old[i], &now[j]);
+
+		if (order < 0)
+			note(&diff->removed, diff->removed_first, prefix_of6(old[i].hi, old[i].lo, old[i].len));
+		if (order > 0)
+			note(&diff->added, diff->added_first, prefix_of6(now[j].hi, now[j].lo, now[j].len));
+		i += order <= 0;
+		j += order >= 0;
+	}
+}
+
+void list_diff(const struct list_view *before, const struct list_view *after, struct list_diff *ret_diff)
+{
+	static const struct list_head none;
+	const struct list_view empty = { .head = &none };
+
+	if (!before)
+		before = &empty;
+	memset(ret_diff, 0, sizeof(*ret_diff));
+	diff4(before->v4, before->head->n4, after->v4, after->head->n4, ret_diff);
+	diff6(before->v6, before->head->n6, after->v6, after->head->n6, ret_diff);
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What one list has that another has not: counts, and a few prefixes to show. Pure. */
+#pragma once
+
+#include "list_file.h"
+
+#define LIST_DIFF_SAMPLES 10 /* prefixes shown of each kind; a person wants to recognise them, not read them all */
+
+struct list_diff {
+	uint64_t added, removed; /* prefixes of both families */
+	struct prefix added_first[LIST_DIFF_SAMPLES], removed_first[LIST_DIFF_SAMPLES];
+};
+
+/* Compares two checked lists, IPv4 first. A NULL @before has no prefix. Errors: none. */
+void list_diff(const struct list_view *before, const struct list_view *after, struct list_diff *ret_diff);
