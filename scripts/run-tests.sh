@@ -12,7 +12,7 @@ log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
 count_cmocka() {
 	local file=$1 rc=$2 ok bad skip
 	ok=$(grep -c '^\[       OK \]' "$file"); skip=$(grep -c '^\[  SKIPPED \] [^0-9]*$' "$file")
-	bad=$(grep -cE '^\[  FAILED  \] [a-z_0-9]+$' "$file")
+	bad=$(grep -E '^\[  FAILED  \] [a-z_0-9]+$' "$file" | sort -u | wc -l) # named again in the summary
 	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
 	[[ $((ok + bad + skip)) -gt 0 ]] || bad=1
 	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asks the kernel about many addresses. In: the id of an attached program, the agent's pinned table, addresses on
+ * Asks the kernel about many addresses. In: the id of an attached program, the agent's pin folder, addresses on
  * stdin, one a line. Out: for each a line of what that program did with a packet from it and what sek_explain, run on
  * the same maps, says: ADDRESS ACTION VERDICT REASON RAIL BLOCK_LEN ALLOW_LEN CLASS_ACTION WINNER LISTS.
  */
@@ -72,29 +72,32 @@ static int find_explain(uint32_t table_id)
 	return -1;
 }
 
-static int open_image(int table_fd)
+/* The first segment of the image in force, where head and classes are; NULL where there is no image yet. */
+static const char *read_image(int table_fd, const char *pins)
 {
-	__u32 slot = 0, id = 0;
+	struct sek_control control;
+	__u32 key = 0, id = 0;
+	char path[4096], *segment;
 	int fd;
 
-	if (bpf_map_lookup_elem(table_fd, &slot, &id))
-		return -1; /* no image yet */
+	snprintf(path, sizeof(path), "%s/control", pins);
+	fd = bpf_obj_get(path);
+	if (fd < 0 || bpf_map_lookup_elem(fd, &key, &control))
+		die("the control record");
+	if (bpf_map_lookup_elem(table_fd, &control.table_slot, &id))
+		return NULL;
 	fd = bpf_map_get_fd_by_id(id);
-	if (fd < 0)
+	segment = malloc(SEK_SEGMENT_BYTES);
+	if (fd < 0 || !segment || bpf_map_lookup_elem(fd, &key, segment))
 		die("the table in force");
-	return fd;
+	return segment;
 }
 
-static void read_class(int image_fd, uint32_t id, struct sek_class *ret_class)
+static void read_class(const char *image, uint32_t id, struct sek_class *ret_class)
 {
-	struct sek_table_head head;
-	__u32 line = 0;
+	const struct sek_table_head *head = (const void *)image;
 
-	if (bpf_map_lookup_elem(image_fd, &line, &head))
-		die("the table's head");
-	line = head.class_base + id;
-	if (bpf_map_lookup_elem(image_fd, &line, ret_class))
-		die("a class");
+	memcpy(ret_class, image + (size_t)(head->class_base + id) * SEK_LINE_BYTES, sizeof(*ret_class));
 }
 
 /* A UDP packet without content from @q's address. */
@@ -136,7 +139,7 @@ static void explain(int prog_fd, struct sek_explain *q)
 	*q = answer;
 }
 
-static void judge(int prog_fd, int explain_fd, int image_fd, char *text)
+static void judge(int prog_fd, int explain_fd, const char *image, char *text)
 {
 	struct sek_explain q = { .family = strchr(text, ':') ? 6 : 4 };
 	struct sek_class class = { 0 };
@@ -149,7 +152,7 @@ static void judge(int prog_fd, int explain_fd, int image_fd, char *text)
 	action = packet_action(prog_fd, &q);
 	explain(explain_fd, &q);
 	if (q.class_id)
-		read_class(image_fd, q.class_id, &class);
+		read_class(image, q.class_id, &class);
 	printf("%s %s %s %s %u %u %u %u %u %llx%016llx%016llx%016llx\n", text, action,
 	       q.verdict < SEK_V_MAX ? verdicts[q.verdict] : "?", q.reason < SEK_R_MAX ? reasons[q.reason] : "?", q.rail,
 	       q.block_len, q.allow_len, class.action, class.winner, class.lists[3], class.lists[2], class.lists[1], class.lists[0]);
@@ -157,20 +160,22 @@ static void judge(int prog_fd, int explain_fd, int image_fd, char *text)
 
 int main(int argc, char **argv)
 {
-	int prog_fd, table_fd, explain_fd, image_fd;
-	char line[128];
+	int prog_fd, table_fd, explain_fd;
+	char line[128], path[4096];
+	const char *image;
 
 	if (argc != 3) {
-		fputs("usage: judge PROGRAM_ID TABLE_PIN <ADDRESSES\n", stderr);
+		fputs("usage: judge PROGRAM_ID PIN_FOLDER <ADDRESSES\n", stderr);
 		return 2;
 	}
 	prog_fd = bpf_prog_get_fd_by_id(strtoul(argv[1], NULL, 10));
-	table_fd = bpf_obj_get(argv[2]);
+	snprintf(path, sizeof(path), "%s/table", argv[2]);
+	table_fd = bpf_obj_get(path);
 	if (prog_fd < 0 || table_fd < 0)
 		die("the program or the table");
 	explain_fd = find_explain(map_id(table_fd));
-	image_fd = open_image(table_fd);
+	image = read_image(table_fd, argv[2]);
 	while (fgets(line, sizeof(line), stdin))
-		judge(prog_fd, explain_fd, image_fd, line);
+		judge(prog_fd, explain_fd, image, line);
 	return 0;
 }

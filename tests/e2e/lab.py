@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """A lab of two network namespaces on one veth pair: an edge host with a real agent, and an attacker who
 sends real UDP packets from several addresses. Everything is unmade at the end; the host's own network is never touched."""
-import ctypes, json, os, pathlib, shutil, signal, socket, subprocess, tempfile, threading, time
+import ctypes, json, os, pathlib, re, shutil, signal, socket, subprocess, tempfile, threading, time
 
 BUILD = pathlib.Path(os.environ.get("SEKISHO_BUILD", "build")).resolve()
 EDGE, EDGE6 = "10.99.0.1", "fd99::1"
@@ -176,6 +176,11 @@ class Agent:
     def words(self):
         return [BUILD / "sekishod", "-c", self.config, "--state-dir", self.dir / "state", "--run-dir", self.dir / "run",
                 "--pin-dir", self.pins]
+
+    def layout(self):
+        """The folder of the pinned maps; it is named after their layout."""
+        header = pathlib.Path(__file__).parents[2] / "include/sekisho/maps.h"
+        return self.pins / ("v" + re.search(r"#define SEK_LAYOUT (\d+)", header.read_text()).group(1))
 
     def start(self, wait=True):
         self.log = open(self.dir / "log", "a+")

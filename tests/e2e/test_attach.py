@@ -71,7 +71,7 @@ def test_detach_removes_ours(lab, agent, alone):
     assert program_on(lab)
     one.stop(signal.SIGTERM)
     assert program_on(lab) == 0
-    assert not os.path.exists(one.pins / "v1")
+    assert not os.path.exists(one.layout())
 
 
 def test_interface_that_came_back_is_attached_again(lab, agent, alone):

@@ -141,7 +141,7 @@ def test_two_agents_share_one_interface_and_detach_their_own(lab, agent):
     assert (components(lab), verdicts(lab)) == (BOTH[:1] * 2, [0, 0, 20])
     one.stop(signal.SIGTERM)
     assert (components(lab), verdicts(lab)) == (BOTH[:1], [20, 0, 20])
-    assert not os.path.exists(one.pins / "v1")
+    assert not os.path.exists(one.layout())
     two.stop(signal.SIGTERM)
     assert verdicts(lab) == [20, 20, 20]
 

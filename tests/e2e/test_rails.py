@@ -78,7 +78,7 @@ def test_force_lasts_as_long_as_its_entry(lab, agent):
         one.start()
         assert lab.probe(GATEWAY) == 0
     one.stop()
-    run("rm", "-r", one.pins / "v1")  # a reboot: only the state is left
+    run("rm", "-r", one.layout())  # a reboot: only the state is left
     one.start()
     assert [lab.probe(GATEWAY), lab.probe(NEIGHBOUR)] == [0, 20]
     one.cli("block", "del", "10.99.0.254/31")

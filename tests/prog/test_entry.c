@@ -137,7 +137,7 @@ static void every_length(void **state)
 		}
 }
 
-/* The first and the last of SEK_ENTRY_LENS_MAX lengths are looked at; one beyond the count is not. */
+/* The first and the last of SEK_ENTRY_LENS_MAX lengths are looked at; one behind a 0 is not. */
 static void length_bound(void **state)
 {
 	unsigned lens[SEK_ENTRY_LENS_MAX];
@@ -148,11 +148,11 @@ static void length_bound(void **state)
 		lens[i] = 128 - i;
 	harness_reset();
 	harness_entry(6, lens[SEK_ENTRY_LENS_MAX - 1], (struct sek_entry){ .block_until_ns = SEK_FOREVER });
-	set_lens(6, lens, SEK_ENTRY_LENS_MAX - 1);
+	set_lens(6, lens, SEK_ENTRY_LENS_MAX);
 	for (unsigned i = 0; i < SEK_ENTRY_LENS_MAX; i++)
-		harness_control.entry_lens6[i] = lens[i];
+		harness_control.entry_lens6[i] = i == SEK_ENTRY_LENS_MAX - 2 ? 0 : lens[i];
 	harness_apply();
-	harness_expect("length beyond the count", &f, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
+	harness_expect("length behind a 0", &f, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
 	set_lens(6, lens, SEK_ENTRY_LENS_MAX);
 	harness_apply();
 	harness_expect("last length", &f, XDP_DROP, SEK_R_BLOCK, HARNESS_NO_WOULD);
