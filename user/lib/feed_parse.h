@@ -7,8 +7,6 @@
 
 #include "list_file.h"
 
-#define FEED_LINE_BYTES 4096 /* bytes: no entry of any feed seen is over 200 */
-
 /* Reasons of error rows beside enum prefix_error. */
 enum feed_error {
 	FEED_E_LONG_LINE = PREFIX_ERROR_MAX + 1,
