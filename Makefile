@@ -46,7 +46,7 @@ cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client 
 LIB_LIBS := -lyaml -ljansson -lm
 keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)
 engine_libs := -lbpf -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
-fetch_libs := -lcurl -lz -lseccomp -lcap $(LIB_LIBS)
+fetch_libs := -lcurl -lz -llzma -lzstd -lseccomp -lcap $(LIB_LIBS)
 cli_libs := -lsmartcols $(LIB_LIBS)
 
 programs := $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch $(BUILD)/sekisho

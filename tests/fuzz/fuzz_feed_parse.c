@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t chunk = size ? data[0] + 1u : 1, len;
-	struct feed_parser *parser = feed_parse_new(0, 5000);
+	struct feed_parser *parser = feed_parse_new(0, 5000, NULL);
 	struct list_view view;
 	const char *why;
 	void *file;

@@ -78,42 +78,71 @@ int feed_entry_range(struct feed_sink *sink, const struct prefix *from, const st
 	return add_range(sink, from->family, first, last);
 }
 
-/* Reads text as a range A-B whose dash is at @dash. */
-static int read_range(struct feed_sink *sink, const char *text, size_t len, size_t dash)
+bool feed_number(const char *text, size_t len, uint64_t *ret_value)
 {
-	const char *left = text, *right = text + dash + 1;
+	uint64_t value = 0;
+
+	if (!len || len > 12)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	*ret_value = value;
+	return true;
+}
+
+/* Reads text as a range A-B whose dash is at @dash. */
+static enum prefix_error read_range(const char *text, size_t len, size_t dash, struct prefix *ret_from, struct prefix *ret_to)
+{
+	const char *right = text + dash + 1;
 	size_t left_len = dash, right_len = len - dash - 1;
-	struct prefix from, to;
 	enum prefix_error error;
 
-	feed_trim(&left, &left_len);
+	feed_trim(&text, &left_len);
 	feed_trim(&right, &right_len);
-	error = prefix_parse(left, left_len, &from, NULL);
+	error = prefix_parse(text, left_len, ret_from, NULL);
 	if (!error)
-		error = prefix_parse(right, right_len, &to, NULL);
-	if (error == PREFIX_EMPTY || (!error && memchr(right, '/', right_len)))
-		error = PREFIX_BAD_ADDRESS;
-	if (!error)
-		return feed_entry_range(sink, &from, &to, text, len);
-	feed_sink_error(sink, error, text, len);
-	return 0;
+		error = prefix_parse(right, right_len, ret_to, NULL);
+	return error == PREFIX_EMPTY || (!error && memchr(right, '/', right_len)) ? PREFIX_BAD_ADDRESS : error;
+}
+
+/* The dash of a range; NULL where @text cannot be one. */
+static const char *find_dash(const char *text, size_t len)
+{
+	const char *dash = memchr(text, '-', len);
+
+	return dash && !memchr(text, '/', (size_t)(dash - text)) ? dash : NULL;
+}
+
+bool feed_is_entry(const char *text, size_t len)
+{
+	const char *dash = find_dash(text, len);
+	struct prefix from, to;
+
+	if (dash)
+		return !read_range(text, len, (size_t)(dash - text), &from, &to);
+	return !prefix_parse(text, len, &from, NULL);
 }
 
 int feed_entry(struct feed_sink *sink, const char *text, size_t len)
 {
-	const char *dash;
-	struct prefix prefix;
+	const char *dash = find_dash(text, len);
+	struct prefix prefix, to;
 	bool host_bits = false;
 	enum prefix_error error;
 
-	error = prefix_parse(text, len, &prefix, &host_bits);
+	if (dash)
+		error = read_range(text, len, (size_t)(dash - text), &prefix, &to);
+	else
+		error = prefix_parse(text, len, &prefix, &host_bits);
 	if (error) {
-		dash = memchr(text, '-', len);
-		if (dash && !memchr(text, '/', (size_t)(dash - text)))
-			return read_range(sink, text, len, (size_t)(dash - text));
 		feed_sink_error(sink, error, text, len);
 		return 0;
 	}
+	if (dash)
+		return feed_entry_range(sink, &prefix, &to, text, len);
 	sink->head.host_bits += host_bits;
 	count(sink, prefix.family);
 	return feed_sink_add(sink, &prefix);

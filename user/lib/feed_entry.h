@@ -7,6 +7,12 @@
 /* Takes blanks and tabs off both ends. */
 void feed_trim(const char **text, size_t *len);
 
+/* Reads @text, digits only, as a number up to 10^12. Returns whether it is one. */
+bool feed_number(const char *text, size_t len, uint64_t *ret_value);
+
+/* Is @text an address, a prefix or a range? */
+bool feed_is_entry(const char *text, size_t len);
+
 /*
  * Reads @text as ADDRESS, ADDRESS/LEN or A-B, whole, and adds it; what it is not becomes an error row.
  * Errors: of feed_sink_add(); an error row is none.

@@ -1,46 +1,110 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Hostile text in, a list file out: the lines of a text list, and what is no list at all. */
+/*
+ * Hostile text in, a list file out. The start is kept until it is known what the text is; then it and the rest go
+ * through one grammar. The result depends on the bytes alone, not on the chunks they came in.
+ */
 #include "feed_parse.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#include "feed_entry.h"
+#include "feed_detect.h"
 #include "feed_lines.h"
+#include "feed_reader.h"
+#include "feed_shape.h"
+#include "fetch_msg.h"
 
-#define HEAD_BYTES 1024 /* bytes kept of the start, to recognise what is no list */
+#define HEAD_BYTES 1024 /* bytes kept of the start where the format is told, to recognise what is no list */
 
 struct feed_parser {
 	struct feed_sink *sink;
-	int failed;
-	char start[HEAD_BYTES];
-	size_t start_len;
+	struct feed_options options;
+	struct feed_reader reader;
+	feed_read_line_fn read_line; /* NULL: JSON */
 	struct feed_lines lines;
+	int failed;
+	bool is_told, has_started, has_nul;
+	char *start; /* what came before reading has started */
+	size_t start_len, start_max;
 };
+
+static const struct {
+	const char *name;
+	feed_read_line_fn read;
+} formats[FETCH_FORMAT_MAX] = {
+	[FETCH_AUTO] = { "auto", NULL },
+	[FETCH_PLAIN] = { "plain", feed_read_plain },
+	[FETCH_NETSET] = { "netset", feed_read_plain },
+	[FETCH_SPAMHAUS] = { "spamhaus", feed_read_plain },
+	[FETCH_TOR] = { "tor", feed_read_tor },
+	[FETCH_IPSUM] = { "ipsum", feed_read_ipsum },
+	[FETCH_DSHIELD] = { "dshield", feed_read_dshield },
+	[FETCH_CSV] = { "csv", feed_read_csv },
+	[FETCH_ABUSE_CH] = { "abuse-ch", feed_read_csv },
+	[FETCH_GEOFEED] = { "geofeed", feed_read_geofeed },
+	[FETCH_MAXMIND] = { "maxmind", feed_read_maxmind },
+	[FETCH_P2P] = { "p2p", feed_read_p2p },
+	[FETCH_DAT] = { "dat", feed_read_dat },
+	[FETCH_JSON] = { "json", NULL },
+	[FETCH_NDJSON] = { "ndjson", NULL },
+	[FETCH_AWS] = { "aws", NULL },
+	[FETCH_AWS_IPSET] = { "aws-ipset", NULL },
+	[FETCH_GOOGLE] = { "google", NULL },
+	[FETCH_GITHUB] = { "github", NULL },
+	[FETCH_CLOUDFLARE] = { "cloudflare", NULL },
+	[FETCH_ATLASSIAN] = { "atlassian", NULL },
+	[FETCH_MISP] = { "misp", NULL },
+	[FETCH_ABUSEIPDB] = { "abuseipdb", NULL },
+	[FETCH_SPAMHAUS_JSON] = { "spamhaus-json", NULL },
+	[FETCH_CROWDSEC] = { "crowdsec", NULL },
+	[FETCH_RIR] = { "rir", NULL },
+};
+
+const char *feed_format_name(uint32_t format)
+{
+	return format < FETCH_FORMAT_MAX ? formats[format].name : NULL;
+}
 
 const char *feed_error_text(uint32_t reason)
 {
-	if (reason == FEED_E_LONG_LINE)
-		return "line over 4096 bytes";
-	if (reason == FEED_E_NUL)
-		return "NUL byte in the line";
+	static const char *const texts[] = {
+		[FEED_E_LONG_LINE - FEED_E_LONG_LINE] = "line over 4096 bytes",
+		[FEED_E_NUL - FEED_E_LONG_LINE] = "NUL byte in the line",
+		[FEED_E_NO_COUNT - FEED_E_LONG_LINE] = "no count behind the address",
+		[FEED_E_DISAGREE - FEED_E_LONG_LINE] = "start, end and prefix length disagree",
+		[FEED_E_NO_COLUMN - FEED_E_LONG_LINE] = "no such column in the line, or nothing in it",
+		[FEED_E_NO_RANGE - FEED_E_LONG_LINE] = "no range of the form this format has",
+		[FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
+		[FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
+	};
+
+	if (reason >= FEED_E_LONG_LINE && reason - FEED_E_LONG_LINE < sizeof(texts) / sizeof(texts[0]))
+		return texts[reason - FEED_E_LONG_LINE];
 	return prefix_error_text((enum prefix_error)reason);
 }
 
-struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries)
+struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries, const struct feed_options *options)
 {
 	struct feed_parser *parser = calloc(1, sizeof(*parser));
 
-	(void)format; /* plain and netset have one grammar; auto is either */
 	if (!parser)
 		return NULL;
+	parser->is_told = format != FETCH_AUTO && format < FETCH_FORMAT_MAX;
+	parser->start_max = parser->is_told ? HEAD_BYTES : FEED_DETECT_BYTES;
+	parser->start = malloc(parser->start_max);
 	parser->sink = feed_sink_new(max_entries);
-	if (!parser->sink) {
-		free(parser);
+	if (!parser->start || !parser->sink) {
+		feed_parse_free(parser);
 		return NULL;
 	}
+	if (options)
+		parser->options = *options;
+	parser->reader.options = &parser->options;
+	parser->reader.sink = parser->sink;
+	parser->reader.format = parser->is_told ? format : FETCH_AUTO;
 	return parser;
 }
 
@@ -49,96 +113,157 @@ void feed_parse_free(struct feed_parser *parser)
 	if (!parser)
 		return;
 	feed_sink_free(parser->sink);
+	feed_json_free(parser->reader.json);
+	free(parser->start);
 	free(parser);
+}
+
+uint32_t feed_parse_format(const struct feed_parser *parser)
+{
+	return parser->reader.format;
+}
+
+static int refuse(struct feed_parser *p, const char *why)
+{
+	(void)snprintf(p->reader.why, sizeof(p->reader.why), "%s", why);
+	return -EBADMSG;
 }
 
 static int read_line(void *ctx, const char *text, size_t len, bool is_long)
 {
-	struct feed_sink *sink = ctx;
-	uint32_t reason = PREFIX_OK;
+	struct feed_parser *p = ctx;
 
-	sink->head.lines++;
-	if (sink->head.lines == 1 && len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
-		text += 3;
-		len -= 3;
-	}
-	if (is_long)
-		reason = FEED_E_LONG_LINE;
-	else if (memchr(text, 0, len))
-		reason = FEED_E_NUL;
-	if (reason) {
-		feed_sink_error(sink, reason, text, len);
-		return 0;
-	}
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '#' || text[i] == ';')
-			len = i;
-	feed_trim(&text, &len);
-	return len ? feed_entry(sink, text, len) : 0;
+	p->sink->head.lines++;
+	if (!is_long)
+		return p->read_line(&p->reader, text, len);
+	feed_sink_error(p->sink, FEED_E_LONG_LINE, text, len);
+	p->reader.rows++;
+	return 0;
 }
 
-int feed_parse_push(struct feed_parser *p, const void *bytes, size_t len)
+static int read_bytes(struct feed_parser *p, const char *text, size_t len)
 {
-	size_t n = sizeof(p->start) - p->start_len;
-
-	if (len == 0)
-		return p->failed;
-	n = n < len ? n : len;
-	memcpy(p->start + p->start_len, bytes, n);
-	p->start_len += n;
-	if (!p->failed)
-		p->failed = feed_lines_push(&p->lines, bytes, len, read_line, p->sink);
-	return p->failed;
+	return p->read_line ? feed_lines_push(&p->lines, text, len, read_line, p) : feed_read_json(&p->reader, text, len);
 }
 
-/* What the start of the text tells about a body that is no list at all. */
-static const char *why_no_list(const struct feed_parser *p)
+/* A format that was told, and yet the text begins as another does. */
+static const char *why_other(const struct feed_parser *p, const char *text, size_t len)
 {
-	const char *text = p->start;
-	size_t len = p->start_len;
-
-	if (len >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
-		return "UTF-16 text: serve the list as ASCII or UTF-8";
-	if (len >= 4 && ((text[0] && !text[1] && text[2] && !text[3]) || (!text[0] && text[1] && !text[2] && text[3])))
-		return "UTF-16 text: serve the list as ASCII or UTF-8";
-	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
-		text += 3;
-		len -= 3;
-	}
 	while (len && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')) {
 		text++;
 		len--;
 	}
-	if (len && *text == '<')
-		return "an HTML page, not a list";
-	if (len && (*text == '{' || *text == '['))
-		return "JSON, which this version does not read as a list";
-	for (size_t i = 0; i + 5 <= len; i++)
-		if (!strncasecmp(text + i, "<html", 5) || (i + 9 <= len && !strncasecmp(text + i, "<!doctype", 9)))
-			return "an HTML page, not a list";
+	if (formats[p->reader.format].read && len && (*text == '{' || (*text == '[' && p->reader.format != FETCH_P2P)))
+		return "JSON, not the format that was given: use auto, or json with select";
 	return NULL;
+}
+
+/* Enough of the start is there, or all there is: decides what the text is and reads what was kept. */
+static int start(struct feed_parser *p, bool is_whole)
+{
+	bool has_bom = p->start_len >= 3 && !memcmp(p->start, "\xef\xbb\xbf", 3);
+	const char *text = p->start + (has_bom ? 3 : 0), *why;
+	size_t len = p->start_len - (has_bom ? 3 : 0);
+	struct feed_found found;
+	int rc;
+
+	p->has_started = true;
+	why = feed_detect_rubbish(text, len);
+	if (!why && memchr(text, 0, len))
+		why = "NUL bytes: not a text";
+	if (!why && p->is_told)
+		why = why_other(p, text, len);
+	if (why)
+		return refuse(p, why);
+	if (p->is_told) {
+		p->reader.shape = feed_shape_of(p->reader.format);
+		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why), "told by the config");
+	} else {
+		rc = feed_detect(text, len, is_whole, &found);
+		if (rc)
+			return rc == -EBADMSG ? refuse(p, found.why) : rc;
+		p->reader.format = found.format;
+		p->reader.shape = found.shape;
+		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why), "%.115s", found.why);
+	}
+	p->sink->origin.format = p->reader.format;
+	p->read_line = formats[p->reader.format].read;
+	p->reader.needs_claim = p->reader.format == FETCH_SPAMHAUS_JSON;
+	if (!p->read_line) {
+		p->reader.json = feed_json_new(p->reader.shape ? p->reader.shape->is_lines : p->reader.format == FETCH_NDJSON,
+					       feed_read_item, &p->reader);
+		if (!p->reader.json)
+			return -ENOMEM;
+	}
+	return read_bytes(p, text, len);
+}
+
+int feed_parse_push(struct feed_parser *p, const void *bytes, size_t len)
+{
+	const char *text = bytes, *nul;
+	size_t n;
+
+	if (!p->has_started && !p->failed) {
+		n = p->start_max - p->start_len;
+		n = n < len ? n : len;
+		memcpy(p->start + p->start_len, text, n);
+		p->start_len += n;
+		text += n;
+		len -= n;
+		if (p->start_len < p->start_max)
+			return 0;
+		p->failed = start(p, false);
+	}
+	if (!len || p->failed)
+		return p->failed;
+	nul = memchr(text, 0, len);
+	p->failed = read_bytes(p, text, nul ? (size_t)(nul - text) : len);
+	if (!p->failed && nul)
+		p->failed = refuse(p, "NUL bytes: not a text");
+	return p->failed;
+}
+
+/* Does the text hold what it says it holds? */
+static int check_claim(struct feed_parser *p)
+{
+	struct feed_reader *reader = &p->reader;
+
+	if (reader->needs_claim && !reader->has_claim)
+		return refuse(p, reader->format == FETCH_ABUSE_CH ? "cut short: its END line is missing" :
+								    "cut short: its last line, the metadata, is missing");
+	if (!reader->has_claim || reader->claim == reader->rows)
+		return 0;
+	(void)snprintf(reader->why, sizeof(reader->why), "cut short or altered: it says %" PRIu64 " entries and holds %" PRIu64,
+		       reader->claim, reader->rows);
+	return -EBADMSG;
+}
+
+static int finish(struct feed_parser *p)
+{
+	const struct list_head *head = &p->sink->head;
+	int rc = p->failed;
+
+	if (!rc && !p->has_started)
+		rc = start(p, true);
+	if (!rc)
+		rc = p->read_line ? feed_lines_end(&p->lines, read_line, p) : feed_read_json_end(&p->reader);
+	if (!rc)
+		rc = check_claim(p);
+	if (!rc && head->errors > 10 && head->errors > head->entries4 + head->entries6)
+		rc = refuse(p, "not a list of addresses");
+	if (!rc && !p->sink->n4 && !p->sink->n6)
+		rc = refuse(p, p->sink->origin.skipped ? "no entries: all were left out by threshold, country or type" : "no entries");
+	return rc;
 }
 
 int feed_parse_end(struct feed_parser *p, void **ret_file, size_t *ret_len, const char **ret_why)
 {
-	const struct list_head *head = &p->sink->head;
-	const char *why = NULL;
-	int rc = p->failed;
+	int rc = finish(p);
 
-	if (!rc)
-		rc = feed_lines_end(&p->lines, read_line, p->sink);
-	if (!rc)
-		why = why_no_list(p);
-	if (!rc && !why && head->errors > 10 && head->errors > head->entries4 + head->entries6)
-		why = "not a list of addresses";
-	if (!rc && !why && !p->sink->n4 && !p->sink->n6)
-		why = "no entries";
-	if (!rc && why)
-		rc = -EBADMSG;
 	if (!rc)
 		rc = feed_sink_finish(p->sink, ret_file, ret_len);
 	if (rc)
-		*ret_why = why ? why : rc == -E2BIG ? "more entries than max-entries" : "out of memory";
+		*ret_why = rc == -EBADMSG ? p->reader.why : rc == -E2BIG ? "more entries than max-entries" : "out of memory";
 	p->failed = rc ? rc : -EINVAL;
 	return rc;
 }

@@ -125,6 +125,11 @@ int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix)
 	return 0;
 }
 
+void feed_sink_skip(struct feed_sink *sink)
+{
+	sink->origin.skipped++;
+}
+
 void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, size_t len)
 {
 	struct list_error *row;
@@ -141,7 +146,7 @@ void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, 
 static int make_file(struct feed_sink *sink, void **ret_file, size_t *ret_len)
 {
 	size_t len = sizeof(sink->head) + sink->n4 * sizeof(struct prefix4) + sink->n6 * sizeof(struct prefix6) +
-		     sink->head.n_errors * sizeof(struct list_error);
+		     sink->head.n_errors * sizeof(struct list_error) + sizeof(sink->origin);
 	struct list_head *head = calloc(1, len);
 	struct prefix4 *v4 = (void *)(head + 1);
 	struct prefix6 *v6;
@@ -161,6 +166,7 @@ static int make_file(struct feed_sink *sink, void **ret_file, size_t *ret_len)
 	if (sink->n6)
 		memcpy(v6, sink->v6, sink->n6 * sizeof(*v6));
 	memcpy(v6 + sink->n6, sink->errors, sink->head.n_errors * sizeof(struct list_error));
+	memcpy((char *)head + len - sizeof(sink->origin), &sink->origin, sizeof(sink->origin));
 	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
 	*ret_file = head;
 	*ret_len = len;

@@ -16,6 +16,7 @@ struct feed_sink {
 	size_t n4, cap4, n6, cap6;
 	struct list_head head; /* its counters; head.lines is the line being read */
 	struct list_error errors[LIST_ERRORS_MAX];
+	struct list_origin origin;
 };
 
 /* A sink that refuses over @max_entries prefixes. NULL: out of memory. */
@@ -24,6 +25,9 @@ void feed_sink_free(struct feed_sink *sink);
 
 /* Adds one prefix, without counting an entry. Errors: -ENOMEM; -E2BIG over max_entries. */
 int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix);
+
+/* Leaves an entry out on purpose: only counted. */
+void feed_sink_skip(struct feed_sink *sink);
 
 /* Counts and, up to LIST_ERRORS_MAX, keeps a row for a @text that was not understood in the current line. */
 void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, size_t len);
