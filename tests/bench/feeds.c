@@ -30,8 +30,10 @@ static int read_feed(const char *path, uint32_t format, size_t chunk, const stru
 		fprintf(stderr, "feeds: %s: %s\n", path, strerror(errno));
 		exit(2);
 	}
-	while (!rc && (n = read(fd, room, chunk < sizeof(room) ? chunk : sizeof(room))) > 0)
-		rc = feed_parse_push(parser, room, (size_t)n);
+	chunk = chunk ? chunk : sizeof(room);
+	while (!rc && (n = read(fd, room, sizeof(room))) > 0)
+		for (size_t at = 0; !rc && at < (size_t)n; at += chunk)
+			rc = feed_parse_push(parser, room + at, (size_t)n - at < chunk ? (size_t)n - at : chunk);
 	close(fd);
 	rc = feed_parse_end(parser, ret_file, ret_len, &why);
 	if (rc)

@@ -16,34 +16,57 @@
 
 #define COLUMNS_MAX 64 /* fields of a header looked at; published lists have up to 12 */
 
+static bool is_pad(char c, char separator)
+{
+	return (c == ' ' || c == '\t') && c != separator;
+}
+
+/* Where the field that begins at @at ends: a quoted one behind its quote and blanks, any other at the separator. */
+static size_t field_end(const char *text, size_t len, char separator, size_t at, bool *ret_is_quoted)
+{
+	size_t begin = at;
+
+	*ret_is_quoted = false;
+	while (at < len && is_pad(text[at], separator))
+		at++;
+	if (at < len && text[at] == '"') {
+		for (at++; at < len && (text[at] != '"' || (at + 1 < len && text[at + 1] == '"')); at++)
+			at += text[at] == '"'; /* a doubled quote is one of the text */
+		for (at++; at < len && is_pad(text[at], separator); at++)
+			;
+		*ret_is_quoted = at == len || (at < len && text[at] == separator);
+		if (*ret_is_quoted)
+			return at;
+	}
+	for (at = begin; at < len && text[at] != separator; at++)
+		;
+	return at;
+}
+
 bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text, size_t *ret_len)
 {
-	size_t at = 0;
+	size_t at = 0, end;
+	bool is_quoted;
 
 	for (;; n--) {
-		size_t begin = at;
-		bool is_quoted = false;
-
-		while (at < len && (is_quoted || text[at] != separator)) {
-			if (text[at] == '"')
-				is_quoted = !is_quoted;
-			at++;
-		}
-		if (is_quoted || (n && at == len))
+		end = field_end(text, len, separator, at, &is_quoted);
+		if (!n)
+			break;
+		if (end == len)
 			return false;
-		if (!n) {
-			*ret_text = text + begin;
-			*ret_len = at - begin;
-			feed_trim(ret_text, ret_len);
-			if (*ret_len >= 2 && **ret_text == '"' && (*ret_text)[*ret_len - 1] == '"') {
-				++*ret_text;
-				*ret_len -= 2;
-				feed_trim(ret_text, ret_len);
-			}
-			return true;
-		}
-		at++;
+		at = end + 1;
 	}
+	text += at;
+	end -= at;
+	feed_trim(&text, &end);
+	if (is_quoted) {
+		text++;
+		end -= 2;
+		feed_trim(&text, &end);
+	}
+	*ret_text = text;
+	*ret_len = end;
+	return true;
 }
 
 static bool field_is(const char *text, size_t len, char separator, unsigned n, const char *word)
@@ -79,16 +102,12 @@ static bool find_column(struct feed_reader *reader, const char *text, size_t len
 	return false;
 }
 
-/* abuse.ch's comments: the header may be one, and the trailer counts the entries. */
-static void read_comment(struct feed_reader *reader, const char *text, size_t len)
+/* abuse.ch's trailer counts the entries. */
+static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
 	static const char *const trailers[] = { "END ", "END (", "Number of entries: ", NULL };
 	size_t n;
 
-	while (len && (*text == '#' || *text == ' ')) {
-		text++;
-		len--;
-	}
 	if (memmem(text, len, "Feodo Tracker", 13))
 		reader->needs_claim = true;
 	for (int i = 0; trailers[i]; i++) {
@@ -101,6 +120,17 @@ static void read_comment(struct feed_reader *reader, const char *text, size_t le
 		if (feed_number(text + skip, n, &reader->claim))
 			reader->has_claim = true;
 	}
+}
+
+/* A comment may be the header. */
+static void read_comment(struct feed_reader *reader, const char *text, size_t len)
+{
+	while (len && (*text == '#' || *text == ' ')) {
+		text++;
+		len--;
+	}
+	if (reader->format == FETCH_ABUSE_CH)
+		read_claim(reader, text, len);
 	if (!reader->has_column)
 		(void)find_column(reader, text, len); /* any other comment has no such name */
 }
@@ -138,8 +168,7 @@ int feed_read_csv(struct feed_reader *reader, const char *text, size_t len)
 	if (!len)
 		return 0;
 	if (*text == '#' || *text == ';') {
-		if (reader->format == FETCH_ABUSE_CH || reader->options->column_name[0])
-			read_comment(reader, text, len);
+		read_comment(reader, text, len);
 		return 0;
 	}
 	if (!reader->has_content) {

@@ -32,10 +32,10 @@ static int take_entry(struct feed_reader *reader, const struct feed_json_item *i
 	return 0;
 }
 
-/* Keeps what an object's member says until the object ends; a text with no room is as good as none. */
+/* Keeps what an object's member says until the object ends; one that is empty or has no room is none we know. */
 static void keep(char *slot, size_t size, const struct feed_json_item *item)
 {
-	if (item->event != FEED_JSON_STRING || item->len >= size || memchr(item->text, 0, item->len)) {
+	if (item->event != FEED_JSON_STRING || !item->len || item->len >= size || memchr(item->text, 0, item->len)) {
 		(void)snprintf(slot, size, "?");
 		return;
 	}

@@ -47,7 +47,10 @@ int feed_read_json_end(struct feed_reader *reader);
 /* One item of a JSON text by the reader's shape. */
 int feed_read_item(void *reader, const struct feed_json_item *item);
 
-/* Field @n (from 0) of a line of CSV, without its quotes; false where the line has fewer or a quote stays open. */
+/*
+ * Field @n (from 0) of a line of CSV, without blanks and quotes; false where the line has fewer. A quote counts where it
+ * opens a field and closes it; any other is text, and so no part of an address.
+ */
 bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text, size_t *ret_len);
 
 /* Is the line one that @format's grammar reads? For feed_detect. */

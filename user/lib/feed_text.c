@@ -48,22 +48,38 @@ int feed_read_plain(struct feed_reader *reader, const char *text, size_t len)
 	return len ? feed_entry(reader->sink, text, len) : 0;
 }
 
+/* Cuts the first word off *text; returns its length, 0 where there is none. */
+static size_t cut_word(const char **text, size_t *len, const char **ret_word)
+{
+	size_t n = 0;
+
+	feed_trim(text, len);
+	while (n < *len && (*text)[n] != ' ' && (*text)[n] != '\t')
+		n++;
+	*ret_word = *text;
+	*text += n;
+	*len -= n;
+	return n;
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(text, word, len);
+}
+
 int feed_read_tor(struct feed_reader *reader, const char *text, size_t len)
 {
-	const char *end;
+	const char *line = text, *word;
+	size_t line_len = len, n = cut_word(&text, &len, &word);
 
-	feed_trim(&text, &len);
-	if (!len || *text == '#' || starts(text, len, "ExitNode ") || starts(text, len, "Published ") || starts(text, len, "LastStatus "))
+	if (!n || *word == '#' || is_word(word, n, "ExitNode") || is_word(word, n, "Published") || is_word(word, n, "LastStatus"))
 		return 0;
-	if (!starts(text, len, "ExitAddress ")) {
-		feed_sink_error(reader->sink, PREFIX_BAD_ADDRESS, text, len);
-		return 0;
+	if (is_word(word, n, "ExitAddress")) {
+		n = cut_word(&text, &len, &word);
+		return feed_entry(reader->sink, word, n);
 	}
-	text += 12;
-	len -= 12;
-	feed_trim(&text, &len);
-	end = memchr(text, ' ', len);
-	return feed_entry(reader->sink, text, end ? (size_t)(end - text) : len);
+	feed_sink_error(reader->sink, PREFIX_BAD_ADDRESS, line, line_len);
+	return 0;
 }
 
 /* ADDRESS, a blank, COUNT: where the count starts; 0 where the line is none. */
