@@ -265,7 +265,9 @@ def read_json(r, text, kind, options):
     paths = PATHS.get(kind) or "|".join(re.escape(p.strip()).replace(r"\*", r"[^.\[]+") for p in options["select"].split(","))
     for root in roots:
         if kind == "spamhaus-json" and ("type", "metadata") in root:
-            r.claim = dict(root)["records"]
+            records = dict(root).get("records")
+            if type(records) is int and 0 <= records < 10**12:
+                r.claim = records
         for path, value in walk(root):
             if kind == "misp" and path == "type" and value not in ("cidr", "string"):
                 raise Refused("type")

@@ -122,9 +122,57 @@ static void test_limits(void **state)
 	free(text);
 }
 
+/* What an earlier version kept on disk ends before the origin: it is read, and says nothing of it. */
+static void test_old_list(void **state)
+{
+	struct list_view view;
+	struct list_head *head;
+	const char *why;
+	void *file;
+	size_t len;
+
+	assert_int_equal(parse(FETCH_AUTO, GOOD, sizeof(GOOD) - 1, 7, 1000, &file, &len, &why), 0);
+	assert_int_equal(list_file_check(file, len, &view, &why), 0);
+	assert_int_equal(view.origin->format, FETCH_PLAIN);
+	assert_string_equal(view.origin->why, "an address, prefix or range a line");
+	head = file;
+	head->version = 1;
+	len -= sizeof(struct list_origin);
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), 0);
+	assert_null(view.origin);
+	assert_int_equal(view.head->n4 + view.head->n6, 4);
+	head->version = 3;
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	free(file);
+}
+
+static void test_origin_is_checked(void **state)
+{
+	struct list_view view;
+	struct list_head *head;
+	struct list_origin *origin;
+	const char *why;
+	void *file;
+	size_t len;
+
+	assert_int_equal(parse(FETCH_AUTO, GOOD, sizeof(GOOD) - 1, 7, 1000, &file, &len, &why), 0);
+	head = file;
+	origin = (struct list_origin *)((char *)file + len) - 1;
+	memset(origin->why, 'x', sizeof(origin->why));
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	origin->why[0] = 0;
+	origin->format = FETCH_FORMAT_MAX;
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	free(file);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_old_list), cmocka_unit_test(test_origin_is_checked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

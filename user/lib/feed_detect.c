@@ -73,7 +73,7 @@ static void look_for_sign(struct census *census, const char *text, size_t len)
 		{ "ipv4 hash:ip ipset", "FireHOL's header: hash:ip", FETCH_NETSET },
 		{ "; Spamhaus ", "Spamhaus's header", FETCH_SPAMHAUS },
 		{ "Feodo Tracker Botnet C2 IP Blocklist (CSV)", "Feodo Tracker's header", FETCH_ABUSE_CH },
-		{ "abuse.ch SSL", "abuse.ch's SSL blacklist header", FETCH_ABUSE_CH },
+		{ "DstIP,DstPort", "the columns of abuse.ch's SSL blacklist", FETCH_ABUSE_CH },
 		{ "DShield.org Recommended Block List", "DShield's header", FETCH_DSHIELD },
 		{ "network,geoname_id,", "MaxMind's header", FETCH_MAXMIND },
 	};
