@@ -124,6 +124,8 @@ OWN = [
     ("maxmind.csv", "auto", {}, "MaxMind's country blocks: give format: maxmind and country: CODES"),
     ("maxmind.csv", "maxmind", {"country": "DE"}, ("maxmind", 2, 1, 0, 0, 0, 2)), ("maxmind.csv", "maxmind", {"country": "at, US"}, ("maxmind", 2, 0, 0, 0, 0, 3)),
     ("list.p2p", "p2p", {}, ("p2p", 2, 0, 1, 0, 0, 0)), ("list.p2p", "auto", {}, ("p2p", 2, 0, 1, 0, 0, 0)),
+    ("half.p2p", "auto", {}, "not a list of addresses"), ("half.p2p", "p2p", {}, ("p2p", 2, 0, 3, 0, 0, 0)),
+    ("quotes.csv", "csv", {"column": "2"}, ("csv", 3, 0, 0, 0, 0, 0)),
     ("ipfilter.dat", "dat", {}, ("dat", 2, 0, 2, 0, 0, 1)), ("everything.dat", "auto", {}, ("dat", 1, 0, 1, 0, 0, 0)),
     ("aws.json", "auto", {}, ("aws", 2, 1, 0, 1, 0, 0)), ("aws_ipset.json", "auto", {}, ("aws-ipset", 2, 0, 0, 0, 1, 0)),
     ("google.json", "auto", {}, ("google", 1, 1, 0, 0, 0, 0)), ("github.json", "auto", {}, ("github", 3, 1, 0, 1, 0, 0)),
@@ -194,6 +196,18 @@ def test_own_files(name, kind, options, want):
     assert (fields["format"], *(int(fields[key]) for key in ("entries4", "entries6", "errors", "duplicates", "host_bits", "skipped"))) == want
     agrees(GOLDEN / name, "json" if kind == "auto" and want[0] == "json" else want[0],
            **(options or {"array.json": {"select": "[]"}, "feodo.json": {"select": "[].ip_address"}}.get(name, {})))
+
+
+def test_chunks_do_not_matter(tmp_path):
+    """Behind more empty lines than the parser keeps to look at first, so that each chunk goes through the grammar itself."""
+    for name, kind, options, want in OWN:
+        kind = want[0] if kind == "auto" and not isinstance(want, str) else kind
+        if kind in ("json", "auto") and not options:
+            continue  # the recorded files are long enough for these
+        (tmp_path / name).write_bytes(b"\n" * 1500 + (GOLDEN / name).read_bytes().removeprefix(b"\xef\xbb\xbf"))
+        whole = said(tmp_path / name, kind, **options)
+        for chunk in (1, 2, 3, 5, 1024):
+            assert said(tmp_path / name, kind, chunk, **options) == whole, (name, kind, chunk)
 
 
 def test_every_own_file_has_a_row():

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "lib/feed_parse.h"
+#include "lib/fetch_msg.h"
 
 #define MAX_ENTRIES 5000
+#define PAD_BYTES 1100 /* empty lines before: more than a parser that was told its format keeps before it reads */
 
 struct outcome {
 	int rc;
@@ -26,8 +28,12 @@ static void parse(uint32_t format, const struct feed_options *options, const uin
 	uint8_t *copy = malloc(chunk < size ? chunk : size + 1);
 	struct feed_parser *parser = feed_parse_new(format, MAX_ENTRIES, options);
 	const char *why = "";
+	char pad[PAD_BYTES];
 
 	memset(ret, 0, sizeof(*ret));
+	memset(pad, '\n', sizeof(pad));
+	if (format != FETCH_AUTO && size % 4)
+		(void)feed_parse_push(parser, pad, sizeof(pad));
 	for (size_t at = 0; at < size; at += chunk) {
 		size_t n = size - at < chunk ? size - at : chunk;
 
