@@ -14,8 +14,6 @@
 #include "feed_reader.h"
 #include "fetch_msg.h"
 
-#define COLUMNS_MAX 64 /* fields of a header looked at; published lists have up to 12 */
-
 static bool is_pad(char c, char separator)
 {
 	return (c == ' ' || c == '\t') && c != separator;
@@ -43,29 +41,37 @@ static size_t field_end(const char *text, size_t len, char separator, size_t at,
 	return at;
 }
 
+/* The field at *at, without blanks and quotes; *at goes behind its separator, behind the line with the last one. */
+static bool next_field(const char *text, size_t len, char separator, size_t *at, const char **ret_text, size_t *ret_len)
+{
+	bool is_quoted;
+	size_t end;
+
+	if (*at > len)
+		return false;
+	end = field_end(text, len, separator, *at, &is_quoted);
+	*ret_text = text + *at;
+	*ret_len = end - *at;
+	*at = end + 1;
+	feed_trim(ret_text, ret_len);
+	if (is_quoted) {
+		++*ret_text;
+		*ret_len -= 2;
+		feed_trim(ret_text, ret_len);
+	}
+	return true;
+}
+
 bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text, size_t *ret_len)
 {
-	size_t at = 0, end;
-	bool is_quoted;
+	const char *field;
+	size_t at = 0, field_len;
 
-	for (;; n--) {
-		end = field_end(text, len, separator, at, &is_quoted);
-		if (!n)
-			break;
-		if (end == len)
+	for (unsigned i = 0; i <= n; i++)
+		if (!next_field(text, len, separator, &at, &field, &field_len))
 			return false;
-		at = end + 1;
-	}
-	text += at;
-	end -= at;
-	feed_trim(&text, &end);
-	if (is_quoted) {
-		text++;
-		end -= 2;
-		feed_trim(&text, &end);
-	}
-	*ret_text = text;
-	*ret_len = end;
+	*ret_text = field;
+	*ret_len = field_len;
 	return true;
 }
 
@@ -83,21 +89,31 @@ static char separator_of(const struct feed_reader *reader)
 	return reader->options->separator ? reader->options->separator : ',';
 }
 
-/* Looks for the address column's name in a header line. */
-static bool find_column(struct feed_reader *reader, const char *text, size_t len)
+/* Is @name one that the address column has? */
+static bool is_column_name(const struct feed_reader *reader, const char *name, size_t len)
 {
 	static const char *const abuse_ch[] = { "dst_ip", "DstIP", "ip_address", NULL };
 	const char *own[] = { reader->options->column_name, NULL };
 	const char *const *names = reader->format == FETCH_ABUSE_CH ? abuse_ch : own;
 
-	for (; *names && **names; names++) {
-		for (unsigned n = 0; n < COLUMNS_MAX; n++) {
-			if (!field_is(text, len, separator_of(reader), n, *names))
-				continue;
-			reader->column = n;
-			reader->has_column = true;
+	for (; *names && **names; names++)
+		if (len == strlen(*names) && !strncasecmp(*names, name, len))
 			return true;
-		}
+	return false;
+}
+
+/* Looks for the address column's name in a header line. */
+static bool find_column(struct feed_reader *reader, const char *text, size_t len)
+{
+	const char *field;
+	size_t at = 0, field_len;
+
+	for (unsigned n = 0; next_field(text, len, separator_of(reader), &at, &field, &field_len); n++) {
+		if (!is_column_name(reader, field, field_len))
+			continue;
+		reader->column = n;
+		reader->has_column = true;
+		return true;
 	}
 	return false;
 }
