@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The feed parsers from a shell. `feeds merge FILE...` reads lists and prints the fewest disjoint IPv4 prefixes, as
- * iprange does: scripts/bench-feeds.sh times both. `feeds parse FORMAT CHUNK FILE [KEY=VALUE...]` prints what one file
- * holds, pushed CHUNK bytes at a time: tests/e2e/test_feed_formats.py compares that with a naive reading.
+ * The feed parsers from a shell. `feeds merge FILE...` reads lists and prints the fewest disjoint
+ * IPv4 prefixes, as iprange does: scripts/bench-feeds.sh times both. `feeds parse FORMAT CHUNK FILE
+ * [KEY=VALUE...]` prints what one file holds, pushed CHUNK bytes at a time:
+ * tests/e2e/test_feed_formats.py compares that with a naive reading.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,8 @@
 #define READ_BYTES (1u << 16)
 #define MAX_ENTRIES 10000000u
 
-static int read_feed(const char *path, uint32_t format, size_t chunk, const struct feed_options *options, void **ret_file, size_t *ret_len)
+static int read_feed(const char *path, uint32_t format, size_t chunk,
+		     const struct feed_options *options, void **ret_file, size_t *ret_len)
 {
 	static char room[READ_BYTES];
 	struct feed_parser *parser = feed_parse_new(format, MAX_ENTRIES, options);
@@ -33,7 +35,8 @@ static int read_feed(const char *path, uint32_t format, size_t chunk, const stru
 	chunk = chunk ? chunk : sizeof(room);
 	while (!rc && (n = read(fd, room, sizeof(room))) > 0)
 		for (size_t at = 0; !rc && at < (size_t)n; at += chunk)
-			rc = feed_parse_push(parser, room + at, (size_t)n - at < chunk ? (size_t)n - at : chunk);
+			rc = feed_parse_push(parser, room + at,
+					     (size_t)n - at < chunk ? (size_t)n - at : chunk);
 	close(fd);
 	rc = feed_parse_end(parser, ret_file, ret_len, &why);
 	if (rc)
@@ -125,7 +128,7 @@ static void read_options(char **words, struct feed_options *options)
 
 static int parse(char **words)
 {
-	struct feed_options options = { 0 };
+	struct feed_options options = {0};
 	char text[PREFIX_TEXT_BYTES];
 	struct list_view view;
 	struct prefix prefix;
@@ -141,11 +144,15 @@ static int parse(char **words)
 		return 1;
 	if (list_file_check(file, len, &view, &why))
 		return 2;
-	printf("format %s\nwhy %s\nlines %ju\nentries4 %ju\nentries6 %ju\nduplicates %ju\nhost_bits %ju\nerrors %ju\nskipped %ju\n",
-	       feed_format_name(view.origin->format), view.origin->why, view.head->lines, view.head->entries4, view.head->entries6,
-	       view.head->duplicates, view.head->host_bits, view.head->errors, view.origin->skipped);
+	printf(
+	    "format %s\nwhy %s\nlines %ju\nentries4 %ju\nentries6 %ju\nduplicates %ju\nhost_bits %ju\nerrors %ju\nskipped %ju\n",
+	    feed_format_name(view.origin->format), view.origin->why, view.head->lines,
+	    view.head->entries4, view.head->entries6, view.head->duplicates, view.head->host_bits,
+	    view.head->errors, view.origin->skipped);
 	for (uint32_t i = 0; i < view.head->n_errors; i++)
-		printf("error %u %s: %.*s\n", view.errors[i].line, feed_error_text(view.errors[i].reason), view.errors[i].text_len, view.errors[i].text);
+		printf("error %u %s: %.*s\n", view.errors[i].line,
+		       feed_error_text(view.errors[i].reason), view.errors[i].text_len,
+		       view.errors[i].text);
 	for (uint32_t i = 0; i < view.head->n4; i++) {
 		prefix = prefix_of4(view.v4[i].addr, view.v4[i].len);
 		printf("prefix %s\n", prefix_format(&prefix, text));
@@ -164,6 +171,7 @@ int main(int argc, char **argv)
 		return merge(argv + 2, (size_t)argc - 2);
 	if (argc >= 5 && !strcmp(argv[1], "parse"))
 		return parse(argv + 2);
-	fprintf(stderr, "usage: feeds merge FILE... | feeds parse FORMAT CHUNK FILE [KEY=VALUE...]\n");
+	fprintf(stderr,
+		"usage: feeds merge FILE... | feeds parse FORMAT CHUNK FILE [KEY=VALUE...]\n");
 	return 2;
 }

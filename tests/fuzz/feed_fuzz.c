@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The body picks its format, options and chunks by its size and last byte, so that files of tests/golden are a corpus as
- * they are.
+ * The body picks its format, options and chunks by its size and last byte, so that files of
+ * tests/golden are a corpus as they are.
  */
 #include "feed_fuzz.h"
 
@@ -13,7 +13,9 @@
 #include "lib/fetch_msg.h"
 
 #define MAX_ENTRIES 5000
-#define PAD_BYTES 1100 /* empty lines before: more than a parser that was told its format keeps before it reads */
+#define PAD_BYTES                                                                                  \
+	1100 /* empty lines before: more than a parser that was told its format keeps before it    \
+		reads */
 
 struct outcome {
 	int rc;
@@ -22,7 +24,8 @@ struct outcome {
 	char why[256];
 };
 
-static void parse(uint32_t format, const struct feed_options *options, const uint8_t *data, size_t size, size_t chunk, struct outcome *ret)
+static void parse(uint32_t format, const struct feed_options *options, const uint8_t *data,
+		  size_t size, size_t chunk, struct outcome *ret)
 {
 	/* a copy of each chunk's own size, so that reading past it is seen */
 	uint8_t *copy = malloc(chunk < size ? chunk : size + 1);
@@ -49,22 +52,27 @@ static void parse(uint32_t format, const struct feed_options *options, const uin
 
 void feed_fuzz(const uint32_t *formats, size_t n, const uint8_t *data, size_t size)
 {
-	static const char *const selects[] = { "prefixes[].ip_prefix", "cidr,ip", "[]", "*[]", "*.*.*", "list[],type" };
+	static const char *const selects[] = {
+	    "prefixes[].ip_prefix", "cidr,ip", "[]", "*[]", "*.*.*", "list[],type"};
 	size_t pick = size + (size ? data[size - 1] : 0);
-	struct feed_options options = { .column = (uint32_t)(pick % 5), .separator = ",;|\t"[pick % 4], .threshold = (uint32_t)(pick % 3) };
+	struct feed_options options = {.column = (uint32_t)(pick % 5),
+				       .separator = ",;|\t"[pick % 4],
+				       .threshold = (uint32_t)(pick % 3)};
 	struct outcome whole, parts;
 	struct list_view view;
 	const char *why;
 
 	snprintf(options.select, sizeof(options.select), "%s", selects[pick % 6]);
-	snprintf(options.column_name, sizeof(options.column_name), "%s", options.column ? "" : "dst_ip");
+	snprintf(options.column_name, sizeof(options.column_name), "%s",
+		 options.column ? "" : "dst_ip");
 	if (pick % 2)
 		feed_countries_read("DE, AT", options.countries);
 	parse(formats[pick % n], &options, data, size, size + 1, &whole);
 	parse(formats[pick % n], &options, data, size, pick % 3 ? pick % 200 + 1 : 1, &parts);
 	if (whole.rc != parts.rc || whole.len != parts.len || strcmp(whole.why, parts.why))
 		abort();
-	if (!whole.rc && (memcmp(whole.file, parts.file, whole.len) || list_file_check(whole.file, whole.len, &view, &why)))
+	if (!whole.rc && (memcmp(whole.file, parts.file, whole.len) ||
+			  list_file_check(whole.file, whole.len, &view, &why)))
 		abort();
 	free(whole.file);
 	free(parts.file);

@@ -6,7 +6,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint32_t formats[] = { FETCH_P2P, FETCH_DAT };
+	static const uint32_t formats[] = {FETCH_P2P, FETCH_DAT};
 
 	feed_fuzz(formats, sizeof(formats) / sizeof(formats[0]), data, size);
 	return 0;

@@ -6,7 +6,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint32_t formats[] = { FETCH_PLAIN, FETCH_NETSET, FETCH_SPAMHAUS, FETCH_TOR, FETCH_IPSUM };
+	static const uint32_t formats[] = {FETCH_PLAIN, FETCH_NETSET, FETCH_SPAMHAUS, FETCH_TOR,
+					   FETCH_IPSUM};
 
 	feed_fuzz(formats, sizeof(formats) / sizeof(formats[0]), data, size);
 	return 0;

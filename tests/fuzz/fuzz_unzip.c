@@ -37,9 +37,10 @@ static int unzip(const uint8_t *data, size_t size, size_t chunk, struct sum *sum
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sum whole = { 0 }, parts = { 0 };
+	struct sum whole = {0}, parts = {0};
 	const char *why1 = NULL, *why2 = NULL;
-	int rc1 = unzip(data, size, size + 1, &whole, &why1), rc2 = unzip(data, size, 1, &parts, &why2);
+	int rc1 = unzip(data, size, size + 1, &whole, &why1),
+	    rc2 = unzip(data, size, 1, &parts, &why2);
 
 	if (!rc1 != !rc2 || (!rc1 && (whole.bytes != parts.bytes || whole.hash != parts.hash)))
 		abort();

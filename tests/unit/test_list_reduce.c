@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Lists to disjoint prefixes: named rows at the edges, and random lists against a bitmap of the addresses they hold. */
+/* Lists to disjoint prefixes: named rows at the edges, and random lists against a bitmap of the
+ * addresses they hold. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -38,17 +39,18 @@ static size_t read_list(const char *text, struct prefix4 *list)
 
 static void test_rows(void **state)
 {
-	static const char *const rows[][3] = { /* two lists, what they reduce to */
-		{ "", "", "" },
-		{ "192.0.2.1", "", "192.0.2.1" },
-		{ "192.0.2.0", "192.0.2.1", "192.0.2.0/31" },
-		{ "192.0.2.1", "192.0.2.2", "192.0.2.1 192.0.2.2" },
-		{ "192.0.2.0/24 192.0.2.7", "192.0.2.128/25", "192.0.2.0/24" },
-		{ "10.0.0.0/8", "10.1.0.0/16 11.0.0.0/8", "10.0.0.0/7" },
-		{ "0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0" },
-		{ "0.0.0.0", "255.255.255.255", "0.0.0.0 255.255.255.255" },
-		{ "255.255.255.254", "255.255.255.255", "255.255.255.254/31" },
-		{ "192.0.2.0/25 192.0.2.192/26", "192.0.2.128/26 192.0.3.0", "192.0.2.0/24 192.0.3.0" },
+	static const char *const rows[][3] = {
+	    /* two lists, what they reduce to */
+	    {"", "", ""},
+	    {"192.0.2.1", "", "192.0.2.1"},
+	    {"192.0.2.0", "192.0.2.1", "192.0.2.0/31"},
+	    {"192.0.2.1", "192.0.2.2", "192.0.2.1 192.0.2.2"},
+	    {"192.0.2.0/24 192.0.2.7", "192.0.2.128/25", "192.0.2.0/24"},
+	    {"10.0.0.0/8", "10.1.0.0/16 11.0.0.0/8", "10.0.0.0/7"},
+	    {"0.0.0.0/1", "128.0.0.0/1", "0.0.0.0/0"},
+	    {"0.0.0.0", "255.255.255.255", "0.0.0.0 255.255.255.255"},
+	    {"255.255.255.254", "255.255.255.255", "255.255.255.254/31"},
+	    {"192.0.2.0/25 192.0.2.192/26", "192.0.2.128/26 192.0.3.0", "192.0.2.0/24 192.0.3.0"},
 	};
 	char said[200], text[PREFIX_TEXT_BYTES];
 	struct prefix4 a[8], b[8], *out;
@@ -56,14 +58,15 @@ static void test_rows(void **state)
 	size_t n;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const struct prefix4 *lists[] = { a, b };
-		size_t sizes[] = { read_list(rows[i][0], a), read_list(rows[i][1], b) };
+		const struct prefix4 *lists[] = {a, b};
+		size_t sizes[] = {read_list(rows[i][0], a), read_list(rows[i][1], b)};
 
 		assert_int_equal(list_reduce4(lists, sizes, 2, &out, &n), 0);
 		said[0] = '\0';
 		for (size_t k = 0; k < n; k++) {
 			prefix = prefix_of4(out[k].addr, out[k].len);
-			snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s%s", k ? " " : "", prefix_format(&prefix, text));
+			snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s%s",
+				 k ? " " : "", prefix_format(&prefix, text));
 		}
 		assert_string_equal(said, rows[i][2]);
 		free(out);
@@ -82,7 +85,8 @@ static size_t fewest(const bool *held)
 		size = 1;
 		if (!held[at])
 			continue;
-		for (bool is_full = true; is_full && at % (2 * size) == 0 && at + 2 * size <= SPACE;) {
+		for (bool is_full = true;
+		     is_full && at % (2 * size) == 0 && at + 2 * size <= SPACE;) {
 			for (size_t i = at; i < at + 2 * size; i++)
 				is_full &= held[i];
 			size *= is_full ? 2 : 1;
@@ -98,16 +102,18 @@ static void test_random(void **state)
 	for (int round = 0; round < 2000; round++) {
 		struct prefix4 room[5][20], *out;
 		const struct prefix4 *lists[5];
-		bool want[SPACE] = { 0 }, got[SPACE] = { 0 };
+		bool want[SPACE] = {0}, got[SPACE] = {0};
 		size_t sizes[5], n_lists = (size_t)(rand() % 6), n;
 
 		for (size_t i = 0; i < n_lists; i++) {
 			lists[i] = room[i];
 			sizes[i] = (size_t)(rand() % 20);
 			for (size_t k = 0; k < sizes[i]; k++) {
-				uint32_t len = 25 + (uint32_t)(rand() % 8), at = (uint32_t)rand() % SPACE & ~0u << (32 - len);
+				uint32_t len = 25 + (uint32_t)(rand() % 8),
+					 at = (uint32_t)rand() % SPACE & ~0u << (32 - len);
 
-				room[i][k] = (struct prefix4){ .addr = BASE + at, .len = (uint8_t)len };
+				room[i][k] =
+				    (struct prefix4){.addr = BASE + at, .len = (uint8_t)len};
 				memset(want + at, true, 1u << (32 - len));
 			}
 			qsort(room[i], sizes[i], sizeof(room[i][0]), by_addr);
@@ -126,7 +132,8 @@ static void test_random(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_random) };
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows),
+					   cmocka_unit_test(test_random)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

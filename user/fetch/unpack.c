@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * zlib, liblzma and libzstd behind one push. In: bytes as sent, chunks of any size. Out: unpacked bytes, 64 KiB at a time.
- * Whoever takes them counts them: a bomb is stopped there, after at most 64 KiB too many.
+ * zlib, liblzma and libzstd behind one push. In: bytes as sent, chunks of any size. Out: unpacked
+ * bytes, 64 KiB at a time. Whoever takes them counts them: a bomb is stopped there, after at most
+ * 64 KiB too many.
  */
 #include "fetch/unpack.h"
 
@@ -14,10 +15,11 @@
 
 #include "fetch/unzip.h"
 
-#define ROOM_BYTES (64u << 10)	    /* unpacked at a time */
-#define MEMORY_MAX (192ull << 20) /* bytes: a stream of xz -9 needs 65 MiB, zstd --long=27 needs 128 MiB */
-#define WINDOW_LOG_MAX 27	    /* zstd: the same as a power of two */
-#define GZIP_WINDOW (15 + 16)	    /* zlib's way to say: gzip only, largest window */
+#define ROOM_BYTES (64u << 10) /* unpacked at a time */
+#define MEMORY_MAX                                                                                 \
+	(192ull << 20)    /* bytes: a stream of xz -9 needs 65 MiB, zstd --long=27 needs 128 MiB */
+#define WINDOW_LOG_MAX 27 /* zstd: the same as a power of two */
+#define GZIP_WINDOW (15 + 16) /* zlib's way to say: gzip only, largest window */
 
 struct unpack {
 	enum unpack_kind kind;
@@ -37,7 +39,10 @@ enum unpack_kind unpack_kind_of(const uint8_t *head, size_t len)
 		return UNPACK_GZIP;
 	if (len >= 4 && !memcmp(head, "PK\3\4", 4))
 		return UNPACK_ZIP;
-	if (len >= 6 && !memcmp(head, "\xfd" "7zXZ\0", 6))
+	if (len >= 6 && !memcmp(head,
+				"\xfd"
+				"7zXZ\0",
+				6))
 		return UNPACK_XZ;
 	if (len >= 4 && !memcmp(head, "\x28\xb5\x2f\xfd", 4))
 		return UNPACK_ZSTD;
@@ -56,7 +61,8 @@ static bool start(struct unpack *unpack)
 		return lzma_stream_decoder(&unpack->xz, MEMORY_MAX, 0) == LZMA_OK;
 	case UNPACK_ZSTD:
 		unpack->zstd = ZSTD_createDStream();
-		return unpack->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(unpack->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX));
+		return unpack->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(
+					   unpack->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX));
 	default:
 		return false;
 	}
@@ -91,7 +97,8 @@ void unpack_free(struct unpack *unpack)
 }
 
 /* One call of a library: how much it took and made. Returns 0, or an error with *ret_why. */
-static int step_gzip(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made, const char **ret_why)
+static int step_gzip(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made,
+		     const char **ret_why)
 {
 	z_stream *zip = &unpack->gzip;
 	int got;
@@ -106,10 +113,13 @@ static int step_gzip(struct unpack *unpack, const uint8_t **data, size_t *len, s
 	*ret_made = ROOM_BYTES - zip->avail_out;
 	unpack->has_ended = got == Z_STREAM_END;
 	*ret_why = got == Z_MEM_ERROR ? "out of memory" : "gzip stream damaged";
-	return got == Z_OK || got == Z_STREAM_END || got == Z_BUF_ERROR ? 0 : got == Z_MEM_ERROR ? -ENOMEM : -EBADMSG;
+	return got == Z_OK || got == Z_STREAM_END || got == Z_BUF_ERROR ? 0
+	       : got == Z_MEM_ERROR                                     ? -ENOMEM
+									: -EBADMSG;
 }
 
-static int step_xz(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made, const char **ret_why)
+static int step_xz(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made,
+		   const char **ret_why)
 {
 	lzma_stream *xz = &unpack->xz;
 	lzma_ret got;
@@ -123,16 +133,19 @@ static int step_xz(struct unpack *unpack, const uint8_t **data, size_t *len, siz
 	*len = xz->avail_in;
 	*ret_made = ROOM_BYTES - xz->avail_out;
 	unpack->has_ended = got == LZMA_STREAM_END;
-	*ret_why = got == LZMA_MEM_ERROR      ? "out of memory" :
-		   got == LZMA_MEMLIMIT_ERROR ? "xz stream needs more than 192 MiB to unpack" :
-						"xz stream damaged";
-	return got == LZMA_OK || got == LZMA_STREAM_END || got == LZMA_BUF_ERROR ? 0 : got == LZMA_MEM_ERROR ? -ENOMEM : -EBADMSG;
+	*ret_why = got == LZMA_MEM_ERROR        ? "out of memory"
+		   : got == LZMA_MEMLIMIT_ERROR ? "xz stream needs more than 192 MiB to unpack"
+						: "xz stream damaged";
+	return got == LZMA_OK || got == LZMA_STREAM_END || got == LZMA_BUF_ERROR ? 0
+	       : got == LZMA_MEM_ERROR                                           ? -ENOMEM
+										 : -EBADMSG;
 }
 
-static int step_zstd(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made, const char **ret_why)
+static int step_zstd(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made,
+		     const char **ret_why)
 {
-	ZSTD_inBuffer in = { .src = *data, .size = *len };
-	ZSTD_outBuffer out = { .dst = unpack->room, .size = ROOM_BYTES };
+	ZSTD_inBuffer in = {.src = *data, .size = *len};
+	ZSTD_outBuffer out = {.dst = unpack->room, .size = ROOM_BYTES};
 	size_t got = ZSTD_decompressStream(unpack->zstd, &out, &in);
 
 	*data += in.pos;
@@ -143,12 +156,13 @@ static int step_zstd(struct unpack *unpack, const uint8_t **data, size_t *len, s
 	return ZSTD_isError(got) ? -EBADMSG : 0;
 }
 
-static int step(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made, const char **ret_why)
+static int step(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made,
+		const char **ret_why)
 {
 	if (unpack->kind == UNPACK_GZIP)
 		return step_gzip(unpack, data, len, ret_made, ret_why);
-	return unpack->kind == UNPACK_XZ ? step_xz(unpack, data, len, ret_made, ret_why) :
-					   step_zstd(unpack, data, len, ret_made, ret_why);
+	return unpack->kind == UNPACK_XZ ? step_xz(unpack, data, len, ret_made, ret_why)
+					 : step_zstd(unpack, data, len, ret_made, ret_why);
 }
 
 int unpack_push(struct unpack *unpack, const void *data, size_t len, const char **ret_why)
@@ -179,6 +193,8 @@ int unpack_end(struct unpack *unpack, const char **ret_why)
 {
 	if (unpack->kind == UNPACK_ZIP)
 		return unzip_end(unpack->zip, ret_why);
-	*ret_why = unpack->kind == UNPACK_GZIP ? "gzip stream cut short" : unpack->kind == UNPACK_XZ ? "xz stream cut short" : "zstd stream cut short";
+	*ret_why = unpack->kind == UNPACK_GZIP ? "gzip stream cut short"
+		   : unpack->kind == UNPACK_XZ ? "xz stream cut short"
+					       : "zstd stream cut short";
 	return unpack->has_ended ? 0 : -EBADMSG;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed bodies by their first bytes: gzip, zip with one file, xz and zstd. A stream must end, its checksum must be
- * right, and nothing may follow; memory is bounded whatever the stream asks for.
+ * Compressed bodies by their first bytes: gzip, zip with one file, xz and zstd. A stream must end,
+ * its checksum must be right, and nothing may follow; memory is bounded whatever the stream asks
+ * for.
  */
 #pragma once
 
@@ -26,8 +27,8 @@ struct unpack *unpack_new(enum unpack_kind kind, unpack_fn fn, void *ctx);
 void unpack_free(struct unpack *unpack);
 
 /*
- * Unpacks @len more bytes. Errors: -EBADMSG, -ENOMEM with *ret_why (static text); what @fn returned, *ret_why is then
- * NULL.
+ * Unpacks @len more bytes. Errors: -EBADMSG, -ENOMEM with *ret_why (static text); what @fn
+ * returned, *ret_why is then NULL.
  */
 int unpack_push(struct unpack *unpack, const void *data, size_t len, const char **ret_why);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Local header, the file's bytes, what follows them. The file is stored or deflated; its checksum stands before or behind
- * it, and the archive's directory must say that there is one file and end. Source: PKWARE APPNOTE 6.3.10, 4.3.
+ * Local header, the file's bytes, what follows them. The file is stored or deflated; its checksum
+ * stands before or behind it, and the archive's directory must say that there is one file and end.
+ * Source: PKWARE APPNOTE 6.3.10, 4.3.
  */
 #include "fetch/unzip.h"
 
@@ -11,8 +12,10 @@
 #include <zlib.h>
 
 #define ROOM_BYTES (64u << 10) /* unpacked at a time */
-#define LOCAL_BYTES 30	       /* local header without name and extra field */
-#define TAIL_BYTES (16u << 10) /* behind the file: a descriptor, a directory of one, its end; comments are short */
+#define LOCAL_BYTES 30         /* local header without name and extra field */
+#define TAIL_BYTES                                                                                 \
+	(16u << 10) /* behind the file: a descriptor, a directory of one, its end; comments are    \
+		       short */
 #define CENTRAL_BYTES 46
 #define END_BYTES 22
 #define FLAG_ENCRYPTED 1
@@ -165,7 +168,9 @@ static int step(struct unzip *zip, const uint8_t **data, size_t *len, const char
 	default:
 		if (zip->tail_len >= 4 && !memcmp(zip->tail, "PK\3\4", 4))
 			return bad("a zip file with several files: pack the list alone", ret_why);
-		return collect(zip, TAIL_BYTES, data, len) && *len ? bad("a zip file with several files, or much behind its end", ret_why) : 0;
+		return collect(zip, TAIL_BYTES, data, len) && *len
+			   ? bad("a zip file with several files, or much behind its end", ret_why)
+			   : 0;
 	}
 }
 
@@ -180,7 +185,8 @@ int unzip_push(struct unzip *zip, const void *data, size_t len, const char **ret
 	return err;
 }
 
-/* The data descriptor's length, with its signature or without; its checksum is the one to check then. */
+/* The data descriptor's length, with its signature or without; its checksum is the one to check
+ * then. */
 static size_t read_descriptor(struct unzip *zip)
 {
 	size_t skip = zip->tail_len >= 4 && !memcmp(zip->tail, "PK\7\10", 4) ? 4 : 0;
@@ -205,7 +211,8 @@ int unzip_end(struct unzip *zip, const char **ret_why)
 	dir = CENTRAL_BYTES + get16(tail + 28) + get16(tail + 30) + get16(tail + 32);
 	if (left < dir + END_BYTES)
 		return bad("zip file cut short", ret_why);
-	if (memcmp(tail + dir, "PK\5\6", 4) || get16(tail + dir + 10) != 1 || left != dir + END_BYTES + get16(tail + dir + 20))
+	if (memcmp(tail + dir, "PK\5\6", 4) || get16(tail + dir + 10) != 1 ||
+	    left != dir + END_BYTES + get16(tail + dir + 20))
 		return bad("zip file damaged, or with several files", ret_why);
 	if (zip->crc != zip->want_crc || (uint32_t)zip->made != get32(tail + 24))
 		return bad("zip file damaged: its checksum differs", ret_why);

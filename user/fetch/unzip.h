@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A zip archive with one file, as a stream: what is in the file comes out. Two files are refused: which is the list? */
+/* A zip archive with one file, as a stream: what is in the file comes out. Two files are refused:
+ * which is the list? */
 #pragma once
 
 #include "fetch/unpack.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lines of fields with a separator between, quotes allowed (RFC 4180 but for line ends in quotes): any CSV by its column,
- * abuse.ch's lists by their header and trailer, geofeeds (RFC 8805) and MaxMind's country blocks by country.
+ * Lines of fields with a separator between, quotes allowed (RFC 4180 but for line ends in quotes):
+ * any CSV by its column, abuse.ch's lists by their header and trailer, geofeeds (RFC 8805) and
+ * MaxMind's country blocks by country.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -19,8 +20,10 @@ static bool is_pad(char c, char separator)
 	return (c == ' ' || c == '\t') && c != separator;
 }
 
-/* Where the field that begins at @at ends: a quoted one behind its quote and blanks, any other at the separator. */
-static size_t field_end(const char *text, size_t len, char separator, size_t at, bool *ret_is_quoted)
+/* Where the field that begins at @at ends: a quoted one behind its quote and blanks, any other at
+ * the separator. */
+static size_t field_end(const char *text, size_t len, char separator, size_t at,
+			bool *ret_is_quoted)
 {
 	size_t begin = at;
 
@@ -28,7 +31,8 @@ static size_t field_end(const char *text, size_t len, char separator, size_t at,
 	while (at < len && is_pad(text[at], separator))
 		at++;
 	if (at < len && text[at] == '"') {
-		for (at++; at < len && (text[at] != '"' || (at + 1 < len && text[at + 1] == '"')); at++)
+		for (at++; at < len && (text[at] != '"' || (at + 1 < len && text[at + 1] == '"'));
+		     at++)
 			at += text[at] == '"'; /* a doubled quote is one of the text */
 		for (at++; at < len && is_pad(text[at], separator); at++)
 			;
@@ -41,8 +45,10 @@ static size_t field_end(const char *text, size_t len, char separator, size_t at,
 	return at;
 }
 
-/* The field at *at, without blanks and quotes; *at goes behind its separator, behind the line with the last one. */
-static bool next_field(const char *text, size_t len, char separator, size_t *at, const char **ret_text, size_t *ret_len)
+/* The field at *at, without blanks and quotes; *at goes behind its separator, behind the line with
+ * the last one. */
+static bool next_field(const char *text, size_t len, char separator, size_t *at,
+		       const char **ret_text, size_t *ret_len)
 {
 	bool is_quoted;
 	size_t end;
@@ -62,7 +68,8 @@ static bool next_field(const char *text, size_t len, char separator, size_t *at,
 	return true;
 }
 
-bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text, size_t *ret_len)
+bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text,
+		    size_t *ret_len)
 {
 	const char *field;
 	size_t at = 0, field_len;
@@ -80,8 +87,8 @@ static bool field_is(const char *text, size_t len, char separator, unsigned n, c
 	const char *field;
 	size_t field_len;
 
-	return feed_csv_field(text, len, separator, n, &field, &field_len) && field_len == strlen(word) &&
-	       !strncasecmp(field, word, field_len);
+	return feed_csv_field(text, len, separator, n, &field, &field_len) &&
+	       field_len == strlen(word) && !strncasecmp(field, word, field_len);
 }
 
 static char separator_of(const struct feed_reader *reader)
@@ -92,8 +99,8 @@ static char separator_of(const struct feed_reader *reader)
 /* Is @name one that the address column has? */
 static bool is_column_name(const struct feed_reader *reader, const char *name, size_t len)
 {
-	static const char *const abuse_ch[] = { "dst_ip", "DstIP", "ip_address", NULL };
-	const char *own[] = { reader->options->column_name, NULL };
+	static const char *const abuse_ch[] = {"dst_ip", "DstIP", "ip_address", NULL};
+	const char *own[] = {reader->options->column_name, NULL};
 	const char *const *names = reader->format == FETCH_ABUSE_CH ? abuse_ch : own;
 
 	for (; *names && **names; names++)
@@ -108,7 +115,8 @@ static bool find_column(struct feed_reader *reader, const char *text, size_t len
 	const char *field;
 	size_t at = 0, field_len;
 
-	for (unsigned n = 0; next_field(text, len, separator_of(reader), &at, &field, &field_len); n++) {
+	for (unsigned n = 0; next_field(text, len, separator_of(reader), &at, &field, &field_len);
+	     n++) {
 		if (!is_column_name(reader, field, field_len))
 			continue;
 		reader->column = n;
@@ -121,7 +129,7 @@ static bool find_column(struct feed_reader *reader, const char *text, size_t len
 /* abuse.ch's trailer counts the entries. */
 static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
-	static const char *const trailers[] = { "END ", "END (", "Number of entries: ", NULL };
+	static const char *const trailers[] = {"END ", "END (", "Number of entries: ", NULL};
 	size_t n;
 
 	if (memmem(text, len, "Feodo Tracker", 13))
@@ -151,7 +159,8 @@ static void read_comment(struct feed_reader *reader, const char *text, size_t le
 		(void)find_column(reader, text, len); /* any other comment has no such name */
 }
 
-/* The first line that is no comment: a header, or a row already. Returns 1 for a header, 0 for a row. */
+/* The first line that is no comment: a header, or a row already. Returns 1 for a header, 0 for a
+ * row. */
 static int read_header(struct feed_reader *reader, const char *text, size_t len)
 {
 	const char *field;
@@ -162,15 +171,18 @@ static int read_header(struct feed_reader *reader, const char *text, size_t len)
 		reader->column = reader->options->column - 1;
 		reader->has_column = true;
 		/* with a letter at its start and no address: a name */
-		return feed_csv_field(text, len, separator_of(reader), reader->column, &field, &field_len) && field_len &&
-		       isalpha((unsigned char)*field) && !memchr(field, ':', field_len) && !memchr(field, '.', field_len);
+		return feed_csv_field(text, len, separator_of(reader), reader->column, &field,
+				      &field_len) &&
+		       field_len && isalpha((unsigned char)*field) &&
+		       !memchr(field, ':', field_len) && !memchr(field, '.', field_len);
 	}
 	if (find_column(reader, text, len))
 		return 1;
 	if (reader->has_column)
 		return 0;
-	(void)snprintf(reader->why, sizeof(reader->why), "no column named %s in the header", reader->format == FETCH_ABUSE_CH ?
-		       "dst_ip or DstIP" : reader->options->column_name);
+	(void)snprintf(reader->why, sizeof(reader->why), "no column named %s in the header",
+		       reader->format == FETCH_ABUSE_CH ? "dst_ip or DstIP"
+							: reader->options->column_name);
 	return -EBADMSG;
 }
 
@@ -193,7 +205,8 @@ int feed_read_csv(struct feed_reader *reader, const char *text, size_t len)
 			return rc < 0 ? rc : 0;
 	}
 	reader->rows++;
-	if (feed_csv_field(text, len, separator_of(reader), reader->column, &field, &field_len) && field_len)
+	if (feed_csv_field(text, len, separator_of(reader), reader->column, &field, &field_len) &&
+	    field_len)
 		return feed_entry(reader->sink, field, field_len);
 	feed_sink_error(reader->sink, FEED_E_NO_COLUMN, text, len);
 	return 0;
@@ -217,9 +230,11 @@ bool feed_is_geofeed(const char *text, size_t len)
 	const char *prefix, *country;
 	size_t prefix_len, country_len;
 
-	return feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) && feed_is_entry(prefix, prefix_len) &&
+	return feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) &&
+	       feed_is_entry(prefix, prefix_len) &&
 	       feed_csv_field(text, len, ',', 1, &country, &country_len) &&
-	       (!country_len || (country_len == 2 && isalpha((unsigned char)country[0]) && isalpha((unsigned char)country[1])));
+	       (!country_len || (country_len == 2 && isalpha((unsigned char)country[0]) &&
+				 isalpha((unsigned char)country[1])));
 }
 
 int feed_read_geofeed(struct feed_reader *reader, const char *text, size_t len)
@@ -230,7 +245,8 @@ int feed_read_geofeed(struct feed_reader *reader, const char *text, size_t len)
 	feed_trim(&text, &len);
 	if (!len || *text == '#')
 		return 0;
-	if (!feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) || !feed_csv_field(text, len, ',', 1, &country, &country_len)) {
+	if (!feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) ||
+	    !feed_csv_field(text, len, ',', 1, &country, &country_len)) {
 		feed_sink_error(reader->sink, FEED_E_NO_COLUMN, text, len);
 		return 0;
 	}
@@ -252,18 +268,23 @@ int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len)
 		return 0;
 	if (!reader->has_content) {
 		reader->has_content = true;
-		if (field_is(text, len, ',', 0, "network") && field_is(text, len, ',', 1, "geoname_id"))
+		if (field_is(text, len, ',', 0, "network") &&
+		    field_is(text, len, ',', 1, "geoname_id"))
 			return 0;
-		(void)snprintf(reader->why, sizeof(reader->why), "not MaxMind's country blocks: the header network,geoname_id is missing");
+		(void)snprintf(
+		    reader->why, sizeof(reader->why),
+		    "not MaxMind's country blocks: the header network,geoname_id is missing");
 		return -EBADMSG;
 	}
-	if (!feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) || !feed_csv_field(text, len, ',', 1, &id, &id_len) ||
+	if (!feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) ||
+	    !feed_csv_field(text, len, ',', 1, &id, &id_len) ||
 	    (!id_len && !feed_csv_field(text, len, ',', 2, &id, &id_len))) {
 		feed_sink_error(reader->sink, FEED_E_NO_COLUMN, text, len);
 		return 0;
 	}
 	for (int i = 0; i < FEED_COUNTRIES_MAX && reader->options->countries[i][0]; i++)
-		if (feed_number(id, id_len, &value) && value == feed_country_id(reader->options->countries[i]))
+		if (feed_number(id, id_len, &value) &&
+		    value == feed_country_id(reader->options->countries[i]))
 			return feed_entry(reader->sink, prefix, prefix_len);
 	feed_sink_skip(reader->sink);
 	return 0;

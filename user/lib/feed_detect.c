@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * format: auto. Each format's own test counts the lines it would read; one must read nearly all of them, where it
- * could be mistaken for another its sign must be there too. When unsure it refuses: a wrong guess blocks strangers.
+ * format: auto. Each format's own test counts the lines it would read; one must read nearly all of
+ * them, where it could be mistaken for another its sign must be there too. When unsure it refuses:
+ * a wrong guess blocks strangers.
  */
 #include "feed_detect.h"
 
@@ -24,7 +25,7 @@
 struct census {
 	unsigned content, plain, tor, ipsum, dshield, dat, p2p, geofeed;
 	unsigned column[4][COLUMNS]; /* by separator: an address there */
-	const char *sign;	     /* name of a list that a comment or header tells */
+	const char *sign;            /* name of a list that a comment or header tells */
 	uint32_t sign_format;
 };
 
@@ -47,7 +48,8 @@ const char *feed_detect_rubbish(const char *text, size_t len)
 {
 	if (len >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
 		return "UTF-16 text: serve the list as ASCII or UTF-8";
-	if (len >= 4 && ((text[0] && !text[1] && text[2] && !text[3]) || (!text[0] && text[1] && !text[2] && text[3])))
+	if (len >= 4 && ((text[0] && !text[1] && text[2] && !text[3]) ||
+			 (!text[0] && text[1] && !text[2] && text[3])))
 		return "UTF-16 text: serve the list as ASCII or UTF-8";
 	while (len && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')) {
 		text++;
@@ -57,7 +59,8 @@ const char *feed_detect_rubbish(const char *text, size_t len)
 		return "an HTML page, not a list";
 	len = len < 1024 ? len : 1024; /* a page behind that has told itself */
 	for (size_t i = 0; i + 5 <= len; i++)
-		if (!strncasecmp(text + i, "<html", 5) || (i + 9 <= len && !strncasecmp(text + i, "<!doctype", 9)))
+		if (!strncasecmp(text + i, "<html", 5) ||
+		    (i + 9 <= len && !strncasecmp(text + i, "<!doctype", 9)))
 			return "an HTML page, not a list";
 	return NULL;
 }
@@ -69,13 +72,14 @@ static void look_for_sign(struct census *census, const char *text, size_t len)
 		const char *text, *sign;
 		uint32_t format;
 	} rows[] = {
-		{ "ipv4 hash:net ipset", "FireHOL's header: hash:net", FETCH_NETSET },
-		{ "ipv4 hash:ip ipset", "FireHOL's header: hash:ip", FETCH_NETSET },
-		{ "; Spamhaus ", "Spamhaus's header", FETCH_SPAMHAUS },
-		{ "Feodo Tracker Botnet C2 IP Blocklist (CSV)", "Feodo Tracker's header", FETCH_ABUSE_CH },
-		{ "DstIP,DstPort", "the columns of abuse.ch's SSL blacklist", FETCH_ABUSE_CH },
-		{ "DShield.org Recommended Block List", "DShield's header", FETCH_DSHIELD },
-		{ "network,geoname_id,", "MaxMind's header", FETCH_MAXMIND },
+	    {"ipv4 hash:net ipset", "FireHOL's header: hash:net", FETCH_NETSET},
+	    {"ipv4 hash:ip ipset", "FireHOL's header: hash:ip", FETCH_NETSET},
+	    {"; Spamhaus ", "Spamhaus's header", FETCH_SPAMHAUS},
+	    {"Feodo Tracker Botnet C2 IP Blocklist (CSV)", "Feodo Tracker's header",
+	     FETCH_ABUSE_CH},
+	    {"DstIP,DstPort", "the columns of abuse.ch's SSL blacklist", FETCH_ABUSE_CH},
+	    {"DShield.org Recommended Block List", "DShield's header", FETCH_DSHIELD},
+	    {"network,geoname_id,", "MaxMind's header", FETCH_MAXMIND},
 	};
 
 	for (size_t i = 0; !census->sign && i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -95,15 +99,18 @@ static void count_columns(struct census *census, const char *text, size_t len)
 		if (!memchr(text, separators[s], len))
 			continue;
 		for (unsigned n = 0; n < COLUMNS; n++)
-			if (feed_csv_field(text, len, separators[s], n, &field, &field_len) && feed_is_entry(field, field_len))
+			if (feed_csv_field(text, len, separators[s], n, &field, &field_len) &&
+			    feed_is_entry(field, field_len))
 				census->column[s][n]++;
 	}
 }
 
 static bool is_tor(const char *text, size_t len)
 {
-	return (len > 9 && !memcmp(text, "ExitNode ", 9)) || (len > 10 && !memcmp(text, "Published ", 10)) ||
-	       (len > 11 && !memcmp(text, "LastStatus ", 11)) || (len > 12 && !memcmp(text, "ExitAddress ", 12));
+	return (len > 9 && !memcmp(text, "ExitNode ", 9)) ||
+	       (len > 10 && !memcmp(text, "Published ", 10)) ||
+	       (len > 11 && !memcmp(text, "LastStatus ", 11)) ||
+	       (len > 12 && !memcmp(text, "ExitAddress ", 12));
 }
 
 static void count_line(struct census *census, const char *text, size_t len)
@@ -135,7 +142,8 @@ static void count_line(struct census *census, const char *text, size_t len)
 /* A CSV of no known kind: tells what to write into the config. */
 static int refuse_csv(const struct census *census, struct feed_found *found)
 {
-	static const char *const names[] = { "", " and separator: ;", " and separator: |", " and separator: tab" };
+	static const char *const names[] = {"", " and separator: ;", " and separator: |",
+					    " and separator: tab"};
 	unsigned best = 0, s_best = 0, n_best = 0;
 
 	for (unsigned s = 0; s < 4; s++) {
@@ -149,8 +157,10 @@ static int refuse_csv(const struct census *census, struct feed_found *found)
 	}
 	if (best * 2 < census->content || !best)
 		return refuse(found, "not a list of addresses");
-	(void)snprintf(found->why, sizeof(found->why), "a table of no known kind; column %u holds addresses: if they are the ones meant, give format: csv, column: %u%s",
-		       n_best + 1, n_best + 1, names[s_best]);
+	(void)snprintf(
+	    found->why, sizeof(found->why),
+	    "a table of no known kind; column %u holds addresses: if they are the ones meant, give format: csv, column: %u%s",
+	    n_best + 1, n_best + 1, names[s_best]);
 	return -EBADMSG;
 }
 
@@ -164,7 +174,8 @@ static int judge(const struct census *census, bool is_whole, struct feed_found *
 	if (!census->content && is_whole && !census->sign)
 		return refuse(found, "no entries");
 	if (census->sign_format == FETCH_MAXMIND)
-		return refuse(found, "MaxMind's country blocks: give format: maxmind and country: CODES");
+		return refuse(found,
+			      "MaxMind's country blocks: give format: maxmind and country: CODES");
 	if (census->sign)
 		return accept(found, census->sign_format, census->sign);
 	if (is_most(census, census->tor))
@@ -181,12 +192,16 @@ static int judge(const struct census *census, bool is_whole, struct feed_found *
 		return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
 	if (is_most(census, census->geofeed))
 		return accept(found, FETCH_GEOFEED, "lines of PREFIX,COUNTRY (RFC 8805)");
-	return census->content ? refuse_csv(census, found) : refuse(found, "nothing but comments or one endless line in the first 64 KiB: if it is a list, give its format");
+	return census->content
+		   ? refuse_csv(census, found)
+		   : refuse(
+			 found,
+			 "nothing but comments or one endless line in the first 64 KiB: if it is a list, give its format");
 }
 
 static int detect_text(const char *text, size_t len, bool is_whole, struct feed_found *found)
 {
-	struct census census = { 0 };
+	struct census census = {0};
 	size_t begin = 0;
 
 	for (size_t i = 0; i <= len; i++) {
@@ -208,7 +223,8 @@ struct survey {
 	unsigned roots;
 	char path[64]; /* the first with an address */
 };
-_Static_assert(sizeof(((struct survey *)0)->good) / sizeof(unsigned) >= 20, "a place for each shape");
+_Static_assert(sizeof(((struct survey *)0)->good) / sizeof(unsigned) >= 20,
+	       "a place for each shape");
 
 static int survey_item(void *ctx, const struct feed_json_item *item)
 {
@@ -222,7 +238,8 @@ static int survey_item(void *ctx, const struct feed_json_item *item)
 		const struct feed_shape *shape = &feed_shapes[i];
 
 		survey->sign[i] |= !shape->sign || !strcmp(shape->sign, item->path);
-		if (!feed_select_has(shape->paths, item->path) || (shape->except && feed_select_has(shape->except, item->path)))
+		if (!feed_select_has(shape->paths, item->path) ||
+		    (shape->except && feed_select_has(shape->except, item->path)))
 			continue;
 		survey->good[i] += is_entry;
 		survey->bad[i] += !is_entry;
@@ -240,7 +257,9 @@ static int judge_json(const struct survey *survey, struct feed_found *found)
 		if (!survey->good[i] || survey->bad[i] > survey->good[i] || !survey->sign[i])
 			continue;
 		if (best)
-			return refuse(found, "JSON that could be of two kinds: give format: json and select: PATH");
+			return refuse(
+			    found,
+			    "JSON that could be of two kinds: give format: json and select: PATH");
 		best = &feed_shapes[i];
 	}
 	if (best && best->refuse)
@@ -248,19 +267,22 @@ static int judge_json(const struct survey *survey, struct feed_found *found)
 	if (best) {
 		found->format = best->format;
 		found->shape = best;
-		(void)snprintf(found->why, sizeof(found->why), "%s: addresses at %s", best->name, best->paths);
+		(void)snprintf(found->why, sizeof(found->why), "%s: addresses at %s", best->name,
+			       best->paths);
 		return 0;
 	}
 	if (!survey->path[0])
 		return refuse(found, "JSON without addresses at a known place");
-	(void)snprintf(found->why, sizeof(found->why), "JSON of no known kind; addresses stand at %s: if they are the ones meant, give format: %s and select: %s",
-		       survey->path, survey->roots > 1 ? "ndjson" : "json", survey->path);
+	(void)snprintf(
+	    found->why, sizeof(found->why),
+	    "JSON of no known kind; addresses stand at %s: if they are the ones meant, give format: %s and select: %s",
+	    survey->path, survey->roots > 1 ? "ndjson" : "json", survey->path);
 	return -EBADMSG;
 }
 
 static int detect_json(const char *text, size_t len, bool is_whole, struct feed_found *found)
 {
-	struct survey survey = { 0 };
+	struct survey survey = {0};
 	struct feed_json *json = feed_json_new(true, survey_item, &survey);
 	uint64_t line;
 	int rc;
@@ -273,7 +295,8 @@ static int detect_json(const char *text, size_t len, bool is_whole, struct feed_
 	if (rc == -EBADMSG) {
 		const char *why = feed_json_why(json, &line);
 
-		(void)snprintf(found->why, sizeof(found->why), "not valid JSON: line %" PRIu64 ": %s", line, why);
+		(void)snprintf(found->why, sizeof(found->why),
+			       "not valid JSON: line %" PRIu64 ": %s", line, why);
 	}
 	feed_json_free(json);
 	return rc ? rc : judge_json(&survey, found);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* DShield's block list: START, END, LENGTH, then what nobody needs here, with tabs between. The three must agree. */
+/* DShield's block list: START, END, LENGTH, then what nobody needs here, with tabs between. The
+ * three must agree. */
 #include <string.h>
 
 #include "feed_entry.h"

@@ -27,13 +27,16 @@ static int add_range(struct feed_sink *sink, int family, u128 first, u128 last)
 		u128 end;
 		int rc;
 
-		while (host < max && !(first >> host & 1) && first + (((u128)2 << host) - 1) <= last && first + (((u128)2 << host) - 1) >= first)
+		while (host < max && !(first >> host & 1) &&
+		       first + (((u128)2 << host) - 1) <= last &&
+		       first + (((u128)2 << host) - 1) >= first)
 			host++;
 		end = first + (((u128)1 << host) - 1);
 		if (family == 4)
 			prefix = prefix_of4((uint32_t)first, (uint8_t)(max - host));
 		else
-			prefix = prefix_of6((uint64_t)(first >> 64), (uint64_t)first, (uint8_t)(max - host));
+			prefix = prefix_of6((uint64_t)(first >> 64), (uint64_t)first,
+					    (uint8_t)(max - host));
 		rc = feed_sink_add(sink, &prefix);
 		if (rc || end >= last)
 			return rc;
@@ -59,7 +62,8 @@ static void count(struct feed_sink *sink, int family)
 		sink->head.entries6++;
 }
 
-int feed_entry_range(struct feed_sink *sink, const struct prefix *from, const struct prefix *to, const char *text, size_t len)
+int feed_entry_range(struct feed_sink *sink, const struct prefix *from, const struct prefix *to,
+		     const char *text, size_t len)
 {
 	u128 first = to_number(from), last = to_number(to);
 	uint32_t reason = PREFIX_OK;
@@ -94,7 +98,8 @@ bool feed_number(const char *text, size_t len, uint64_t *ret_value)
 }
 
 /* Reads text as a range A-B whose dash is at @dash. */
-static enum prefix_error read_range(const char *text, size_t len, size_t dash, struct prefix *ret_from, struct prefix *ret_to)
+static enum prefix_error read_range(const char *text, size_t len, size_t dash,
+				    struct prefix *ret_from, struct prefix *ret_to)
 {
 	const char *right = text + dash + 1;
 	size_t left_len = dash, right_len = len - dash - 1;
@@ -105,7 +110,9 @@ static enum prefix_error read_range(const char *text, size_t len, size_t dash, s
 	error = prefix_parse(text, left_len, ret_from, NULL);
 	if (!error)
 		error = prefix_parse(right, right_len, ret_to, NULL);
-	return error == PREFIX_EMPTY || (!error && memchr(right, '/', right_len)) ? PREFIX_BAD_ADDRESS : error;
+	return error == PREFIX_EMPTY || (!error && memchr(right, '/', right_len))
+		   ? PREFIX_BAD_ADDRESS
+		   : error;
 }
 
 /* The dash of a range; NULL where @text cannot be one. */

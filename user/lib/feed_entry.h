@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What one entry of a feed says, whatever grammar it stood in: an address, a prefix or a range of addresses. */
+/* What one entry of a feed says, whatever grammar it stood in: an address, a prefix or a range of
+ * addresses. */
 #pragma once
 
 #include "feed_sink.h"
@@ -14,10 +15,12 @@ bool feed_number(const char *text, size_t len, uint64_t *ret_value);
 bool feed_is_entry(const char *text, size_t len);
 
 /*
- * Reads @text as ADDRESS, ADDRESS/LEN or A-B, whole, and adds it; what it is not becomes an error row.
- * Errors: of feed_sink_add(); an error row is none.
+ * Reads @text as ADDRESS, ADDRESS/LEN or A-B, whole, and adds it; what it is not becomes an error
+ * row. Errors: of feed_sink_add(); an error row is none.
  */
 int feed_entry(struct feed_sink *sink, const char *text, size_t len);
 
-/* The same for a range whose ends stand apart: addresses of one family, blanks around them, first not above last. */
-int feed_entry_range(struct feed_sink *sink, const struct prefix *first, const struct prefix *last, const char *text, size_t len);
+/* The same for a range whose ends stand apart: addresses of one family, blanks around them, first
+ * not above last. */
+int feed_entry_range(struct feed_sink *sink, const struct prefix *first, const struct prefix *last,
+		     const char *text, size_t len);

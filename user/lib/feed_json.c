@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A pushdown automaton over bytes: one state, a stack of open containers, the path to here and one token. */
+/* A pushdown automaton over bytes: one state, a stack of open containers, the path to here and one
+ * token. */
 #include "feed_json.h"
 
 #include <errno.h>
@@ -80,7 +81,9 @@ static int bad(struct feed_json *json, const char *why)
 
 static int tell(struct feed_json *json, enum feed_json_event event)
 {
-	struct feed_json_item item = { event, json->path_is_long ? "" : json->path, json->text, json->len, json->is_cut, json->line };
+	struct feed_json_item item = {event,        json->path_is_long ? "" : json->path,
+				      json->text,   json->len,
+				      json->is_cut, json->line};
 
 	return json->fn(json->ctx, &item);
 }
@@ -95,7 +98,8 @@ static void set_path(struct feed_json *json, size_t len)
 /* Puts @text behind the path; one that has no room makes the path match nothing. */
 static void add_path(struct feed_json *json, const char *text, size_t len)
 {
-	if (json->path_is_long || json->path_len + len >= sizeof(json->path) || memchr(text, 0, len)) {
+	if (json->path_is_long || json->path_len + len >= sizeof(json->path) ||
+	    memchr(text, 0, len)) {
 		json->path_is_long = true;
 		return;
 	}
@@ -197,7 +201,8 @@ static int end_string(struct feed_json *json)
 	return 0;
 }
 
-/* First byte of a UTF-8 sequence: how many follow, and what the next may be. Source: Unicode 15 table 3-7. */
+/* First byte of a UTF-8 sequence: how many follow, and what the next may be. Source: Unicode 15
+ * table 3-7. */
 static int utf8_start(struct feed_json *json, unsigned char c)
 {
 	json->tail = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
@@ -234,7 +239,8 @@ static long in_string(struct feed_json *json, const char *bytes, size_t len)
 		return (long)n;
 	}
 	if (json->tail || (unsigned char)*bytes >= 0x80) {
-		rc = json->tail ? utf8_next(json, (unsigned char)*bytes) : utf8_start(json, (unsigned char)*bytes);
+		rc = json->tail ? utf8_next(json, (unsigned char)*bytes)
+				: utf8_start(json, (unsigned char)*bytes);
 		put(json, bytes, 1);
 		return rc ? rc : 1;
 	}
@@ -261,7 +267,9 @@ static int in_escape(struct feed_json *json, char c)
 
 static int in_unicode(struct feed_json *json, char c)
 {
-	unsigned v = (unsigned)(c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 16);
+	unsigned v = (unsigned)(c >= '0' && c <= '9'                 ? c - '0'
+				: (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+								     : 16);
 	char utf8[3];
 
 	if (v > 15)
@@ -288,7 +296,8 @@ static enum number next_number(enum number at, char c)
 	bool is_digit = c >= '0' && c <= '9';
 
 	if (is_digit) {
-		static const enum number digit[] = { N_INT, N_BAD, N_INT, N_FRACTION, N_FRACTION, N_EXPONENT, N_EXPONENT, N_EXPONENT };
+		static const enum number digit[] = {N_INT,      N_BAD,      N_INT,      N_FRACTION,
+						    N_FRACTION, N_EXPONENT, N_EXPONENT, N_EXPONENT};
 
 		return at == N_MINUS && c == '0' ? N_ZERO : digit[at];
 	}
@@ -303,7 +312,8 @@ static int end_number(struct feed_json *json)
 {
 	int rc;
 
-	if (json->number != N_ZERO && json->number != N_INT && json->number != N_FRACTION && json->number != N_EXPONENT)
+	if (json->number != N_ZERO && json->number != N_INT && json->number != N_FRACTION &&
+	    json->number != N_EXPONENT)
 		return bad(json, "a number that is none");
 	rc = tell(json, FEED_JSON_NUMBER);
 	return rc ? rc : value_ended(json);
@@ -348,7 +358,8 @@ static int after_value(struct feed_json *json, char c)
 		restore_path(json);
 		return 0;
 	}
-	return c == ']' || c == '}' ? close_level(json, c == ']') : bad(json, "a comma or a closing bracket was expected");
+	return c == ']' || c == '}' ? close_level(json, c == ']')
+				    : bad(json, "a comma or a closing bracket was expected");
 }
 
 static int between(struct feed_json *json, char c)

@@ -28,14 +28,17 @@ static int take_entry(struct feed_reader *reader, const struct feed_json_item *i
 	reader->rows++;
 	if (item->event == FEED_JSON_STRING && !item->is_cut)
 		return feed_entry(reader->sink, item->text, item->len);
-	feed_sink_error(reader->sink, item->is_cut ? FEED_E_LONG_TEXT : FEED_E_NO_STRING, item->text, item->len);
+	feed_sink_error(reader->sink, item->is_cut ? FEED_E_LONG_TEXT : FEED_E_NO_STRING,
+			item->text, item->len);
 	return 0;
 }
 
-/* Keeps what an object's member says until the object ends; one that is empty or has no room is none we know. */
+/* Keeps what an object's member says until the object ends; one that is empty or has no room is
+ * none we know. */
 static void keep(char *slot, size_t size, const struct feed_json_item *item)
 {
-	if (item->event != FEED_JSON_STRING || !item->len || item->len >= size || memchr(item->text, 0, item->len)) {
+	if (item->event != FEED_JSON_STRING || !item->len || item->len >= size ||
+	    memchr(item->text, 0, item->len)) {
 		(void)snprintf(slot, size, "?");
 		return;
 	}
@@ -59,7 +62,8 @@ static int take_decision(struct feed_reader *reader, const struct feed_json_item
 	if (!reader->value[0])
 		feed_sink_error(reader->sink, FEED_E_NO_STRING, "", 0);
 	else if ((reader->type[0] && strcmp(reader->type, "ban")) ||
-		 (reader->scope[0] && strcasecmp(reader->scope, "ip") && strcasecmp(reader->scope, "range")))
+		 (reader->scope[0] && strcasecmp(reader->scope, "ip") &&
+		  strcasecmp(reader->scope, "range")))
 		feed_sink_skip(reader->sink);
 	else
 		rc = feed_entry(reader->sink, reader->value, strlen(reader->value));
@@ -73,11 +77,13 @@ static void read_metadata(struct feed_reader *reader, const struct feed_json_ite
 	if (!strcmp(item->path, "type") && item->event == FEED_JSON_STRING)
 		keep(reader->type, sizeof(reader->type), item);
 	if (!strcmp(item->path, "records") && item->event == FEED_JSON_NUMBER)
-		keep(reader->value, sizeof(reader->value), &(struct feed_json_item){
-		     .event = FEED_JSON_STRING, .text = item->text, .len = item->len });
+		keep(reader->value, sizeof(reader->value),
+		     &(struct feed_json_item){
+			 .event = FEED_JSON_STRING, .text = item->text, .len = item->len});
 	if (item->event != FEED_JSON_ROOT)
 		return;
-	if (!strcmp(reader->type, "metadata") && feed_number(reader->value, strlen(reader->value), &reader->claim))
+	if (!strcmp(reader->type, "metadata") &&
+	    feed_number(reader->value, strlen(reader->value), &reader->claim))
 		reader->has_claim = true;
 	reader->type[0] = reader->value[0] = '\0';
 }
@@ -95,9 +101,12 @@ int feed_read_item(void *ctx, const struct feed_json_item *item)
 		read_metadata(reader, item);
 	if (item->event == FEED_JSON_OBJECT || item->event == FEED_JSON_ROOT)
 		return 0;
-	if (reader->format == FETCH_MISP && !strcmp(item->path, "type") && !is_text(item, "cidr") && !is_text(item, "string"))
-		return refuse(reader, "a MISP warninglist that is not of addresses: its type is not cidr");
-	if (!feed_select_has(paths, item->path) || (shape && shape->except && feed_select_has(shape->except, item->path)))
+	if (reader->format == FETCH_MISP && !strcmp(item->path, "type") && !is_text(item, "cidr") &&
+	    !is_text(item, "string"))
+		return refuse(reader,
+			      "a MISP warninglist that is not of addresses: its type is not cidr");
+	if (!feed_select_has(paths, item->path) ||
+	    (shape && shape->except && feed_select_has(shape->except, item->path)))
 		return 0;
 	return take_entry(reader, item);
 }
@@ -108,7 +117,8 @@ static int explain(struct feed_reader *reader, int rc)
 	const char *why = feed_json_why(reader->json, &line);
 
 	if (rc == -EBADMSG && !reader->why[0])
-		(void)snprintf(reader->why, sizeof(reader->why), "not valid JSON: line %" PRIu64 ": %s", line, why);
+		(void)snprintf(reader->why, sizeof(reader->why),
+			       "not valid JSON: line %" PRIu64 ": %s", line, why);
 	return rc;
 }
 

@@ -17,7 +17,8 @@ static void keep(struct feed_lines *lines, const char *text, size_t len)
 	lines->len += len;
 }
 
-static int end_line(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn, void *ctx)
+static int end_line(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn,
+		    void *ctx)
 {
 	int rc;
 
@@ -31,7 +32,8 @@ static int end_line(struct feed_lines *lines, const char *text, size_t len, feed
 	return rc;
 }
 
-int feed_lines_push(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn, void *ctx)
+int feed_lines_push(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn,
+		    void *ctx)
 {
 	const char *lf = NULL, *cr = NULL, *end = text + len, *stop;
 	int rc = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Bytes in any chunks to lines: LF, CRLF and CR end one, a line over FEED_LINE_BYTES is cut and told so. */
+/* Bytes in any chunks to lines: LF, CRLF and CR end one, a line over FEED_LINE_BYTES is cut and
+ * told so. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +18,8 @@ struct feed_lines {
 typedef int (*feed_line_fn)(void *ctx, const char *text, size_t len, bool is_long);
 
 /* Splits @len more bytes. Returns 0, or what @fn returned last. @lines is born zeroed. */
-int feed_lines_push(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn, void *ctx);
+int feed_lines_push(struct feed_lines *lines, const char *text, size_t len, feed_line_fn fn,
+		    void *ctx);
 
 /* The text has ended: a last line without an end is one too. */
 int feed_lines_end(struct feed_lines *lines, feed_line_fn fn, void *ctx);

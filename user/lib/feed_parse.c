@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hostile text in, a list file out. The start is kept until it is known what the text is; then it and the rest go
- * through one grammar. The result depends on the bytes alone, not on the chunks they came in.
+ * Hostile text in, a list file out. The start is kept until it is known what the text is; then it
+ * and the rest go through one grammar. The result depends on the bytes alone, not on the chunks
+ * they came in.
  */
 #include "feed_parse.h"
 
@@ -17,7 +18,8 @@
 #include "feed_shape.h"
 #include "fetch_msg.h"
 
-#define HEAD_BYTES 1024 /* bytes kept of the start where the format is told, to recognise what is no list */
+#define HEAD_BYTES                                                                                 \
+	1024 /* bytes kept of the start where the format is told, to recognise what is no list */
 
 struct feed_parser {
 	struct feed_sink *sink;
@@ -35,32 +37,32 @@ static const struct {
 	const char *name;
 	feed_read_line_fn read;
 } formats[FETCH_FORMAT_MAX] = {
-	[FETCH_AUTO] = { "auto", NULL },
-	[FETCH_PLAIN] = { "plain", feed_read_plain },
-	[FETCH_NETSET] = { "netset", feed_read_plain },
-	[FETCH_SPAMHAUS] = { "spamhaus", feed_read_plain },
-	[FETCH_TOR] = { "tor", feed_read_tor },
-	[FETCH_IPSUM] = { "ipsum", feed_read_ipsum },
-	[FETCH_DSHIELD] = { "dshield", feed_read_dshield },
-	[FETCH_CSV] = { "csv", feed_read_csv },
-	[FETCH_ABUSE_CH] = { "abuse-ch", feed_read_csv },
-	[FETCH_GEOFEED] = { "geofeed", feed_read_geofeed },
-	[FETCH_MAXMIND] = { "maxmind", feed_read_maxmind },
-	[FETCH_P2P] = { "p2p", feed_read_p2p },
-	[FETCH_DAT] = { "dat", feed_read_dat },
-	[FETCH_JSON] = { "json", NULL },
-	[FETCH_NDJSON] = { "ndjson", NULL },
-	[FETCH_AWS] = { "aws", NULL },
-	[FETCH_AWS_IPSET] = { "aws-ipset", NULL },
-	[FETCH_GOOGLE] = { "google", NULL },
-	[FETCH_GITHUB] = { "github", NULL },
-	[FETCH_CLOUDFLARE] = { "cloudflare", NULL },
-	[FETCH_ATLASSIAN] = { "atlassian", NULL },
-	[FETCH_MISP] = { "misp", NULL },
-	[FETCH_ABUSEIPDB] = { "abuseipdb", NULL },
-	[FETCH_SPAMHAUS_JSON] = { "spamhaus-json", NULL },
-	[FETCH_CROWDSEC] = { "crowdsec", NULL },
-	[FETCH_RIR] = { "rir", NULL },
+    [FETCH_AUTO] = {"auto", NULL},
+    [FETCH_PLAIN] = {"plain", feed_read_plain},
+    [FETCH_NETSET] = {"netset", feed_read_plain},
+    [FETCH_SPAMHAUS] = {"spamhaus", feed_read_plain},
+    [FETCH_TOR] = {"tor", feed_read_tor},
+    [FETCH_IPSUM] = {"ipsum", feed_read_ipsum},
+    [FETCH_DSHIELD] = {"dshield", feed_read_dshield},
+    [FETCH_CSV] = {"csv", feed_read_csv},
+    [FETCH_ABUSE_CH] = {"abuse-ch", feed_read_csv},
+    [FETCH_GEOFEED] = {"geofeed", feed_read_geofeed},
+    [FETCH_MAXMIND] = {"maxmind", feed_read_maxmind},
+    [FETCH_P2P] = {"p2p", feed_read_p2p},
+    [FETCH_DAT] = {"dat", feed_read_dat},
+    [FETCH_JSON] = {"json", NULL},
+    [FETCH_NDJSON] = {"ndjson", NULL},
+    [FETCH_AWS] = {"aws", NULL},
+    [FETCH_AWS_IPSET] = {"aws-ipset", NULL},
+    [FETCH_GOOGLE] = {"google", NULL},
+    [FETCH_GITHUB] = {"github", NULL},
+    [FETCH_CLOUDFLARE] = {"cloudflare", NULL},
+    [FETCH_ATLASSIAN] = {"atlassian", NULL},
+    [FETCH_MISP] = {"misp", NULL},
+    [FETCH_ABUSEIPDB] = {"abuseipdb", NULL},
+    [FETCH_SPAMHAUS_JSON] = {"spamhaus-json", NULL},
+    [FETCH_CROWDSEC] = {"crowdsec", NULL},
+    [FETCH_RIR] = {"rir", NULL},
 };
 
 const char *feed_format_name(uint32_t format)
@@ -71,22 +73,24 @@ const char *feed_format_name(uint32_t format)
 const char *feed_error_text(uint32_t reason)
 {
 	static const char *const texts[] = {
-		[FEED_E_LONG_LINE - FEED_E_LONG_LINE] = "line over 4096 bytes",
-		[FEED_E_NUL - FEED_E_LONG_LINE] = "NUL byte in the line",
-		[FEED_E_NO_COUNT - FEED_E_LONG_LINE] = "no count behind the address",
-		[FEED_E_DISAGREE - FEED_E_LONG_LINE] = "start, end and prefix length disagree",
-		[FEED_E_NO_COLUMN - FEED_E_LONG_LINE] = "no such column in the line, or nothing in it",
-		[FEED_E_NO_RANGE - FEED_E_LONG_LINE] = "no range of the form this format has",
-		[FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
-		[FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
+	    [FEED_E_LONG_LINE - FEED_E_LONG_LINE] = "line over 4096 bytes",
+	    [FEED_E_NUL - FEED_E_LONG_LINE] = "NUL byte in the line",
+	    [FEED_E_NO_COUNT - FEED_E_LONG_LINE] = "no count behind the address",
+	    [FEED_E_DISAGREE - FEED_E_LONG_LINE] = "start, end and prefix length disagree",
+	    [FEED_E_NO_COLUMN - FEED_E_LONG_LINE] = "no such column in the line, or nothing in it",
+	    [FEED_E_NO_RANGE - FEED_E_LONG_LINE] = "no range of the form this format has",
+	    [FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
+	    [FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
 	};
 
-	if (reason >= FEED_E_LONG_LINE && reason - FEED_E_LONG_LINE < sizeof(texts) / sizeof(texts[0]))
+	if (reason >= FEED_E_LONG_LINE &&
+	    reason - FEED_E_LONG_LINE < sizeof(texts) / sizeof(texts[0]))
 		return texts[reason - FEED_E_LONG_LINE];
 	return prefix_error_text((enum prefix_error)reason);
 }
 
-struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries, const struct feed_options *options)
+struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries,
+				   const struct feed_options *options)
 {
 	struct feed_parser *parser = calloc(1, sizeof(*parser));
 
@@ -143,7 +147,8 @@ static int read_line(void *ctx, const char *text, size_t len, bool is_long)
 
 static int read_bytes(struct feed_parser *p, const char *text, size_t len)
 {
-	return p->read_line ? feed_lines_push(&p->lines, text, len, read_line, p) : feed_read_json(&p->reader, text, len);
+	return p->read_line ? feed_lines_push(&p->lines, text, len, read_line, p)
+			    : feed_read_json(&p->reader, text, len);
 }
 
 /* A format that was told, and yet the text begins as another does. */
@@ -153,12 +158,14 @@ static const char *why_other(const struct feed_parser *p, const char *text, size
 		text++;
 		len--;
 	}
-	if (formats[p->reader.format].read && len && (*text == '{' || (*text == '[' && p->reader.format != FETCH_P2P)))
+	if (formats[p->reader.format].read && len &&
+	    (*text == '{' || (*text == '[' && p->reader.format != FETCH_P2P)))
 		return "JSON, not the format that was given: use auto, or json with select";
 	return NULL;
 }
 
-/* Enough of the start is there, or all there is: decides what the text is and reads what was kept. */
+/* Enough of the start is there, or all there is: decides what the text is and reads what was kept.
+ */
 static int start(struct feed_parser *p, bool is_whole)
 {
 	bool has_bom = p->start_len >= 3 && !memcmp(p->start, "\xef\xbb\xbf", 3);
@@ -177,20 +184,23 @@ static int start(struct feed_parser *p, bool is_whole)
 		return refuse(p, why);
 	if (p->is_told) {
 		p->reader.shape = feed_shape_of(p->reader.format);
-		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why), "told by the config");
+		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why),
+			       "told by the config");
 	} else {
 		rc = feed_detect(text, len, is_whole, &found);
 		if (rc)
 			return rc == -EBADMSG ? refuse(p, found.why) : rc;
 		p->reader.format = found.format;
 		p->reader.shape = found.shape;
-		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why), "%.115s", found.why);
+		(void)snprintf(p->sink->origin.why, sizeof(p->sink->origin.why), "%.115s",
+			       found.why);
 	}
 	p->sink->origin.format = p->reader.format;
 	p->read_line = formats[p->reader.format].read;
 	p->reader.needs_claim = p->reader.format == FETCH_SPAMHAUS_JSON;
 	if (!p->read_line) {
-		p->reader.json = feed_json_new(p->reader.shape ? p->reader.shape->is_lines : p->reader.format == FETCH_NDJSON,
+		p->reader.json = feed_json_new(p->reader.shape ? p->reader.shape->is_lines
+							       : p->reader.format == FETCH_NDJSON,
 					       feed_read_item, &p->reader);
 		if (!p->reader.json)
 			return -ENOMEM;
@@ -229,11 +239,13 @@ static int check_claim(struct feed_parser *p)
 	struct feed_reader *reader = &p->reader;
 
 	if (reader->needs_claim && !reader->has_claim)
-		return refuse(p, reader->format == FETCH_ABUSE_CH ? "cut short: its END line is missing" :
-								    "cut short: its last line, the metadata, is missing");
+		return refuse(p, reader->format == FETCH_ABUSE_CH
+				     ? "cut short: its END line is missing"
+				     : "cut short: its last line, the metadata, is missing");
 	if (!reader->has_claim || reader->claim == reader->rows)
 		return 0;
-	(void)snprintf(reader->why, sizeof(reader->why), "cut short or altered: it says %" PRIu64 " entries and holds %" PRIu64,
+	(void)snprintf(reader->why, sizeof(reader->why),
+		       "cut short or altered: it says %" PRIu64 " entries and holds %" PRIu64,
 		       reader->claim, reader->rows);
 	return -EBADMSG;
 }
@@ -246,13 +258,16 @@ static int finish(struct feed_parser *p)
 	if (!rc && !p->has_started)
 		rc = start(p, true);
 	if (!rc)
-		rc = p->read_line ? feed_lines_end(&p->lines, read_line, p) : feed_read_json_end(&p->reader);
+		rc = p->read_line ? feed_lines_end(&p->lines, read_line, p)
+				  : feed_read_json_end(&p->reader);
 	if (!rc)
 		rc = check_claim(p);
 	if (!rc && head->errors > 10 && head->errors > head->entries4 + head->entries6)
 		rc = refuse(p, "not a list of addresses");
 	if (!rc && !p->sink->n4 && !p->sink->n6)
-		rc = refuse(p, p->sink->origin.skipped ? "no entries: all were left out by threshold, country or type" : "no entries");
+		rc = refuse(p, p->sink->origin.skipped
+				   ? "no entries: all were left out by threshold, country or type"
+				   : "no entries");
 	return rc;
 }
 
@@ -263,7 +278,9 @@ int feed_parse_end(struct feed_parser *p, void **ret_file, size_t *ret_len, cons
 	if (!rc)
 		rc = feed_sink_finish(p->sink, ret_file, ret_len);
 	if (rc)
-		*ret_why = rc == -EBADMSG ? p->reader.why : rc == -E2BIG ? "more entries than max-entries" : "out of memory";
+		*ret_why = rc == -EBADMSG ? p->reader.why
+			   : rc == -E2BIG ? "more entries than max-entries"
+					  : "out of memory";
 	p->failed = rc ? rc : -EINVAL;
 	return rc;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A feed's text to a list file: bytes in any chunks, in one of the formats of fetch_msg.h or in one that is recognised.
- * What is not understood is counted and kept as an error row, never skipped silently; what is no list, or less than it
- * says itself, is refused.
+ * A feed's text to a list file: bytes in any chunks, in one of the formats of fetch_msg.h or in one
+ * that is recognised. What is not understood is counted and kept as an error row, never skipped
+ * silently; what is no list, or less than it says itself, is refused.
  */
 #pragma once
 
@@ -24,22 +24,25 @@ enum feed_error {
 struct feed_parser;
 
 /*
- * A parser for @format (enum fetch_format) that refuses over @max_entries prefixes. @options (NULL: none) are copied.
- * NULL: out of memory.
+ * A parser for @format (enum fetch_format) that refuses over @max_entries prefixes. @options (NULL:
+ * none) are copied. NULL: out of memory.
  */
-struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries, const struct feed_options *options);
+struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries,
+				   const struct feed_options *options);
 
 /*
- * Reads @len more bytes. After an error the parser only waits for feed_parse_end() or feed_parse_free().
- * Errors: -ENOMEM; -E2BIG over max_entries; -EBADMSG.
+ * Reads @len more bytes. After an error the parser only waits for feed_parse_end() or
+ * feed_parse_free(). Errors: -ENOMEM; -E2BIG over max_entries; -EBADMSG.
  */
 int feed_parse_push(struct feed_parser *parser, const void *bytes, size_t len);
 
 /*
  * Ends the text: *ret_file is a whole list file (list_file.h), the caller's to free().
- * Errors: -EBADMSG where the text is no list, -E2BIG, -ENOMEM; *ret_why says why, until feed_parse_free().
+ * Errors: -EBADMSG where the text is no list, -E2BIG, -ENOMEM; *ret_why says why, until
+ * feed_parse_free().
  */
-int feed_parse_end(struct feed_parser *parser, void **ret_file, size_t *ret_len, const char **ret_why);
+int feed_parse_end(struct feed_parser *parser, void **ret_file, size_t *ret_len,
+		   const char **ret_why);
 void feed_parse_free(struct feed_parser *parser);
 
 /* What the text was read as; before feed_parse_end() succeeded what was asked for. */

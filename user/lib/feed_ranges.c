@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ranges of peer-to-peer programs: P2P (NAME:A-B, the name may hold anything) and DAT (A - B , LEVEL , NAME), where alone
- * octets with leading zeros are decimal, as eMule writes them.
+ * Ranges of peer-to-peer programs: P2P (NAME:A-B, the name may hold anything) and DAT (A - B ,
+ * LEVEL , NAME), where alone octets with leading zeros are decimal, as eMule writes them.
  */
 #include <string.h>
 
@@ -9,7 +9,9 @@
 #include "feed_parse.h"
 #include "feed_reader.h"
 
-#define DAT_ALLOWED 127 /* a level from here on is a range that is let through. Source: eMule's ipfilter.dat */
+#define DAT_ALLOWED                                                                                \
+	127 /* a level from here on is a range that is let through. Source: eMule's ipfilter.dat   \
+	     */
 
 /* The range behind the last colon. */
 static const char *after_name(const char *text, size_t *len)
@@ -70,7 +72,8 @@ static bool read_padded(const char *text, size_t len, struct prefix *ret_prefix)
 }
 
 /* A - B , LEVEL , NAME; the name and its comma may be missing. */
-static uint32_t read_dat(const char *text, size_t len, struct prefix *ret_first, struct prefix *ret_last, uint64_t *ret_level)
+static uint32_t read_dat(const char *text, size_t len, struct prefix *ret_first,
+			 struct prefix *ret_last, uint64_t *ret_level)
 {
 	const char *dash = memchr(text, '-', len), *comma = memchr(text, ',', len), *end;
 	size_t level_len;
@@ -84,7 +87,8 @@ static uint32_t read_dat(const char *text, size_t len, struct prefix *ret_first,
 	if (!feed_number(comma, level_len, ret_level))
 		return FEED_E_NO_RANGE;
 	comma = memchr(text, ',', len);
-	if (!read_padded(text, (size_t)(dash - text), ret_first) || !read_padded(dash + 1, (size_t)(comma - dash - 1), ret_last))
+	if (!read_padded(text, (size_t)(dash - text), ret_first) ||
+	    !read_padded(dash + 1, (size_t)(comma - dash - 1), ret_last))
 		return PREFIX_BAD_ADDRESS;
 	return PREFIX_OK;
 }

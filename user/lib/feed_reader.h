@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the grammars share: a reader of one format, told lines or bytes, that puts what it reads into the sink and at the
- * end checks what the text says about itself. Only feed_*.c includes this.
+ * What the grammars share: a reader of one format, told lines or bytes, that puts what it reads
+ * into the sink and at the end checks what the text says about itself. Only feed_*.c includes this.
  */
 #pragma once
 
@@ -17,24 +17,27 @@ struct feed_reader {
 	uint32_t format;
 	const struct feed_options *options;
 	struct feed_sink *sink;
-	/* What the text says it holds (netset's Entries, Feodo's END, Spamhaus's records), and what it held. */
+	/* What the text says it holds (netset's Entries, Feodo's END, Spamhaus's records), and what
+	 * it held. */
 	bool has_claim, needs_claim;
 	uint64_t claim, rows;
-	unsigned column;	      /* csv: from 0, once known */
-	bool has_column, has_content; /* csv: the header was looked for */
+	unsigned column;                /* csv: from 0, once known */
+	bool has_column, has_content;   /* csv: the header was looked for */
 	const struct feed_shape *shape; /* JSON: where addresses stand */
 	struct feed_json *json;
 	char value[64], scope[16], type[16]; /* JSON: the object being read */
-	char why[FEED_WHY_BYTES]; /* of the last -EBADMSG */
+	char why[FEED_WHY_BYTES];            /* of the last -EBADMSG */
 };
 
-/* One line of a text format, comments and all. Errors: -EBADMSG with reader->why; of feed_sink_add(). */
+/* One line of a text format, comments and all. Errors: -EBADMSG with reader->why; of
+ * feed_sink_add(). */
 typedef int (*feed_read_line_fn)(struct feed_reader *reader, const char *text, size_t len);
-int feed_read_plain(struct feed_reader *reader, const char *text, size_t len);	 /* also netset, spamhaus */
+int feed_read_plain(struct feed_reader *reader, const char *text,
+		    size_t len); /* also netset, spamhaus */
 int feed_read_tor(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_ipsum(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_dshield(struct feed_reader *reader, const char *text, size_t len);
-int feed_read_csv(struct feed_reader *reader, const char *text, size_t len);	 /* also abuse.ch */
+int feed_read_csv(struct feed_reader *reader, const char *text, size_t len); /* also abuse.ch */
 int feed_read_geofeed(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_p2p(struct feed_reader *reader, const char *text, size_t len);
@@ -48,10 +51,12 @@ int feed_read_json_end(struct feed_reader *reader);
 int feed_read_item(void *reader, const struct feed_json_item *item);
 
 /*
- * Field @n (from 0) of a line of CSV, without blanks and quotes; false where the line has fewer. A quote counts where it
- * opens a field and closes it; any other is text, and so no part of an address.
+ * Field @n (from 0) of a line of CSV, without blanks and quotes; false where the line has fewer. A
+ * quote counts where it opens a field and closes it; any other is text, and so no part of an
+ * address.
  */
-bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text, size_t *ret_len);
+bool feed_csv_field(const char *text, size_t len, char separator, unsigned n, const char **ret_text,
+		    size_t *ret_len);
 
 /* Is the line one that @format's grammar reads? For feed_detect. */
 bool feed_is_dat(const char *text, size_t len);

@@ -7,26 +7,45 @@
 #include "fetch_msg.h"
 
 const struct feed_shape feed_shapes[] = {
-	{ .format = FETCH_AWS, .name = "AWS ip-ranges", .paths = "prefixes[].ip_prefix,ipv6_prefixes[].ipv6_prefix" },
-	{ .format = FETCH_AWS_IPSET, .name = "an AWS WAF IP set", .paths = "IPSet.Addresses[]" },
-	{ .format = FETCH_GOOGLE, .name = "Google's ranges", .paths = "prefixes[].ipv4Prefix,prefixes[].ipv6Prefix" },
-	{ .format = FETCH_GITHUB, .name = "GitHub meta", .paths = "*[]", .except = "ssh_keys[]", .sign = "verifiable_password_authentication" },
-	{ .format = FETCH_CLOUDFLARE, .name = "Cloudflare's API", .paths = "result.ipv4_cidrs[],result.ipv6_cidrs[],result.jdcloud_cidrs[]" },
-	{ .format = FETCH_ATLASSIAN, .name = "Atlassian's ranges", .paths = "items[].cidr" },
-	{ .format = FETCH_MISP, .name = "a MISP warninglist", .paths = "list[]" },
-	{ .format = FETCH_ABUSEIPDB, .name = "AbuseIPDB's blacklist", .paths = "data[].ipAddress" },
-	{ .format = FETCH_SPAMHAUS_JSON, .name = "Spamhaus DROP lines", .paths = "cidr", .is_lines = true },
-	{ .format = FETCH_CROWDSEC, .name = "CrowdSec decisions for import", .paths = "[].value" },
-	{ .format = FETCH_RIR, .name = "a country's RIR prefixes", .paths = "prefixes.ipv4[],prefixes.ipv6[]" },
-	{ .format = FETCH_JSON, .name = "Feodo Tracker", .paths = "[].ip_address" },
-	{ .format = FETCH_JSON, .name = "CDN77's prefixes", .paths = "prefixes[].prefix" },
-	{ .format = FETCH_JSON, .name = "OVHcloud's prefixes", .paths = "IPv4Prefixes[],IPv6Prefixes[]" },
-	{ .format = FETCH_JSON, .name = "Zscaler's hubs", .paths = "hubPrefixes[]" },
-	{ .format = FETCH_JSON, .name = "Fastly's ranges", .paths = "addresses[],ipv6_addresses[]" },
-	{ .format = FETCH_JSON, .name = "Oracle Cloud's ranges", .paths = "regions[].cidrs[].cidr" },
-	{ .format = FETCH_JSON, .name = "Azure's service tags", .paths = "values[].properties.addressPrefixes[]" },
-	{ .format = FETCH_JSON, .name = "an array of addresses", .paths = "[]" },
-	{ .refuse = "a CrowdSec decision stream, which is no list: export one with cscli decisions list -o json", .paths = "new[].value" },
+    {.format = FETCH_AWS,
+     .name = "AWS ip-ranges",
+     .paths = "prefixes[].ip_prefix,ipv6_prefixes[].ipv6_prefix"},
+    {.format = FETCH_AWS_IPSET, .name = "an AWS WAF IP set", .paths = "IPSet.Addresses[]"},
+    {.format = FETCH_GOOGLE,
+     .name = "Google's ranges",
+     .paths = "prefixes[].ipv4Prefix,prefixes[].ipv6Prefix"},
+    {.format = FETCH_GITHUB,
+     .name = "GitHub meta",
+     .paths = "*[]",
+     .except = "ssh_keys[]",
+     .sign = "verifiable_password_authentication"},
+    {.format = FETCH_CLOUDFLARE,
+     .name = "Cloudflare's API",
+     .paths = "result.ipv4_cidrs[],result.ipv6_cidrs[],result.jdcloud_cidrs[]"},
+    {.format = FETCH_ATLASSIAN, .name = "Atlassian's ranges", .paths = "items[].cidr"},
+    {.format = FETCH_MISP, .name = "a MISP warninglist", .paths = "list[]"},
+    {.format = FETCH_ABUSEIPDB, .name = "AbuseIPDB's blacklist", .paths = "data[].ipAddress"},
+    {.format = FETCH_SPAMHAUS_JSON,
+     .name = "Spamhaus DROP lines",
+     .paths = "cidr",
+     .is_lines = true},
+    {.format = FETCH_CROWDSEC, .name = "CrowdSec decisions for import", .paths = "[].value"},
+    {.format = FETCH_RIR,
+     .name = "a country's RIR prefixes",
+     .paths = "prefixes.ipv4[],prefixes.ipv6[]"},
+    {.format = FETCH_JSON, .name = "Feodo Tracker", .paths = "[].ip_address"},
+    {.format = FETCH_JSON, .name = "CDN77's prefixes", .paths = "prefixes[].prefix"},
+    {.format = FETCH_JSON, .name = "OVHcloud's prefixes", .paths = "IPv4Prefixes[],IPv6Prefixes[]"},
+    {.format = FETCH_JSON, .name = "Zscaler's hubs", .paths = "hubPrefixes[]"},
+    {.format = FETCH_JSON, .name = "Fastly's ranges", .paths = "addresses[],ipv6_addresses[]"},
+    {.format = FETCH_JSON, .name = "Oracle Cloud's ranges", .paths = "regions[].cidrs[].cidr"},
+    {.format = FETCH_JSON,
+     .name = "Azure's service tags",
+     .paths = "values[].properties.addressPrefixes[]"},
+    {.format = FETCH_JSON, .name = "an array of addresses", .paths = "[]"},
+    {.refuse =
+	 "a CrowdSec decision stream, which is no list: export one with cscli decisions list -o json",
+     .paths = "new[].value"},
 };
 const unsigned feed_shapes_n = sizeof(feed_shapes) / sizeof(feed_shapes[0]);
 
@@ -87,7 +106,8 @@ bool feed_select_is_good(const char *select)
 				return false;
 			if (select[i] == ']' && (!i || select[i - 1] != '['))
 				return false;
-			if (select[i] == '.' && (!i || i + 1 == len || select[i + 1] == '.' || select[i + 1] == '['))
+			if (select[i] == '.' &&
+			    (!i || i + 1 == len || select[i + 1] == '.' || select[i + 1] == '['))
 				return false;
 		}
 		has_path |= len > 0;

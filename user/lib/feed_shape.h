@@ -10,10 +10,11 @@ struct feed_shape {
 	const char *name;   /* for people: "AWS ip-ranges" */
 	const char *paths;  /* with a comma between; * is any one name */
 	const char *except; /* paths that are none for all that; or NULL */
-	const char *sign;   /* a path that must be seen too, where the others are too common; or NULL */
+	const char
+	    *sign; /* a path that must be seen too, where the others are too common; or NULL */
 	const char *refuse; /* not a list: what it is and what to do; or NULL */
 	uint32_t format;    /* enum fetch_format */
-	bool is_lines;	    /* a value a line */
+	bool is_lines;      /* a value a line */
 };
 
 extern const struct feed_shape feed_shapes[];

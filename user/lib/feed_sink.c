@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Prefixes in any order in, sorted unique ones and error rows out; memory is bounded by max_entries. */
+/* Prefixes in any order in, sorted unique ones and error rows out; memory is bounded by
+ * max_entries. */
 #include "feed_sink.h"
 
 #include <errno.h>
@@ -37,7 +38,7 @@ static int compact4(struct feed_sink *sink)
 	if (!to)
 		return -ENOMEM;
 	for (int shift = 0; shift < 40; shift += 10) {
-		size_t at[1024] = { 0 }, sum = 0, n;
+		size_t at[1024] = {0}, sum = 0, n;
 		uint64_t *swap = from;
 
 		for (size_t i = 0; i < sink->n4; i++)
@@ -78,7 +79,8 @@ static void compact6(struct feed_sink *sink)
 
 static bool is_over(const struct feed_sink *sink)
 {
-	return sink->n4 + sink->n6 > sink->max_entries || sink->n4 > SEK_PREFIXES_V4_MAX || sink->n6 > SEK_PREFIXES_V6_MAX;
+	return sink->n4 + sink->n6 > sink->max_entries || sink->n4 > SEK_PREFIXES_V4_MAX ||
+	       sink->n6 > SEK_PREFIXES_V6_MAX;
 }
 
 /* More room; where that would go far over max_entries, duplicates are taken out instead. */
@@ -145,7 +147,8 @@ void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, 
 
 static int make_file(struct feed_sink *sink, void **ret_file, size_t *ret_len)
 {
-	size_t len = sizeof(sink->head) + sink->n4 * sizeof(struct prefix4) + sink->n6 * sizeof(struct prefix6) +
+	size_t len = sizeof(sink->head) + sink->n4 * sizeof(struct prefix4) +
+		     sink->n6 * sizeof(struct prefix6) +
 		     sink->head.n_errors * sizeof(struct list_error) + sizeof(sink->origin);
 	struct list_head *head = calloc(1, len);
 	struct prefix4 *v4 = (void *)(head + 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where every grammar of a feed puts what it read: prefixes and error rows go in, a list file comes out. Memory is
- * bounded by max_entries, whatever a feed holds.
+ * Where every grammar of a feed puts what it read: prefixes and error rows go in, a list file comes
+ * out. Memory is bounded by max_entries, whatever a feed holds.
  */
 #pragma once
 
@@ -29,7 +29,8 @@ int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix);
 /* Leaves an entry out on purpose: only counted. */
 void feed_sink_skip(struct feed_sink *sink);
 
-/* Counts and, up to LIST_ERRORS_MAX, keeps a row for a @text that was not understood in the current line. */
+/* Counts and, up to LIST_ERRORS_MAX, keeps a row for a @text that was not understood in the current
+ * line. */
 void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, size_t len);
 
 /*

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Text lists with an address a line: plain and netset, Spamhaus DROP, Tor's exit addresses, ipsum's counts. */
+/* Text lists with an address a line: plain and netset, Spamhaus DROP, Tor's exit addresses, ipsum's
+ * counts. */
 #include <string.h>
 
 #include "feed_entry.h"
@@ -14,7 +15,8 @@ static bool starts(const char *text, size_t len, const char *word)
 	return len >= n && !memcmp(text, word, n);
 }
 
-/* FireHOL's comment "# Entries : 2701 subnets, 619477723 unique IPs": the first number is that of the lines. */
+/* FireHOL's comment "# Entries : 2701 subnets, 619477723 unique IPs": the first number is that of
+ * the lines. */
 static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
 	const char *colon = memchr(text, ':', len);
@@ -72,7 +74,8 @@ int feed_read_tor(struct feed_reader *reader, const char *text, size_t len)
 	const char *line = text, *word;
 	size_t line_len = len, n = cut_word(&text, &len, &word);
 
-	if (!n || *word == '#' || is_word(word, n, "ExitNode") || is_word(word, n, "Published") || is_word(word, n, "LastStatus"))
+	if (!n || *word == '#' || is_word(word, n, "ExitNode") || is_word(word, n, "Published") ||
+	    is_word(word, n, "LastStatus"))
 		return 0;
 	if (is_word(word, n, "ExitAddress")) {
 		n = cut_word(&text, &len, &word);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each list becomes ranges in one pass, neighbouring sets of ranges are merged two by two until one is left, and that is
- * cut into prefixes.
+ * Each list becomes ranges in one pass, neighbouring sets of ranges are merged two by two until one
+ * is left, and that is cut into prefixes.
  */
 #include "list_reduce.h"
 
@@ -28,18 +28,19 @@ static void put(struct ranges *ranges, uint32_t first, uint32_t last)
 			end->last = last;
 		return;
 	}
-	ranges->at[ranges->n++] = (struct range){ first, last };
+	ranges->at[ranges->n++] = (struct range){first, last};
 }
 
 static int from_list(const struct prefix4 *list, size_t n, struct ranges *ret_ranges)
 {
-	struct ranges ranges = { .at = malloc((n + 1) * sizeof(struct range)) };
+	struct ranges ranges = {.at = malloc((n + 1) * sizeof(struct range))};
 	struct range *less;
 
 	if (!ranges.at)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		put(&ranges, list[i].addr, list[i].addr | (list[i].len < 32 ? UINT32_MAX >> list[i].len : 0));
+		put(&ranges, list[i].addr,
+		    list[i].addr | (list[i].len < 32 ? UINT32_MAX >> list[i].len : 0));
 	less = realloc(ranges.at, (ranges.n + 1) * sizeof(struct range));
 	if (less)
 		ranges.at = less;
@@ -50,13 +51,15 @@ static int from_list(const struct prefix4 *list, size_t n, struct ranges *ret_ra
 /* Merges @b into @a and frees @b. */
 static int merge(struct ranges *a, struct ranges *b)
 {
-	struct ranges out = { .at = malloc((a->n + b->n + 1) * sizeof(struct range)) };
+	struct ranges out = {.at = malloc((a->n + b->n + 1) * sizeof(struct range))};
 	size_t i = 0, j = 0;
 
 	if (!out.at)
 		return -ENOMEM;
 	while (i < a->n || j < b->n) {
-		const struct range *next = j == b->n || (i < a->n && a->at[i].first <= b->at[j].first) ? &a->at[i++] : &b->at[j++];
+		const struct range *next =
+		    j == b->n || (i < a->n && a->at[i].first <= b->at[j].first) ? &a->at[i++]
+										: &b->at[j++];
 
 		put(&out, next->first, next->last);
 	}
@@ -81,7 +84,8 @@ static size_t cut(struct range range, struct prefix4 *list)
 		while ((1ull << host) > end - first)
 			host--;
 		if (list)
-			list[n] = (struct prefix4){ .addr = (uint32_t)first, .len = (uint8_t)(32 - host) };
+			list[n] =
+			    (struct prefix4){.addr = (uint32_t)first, .len = (uint8_t)(32 - host)};
 		n++;
 		first += 1ull << host;
 	}
@@ -106,7 +110,8 @@ static int to_list(const struct ranges *ranges, struct prefix4 **ret_list, size_
 	return 0;
 }
 
-int list_reduce4(const struct prefix4 *const *lists, const size_t *n, size_t n_lists, struct prefix4 **ret_list, size_t *ret_n)
+int list_reduce4(const struct prefix4 *const *lists, const size_t *n, size_t n_lists,
+		 struct prefix4 **ret_list, size_t *ret_n)
 {
 	struct ranges *sets = calloc(n_lists + 1, sizeof(*sets));
 	int rc = sets ? 0 : -ENOMEM;
