@@ -7,11 +7,11 @@ set -euo pipefail
 
 build="gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libcap-dev libseccomp-dev
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libuv1-dev
-	libsmartcols-dev libmnl-dev zlib1g-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
+	libsmartcols-dev libmnl-dev zlib1g-dev liblzma-dev libzstd-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
 demo="iputils-ping curl python3"
 test="libcmocka-dev libclang-rt-14-dev python3-pytest python3-scapy openssl sqlite3
 	procps ethtool util-linux strace xdp-tools clang-format mandoc systemd"
-bench="nftables ipset iptables"
+bench="nftables ipset iptables iprange time"
 vm="qemu-system-x86 qemu-system-common busybox-static cpio xz-utils"
 
 want=$build
