@@ -32,7 +32,7 @@ static const struct {
     {"limits: []\n", 1, 9, "remove the key"},
     {"feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute"},
     {"feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h"},
-    {"feeds:\n  - name: a\n    path: /x\n    format: cvs\n", 4, 13, "one of the names"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: cvs\n", 4, 13, "use auto, plain, netset or another name"},
     {"feeds:\n  - name: a\n    path: /x\n    format: csv\n", 2, 5, "needs column: NUMBER"},
     {"feeds:\n  - name: a\n    path: /x\n    column: 2\n", 2, 5, "for format: csv"},
     {"feeds:\n  - name: a\n    path: /x\n    format: csv\n    column: 0\n", 5, 13, "1 for the first column"},

@@ -73,7 +73,7 @@ static void feed_format(struct config_walk *w, const yaml_node_t *node, const ch
 		}
 	}
 	config_bad_value(w, node, "format", text,
-			 "use auto, or one of the names in sekisho.yaml(5), such as plain or csv");
+			 "use auto, plain, netset or another name under FORMATS in sekisho.yaml(5)");
 }
 
 static void feed_column(struct config_walk *w, const yaml_node_t *node, const char *text)
