@@ -140,6 +140,10 @@ def test_reload_takes_mode_malformed_interfaces_and_says_what_waits(lab, agent):
     one.write("mode: monitor\n")
     one.cli("reload")
     assert one.ask("status")["mode"] == "monitor" and lab.probe(BAD) == 20
+    one.cli("mode", "enforce")
+    one.cli("reload")  # a config whose mode is what it was leaves the mode that a person switched to
+    assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
+    one.cli("mode", "monitor")
     one.config.write_text(f"interfaces: [{lab.iface}]\nmetrics: {{listen: \"127.0.0.1:9478\"}}\n")
     one.cli("reload")
     assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
