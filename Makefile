@@ -209,6 +209,6 @@ clean: ## remove what was built
 	$(Q)rm -rf $(BUILD)
 
 help: ## this text
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | sort | column -t -s '	'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | sort | expand -t 16
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -21,13 +21,13 @@
 #define ND_TYPE_MAX 137	      /* redirect */
 #define ND_HOP_LIMIT 255      /* RFC 4861: any other was forwarded and is not neighbour discovery */
 #define ND_MIN_BYTES 8	      /* the shortest message, a router solicitation without options */
-#define IPV4_BYTES_MAX 65535u /* bytes: what tot_len can say */
 
 enum parse_result {
 	PARSE_SOURCE,	 /* pkt.source is set */
 	PARSE_LINK,	 /* ARP, neighbour discovery, other ethertypes, 802.3 frames */
-	PARSE_MALFORMED, /* shorter than its headers, lengths that cannot be, a pile of VLAN tags */
+	PARSE_MALFORMED, /* shorter than its headers, lengths that cannot be: Linux drops it, too */
 	PARSE_UNREAD,	 /* the headers are in a fragment of the buffer: our limit, not the sender's */
+	PARSE_PILE,	 /* more VLAN tags than are walked; Linux would find the source behind them */
 };
 
 /* A source address; unused words are 0. */
@@ -180,5 +180,5 @@ static __always_inline enum parse_result parse_frame(struct xdp_md *ctx, struct 
 	if (ethertype == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(ctx, next, end, pkt);
 	parse_whole(ctx, pkt);
-	return parse_is_vlan(ethertype) ? PARSE_MALFORMED : PARSE_LINK;
+	return parse_is_vlan(ethertype) ? PARSE_PILE : PARSE_LINK;
 }

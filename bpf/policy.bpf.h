@@ -114,10 +114,11 @@ static __always_inline void policy_decide(const struct source *source,
 	policy_judge(source, control, d);
 }
 
-static __always_inline void policy_malformed(const struct sek_control *control, struct decision *d)
+/* A pile of tags is dropped whatever the config says: to pass it is to leave a source unjudged that Linux will find. */
+static __always_inline void policy_malformed(const struct sek_control *control, bool is_pile, struct decision *d)
 {
 	d->reason = SEK_R_MALFORMED;
-	if (control->malformed_drop)
+	if (control->malformed_drop || is_pile)
 		d->verdict = control->mode == SEK_MODE_MONITOR ? SEK_V_WOULD : SEK_V_DROP;
 }
 
@@ -132,8 +133,8 @@ static __always_inline void policy_frame(enum parse_result parsed, const struct 
 		d->reason = SEK_R_INTERNAL;
 	else if (parsed == PARSE_LINK)
 		d->reason = SEK_R_LINK;
-	else if (parsed == PARSE_MALFORMED)
-		policy_malformed(control, d);
+	else if (parsed == PARSE_MALFORMED || parsed == PARSE_PILE)
+		policy_malformed(control, parsed == PARSE_PILE, d);
 	else
 		policy_decide(&pkt->source, control, d);
 }

@@ -17,5 +17,5 @@
 #define SEK_ENTRY_LENS_MAX 32	     /* distinct prefix lengths in use a family: bounds the walk per packet */
 #define SEK_RAILS_MAX 256	     /* protected addresses: own, gateways, resolvers, SSH client */
 #define SEK_V6_EXT_MAX 8	     /* IPv6 extension headers walked; a source behind more is judged, its L4 unknown */
-#define SEK_VLAN_MAX 8	     /* VLAN tags walked; Linux peels any number of VLAN 0, more than these are malformed */
+#define SEK_VLAN_MAX 8	     /* VLAN tags walked; Linux peels any number of VLAN 0, a frame with more than these is dropped */
 #define SEK_CPUS_MAX 1024	     /* possible CPUs */

@@ -140,6 +140,18 @@ static struct role_entry entry_of(unsigned len, uint32_t flags)
 	return entry;
 }
 
+/* A whole set, as from the state, which is not held against the rails; with it what the test has blocked before. */
+static void attack_restored(void)
+{
+	struct role_msg msg = {.type = ROLE_ENTRIES, .body.entries = {.count = 2, .replace = 1}};
+	struct role_entry all[2] = {entry_of(32, SEK_E_FORCED), entry_of(32, 0)};
+	int fd;
+
+	memcpy(all[1].key.addr_be, (uint8_t[]){198, 51, 100, 7}, 4);
+	fd = channel_memfd("x", all, sizeof(all));
+	ask("the program's flag, restored", &msg, &fd, 1);
+}
+
 static void attack_entries(void)
 {
 	struct role_msg msg = {.type = ROLE_ENTRY, .body.entry = entry_of(32, 0)};
@@ -149,6 +161,9 @@ static void attack_entries(void)
 	ask("gateway", &msg, NULL, 0);
 	msg.body.entry = entry_of(32, SEK_E_FORCED);
 	ask("gateway with the program's flag", &msg, NULL, 0);
+	msg.body.entry = entry_of(32, SEK_E_BAN);
+	msg.body.entry.force = 1;
+	ask("gateway, a ban with force", &msg, NULL, 0);
 	msg.body.entry = entry_of(0, 0);
 	msg.body.entry.force = 1;
 	ask("a /0 with force", &msg, NULL, 0);
@@ -164,6 +179,7 @@ static void attack_entries(void)
 	ask("four billion", &msg, &fd, 1);
 	msg.body.entries.count = 3;
 	ask("three bad ones", &msg, &fd, 1);
+	attack_restored();
 }
 
 /* Very many entries in one request. */

@@ -2,7 +2,7 @@
 """Attaching where the kernel has no dispatcher: alone, and never over somebody else's program."""
 import os, signal
 import pytest
-from lab import run, wait_for
+from lab import EDGE, run, wait_for
 
 BAD, GOOD = "198.51.100.7", "203.0.113.9"
 
@@ -72,6 +72,41 @@ def test_detach_removes_ours(lab, agent, alone):
     one.stop(signal.SIGTERM)
     assert program_on(lab) == 0
     assert not os.path.exists(one.layout())
+
+
+def test_detach_lasts_until_a_reload_which_takes_up_the_watch_again(lab, agent, alone):
+    one = agent().start()
+    one.cli("block", "add", BAD)
+    one.cli("detach")
+    assert program_on(lab) == 0 and (lab.probe(BAD), lab.probe(GOOD)) == (20, 20)
+    is_own = lambda: EDGE in one.cli("status").stdout  # it looks at interfaces before it looks at addresses
+    lab.ip(lab.edge, "link", "del", lab.iface)
+    wait_for(lambda: not is_own(), 5, "word of the interface's end")
+    lab.make_link()
+    wait_for(is_own, 5, "word of its return")
+    assert program_on(lab) == 0
+    one.cli("reload")
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
+    lab.ip(lab.edge, "link", "del", lab.iface)
+    lab.make_link()
+    wait_for(lambda: program_on(lab), 4, "the program on the interface that came back")
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
+
+
+def test_a_start_that_cannot_attach_leaves_mode_and_programs_of_before(lab, agent, alone):
+    one = agent("on-exit: keep\n").start()
+    one.cli("block", "add", BAD)
+    one.stop()
+    lab.ip(lab.edge, "link", "add", "other0", "type", "veth", "peer", "name", "other1")
+    in_edge(lab, "xdp-filter", "load", "-m", "skb", "other0")
+    one.config.write_text(f"interfaces: [{lab.iface}, other0]\nmode: monitor\nmalformed: drop\n")
+    one.start(wait=False)
+    assert one.process.wait(20) == 1 and "interface other0: another XDP program" in one.said()
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20) and program_on(lab)
+    in_edge(lab, "xdp-filter", "unload", "other0")
+    one.mark = len(one.said())
+    one.start()  # the control: the same config, with nothing in the way, monitors
+    assert (lab.probe(BAD), lab.probe(GOOD)) == (20, 20)
 
 
 def test_interface_that_came_back_is_attached_again(lab, agent, alone):

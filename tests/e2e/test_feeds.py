@@ -189,7 +189,7 @@ def test_held_update_goes_when_a_good_one_comes(lab, agent):
     assert not list((one.dir / "state/lists").glob("*.held"))
 
 
-@pytest.mark.parametrize("extra, lines, said", [(", max-entries: 100", MANY, "max-entries"), ("", ["64.0.0.0/3"], "max-coverage"),
+@pytest.mark.parametrize("extra, lines, said", [(", max-entries: 100", MANY, "max-entries"), ("", ["64.0.0.0/3"], "max-coverage"), ("", ["2a00::/8"], "max-coverage"),
                                                  (", max-coverage: 100%, max-change: 0%", ["224.0.0.0/3", "10.0.0.0/8"], None)])
 def test_guards(lab, agent, extra, lines, said):
     """Over a guard the last good list stays; what is private or reserved takes no part whatever the guards say."""

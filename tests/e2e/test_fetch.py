@@ -287,6 +287,19 @@ def test_private_redirect(base):
     assert fetch(base + "/redir/private", private=1).status == LIST
 
 
+def test_link_local_is_refused_from_the_first_hop_on(base):
+    for host in ("169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]"):
+        result = fetch(f"http://{host}/", private=0, timeout=2)
+        assert (result.status, result.why) == (FAILED, "the name leads to a link-local address, refused"), host
+    assert fetch(base + "/good", private=0).status == LIST  # a private address is not
+
+
+def test_no_proxy_of_the_environment(base, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert fetch(base + "/good").status == LIST
+
+
 def test_scheme(base):
     assert fetch("file:///etc/passwd").status == FAILED
 

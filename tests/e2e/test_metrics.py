@@ -55,6 +55,18 @@ def test_both_formats_to_the_letter(lab, agent):
     assert run(PROMTOOL, "check", "metrics", input=text).stderr == ""  # it exits 0 on mere advice
 
 
+def test_origins_past_the_fiftieth_are_one_other_with_its_namesake(agent):
+    one = agent().start()
+    rows = one.dir / "rows"
+    rows.write_text("".join(f"192.0.2.{i} 1h o{i:02}\n" for i in range(60)) + "192.0.2.100 1h other\n192.0.2.101 1h other\n")
+    one.cli("block", "import", rows)
+    counts = {labels[0][1]: n for (name, labels), n in scrape(one)[0].items() if name == "sekisho_entries"}  # read() refuses a series that comes twice
+    assert len(counts) == 51 and counts["other"] == 12 and sum(counts.values()) == 62
+    one.cli("block", "flush", "--origin", "other")
+    counts = {labels[0][1]: n for (name, labels), n in scrape(one)[0].items() if name == "sekisho_entries"}
+    assert len(counts) == 51 and counts["other"] == 10
+
+
 def test_paths_and_methods(lab, agent):
     one = agent().start()
     base = "http://127.0.0.1:9477"

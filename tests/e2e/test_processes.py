@@ -134,12 +134,28 @@ def test_reload_with_a_broken_config_keeps_the_old_one(lab, agent):
     assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
 
 
+def test_a_reload_that_changes_the_mode_ends_the_wait_for_a_confirmation(lab, agent):
+    one = agent().start()
+    one.cli("mode", "monitor", "--confirm", "60s")
+    one.cli("reload")  # the control: with the same mode in the config the wait goes on
+    assert one.ask("status")["confirm_left_s"] > 0
+    one.write("mode: monitor\n")
+    one.cli("reload")
+    answer = one.ask("status")
+    assert (answer["mode"], answer["confirm_left_s"]) == ("monitor", 0)
+    assert one.cli("confirm", check=False).returncode == 1
+
+
 def test_reload_takes_mode_malformed_interfaces_and_says_what_waits(lab, agent):
     one = agent().start()
     one.cli("block", "add", BAD)
     one.write("mode: monitor\n")
     one.cli("reload")
     assert one.ask("status")["mode"] == "monitor" and lab.probe(BAD) == 20
+    one.cli("mode", "enforce")
+    one.cli("reload")  # a config whose mode is what it was leaves the mode that a person switched to
+    assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
+    one.cli("mode", "monitor")
     one.config.write_text(f"interfaces: [{lab.iface}]\nmetrics: {{listen: \"127.0.0.1:9478\"}}\n")
     one.cli("reload")
     assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0

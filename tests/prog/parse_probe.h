@@ -20,5 +20,5 @@ struct parse_answer {
 	__u32 pad;
 };
 
-enum { PROBE_SOURCE, PROBE_LINK, PROBE_MALFORMED, PROBE_UNREAD };     /* the action */
+enum { PROBE_SOURCE, PROBE_LINK, PROBE_MALFORMED, PROBE_UNREAD, PROBE_PILE }; /* the action */
 enum { PROBE_L4_UNKNOWN, PROBE_L4_PROTO, PROBE_L4_PORTS };	      /* state */

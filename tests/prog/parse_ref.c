@@ -169,8 +169,10 @@ int parse_ref(const struct frame *f, struct parse_answer *ret_answer)
 		type = take(&c, 2);
 	}
 	a.ip_offset = c.at - f->bytes;
-	if (c.is_short || type == 0x8100 || type == 0x88a8)
+	if (c.is_short)
 		result = PROBE_MALFORMED;
+	else if (type == 0x8100 || type == 0x88a8)
+		result = PROBE_PILE;
 	else if (type == 0x0800)
 		result = ref_ipv4(f, c, &a);
 	else if (type == 0x86dd)

@@ -144,6 +144,55 @@ static void list_is_in_order(void **state)
 	assert_int_equal(side.control->n_entry_lens6, 0);
 }
 
+static struct sek_entry_key host(unsigned i)
+{
+	struct sek_entry_key key = { .addr_be = { 23, 7, i >> 8, i }, .family = 4, .len = 32 };
+
+	return key;
+}
+
+/* One more than the first map holds: a larger one takes its place, with all that was in it. */
+static void growing_keeps_all(void **state)
+{
+	struct sek_entry value = { .block_until_ns = SEK_FOREVER };
+	struct sek_entry_key key;
+	unsigned size = entries.size, i;
+
+	assert_int_equal(entries.used, 0);
+	for (i = 0; i <= size; i++) {
+		key = host(i);
+		assert_int_equal(bpf_entries_put(&entries, &key, &value), 0);
+	}
+	assert_true(entries.size > size);
+	for (i = 0; i <= size; i++) {
+		key = host(i);
+		assert_true(bpf_entries_has(&entries, &key));
+	}
+	key = host(size + 1);
+	assert_false(bpf_entries_has(&entries, &key)); /* the control */
+	assert_int_equal(bpf_entries_retain(&entries, NULL, 0), 0);
+	assert_int_equal(entries.used, 0);
+	assert_int_equal(side.control->n_entry_lens4, 0);
+}
+
+/* A keeper killed between an entry and the list of lengths: the next one completes it. */
+static void adopting_completes_the_lengths(void **state)
+{
+	struct sek_entry value = { .block_until_ns = SEK_FOREVER };
+	struct sek_entry_key key = host(1);
+
+	assert_int_equal(bpf_map_update_elem(entries.fd, &key, &value, BPF_NOEXIST), 0);
+	assert_int_equal(side.control->n_entry_lens4, 0);
+	bpf_entries_close(&entries);
+	assert_int_equal(bpf_entries_open(&entries, &side), 0);
+	assert_int_equal(entries.used, 1);
+	assert_int_equal(side.control->n_entry_lens4, 1);
+	assert_int_equal(side.control->entry_lens4[0], 32);
+	value.block_until_ns = 0;
+	assert_int_equal(bpf_entries_put(&entries, &key, &value), 0);
+	assert_int_equal(side.control->n_entry_lens4, 0);
+}
+
 static int setup(void **state)
 {
 	struct bpf_map *maps[BPF_MAP_N];
@@ -179,6 +228,8 @@ int main(void)
 		cmocka_unit_test(ipv4_lengths_change),
 		cmocka_unit_test(ipv6_lengths_change),
 		cmocka_unit_test(list_is_in_order),
+		cmocka_unit_test(growing_keeps_all),
+		cmocka_unit_test(adopting_completes_the_lengths),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -120,7 +120,7 @@ static void make(struct frame *f)
 	assert_true(f->len <= FRAME_BYTES_MAX);
 }
 
-static unsigned seen[3][3][2]; /* by action, L4 state and fragment: has the test met them all? */
+static unsigned seen[PROBE_PILE + 1][3][2]; /* by action, L4 state and fragment: has the test met them all? */
 
 static void compare(const char *row, const struct frame *f)
 {
@@ -149,7 +149,8 @@ static void built_frames(void **state)
 	for (int l4 = 0; l4 < 3; l4++)
 		for (int fragment = 0; fragment < 2; fragment++)
 			assert_true(seen[PROBE_SOURCE][l4][fragment] > FRAMES / 1000);
-	assert_true(seen[PROBE_LINK][0][0] > FRAMES / 1000 && seen[PROBE_MALFORMED][0][0] > FRAMES / 1000);
+	assert_true(seen[PROBE_LINK][0][0] > FRAMES / 1000 && seen[PROBE_MALFORMED][0][0] > FRAMES / 1000 &&
+		    seen[PROBE_PILE][0][0] > FRAMES / 1000);
 }
 
 /* Nothing but noise behind an IP ethertype. */
@@ -189,6 +190,10 @@ static void whole_program(void **state)
 
 		make(&f);
 		want = parse_ref(&f, &ref);
+		if (want == PROBE_PILE) {
+			harness_expect("pile of tags", &f, XDP_DROP, SEK_R_MALFORMED, HARNESS_NO_WOULD);
+			continue;
+		}
 		if (want != PROBE_SOURCE) {
 			harness_expect("no source", &f, XDP_PASS, want == PROBE_LINK ? SEK_R_LINK : SEK_R_MALFORMED,
 				       HARNESS_NO_WOULD);

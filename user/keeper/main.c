@@ -139,8 +139,11 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		log_line(LOG_WARNING, "reload: metrics: listen changes at the next start, not now");
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
-	if (next.config->mode != mode_before)
+	if (next.config->mode != mode_before) {
 		keeper->side.control->mode = next.config->mode;
+		keeper->has_confirm = false; /* else its timer would put back what the config no longer says */
+		uv_timer_stop(&keeper->confirm);
+	}
 	apply_config(keeper);
 	interfaces_reload(keeper);
 	fd = channel_memfd("config", next.bundle, next.bundle_len);

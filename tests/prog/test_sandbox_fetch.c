@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The fetcher's cage, tried from the inside by a child a row, once for a job with a network and once for one with a file.
+ * Run as root, so that what stops a row is the cage and not a missing right; each row is also run uncaged, as a control.
+ */
+/* link: sys/sandbox_fetch.c -lseccomp -lcap -lpthread */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sys/sandbox_fetch.h"
+
+#define DIES (-1)
+#define MEMORY_BYTES (2ull << 30) /* more than a job of one entry may have */
+
+static char ca_file[] = "/tmp/sek-ca-XXXXXX";
+
+static int opened(const char *path, int flags)
+{
+	return open(path, flags, 0600) < 0 ? errno : 0;
+}
+
+static int try_shadow(void) { return opened("/etc/shadow", O_RDONLY); }
+static int try_root_home(void) { return opened("/root", O_RDONLY | O_DIRECTORY); }
+static int try_bpffs(void) { return opened("/sys/fs/bpf", O_RDONLY | O_DIRECTORY); }
+static int try_own_memory(void) { return opened("/proc/self/mem", O_RDWR); }
+static int try_write_file(void) { return opened("/tmp/sek-ca-outside", O_WRONLY | O_CREAT); }
+static int try_write_ca(void) { return opened(ca_file, O_WRONLY); }
+static int try_write_ssl(void) { return opened("/etc/ssl/openssl.cnf", O_WRONLY); }
+static int try_read_ca(void) { return opened(ca_file, O_RDONLY); }
+static int try_read_hosts(void) { return opened("/etc/hosts", O_RDONLY); }
+static int try_inet(void) { return socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0; }
+static int try_inet6(void) { return socket(AF_INET6, SOCK_DGRAM, 0) < 0 ? errno : 0; }
+static int try_unix(void) { return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0; }
+static int try_packet(void) { return socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0; }
+static int try_listen(void) { return listen(socket(AF_INET, SOCK_STREAM, 0), 1) < 0 ? errno : 0; }
+static int try_kill(void) { return kill(getppid(), 0) ? errno : 0; }
+static int try_ptrace(void) { return ptrace(PTRACE_TRACEME, 0, NULL, NULL) ? errno : 0; }
+static int try_map(void) { return bpf_map_create(BPF_MAP_TYPE_ARRAY, "x", 4, 4, 1, NULL) < 0 ? errno : 0; }
+static int try_memfd(void) { return memfd_create("x", MFD_CLOEXEC) < 0 ? errno : 0; }
+
+static int try_exec(void)
+{
+	execl("/bin/true", "true", NULL);
+	return errno;
+}
+
+static int try_fork(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 ? errno : 0;
+}
+
+static int try_memory(void)
+{
+	return mmap(NULL, MEMORY_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED ? errno : 0;
+}
+
+static int try_many_files(void)
+{
+	int i, fd = 0;
+
+	for (i = 0; i < 100 && fd >= 0; i++)
+		fd = memfd_create("x", 0);
+	return fd < 0 ? errno : 0;
+}
+
+static void *thread_body(void *arg)
+{
+	return arg;
+}
+
+static int try_thread(void)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, thread_body, NULL) ? EPERM : pthread_join(thread, NULL);
+}
+
+static const struct {
+	const char *name;
+	int (*try)(void);
+	int net, file; /* of a job with a network and with a file: errno, 0 works, DIES: by SIGSYS */
+} rows[] = {
+	{ "/etc/shadow", try_shadow, EACCES, EPERM }, { "/root", try_root_home, EACCES, EPERM },
+	{ "the pinned maps", try_bpffs, EACCES, EPERM }, { "/proc/self/mem", try_own_memory, EACCES, EPERM },
+	{ "a new file", try_write_file, EACCES, EPERM }, { "write the CA file", try_write_ca, EACCES, EPERM }, { "write in /etc/ssl", try_write_ssl, EACCES, EPERM },
+	{ "read the CA file", try_read_ca, 0, EPERM }, { "/etc/hosts", try_read_hosts, 0, EPERM },
+	{ "inet", try_inet, 0, EPERM }, { "inet6", try_inet6, 0, EPERM }, { "unix", try_unix, EPERM, EPERM },
+	{ "packet", try_packet, EPERM, EPERM }, { "listen", try_listen, EPERM, EPERM }, { "kill", try_kill, EPERM, EPERM },
+	{ "exec", try_exec, DIES, DIES }, { "ptrace", try_ptrace, DIES, DIES }, { "a map", try_map, DIES, DIES },
+	{ "fork", try_fork, EPERM, EPERM }, { "a thread", try_thread, 0, EPERM }, { "a memfd", try_memfd, 0, 0 },
+	{ "two gigabytes", try_memory, ENOMEM, ENOMEM }, { "a hundred files", try_many_files, EMFILE, EMFILE },
+};
+
+/* The row's errno, or DIES. @job: NULL for no cage. */
+static int in_child(int (*try)(void), const struct sandbox_fetch *job)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (job && sandbox_fetch_apply(job))
+			_exit(200);
+		_exit(try());
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return DIES;
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void expect(const char *name, int got, int want)
+{
+	if (got != want)
+		fail_msg("%s: %d, not %d", name, got, want);
+}
+
+static void test_rows(void **state)
+{
+	const struct sandbox_fetch net = { .has_network = true, .ca_file = ca_file, .max_entries = 1 };
+	const struct sandbox_fetch file = { .ca_file = "", .max_entries = 1 };
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		expect(rows[i].name, in_child(rows[i].try, NULL), 0);
+		expect(rows[i].name, in_child(rows[i].try, &net), rows[i].net);
+		expect(rows[i].name, in_child(rows[i].try, &file), rows[i].file);
+	}
+}
+
+static int setup(void **state)
+{
+	return mkstemp(ca_file) < 0;
+}
+
+static int teardown(void **state)
+{
+	(void)unlink("/tmp/sek-ca-outside"); /* of the control run */
+	return unlink(ca_file);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
