@@ -60,6 +60,7 @@ struct keeper {
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
+	bool waits[SEK_IFACES_MAX]; /* not attached yet: the program of another layout goes on until is_ready */
 	unsigned n_attachments;
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
@@ -117,6 +118,8 @@ int interfaces_check(const struct keeper *keeper);
 int interfaces_attach(struct keeper *keeper, bool is_start);
 /* Once a second and on every netlink message: attaches again what went and came. */
 void interfaces_watch(struct keeper *keeper);
+/* is_ready has come: takes the place of programs of another layout, and what is left of that one away. */
+void interfaces_take_over(struct keeper *keeper);
 /* Reload: attaches to what is new in the config, leaves what is gone from it. */
 void interfaces_reload(struct keeper *keeper);
 void interfaces_detach(struct keeper *keeper);

@@ -253,6 +253,7 @@ static int start(struct keeper *keeper)
 			: "Linux 5.15 or later is needed; -v shows what the kernel says");
 		return err;
 	}
+	bpf_former_find(&keeper->side, keeper->options.pin_dir);
 	keeper->control_before = *keeper->side.control;
 	if (keeper->side.adopted)
 		log_line(LOG_NOTICE,
@@ -307,7 +308,7 @@ static void finish(struct keeper *keeper)
 		return;
 	}
 	for (i = 0; i < keeper->n_attachments; i++) {
-		if (keeper->is_attached[i])
+		if (keeper->is_attached[i] || keeper->waits[i])
 			log_line(
 			    LOG_NOTICE,
 			    "stopped: interface %s stays protected; `sekisho detach` before a stop removes it",

@@ -198,10 +198,14 @@ static void handle_fetch(struct keeper *keeper, const struct role_msg *msg)
 
 static void handle_ready(struct keeper *keeper)
 {
+	bool was_ready = keeper->is_ready;
+
 	keeper->engine_deaths = 0;
-	if (!keeper->is_ready)
-		log_line(LOG_NOTICE, "ready: every last good list is in force");
 	keeper->is_ready = true;
+	if (!was_ready) {
+		interfaces_take_over(keeper);
+		log_line(LOG_NOTICE, "ready: every last good list is in force");
+	}
 	notify_send("READY=1");
 }
 
