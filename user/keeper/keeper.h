@@ -111,6 +111,13 @@ void keeper_unprepare(struct keeper *keeper);
 /* Opens the control sockets and the metrics port. */
 int sockets_open(struct keeper *keeper);
 void sockets_remove(const struct keeper *keeper);
+/*
+ * Reload: *ret_fd is a listener where @next says; the one that is there if it says the same, -1 if it says none.
+ * Errors: negative errno, and one line for people in @why; -EACCES: that right was given up at the start.
+ */
+int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd, char *why, size_t why_bytes);
+/* Hands that listener to the engine and closes the one before. */
+void sockets_use_metrics(struct keeper *keeper, int fd);
 
 /* Is there an interface to protect, and is each wanted one there? Touches nothing. */
 int interfaces_check(const struct keeper *keeper);

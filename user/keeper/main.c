@@ -124,7 +124,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	struct keeper_config next = {.epoch = keeper->current.epoch};
 	struct role_msg msg = {.type = ROLE_CONFIG};
 	enum sek_mode mode_before = keeper->current.config->mode;
-	int fd, err = keeper_config_load(&keeper->options, &next);
+	int fd, metrics_fd, err = keeper_config_load(&keeper->options, &next);
 
 	if (err) {
 		snprintf(
@@ -134,15 +134,19 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		log_line(LOG_ERR, "reload: %s", why);
 		return -EINVAL;
 	}
-	if (strcmp(next.config->metrics_host, keeper->current.config->metrics_host) ||
-	    next.config->metrics_port != keeper->current.config->metrics_port)
-		log_line(LOG_WARNING, "reload: metrics: listen changes at the next start, not now");
+	err = sockets_reopen_metrics(keeper, next.config, &metrics_fd, why, why_bytes);
+	if (err) {
+		log_line(LOG_ERR, "reload: %s; the old config stays in force", why);
+		keeper_config_free(&next);
+		return err;
+	}
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
 	if (next.config->mode != mode_before)
 		keeper->side.control->mode = next.config->mode;
 	apply_config(keeper);
 	interfaces_reload(keeper);
+	sockets_use_metrics(keeper, metrics_fd);
 	fd = channel_memfd("config", next.bundle, next.bundle_len);
 	if (fd < 0)
 		return fd;
