@@ -122,6 +122,18 @@ def test_a_fetcher_that_ends_or_hangs_holds_nothing_up(lab, hanging, sig):
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
 
 
+def test_a_hup_during_the_start_is_a_reload(lab, agent):
+    one = agent()
+    with lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind(("127.0.0.1", 9477))
+        holder.listen()
+        one.start(wait=False)  # it waits a second for the port, without a handler yet
+        wait_for(lambda: (one.dir / "run").is_dir(), 5, "its folder")
+        one.process.send_signal(signal.SIGHUP)
+    wait_for(one.is_ready, 20, "ready")
+    wait_for(lambda: one.said().count("reload: done") == 1, 5, "the reload")
+
+
 def test_reload_with_a_broken_config_keeps_the_old_one(lab, agent):
     one = agent().start()
     one.cli("block", "add", BAD)

@@ -16,6 +16,7 @@
 #include "sys/bpf_attach.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
+#include "sys/log.h"
 
 #define KEEPER_PATH_BYTES 200
 #define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
@@ -82,6 +83,7 @@ struct keeper {
 
 	pid_t engine_pid;
 	int engine_fd;
+	struct log_budget engine_lines; /* what its requests may make us say */
 	uint32_t engine_life;   /* counts the starts: an answer goes to the life that asked */
 	uv_poll_t *engine_poll; /* of this life; NULL: none */
 	struct outbox outbox;

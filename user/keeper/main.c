@@ -223,6 +223,16 @@ static void watch_signal(struct keeper *keeper, uv_signal_t *handle, uv_signal_c
 	uv_signal_start(handle, callback, signum);
 }
 
+/* A SIGHUP before its handler is there would end us: it waits, and reloads then. */
+static void hold_reload_signal(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	(void)sigprocmask(how, &set, NULL); /* cannot fail: a valid set */
+}
+
 static void init_loop(struct keeper *keeper)
 {
 	uv_loop_init(&keeper->loop);
@@ -230,6 +240,7 @@ static void init_loop(struct keeper *keeper)
 	watch_signal(keeper, &keeper->on_int, on_stop_signal, SIGINT);
 	watch_signal(keeper, &keeper->on_hup, on_reload_signal, SIGHUP);
 	watch_signal(keeper, &keeper->on_child, on_child_signal, SIGCHLD);
+	hold_reload_signal(SIG_UNBLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&keeper->loop, &keeper->tick);
 	keeper->tick.data = keeper;
@@ -362,6 +373,7 @@ int main(int argc, char **argv)
 	bool is_test = false;
 	int err;
 
+	hold_reload_signal(SIG_BLOCK);
 	log_init("sekishod");
 	err = read_options(argc, argv, &keeper.options, &is_test);
 	log_set_verbose(keeper.options.is_verbose);
