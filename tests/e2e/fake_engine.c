@@ -152,6 +152,14 @@ static void attack_entries(void)
 	msg.body.entry = entry_of(0, 0);
 	msg.body.entry.force = 1;
 	ask("a /0 with force", &msg, NULL, 0);
+	msg.body.entry = entry_of(1, 0);
+	memset(msg.body.entry.key.addr_be, 0, 4);
+	msg.body.entry.force = 1;
+	ask("a /1 with force", &msg, NULL, 0);
+	msg.body.entry = entry_of(4, 0);
+	memset(msg.body.entry.key.addr_be, 0, 4);
+	msg.body.entry.key.addr_be[0] = 0xf0;
+	ask("a /4 without force", &msg, NULL, 0);
 	msg.body.entry = entry_of(33, 0);
 	ask("a /33", &msg, NULL, 0);
 	msg.body.entry = entry_of(24, 0);
