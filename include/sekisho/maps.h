@@ -2,7 +2,8 @@
 /*
  * Keys and values of the kernel program's maps, beside the table image (table.h).
  * Byte order is the host's unless a name ends in _be. Growth of any of these changes
- * SEK_LAYOUT, which is part of the pin path: an upgrade never reads another layout.
+ * SEK_LAYOUT, which is part of the pin path: an upgrade never reads another layout. Every layout calls its control map
+ * `control` and its links link-*, by which others know what is on an interface.
  */
 #pragma once
 
@@ -10,7 +11,9 @@
 #include <sekisho/limits.h>
 #include <sekisho/types.h>
 
+#ifndef SEK_LAYOUT /* a test builds an agent of another one */
 #define SEK_LAYOUT 2 /* version of this header and table.h together; in the pin path */
+#endif
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */
 

@@ -167,6 +167,14 @@ static void attack_entries(void)
 	msg.body.entry = entry_of(0, 0);
 	msg.body.entry.force = 1;
 	ask("a /0 with force", &msg, NULL, 0);
+	msg.body.entry = entry_of(1, 0);
+	memset(msg.body.entry.key.addr_be, 0, 4);
+	msg.body.entry.force = 1;
+	ask("a /1 with force", &msg, NULL, 0);
+	msg.body.entry = entry_of(4, 0);
+	memset(msg.body.entry.key.addr_be, 0, 4);
+	msg.body.entry.key.addr_be[0] = 0xf0;
+	ask("a /4 without force", &msg, NULL, 0);
 	msg.body.entry = entry_of(33, 0);
 	ask("a /33", &msg, NULL, 0);
 	msg.body.entry = entry_of(24, 0);
@@ -248,6 +256,23 @@ static void attack_descriptors(void)
 	fprintf(stderr, "fake: descriptors: done\n");
 }
 
+/* What a person may wish, over and over: each wish is granted, and is worth a line. */
+static void attack_wishes(void)
+{
+	struct role_msg msg;
+	unsigned i;
+
+	for (i = 0; i < 3000; i++) {
+		memset(&msg, 0, sizeof(msg));
+		msg.type = i % 100 ? ROLE_MODE : ROLE_RELOAD;
+		msg.body.mode.mode = i & 1;
+		ask("wish", &msg, NULL, 0);
+	}
+	memset(&msg, 0, sizeof(msg));
+	msg.type = ROLE_MODE;
+	ask("wish", &msg, NULL, 0);
+}
+
 static void attack_raw(size_t len, uint32_t magic, unsigned n_fds)
 {
 	static char bytes[8192];
@@ -303,6 +328,8 @@ int main(int argc, char **argv)
 		attack_types();
 	if (!strcmp(attack, "flood"))
 		attack_flood();
+	if (!strcmp(attack, "wishes"))
+		attack_wishes();
 	if (!strcmp(attack, "descriptors"))
 		attack_descriptors();
 	fprintf(stderr, "fake: over\n");

@@ -216,9 +216,9 @@ class Agent:
     def ask(self, *words):
         return json.loads(self.cli("--json", *words).stdout)
 
-    def get(self, path, accept=None):
+    def get(self, path, accept=None, port=9477):
         head = ["-H", f"Accept: {accept}"] if accept else []
-        return run("nsenter", f"--net=/run/netns/{self.lab.edge}", "curl", "-sS", *head, "http://127.0.0.1:9477" + path).stdout
+        return run("nsenter", f"--net=/run/netns/{self.lab.edge}", "curl", "-sS", *head, f"http://127.0.0.1:{port}{path}").stdout
 
     def close(self):
         self.stop()

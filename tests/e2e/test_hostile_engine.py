@@ -99,6 +99,20 @@ def test_messages_that_are_well_formed_but_mad(lab, hostile, attack):
     holds(lab, one)
 
 
+def test_a_flood_of_wishes_fills_no_log(lab, hostile):
+    one = hostile("wishes")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack")
+    assert said(one).count("fake: wish: 0") == 3001  # each was granted
+    ours = [line for line in said(one).splitlines() if line.startswith("sekishod: ")]
+    assert 200 <= len(ours) < 300, len(ours)
+    time.sleep(1.5)  # a line is left again by then
+    (one.dir / "state/attack").write_text("wishes")
+    os.kill(next(int(pid) for pid, comm, *_ in one.children() if comm == "sekisho-engine"), 9)
+    wait_for(lambda: "lines were left out: too many in a short time" in said(one), 10, "word of what was left out")
+    wait_for(lambda: said(one).count("fake: over") == 2, 20, "the end of the second attack")
+    holds(lab, one)
+
+
 def rss_kb(pid):
     return int(next(line for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS")).split()[1])
 

@@ -175,3 +175,59 @@ def test_slow_and_many_scrapers(lab, agent):
 
 def http_or_nothing(lab):
     return run("nsenter", f"--net=/run/netns/{lab.edge}", "curl", "-sS", "-m", "3", "http://127.0.0.1:9477/metrics", check=False).stdout
+
+
+def test_reload_moves_the_port(lab, agent):
+    """The new port answers before the old one closes; one that cannot be had refuses the reload and changes nothing."""
+    one = agent(own_metrics=True)
+    listen = lambda where, more="": one.write(f'metrics: {{listen: "{where}"}}\n{more}')
+
+    def answers(port, host="127.0.0.1"):
+        out = run("nsenter", f"--net=/run/netns/{lab.edge}", "curl", "-sS", "-m", "3", f"http://{host}:{port}/healthz", check=False)
+        return out.returncode == 0
+
+    def refused_to(where, *words):
+        listen(where, "mode: monitor\n")
+        out = one.cli("reload", check=False)
+        assert out.returncode == 1 and all(word in out.stderr for word in words), out.stderr
+        assert answers(9478) and one.ask("status")["mode"] == "enforce"  # the whole old config
+
+    listen("127.0.0.1:9477")
+    one.start()
+    assert answers(9477)
+    listen("127.0.0.1:9478")
+    one.cli("reload")
+    wait_for(lambda: answers(9478) and not answers(9477), 5, "the move")
+    assert "sekisho_build_info" in one.get("/metrics", port=9478)
+    with lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind(("127.0.0.1", 9479))
+        holder.listen()
+        refused_to("127.0.0.1:9479", "cannot listen on 127.0.0.1 port 9479", "Address already in use", "change metrics: listen")
+    refused_to("127.0.0.1:81", "port 81: Permission denied", "below 1024 takes a restart")
+    refused_to("192.0.2.9:9480", "192.0.2.9 port 9480: Cannot assign requested address")
+    with lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM) as holder:
+        holder.bind(("10.99.0.1", 9478))
+        holder.listen()
+        refused_to("0.0.0.0:9478", "cannot listen on 0.0.0.0 port 9478", "Address already in use")
+        for _ in range(3):
+            assert answers(9478)
+    listen("0.0.0.0:9478")  # the old one is in its way
+    one.cli("reload")
+    wait_for(lambda: answers(9478, "10.99.0.1"), 5, "the port on every address")
+    with lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM) as thief:
+        thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with pytest.raises(OSError):
+            thief.bind(("0.0.0.0", 9478))
+    engine = next(int(pid) for pid, comm, *_ in one.children() if comm == "sekisho-engine")
+    os.kill(engine, signal.SIGKILL)
+    wait_for(lambda: answers(9478, "10.99.0.1"), 10, "the next engine's answer")
+    one.write("metrics: {listen: off}\n")
+    one.cli("reload")
+    wait_for(lambda: not answers(9478), 5, "the end of the port")
+    listen("127.0.0.1:9477")
+    one.cli("reload")
+    wait_for(lambda: answers(9477), 5, "the port's return")
+    one.stop()
+    listen("127.0.0.1:81")
+    one.start()
+    assert answers(81)

@@ -55,9 +55,29 @@ def test_a_block_that_holds_one_is_refused(lab, agent):
 
 def test_slash_zero_is_refused_with_force_too(lab, agent):
     one = agent().start()
-    for prefix in ("0.0.0.0/0", "::/0", "127.0.0.1", "fe80::/10"):
+    for prefix in ("0.0.0.0/0", "::/0", "127.0.0.1", "fe80::/10", "0.0.0.0/1", "128.0.0.0/1", "192.0.0.0/2", "::/1", "2000::/3", "fc00::/6"):
         assert one.cli("block", "add", prefix, "--force", check=False).returncode == 1, prefix
     assert one.ask("block", "list")["entries"] == []
+    path = one.dir / "import.txt"
+    path.write_text("198.51.100.7\n192.0.0.0/2\n")
+    out = one.cli("block", "import", path, "--force", check=False)
+    assert out.returncode == 1 and "not even with --force" in out.stderr, out
+    assert (lab.probe("198.51.100.7"), lab.probe("203.0.113.9")) == (20, 20)
+
+
+def test_a_wide_block_takes_force(lab, agent):
+    one = agent().start()
+    for prefix in ("240.0.0.0/4", "198.0.0.0/7", "2000::/15"):
+        out = one.cli("block", "add", prefix, check=False)
+        assert out.returncode == 1 and "wider than a /8 (IPv6: /16); --force overrides" in out.stderr, out
+    for prefix in ("198.0.0.0/8", "2001::/16", "240.0.0.0/5"):
+        assert one.cli("block", "add", prefix, *(["--force"] if "/5" in prefix else [])).returncode == 0
+    assert [lab.probe(a) for a in ("198.51.100.7", "2001:db8::9", "203.0.113.9")] == [0, 0, 20]
+    one.cli("block", "add", "224.0.0.0/3", "--force")
+    one.stop()
+    one.start()  # restored as it was
+    assert len(one.ask("block", "list")["entries"]) == 4
+    assert [lab.probe(a) for a in ("198.51.100.7", "203.0.113.9")] == [0, 20]
 
 
 def test_force_lasts_as_long_as_its_entry(lab, agent):

@@ -3,7 +3,7 @@
  * Attach, replace, adopt and remove on a real interface: alone, and in the dispatcher where this kernel has one (the
  * guests of `make vmtest`). The interface is never without a program while one is replaced by another.
  */
-/* link: sys/bpf_attach.c sys/bpf_attach_alone.c sys/bpf_attach_shared.c sys/bpf_attach_probe.c sys/bpf_load.c sys/log.c -lxdp */
+/* link: sys/bpf_attach.c sys/bpf_attach_alone.c sys/bpf_attach_shared.c sys/bpf_attach_probe.c sys/bpf_attach_former.c sys/bpf_load.c sys/log.c -lxdp */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -186,6 +187,45 @@ static void test_other_program_is_left(void **state)
 	assert_int_equal(system("xdp-filter unload sek0"), 0);
 }
 
+/* A folder of pins as libxdp makes one, with a program of ours, for the dispatcher @id on sek0. */
+static void make_pins(unsigned id, int program_fd, char *path, size_t size)
+{
+	char pin[200];
+
+	if (mkdir("/sys/fs/bpf/xdp", 0700))
+		assert_int_equal(errno, EEXIST);
+	snprintf(path, size, "/sys/fs/bpf/xdp/dispatch-%u-%u", if_nametoindex("sek0"), id);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(pin, sizeof(pin), "%s/prog0-prog", path);
+	assert_int_equal(bpf_obj_pin(program_fd, pin), 0);
+	snprintf(pin, sizeof(pin), "%s/prog0-link", path);
+	assert_int_equal(bpf_obj_pin(side.map_fd[BPF_MAP_RAILS], pin), 0); /* any object: it is only unlinked */
+}
+
+/* An agent killed between libxdp's pins and its attach: the next one removes the pins, and no others. */
+static void test_pins_of_no_dispatcher_are_removed(void **state)
+{
+	struct bpf_attachment attachment, next;
+	struct sekisho_bpf *object;
+	char used[120], unused[120];
+	int program_fd;
+
+	attach(BPF_ATTACH_AUTO, &attachment);
+	assert_int_equal(bpf_program_load(&side, 3, &object, &program_fd), 0);
+	make_pins(4000000000u, program_fd, unused, sizeof(unused));
+	if (!has_dispatcher())
+		make_pins(on_interface(), program_fd, used, sizeof(used));
+	bpf_attach_release(&attachment);
+	if (bpf_attach(&side, "sek0", 3, BPF_ATTACH_AUTO, &next, why, sizeof(why)))
+		fail_msg("%s", why);
+	assert_int_equal(access(unused, F_OK), -1);
+	if (!has_dispatcher())
+		assert_int_equal(access(used, F_OK), 0);
+	bpf_program_free(object);
+	bpf_attach_remove(&side, &next);
+	assert_int_equal(on_interface(), 0);
+}
+
 static void test_no_such_interface(void **state)
 {
 	struct bpf_attachment attachment;
@@ -201,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_failed_replace_changes_nothing),
 		cmocka_unit_test(test_adopt_after_release),
 		cmocka_unit_test(test_other_program_is_left),
+		cmocka_unit_test(test_pins_of_no_dispatcher_are_removed),
 		cmocka_unit_test(test_no_such_interface),
 	};
 

@@ -117,6 +117,8 @@ void control_poll_waiting(struct engine *engine);
 json_t *explain_answer(struct engine *engine, const char *address);
 /* protected.c: the protected addresses, or with @feed those that its list names and that are passed all the same. */
 json_t *protected_rows(const struct engine *engine, const struct engine_feed *feed);
+/* http.c: serves metrics on @listener, which it takes over, from now on and nowhere else; -1: nowhere. */
+void http_listen(struct engine *engine, int listener);
 int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code, const char **ret_type, char **ret_text, size_t *ret_len);
 
 int64_t engine_now_s(void);

@@ -68,6 +68,10 @@ bool entries_is_protected(const struct engine *engine, const struct prefix *pref
 		snprintf(why, why_bytes, "loopback and link-local sources are never dropped, not even with --force");
 		return true;
 	}
+	if (rail_is_too_wide(&key, true)) {
+		snprintf(why, why_bytes, "no block entry is wider than a /3 (IPv6: /7), not even with --force");
+		return true;
+	}
 	if (force)
 		return false;
 	if (ssh_client->family && prefix_covers(prefix, ssh_client)) {
@@ -75,9 +79,13 @@ bool entries_is_protected(const struct engine *engine, const struct prefix *pref
 			 prefix_format(ssh_client, text));
 		return true;
 	}
-	if (!rail_inside(engine->rails, engine->n_rails, &key, &rail))
+	if (rail_inside(engine->rails, engine->n_rails, &key, &rail)) {
+		snprintf(why, why_bytes, "it holds %s; --force overrides", rail_text(rail.kind));
+		return true;
+	}
+	if (!rail_is_too_wide(&key, false))
 		return false;
-	snprintf(why, why_bytes, "it holds %s; --force overrides", rail_text(rail.kind));
+	snprintf(why, why_bytes, "it is wider than a /8 (IPv6: /16); --force overrides");
 	return true;
 }
 

@@ -12,13 +12,10 @@
 #include <unistd.h>
 
 #include "sys/log.h"
-#include "sys/metrics_http.h"
 #include "sys/sandbox_engine.h"
 
 #define TICK_MS 1000
 #define STORE_TICKS 10 /* seconds between writes of the totals */
-
-static struct metrics_http *http;
 
 static int open_state(struct engine *engine)
 {
@@ -53,33 +50,6 @@ static void on_tick(uv_timer_t *timer)
 		credit_store(engine);
 }
 
-static void on_http(uv_poll_t *poll, int status, int events)
-{
-	metrics_http_run(http);
-}
-
-static void on_http_timeout(uv_timer_t *timer)
-{
-	metrics_http_run(http); /* closes idle connections */
-}
-
-static void open_http(struct engine *engine)
-{
-	static uv_timer_t idle;
-	static uv_poll_t poll;
-
-	if (engine->listener[2] < 0)
-		return;
-	if (metrics_http_open(engine->listener[2], metrics_text, engine, &http)) {
-		log_line(LOG_ERR, "metrics: the server cannot be started");
-		return;
-	}
-	uv_poll_init(&engine->loop, &poll, metrics_http_fd(http));
-	uv_poll_start(&poll, UV_READABLE, on_http);
-	uv_timer_init(&engine->loop, &idle);
-	uv_timer_start(&idle, on_http_timeout, TICK_MS, TICK_MS);
-}
-
 static int start(struct engine *engine)
 {
 	int err = open_state(engine);
@@ -92,7 +62,7 @@ static int start(struct engine *engine)
 		err = control_open(engine);
 	if (err)
 		return err;
-	open_http(engine);
+	http_listen(engine, engine->listener[2]);
 	uv_timer_init(&engine->loop, &engine->tick);
 	engine->tick.data = engine;
 	uv_timer_start(&engine->tick, on_tick, 0, TICK_MS);
@@ -123,7 +93,7 @@ int main(int argc, char **argv)
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
 	credit_store(&engine);
-	metrics_http_close(http);
+	http_listen(&engine, -1);
 	store_close(engine.store);
 	return 0;
 }

@@ -129,6 +129,11 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 	case ROLE_IFACES:
 		engine->ifaces = *msg;
 		break;
+	case ROLE_METRICS:
+		http_listen(engine, n_fds == 1 ? fds[0] : -1);
+		if (n_fds == 1)
+			return;
+		break;
 	case ROLE_STOP:
 		uv_stop(&engine->loop);
 		break;

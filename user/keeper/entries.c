@@ -60,12 +60,18 @@ static int put_entry(struct entries_job *job, const struct role_entry *entry, bo
 	*ret_why = "the entry is malformed";
 	if (!is_key_valid(&entry->key) || value.flags & ~SEK_E_BAN || value.pad)
 		return -EINVAL;
+	*ret_why = "no block entry is wider than a /3 (IPv6: /7), not even with --force";
+	if (value.block_until_ns && rail_is_too_wide(&entry->key, true))
+		return -EINVAL;
 	if (value.block_until_ns && !is_forced && !is_restored &&
 	    rail_inside(job->rails, job->n_rails, &entry->key, &rail) &&
 	    !bpf_entries_has(&job->keeper->entries, &entry->key)) {
 		*ret_why = rail_text(rail.kind);
 		return -EPERM;
 	}
+	*ret_why = "more than the addresses of a /8 (IPv6: /16)";
+	if (value.block_until_ns && !is_forced && !is_restored && rail_is_too_wide(&entry->key, false))
+		return -EPERM;
 	if (value.block_until_ns && is_forced)
 		value.flags |= SEK_E_FORCED;
 	err = bpf_entries_put(&job->keeper->entries, &entry->key, &value);

@@ -19,15 +19,20 @@ struct name_list {
 	unsigned n;
 };
 
-static void add_name(struct name_list *list, const char *name)
+static bool has_name(const struct name_list *list, const char *name)
 {
 	unsigned i;
 
 	for (i = 0; i < list->n; i++) {
 		if (!strcmp(list->name[i], name))
-			return;
+			return true;
 	}
-	if (list->n < SEK_IFACES_MAX)
+	return false;
+}
+
+static void add_name(struct name_list *list, const char *name)
+{
+	if (!has_name(list, name) && list->n < SEK_IFACES_MAX)
 		snprintf(list->name[list->n++], sizeof(list->name[0]), "%s", name);
 }
 
@@ -55,6 +60,26 @@ static void wanted(const struct keeper *keeper, struct name_list *list)
 		(void)netlink_default_routes(take_default, list); /* none: the caller sees an empty list */
 }
 
+/*
+ * Another layout's program knows every list and entry, our maps perhaps none yet: it goes on until the engine has put all
+ * of them in force.
+ */
+static bool leave_former(struct keeper *keeper, unsigned slot)
+{
+	struct bpf_attachment *attachment = &keeper->attachment[slot];
+	bool was_waiting = keeper->waits[slot];
+	char name[16];
+
+	memcpy(name, attachment->name, sizeof(name));
+	attachment->slot = slot;
+	keeper->waits[slot] = bpf_former_is_on(&keeper->side, name, attachment);
+	if (keeper->waits[slot] && !was_waiting)
+		log_line(LOG_NOTICE, "interface %s: the program of another version (id %u) goes on until every last good list is in force", name,
+			 attachment->program_id);
+	return keeper->waits[slot] && !keeper->is_ready;
+}
+
+/* 0 where it waits, too. */
 static int attach_slot(struct keeper *keeper, unsigned slot)
 {
 	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE, BPF_ATTACH_GENERIC };
@@ -63,6 +88,8 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 	int err;
 
 	memcpy(name, attachment->name, sizeof(name));
+	if (leave_former(keeper, slot))
+		return 0;
 	err = bpf_attach(&keeper->side, name, slot, want[keeper->current.config->attach], attachment, why, sizeof(why));
 	if (err) {
 		if (!keeper->was_told[slot])
@@ -71,6 +98,7 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 		return err;
 	}
 	keeper->is_attached[slot] = true;
+	keeper->waits[slot] = false;
 	keeper->was_told[slot] = false;
 	if (attachment->note[0])
 		log_line(LOG_WARNING, "%s", attachment->note);
@@ -128,6 +156,43 @@ static void say_lost(const struct bpf_attachment *attachment)
 		log_line(LOG_WARNING, "interface %s: it is gone; it is attached again when it returns", attachment->name);
 }
 
+/* What is left of another layout once none of its programs is waited for. */
+static void remove_former(struct keeper *keeper)
+{
+	unsigned i, n;
+
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (keeper->waits[i])
+			return;
+	}
+	if (!keeper->side.n_former)
+		return;
+	n = bpf_former_remove(&keeper->side);
+	log_line(LOG_NOTICE, "upgrade: what another version left in %s is removed", keeper->options.pin_dir);
+	if (n)
+		log_line(LOG_NOTICE, "upgrade: with it %u of its programs, on interfaces that are not in the config", n);
+}
+
+/* Attaches to what is wanted, there and not attached. Returns whether to any. */
+static bool attach_missing(struct keeper *keeper)
+{
+	struct name_list list = { .n = 0 };
+	bool changed = false;
+	unsigned i;
+
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (keeper->is_attached[i])
+			continue;
+		if (!list.n)
+			wanted(keeper, &list);
+		if (has_name(&list, keeper->attachment[i].name) && if_nametoindex(keeper->attachment[i].name))
+			changed |= attach_slot(keeper, i) == 0 && keeper->is_attached[i];
+		else
+			keeper->waits[i] = false; /* its link went with the interface, or nobody wants it */
+	}
+	return changed;
+}
+
 void interfaces_watch(struct keeper *keeper)
 {
 	bool changed = false;
@@ -144,31 +209,34 @@ void interfaces_watch(struct keeper *keeper)
 		keeper->was_told[i] = false; /* what is in the way when it returns is news */
 		changed = true;
 	}
-	for (i = 0; i < keeper->n_attachments; i++) {
-		if (!keeper->is_attached[i] && if_nametoindex(keeper->attachment[i].name))
-			changed |= attach_slot(keeper, i) == 0;
-	}
+	changed |= attach_missing(keeper);
 	if (keeper->current.config->interfaces_auto && !keeper->options.n_interfaces) {
 		unsigned before = keeper->n_attachments;
 
 		(void)interfaces_attach(keeper, false); /* said by it */
 		changed |= keeper->n_attachments != before;
 	}
+	if (keeper->is_ready)
+		remove_former(keeper);
 	if (changed)
 		engine_tell_ifaces(keeper);
+}
+
+void interfaces_take_over(struct keeper *keeper)
+{
+	if (keeper->side.n_former)
+		interfaces_watch(keeper);
 }
 
 void interfaces_reload(struct keeper *keeper)
 {
 	struct name_list list;
-	unsigned i, j;
+	unsigned i;
 
 	keeper->is_detached = false;
 	wanted(keeper, &list);
 	for (i = 0; i < keeper->n_attachments; i++) {
-		for (j = 0; j < list.n && strcmp(list.name[j], keeper->attachment[i].name); j++)
-			;
-		if (j == list.n && keeper->is_attached[i]) {
+		if (!has_name(&list, keeper->attachment[i].name) && keeper->is_attached[i]) {
 			log_line(LOG_INFO, "interface %s: no longer in the config, detached", keeper->attachment[i].name);
 			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
 			keeper->is_attached[i] = false;
@@ -186,7 +254,9 @@ void interfaces_detach(struct keeper *keeper)
 		if (keeper->is_attached[i])
 			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
 		keeper->is_attached[i] = false;
+		keeper->waits[i] = false;
 	}
+	(void)bpf_former_remove(&keeper->side); /* how many does not matter */
 	(void)bpf_attach_remove_all(&keeper->side); /* links of interfaces no longer in the config */
 	keeper->is_detached = true;
 	log_line(LOG_NOTICE, "detached: no interface is protected");
@@ -200,12 +270,13 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
 	for (i = 0; i < keeper->n_attachments; i++) {
 		const struct bpf_attachment *from = &keeper->attachment[i];
 		struct role_iface *to = &msg->body.ifaces.iface[i];
+		bool is_on = keeper->is_attached[i] || keeper->waits[i];
 
 		memcpy(to->name, from->name, sizeof(to->name));
 		to->ifindex = from->ifindex;
-		to->program_id = keeper->is_attached[i] ? from->program_id : 0;
+		to->program_id = is_on ? from->program_id : 0;
 		to->slot = i;
-		to->attached = keeper->is_attached[i];
+		to->attached = is_on;
 		to->native = from->is_native;
 		to->shared = from->is_shared;
 	}

@@ -16,6 +16,7 @@
 #include "sys/bpf_attach.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
+#include "sys/log.h"
 
 #define KEEPER_PATH_BYTES 200
 #define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
@@ -60,6 +61,7 @@ struct keeper {
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
+	bool waits[SEK_IFACES_MAX]; /* not attached yet: the program of another layout goes on until is_ready */
 	unsigned n_attachments;
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
@@ -81,6 +83,7 @@ struct keeper {
 
 	pid_t engine_pid;
 	int engine_fd;
+	struct log_budget engine_lines; /* what its requests may make us say */
 	uint32_t engine_life;   /* counts the starts: an answer goes to the life that asked */
 	uv_poll_t *engine_poll; /* of this life; NULL: none */
 	struct outbox outbox;
@@ -110,6 +113,13 @@ void keeper_unprepare(struct keeper *keeper);
 /* Opens the control sockets and the metrics port. */
 int sockets_open(struct keeper *keeper);
 void sockets_remove(const struct keeper *keeper);
+/*
+ * Reload: *ret_fd is a listener where @next says; the one that is there if it says the same, -1 if it says none.
+ * Errors: negative errno, and one line for people in @why; -EACCES: that right was given up at the start.
+ */
+int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd, char *why, size_t why_bytes);
+/* Hands that listener to the engine and closes the one before. */
+void sockets_use_metrics(struct keeper *keeper, int fd);
 
 /* Is there an interface to protect, and is each wanted one there? Touches nothing. */
 int interfaces_check(const struct keeper *keeper);
@@ -117,6 +127,8 @@ int interfaces_check(const struct keeper *keeper);
 int interfaces_attach(struct keeper *keeper, bool is_start);
 /* Once a second and on every netlink message: attaches again what went and came. */
 void interfaces_watch(struct keeper *keeper);
+/* is_ready has come: takes the place of programs of another layout, and what is left of that one away. */
+void interfaces_take_over(struct keeper *keeper);
 /* Reload: attaches to what is new in the config, leaves what is gone from it. */
 void interfaces_reload(struct keeper *keeper);
 void interfaces_detach(struct keeper *keeper);

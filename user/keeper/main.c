@@ -124,7 +124,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	struct keeper_config next = {.epoch = keeper->current.epoch};
 	struct role_msg msg = {.type = ROLE_CONFIG};
 	enum sek_mode mode_before = keeper->current.config->mode;
-	int fd, err = keeper_config_load(&keeper->options, &next);
+	int fd, metrics_fd, err = keeper_config_load(&keeper->options, &next);
 
 	if (err) {
 		snprintf(
@@ -134,9 +134,12 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		log_line(LOG_ERR, "reload: %s", why);
 		return -EINVAL;
 	}
-	if (strcmp(next.config->metrics_host, keeper->current.config->metrics_host) ||
-	    next.config->metrics_port != keeper->current.config->metrics_port)
-		log_line(LOG_WARNING, "reload: metrics: listen changes at the next start, not now");
+	err = sockets_reopen_metrics(keeper, next.config, &metrics_fd, why, why_bytes);
+	if (err) {
+		log_line(LOG_ERR, "reload: %s; the old config stays in force", why);
+		keeper_config_free(&next);
+		return err;
+	}
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
 	if (next.config->mode != mode_before) {
@@ -146,6 +149,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	}
 	apply_config(keeper);
 	interfaces_reload(keeper);
+	sockets_use_metrics(keeper, metrics_fd);
 	fd = channel_memfd("config", next.bundle, next.bundle_len);
 	if (fd < 0)
 		return fd;
@@ -222,6 +226,16 @@ static void watch_signal(struct keeper *keeper, uv_signal_t *handle, uv_signal_c
 	uv_signal_start(handle, callback, signum);
 }
 
+/* A SIGHUP before its handler is there would end us: it waits, and reloads then. */
+static void hold_reload_signal(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	(void)sigprocmask(how, &set, NULL); /* cannot fail: a valid set */
+}
+
 static void init_loop(struct keeper *keeper)
 {
 	uv_loop_init(&keeper->loop);
@@ -229,6 +243,7 @@ static void init_loop(struct keeper *keeper)
 	watch_signal(keeper, &keeper->on_int, on_stop_signal, SIGINT);
 	watch_signal(keeper, &keeper->on_hup, on_reload_signal, SIGHUP);
 	watch_signal(keeper, &keeper->on_child, on_child_signal, SIGCHLD);
+	hold_reload_signal(SIG_UNBLOCK);
 	signal(SIGPIPE, SIG_IGN);
 	uv_timer_init(&keeper->loop, &keeper->tick);
 	keeper->tick.data = keeper;
@@ -256,6 +271,7 @@ static int start(struct keeper *keeper)
 			: "Linux 5.15 or later is needed; -v shows what the kernel says");
 		return err;
 	}
+	bpf_former_find(&keeper->side, keeper->options.pin_dir);
 	keeper->control_before = *keeper->side.control;
 	if (keeper->side.adopted)
 		log_line(LOG_NOTICE,
@@ -310,7 +326,7 @@ static void finish(struct keeper *keeper)
 		return;
 	}
 	for (i = 0; i < keeper->n_attachments; i++) {
-		if (keeper->is_attached[i])
+		if (keeper->is_attached[i] || keeper->waits[i])
 			log_line(
 			    LOG_NOTICE,
 			    "stopped: interface %s stays protected; `sekisho detach` before a stop removes it",
@@ -360,6 +376,7 @@ int main(int argc, char **argv)
 	bool is_test = false;
 	int err;
 
+	hold_reload_signal(SIG_BLOCK);
 	log_init("sekishod");
 	err = read_options(argc, argv, &keeper.options, &is_test);
 	log_set_verbose(keeper.options.is_verbose);

@@ -85,6 +85,7 @@ static void swap_done(uv_work_t *work, int status)
 	char text[ROLE_TEXT_BYTES];
 
 	swap->keeper->is_swapping = false;
+	log_set_budget(&swap->keeper->engine_lines, uv_now(&swap->keeper->loop));
 	if (swap->err) {
 		snprintf(text, sizeof(text), "table refused: %s (%s)", swap->why,
 			 strerror(-swap->err));
@@ -93,6 +94,7 @@ static void swap_done(uv_work_t *work, int status)
 		log_line(LOG_INFO, "table: generation %llu in force, %u lines",
 			 (unsigned long long)swap->generation, swap->lines);
 	}
+	log_set_budget(NULL, 0);
 	if (swap->life == swap->keeper->engine_life)
 		requests_reply(swap->keeper, swap->seq, swap->err, text);
 	swap->keeper->swap_next = NULL;
@@ -198,10 +200,14 @@ static void handle_fetch(struct keeper *keeper, const struct role_msg *msg)
 
 static void handle_ready(struct keeper *keeper)
 {
+	bool was_ready = keeper->is_ready;
+
 	keeper->engine_deaths = 0;
-	if (!keeper->is_ready)
-		log_line(LOG_NOTICE, "ready: every last good list is in force");
 	keeper->is_ready = true;
+	if (!was_ready) {
+		interfaces_take_over(keeper);
+		log_line(LOG_NOTICE, "ready: every last good list is in force");
+	}
 	notify_send("READY=1");
 }
 
@@ -256,7 +262,9 @@ void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds
 {
 	unsigned i;
 
+	log_set_budget(&keeper->engine_lines, uv_now(&keeper->loop));
 	handle(keeper, msg, fds, n_fds);
+	log_set_budget(NULL, 0);
 	for (i = 0; i < n_fds; i++) {
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -120,30 +120,96 @@ static socklen_t metrics_address(const struct config *config, struct sockaddr_st
 	return inet_pton(AF_INET6, config->metrics_host, &v6->sin6_addr) == 1 ? sizeof(*v6) : 0;
 }
 
-static int listen_metrics(const struct config *config, int *ret_fd)
+static int bind_metrics(const struct config *config, int *ret_fd)
 {
 	struct sockaddr_storage address;
 	socklen_t len = metrics_address(config, &address);
-	unsigned tries = 0;
 	int one = 1, fd, err;
+
+	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
+	err = bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ? -errno : 0;
+	if (err) {
+		close(fd);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/*
+ * From 127.0.0.1 to all addresses at the same port the old listener is in the new one's way: it stops to listen, in the
+ * engine too, and listens again where the new one fails. SO_REUSEPORT would do, but then others could join for ever.
+ */
+static int bind_in_its_place(const struct config *config, int before, int *ret_fd)
+{
+	int err;
+
+	if (shutdown(before, SHUT_RD))
+		return -EADDRINUSE;
+	err = bind_metrics(config, ret_fd);
+	if (err)
+		(void)listen(before, BACKLOG); /* the port is its own still */
+	return err;
+}
+
+static void say_metrics(const struct config *config, int err, char *why, size_t why_bytes)
+{
+	snprintf(why, why_bytes, "metrics: cannot listen on %s port %u: %s; %s", config->metrics_host, config->metrics_port, strerror(-err),
+		 err == -EACCES ? "a port below 1024 takes a restart, or another port in metrics: listen of the config"
+				: "change metrics: listen in the config");
+}
+
+static int listen_metrics(const struct config *config, int *ret_fd)
+{
+	unsigned tries = 0;
+	char why[256];
+	int err;
 
 	if (!config->metrics_host[0])
 		return 0;
-	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
 	do {
-		err = fd < 0 || bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ? -errno : 0;
+		err = bind_metrics(config, ret_fd);
 	} while (err == -EADDRINUSE && waits_for_the_dead(&tries));
-	if (!err) {
-		*ret_fd = fd;
+	if (!err)
+		return 0;
+	say_metrics(config, err, why, sizeof(why));
+	log_line(LOG_ERR, "%s", why);
+	return err;
+}
+
+int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd, char *why, size_t why_bytes)
+{
+	const struct config *current = keeper->current.config;
+	int err, fd = -1;
+
+	if (!strcmp(next->metrics_host, current->metrics_host) && next->metrics_port == current->metrics_port) {
+		*ret_fd = keeper->metrics_fd;
 		return 0;
 	}
-	log_line(LOG_ERR, "metrics: cannot listen on %s port %u: %s; change metrics: listen in the config",
-		 config->metrics_host, config->metrics_port, strerror(-err));
-	if (fd >= 0)
-		close(fd);
-	return err;
+	err = next->metrics_host[0] ? bind_metrics(next, &fd) : 0;
+	if (err == -EADDRINUSE && keeper->metrics_fd >= 0 && next->metrics_port == current->metrics_port)
+		err = bind_in_its_place(next, keeper->metrics_fd, &fd);
+	if (err) {
+		say_metrics(next, err, why, why_bytes);
+		return err;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+void sockets_use_metrics(struct keeper *keeper, int fd)
+{
+	struct role_msg msg = {.type = ROLE_METRICS};
+
+	if (fd == keeper->metrics_fd)
+		return;
+	engine_send(keeper, &msg, &fd, fd >= 0 ? 1 : 0);
+	if (keeper->metrics_fd >= 0)
+		close(keeper->metrics_fd);
+	keeper->metrics_fd = fd;
 }
 
 int sockets_open(struct keeper *keeper)

@@ -70,6 +70,13 @@ bool rail_inside(const struct role_rail *rails, unsigned n_rails,
 	return false;
 }
 
+bool rail_is_too_wide(const struct sek_entry_key *prefix, bool is_forced)
+{
+	if (prefix->family == 4)
+		return prefix->len < (is_forced ? 3 : 8);
+	return prefix->len < (is_forced ? 7 : 16);
+}
+
 const char *rail_text(uint32_t kind)
 {
 	static const char *const texts[] = {

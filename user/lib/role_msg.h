@@ -27,6 +27,7 @@ enum role_type {
 	ROLE_IFACES = 4,  /* keeper to engine: body.ifaces changed */
 	ROLE_REPLY = 5,	  /* keeper to engine: answers the request of the same seq; err and text */
 	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
+	ROLE_METRICS = 7, /* keeper to engine: the descriptor is the metrics listener from now on; none: there is no more */
 	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
 	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
 	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */

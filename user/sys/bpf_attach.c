@@ -136,6 +136,7 @@ int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enu
 		return -ENODEV;
 	}
 	attach_shared_forget_gone(side);
+	attach_shared_forget_unused(side);
 	err = attach(side, &attachment, want, why, why_bytes);
 	if (err)
 		return err;
@@ -196,5 +197,5 @@ void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attac
 
 unsigned bpf_attach_remove_all(const struct bpf_side *side)
 {
-	return attach_alone_remove_all(side) + attach_shared_remove_all(side);
+	return attach_alone_remove_all(side->pin_dir) + attach_shared_remove_all(side);
 }

@@ -57,5 +57,18 @@ void bpf_attach_release(struct bpf_attachment *attachment);
 /* Takes our program off the interface and removes its pins; what others have in the dispatcher runs on. */
 void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attachment);
 
+/*
+ * Looks for what agents of other layouts left beside @side's own folder: PINDIR/vN, with the links link-* and the map
+ * `control`, names that every layout keeps. From then on bpf_attach() replaces their programs like an earlier agent's of our own.
+ */
+void bpf_former_find(struct bpf_side *side, const char *pin_dir);
+/*
+ * Does a program of another layout run on @name? It has every list and entry that its agent knew, where our own maps may be
+ * empty yet. Then *ret_attachment says how it is attached; it holds nothing open.
+ */
+bool bpf_former_is_on(const struct bpf_side *side, const char *name, struct bpf_attachment *ret_attachment);
+/* Takes off what is left of them, unpins their maps and forgets them. Returns how many programs were still on an interface. */
+unsigned bpf_former_remove(struct bpf_side *side);
+
 /* Takes off every program that uses @side's maps, whatever interface it is on. Returns how many. */
 unsigned bpf_attach_remove_all(const struct bpf_side *side);

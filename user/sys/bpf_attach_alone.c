@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Attached alone: a bpf_link that nobody else can replace, pinned under the interface's name. bpffs refuses dots in
- * names, so the name is escaped.
+ * names, so the name is escaped. A link that an agent of another layout pinned in its own folder is taken over and moved.
  */
 #include "bpf_attach_private.h"
 
@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 /* link-NAME with every byte but letters, digits and - as _xx. Source: bpffs's bpf_lookup() refuses a dot. */
-static void link_path(const struct bpf_side *side, const char *name, char *path, size_t size)
+static void link_path(const char *pin_dir, const char *name, char *path, size_t size)
 {
-	int n = snprintf(path, size, "%s/link-", side->pin_dir);
+	int n = snprintf(path, size, "%s/link-", pin_dir);
 
 	for (; *name && n + 4 < (int)size; name++) {
 		bool plain = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
@@ -38,40 +38,96 @@ static unsigned link_ifindex(int fd)
 	return info.xdp.ifindex; /* 0 once the interface is gone */
 }
 
-static int open_link(const struct bpf_side *side, const struct bpf_attachment *attachment)
-{
-	char path[400];
-
-	link_path(side, attachment->name, path, sizeof(path));
-	return bpf_obj_get(path);
-}
-
-bool attach_alone_is_there(const struct bpf_side *side, const struct bpf_attachment *attachment)
+/* Is the link pinned in @pin_dir for @attachment's name on its interface? *ret_fd: the link, the caller's to close. */
+static bool is_there(const char *pin_dir, const struct bpf_attachment *attachment, int *ret_fd, unsigned *ret_program_id)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info), id = 0;
-	int fd = open_link(side, attachment);
+	char path[400];
+	int fd;
 
+	link_path(pin_dir, attachment->name, path, sizeof(path));
+	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return false;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		info.prog_id = 0;
-	close(fd);
 	/* The program too: another network namespace may have an interface of the same index. */
-	return info.prog_id && info.xdp.ifindex == attachment->ifindex &&
-	       !bpf_xdp_query_id(attachment->ifindex, 0, &id) && id == info.prog_id;
+	if (!info.prog_id || info.xdp.ifindex != attachment->ifindex || bpf_xdp_query_id(attachment->ifindex, 0, &id) ||
+	    id != info.prog_id) {
+		close(fd);
+		return false;
+	}
+	*ret_fd = fd;
+	*ret_program_id = id;
+	return true;
+}
+
+/* The folder that holds the link on @attachment's interface, ours first; NULL: none does. */
+static const char *find_link(const struct bpf_side *side, const struct bpf_attachment *attachment, int *ret_fd,
+			     unsigned *ret_program_id)
+{
+	unsigned i;
+
+	if (is_there(side->pin_dir, attachment, ret_fd, ret_program_id))
+		return side->pin_dir;
+	for (i = 0; i < side->n_former; i++) {
+		if (is_there(side->former[i].pin_dir, attachment, ret_fd, ret_program_id))
+			return side->former[i].pin_dir;
+	}
+	return NULL;
+}
+
+bool attach_alone_is_there(const struct bpf_side *side, const struct bpf_attachment *attachment)
+{
+	unsigned program_id;
+	int fd;
+
+	if (!find_link(side, attachment, &fd, &program_id))
+		return false;
+	close(fd);
+	return true;
+}
+
+bool attach_alone_is_former(const struct bpf_side *side, const struct bpf_attachment *attachment, unsigned *ret_program_id)
+{
+	unsigned program_id;
+	const char *pin_dir;
+	int fd;
+
+	pin_dir = find_link(side, attachment, &fd, &program_id);
+	if (!pin_dir)
+		return false;
+	close(fd);
+	if (pin_dir == side->pin_dir)
+		return false;
+	*ret_program_id = program_id;
+	return true;
 }
 
 int attach_alone_adopt(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd)
 {
-	int fd = open_link(side, attachment), err;
+	char path[400], former_path[400];
+	const char *pin_dir;
+	unsigned program_id;
+	int fd, err;
 
-	if (fd < 0)
-		return -errno;
+	pin_dir = find_link(side, attachment, &fd, &program_id);
+	if (!pin_dir)
+		return -ENOENT;
 	if (bpf_link_update(fd, program_fd, NULL)) {
 		err = -errno;
 		close(fd);
 		return err;
+	}
+	if (pin_dir != side->pin_dir) {
+		link_path(pin_dir, attachment->name, former_path, sizeof(former_path));
+		link_path(side->pin_dir, attachment->name, path, sizeof(path));
+		if (rename(former_path, path)) {
+			err = -errno; /* the link runs the new program, and is found there by the next try */
+			close(fd);
+			return err;
+		}
 	}
 	attachment->link_fd = fd;
 	return 0;
@@ -100,7 +156,7 @@ int attach_alone_new(const struct bpf_side *side, struct bpf_attachment *attachm
 			 want == BPF_ATTACH_NATIVE ? "; this driver may have no native mode: use attach: auto" : "");
 		return fd;
 	}
-	link_path(side, attachment->name, path, sizeof(path));
+	link_path(side->pin_dir, attachment->name, path, sizeof(path));
 	(void)unlink(path); /* what an interface of this name that is gone has left */
 	if (bpf_obj_pin(fd, path)) {
 		snprintf(why, why_bytes, "interface %s: cannot pin the link: %s", attachment->name, strerror(errno));
@@ -120,24 +176,36 @@ void attach_alone_remove(const struct bpf_side *side, const struct bpf_attachmen
 {
 	char path[400];
 
-	link_path(side, attachment->name, path, sizeof(path));
+	link_path(side->pin_dir, attachment->name, path, sizeof(path));
 	(void)unlink(path); /* may be gone with the interface */
 }
 
-unsigned attach_alone_remove_all(const struct bpf_side *side)
+static bool is_on_interface(const char *path)
 {
-	DIR *dir = opendir(side->pin_dir);
+	int fd = bpf_obj_get(path);
+	bool is_on = fd >= 0 && link_ifindex(fd) != 0;
+
+	if (fd >= 0)
+		close(fd);
+	return is_on;
+}
+
+unsigned attach_alone_remove_all(const char *pin_dir)
+{
+	DIR *dir = opendir(pin_dir);
 	char path[600];
 	struct dirent *entry;
 	unsigned n = 0;
+	bool is_on;
 
 	if (!dir)
 		return 0;
 	while ((entry = readdir(dir))) {
 		if (strncmp(entry->d_name, "link-", 5))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", side->pin_dir, entry->d_name);
-		n += unlink(path) == 0;
+		snprintf(path, sizeof(path), "%s/%s", pin_dir, entry->d_name);
+		is_on = is_on_interface(path);
+		n += unlink(path) == 0 && is_on;
 	}
 	closedir(dir);
 	return n;

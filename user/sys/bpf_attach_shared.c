@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <xdp/libxdp.h>
@@ -24,6 +25,7 @@
 #define OUR_PRIORITY 5 /* below xdp-filter's 10, so that sources are judged first; libxdp's default is 50 */
 #define LOOK_TRIES 5   /* somebody may be rebuilding the dispatcher while we read it */
 #define MAPS_MAX 32    /* of one program; sek_xdp has under ten */
+#define LOCK_DIR "/run" /* libxdp holds a flock on it while it rebuilds a dispatcher. Source: libxdp 1.3.1, xdp_lock_acquire() */
 
 static char last_words[160]; /* libxdp's last warning, for the line that says why */
 
@@ -69,19 +71,30 @@ static __u32 control_id(const struct bpf_side *side)
 	return bpf_obj_get_info_by_fd(side->map_fd[BPF_MAP_CONTROL], &info, &len) ? 0 : info.id;
 }
 
-/* Does the program use @control, the map that every program of ours uses? */
-static bool uses_map(int program_fd, __u32 control)
+/* Whose a program is, by the control map that every program of an agent uses. */
+enum owner { OTHER, OWN, FORMER };
+
+static enum owner owner_of_map(const struct bpf_side *side, __u32 own, __u32 id)
+{
+	unsigned i;
+
+	for (i = 0; i < side->n_former && side->former[i].control_id != id; i++)
+		;
+	return !id ? OTHER : id == own ? OWN : i < side->n_former ? FORMER : OTHER;
+}
+
+/* @own is control_id(@side). */
+static enum owner owner_of(const struct bpf_side *side, __u32 own, int program_fd)
 {
 	__u32 ids[MAPS_MAX] = { 0 }, len = sizeof(struct bpf_prog_info), i;
 	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (uintptr_t)ids };
+	enum owner owner = OTHER;
 
-	if (!control || bpf_obj_get_info_by_fd(program_fd, &info, &len))
-		return false;
-	for (i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++) {
-		if (ids[i] == control)
-			return true;
-	}
-	return false;
+	if (bpf_obj_get_info_by_fd(program_fd, &info, &len))
+		return OTHER;
+	for (i = 0; i < info.nr_map_ids && i < MAPS_MAX && owner == OTHER; i++)
+		owner = owner_of_map(side, own, ids[i]);
+	return owner;
 }
 
 static unsigned main_on(unsigned ifindex, bool *ret_native)
@@ -106,9 +119,10 @@ static bool is_dispatcher(unsigned id)
 	return is_named;
 }
 
-static void read_components(unsigned ifindex, __u32 control, struct attach_view *view)
+static void read_components(const struct bpf_side *side, unsigned ifindex, __u32 control, struct attach_view *view)
 {
 	struct bpf_prog_info info;
+	enum owner owner;
 	__u32 len;
 	int fd;
 
@@ -118,7 +132,9 @@ static void read_components(unsigned ifindex, __u32 control, struct attach_view 
 			return;
 		memset(&info, 0, sizeof(info));
 		len = sizeof(info);
-		if (uses_map(fd, control) && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
+		owner = owner_of(side, control, fd);
+		if (owner != OTHER && !bpf_obj_get_info_by_fd(fd, &info, &len)) {
+			view->our_is_former[view->n_ours] = owner == FORMER;
 			view->our_id[view->n_ours] = info.id;
 			view->our_place[view->n_ours++] = view->n_programs;
 		}
@@ -140,7 +156,7 @@ int attach_shared_look(const struct bpf_side *side, unsigned ifindex, struct att
 		if (!view.main_id)
 			break;
 		if (is_dispatcher(view.main_id))
-			read_components(ifindex, control, &view);
+			read_components(side, ifindex, control, &view);
 		if (main_on(ifindex, &is_native) == view.main_id)
 			break; /* else somebody is rebuilding it, and what we read is of both */
 	}
@@ -193,6 +209,7 @@ static void in_child(child_fn call, const void *argument, struct child_answer *a
 
 struct removal {
 	unsigned ifindex, spare_id;
+	bool is_former_only;
 	const struct attach_view *view;
 };
 
@@ -205,7 +222,7 @@ static void call_detach(const void *argument, struct child_answer *answer)
 
 	answer->err = 0;
 	for (i = 0; i < view->n_ours; i++) {
-		if (view->our_id[i] == removal->spare_id)
+		if (view->our_id[i] == removal->spare_id || (removal->is_former_only && !view->our_is_former[i]))
 			continue;
 		programs[n] = xdp_program__from_id(view->our_id[i]);
 		if (!libxdp_get_error(programs[n]))
@@ -215,10 +232,10 @@ static void call_detach(const void *argument, struct child_answer *answer)
 		answer->err = xdp_program__detach_multi(programs, n, removal->ifindex, view->is_native ? XDP_MODE_NATIVE : XDP_MODE_SKB, 0);
 }
 
-/* Takes ours out, all but @spare_id. Errors: negative errno. */
-static int remove_ours(unsigned ifindex, const struct attach_view *view, unsigned spare_id)
+/* Takes ours out, all but @spare_id, or only those of other layouts. Errors: negative errno. */
+static int remove_ours(unsigned ifindex, const struct attach_view *view, unsigned spare_id, bool is_former_only)
 {
-	struct removal removal = { .ifindex = ifindex, .spare_id = spare_id, .view = view };
+	struct removal removal = { .ifindex = ifindex, .spare_id = spare_id, .is_former_only = is_former_only, .view = view };
 	struct child_answer answer;
 
 	in_child(call_detach, &removal, &answer);
@@ -339,7 +356,7 @@ int attach_shared_add(const struct bpf_side *side, struct bpf_attachment *attach
 	next.is_shared = true;
 	next.was_adopted = view->n_ours > 0;
 	if (next.was_adopted && !attach_shared_look(side, next.ifindex, &now)) {
-		err = remove_ours(next.ifindex, &now, next.program_id);
+		err = remove_ours(next.ifindex, &now, next.program_id, false);
 		if (err)
 			snprintf(next.note, sizeof(next.note), "interface %s: an older program of ours stays beside the new one: %s", next.name, strerror(-err));
 		if (!attach_shared_look(side, next.ifindex, &now))
@@ -363,15 +380,15 @@ unsigned attach_shared_remove(const struct bpf_side *side, unsigned ifindex)
 {
 	struct attach_view view;
 
-	if (attach_shared_look(side, ifindex, &view) || !view.n_ours || remove_ours(ifindex, &view, 0))
+	if (attach_shared_look(side, ifindex, &view) || !view.n_ours || remove_ours(ifindex, &view, 0, false))
 		return 0;
 	return view.n_ours;
 }
 
-/* Calls @visit for each folder of pins that has one of ours in @place. */
-static void each_of_ours(const struct bpf_side *side,
-			 void (*visit)(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned place, unsigned *n),
-			 unsigned *n)
+typedef void (*visit_fn)(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned id, unsigned place, unsigned *n);
+
+/* Calls @visit for each folder of pins that has one of @owner's in @place; @id is its dispatcher's. */
+static void each_of(const struct bpf_side *side, enum owner owner, visit_fn visit, unsigned *n)
 {
 	unsigned ifindex, id, place;
 	__u32 control = control_id(side);
@@ -387,24 +404,22 @@ static void each_of_ours(const struct bpf_side *side,
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
 		for (place = 0; place < ATTACH_PROGRAMS_MAX; place++) {
 			int fd = open_place(ifindex, id, place, "prog");
-			bool is_ours = fd >= 0 && uses_map(fd, control);
+			bool is_one = fd >= 0 && owner_of(side, control, fd) == owner;
 
 			if (fd >= 0)
 				close(fd);
-			if (is_ours)
-				visit(side, path, ifindex, place, n);
+			if (is_one)
+				visit(side, path, ifindex, id, place, n);
 		}
 	}
 	if (dir)
 		closedir(dir);
 }
 
-static void forget_if_gone(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned place, unsigned *n)
+static void forget(const char *path, unsigned place, unsigned *n)
 {
-	char name[IF_NAMESIZE], pin[540];
+	char pin[540];
 
-	if (if_indextoname(ifindex, name))
-		return;
 	snprintf(pin, sizeof(pin), "%s/prog%u-link", path, place);
 	*n += unlink(pin) == 0;
 	snprintf(pin, sizeof(pin), "%s/prog%u-prog", path, place);
@@ -412,14 +427,44 @@ static void forget_if_gone(const struct bpf_side *side, const char *path, unsign
 	(void)rmdir(path); /* not empty: the others' are theirs to remove */
 }
 
+static void forget_if_gone(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned id, unsigned place, unsigned *n)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(ifindex, name))
+		forget(path, place, n);
+}
+
 void attach_shared_forget_gone(const struct bpf_side *side)
 {
 	unsigned n = 0;
 
-	each_of_ours(side, forget_if_gone, &n);
+	each_of(side, OWN, forget_if_gone, &n);
 }
 
-static void remove_one(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned place, unsigned *n)
+static void forget_if_unused(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned id, unsigned place, unsigned *n)
+{
+	bool is_native;
+
+	if (main_on(ifindex, &is_native) != id)
+		forget(path, place, n);
+}
+
+void attach_shared_forget_unused(const struct bpf_side *side)
+{
+	int lock = open(LOCK_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	unsigned n = 0;
+
+	/* Without the lock, one that is about to be put on the interface looks like one that never was. */
+	if (lock >= 0 && !flock(lock, LOCK_EX | LOCK_NB)) {
+		each_of(side, OWN, forget_if_unused, &n);
+		each_of(side, FORMER, forget_if_unused, &n);
+	}
+	if (lock >= 0)
+		close(lock);
+}
+
+static void remove_one(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned id, unsigned place, unsigned *n)
 {
 	char name[IF_NAMESIZE];
 
@@ -431,7 +476,24 @@ unsigned attach_shared_remove_all(const struct bpf_side *side)
 {
 	unsigned n = 0;
 
-	each_of_ours(side, remove_one, &n);
-	each_of_ours(side, forget_if_gone, &n);
+	each_of(side, OWN, remove_one, &n);
+	each_of(side, OWN, forget_if_gone, &n);
+	return n;
+}
+
+static void remove_former_one(const struct bpf_side *side, const char *path, unsigned ifindex, unsigned id, unsigned place, unsigned *n)
+{
+	struct attach_view view;
+
+	if (!attach_shared_look(side, ifindex, &view) && view.main_id == id)
+		*n += remove_ours(ifindex, &view, 0, true) == 0;
+}
+
+unsigned attach_shared_remove_former(const struct bpf_side *side)
+{
+	unsigned n = 0, unused = 0;
+
+	each_of(side, FORMER, remove_former_one, &n);
+	each_of(side, FORMER, forget_if_gone, &unused);
 	return n;
 }

@@ -12,10 +12,17 @@
 struct sekisho_bpf;
 struct bpf_object;
 
+#define BPF_FORMER_MAX 8 /* other layouts' folders at once; one is usual after an upgrade */
+
 enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
 
 struct bpf_side {
 	char pin_dir[256];	      /* with the layout's version: PINDIR/vN */
+	struct bpf_former {	      /* what an agent of another layout left; bpf_former_find() */
+		char pin_dir[256];
+		unsigned control_id;  /* of its control map, which every program of it uses; 0: not there */
+	} former[BPF_FORMER_MAX];
+	unsigned n_former;
 	int map_fd[BPF_MAP_N];	      /* read-write */
 	struct sek_control *control;  /* the control map, mmap'd for writing */
 	struct sekisho_bpf *first;    /* object that made or adopted the maps; holds sek_explain */

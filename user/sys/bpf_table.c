@@ -4,6 +4,10 @@
  * a small list's swap waits for RCU once. Larger images have new maps in the slots behind; when their half has gone
  * idle these slots repeat its slot 0, which frees what they held: one batch and one wait, where deleting
  * would wait a slot.
+ *
+ * Which slots those are is never looked up: before Linux 6.8 a lookup in a map of maps waits for RCU as an update does
+ * (512 of them take 9 s), each slot of a batch too. The head of the half's slot 0 says it: head.lines, raised before
+ * the slots are filled and 0 again when they are given back, so it holds whenever a keeper is killed.
  */
 #include "bpf_table.h"
 
@@ -15,6 +19,7 @@
 #include <unistd.h>
 
 #include <sekisho/limits.h>
+#include <sekisho/table.h>
 
 #define BATCH 64 /* slots an update: bounds the descriptors open at once */
 
@@ -94,26 +99,41 @@ static int open_slot(int outer_fd, __u32 slot)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The slots behind @half's first, from @from on, give up maps of their own for that of @fd, the first's. */
-static int retire(int outer_fd, __u32 half, __u32 from, int fd)
+static unsigned segments_of(__u32 lines)
 {
-	__u32 slots[BATCH], slot, id, first_id;
-	int fds[BATCH], err = 0;
-	unsigned n = 0;
+	return lines > SEK_TABLE_LINES_MAX ? SEK_SEGMENTS_MAX : (lines + SEK_SEGMENT_LINES - 1) / SEK_SEGMENT_LINES;
+}
 
-	if (bpf_map_lookup_elem(outer_fd, &half, &first_id))
+/* How many slots of the half whose first map is @fd may hold maps of their own: reads it, and raises or lowers it. */
+static int mark(int fd, unsigned *ret_before, const unsigned *n)
+{
+	struct sek_table_head *head = mmap(NULL, SEK_LINE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (head == MAP_FAILED)
 		return -errno;
-	for (slot = half + from; !err && slot < half + SEK_SEGMENTS_MAX; slot++) {
-		if (bpf_map_lookup_elem(outer_fd, &slot, &id) || id == first_id)
-			continue;
-		slots[n] = slot;
-		fds[n++] = fd;
-		if (n < BATCH)
-			continue;
+	if (ret_before)
+		*ret_before = segments_of(head->lines);
+	if (n)
+		head->lines = *n * SEK_SEGMENT_LINES;
+	(void)munmap(head, SEK_LINE_BYTES); /* cannot fail: our own */
+	return 0;
+}
+
+/* Slots @from to before @to of @half give up maps of their own for that of @fd, the first's. */
+static int retire(int outer_fd, __u32 half, unsigned from, unsigned to, int fd)
+{
+	__u32 slots[BATCH];
+	int fds[BATCH], err = 0;
+	unsigned n;
+
+	while (!err && from < to) {
+		for (n = 0; n < BATCH && from < to; n++) {
+			slots[n] = half + from++;
+			fds[n] = fd;
+		}
 		err = put_slots(outer_fd, slots, fds, n);
-		n = 0;
 	}
-	return err ? err : put_slots(outer_fd, slots, fds, n);
+	return err;
 }
 
 /* The map of @half's slot 0, made where this is the half's first image. */
@@ -137,35 +157,39 @@ static int open_first(int outer_fd, __u32 half, int *ret_fd)
 	return 0;
 }
 
-/* Segments 1 to the last into their slots; the first is written where it is. */
-static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, size_t n_bytes)
+/* Segments 1 to the last into their slots; the first, with the head, is written where it is, last. */
+static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, size_t n_bytes, unsigned n)
 {
+	unsigned before, both;
 	size_t at;
-	int err = 0;
+	int err = mark(first_fd, &before, NULL);
 
+	if (err)
+		return err;
+	both = n > before ? n : before;
+	err = mark(first_fd, NULL, &both);
 	for (at = SEK_SEGMENT_BYTES; !err && at < n_bytes; at += (size_t)BATCH * SEK_SEGMENT_BYTES)
 		err = put_batch(outer_fd, half + at / SEK_SEGMENT_BYTES, bytes + at, n_bytes - at);
+	if (!err)
+		err = retire(outer_fd, half, n, before, first_fd); /* left by a keeper that was killed */
 	if (!err)
 		err = fill(first_fd, bytes, n_bytes < SEK_SEGMENT_BYTES ? n_bytes : SEK_SEGMENT_BYTES);
 	return err;
 }
 
-/* Frees what the half that was in force holds beyond its first segment. */
-static void tidy(int outer_fd, __u32 old)
+/* Frees what @half, which is not in force, holds beyond its first segment. */
+static void tidy(int outer_fd, __u32 half, int fd)
 {
-	int fd = open_slot(outer_fd, old);
+	unsigned before, none = 0;
 
-	if (fd < 0)
-		return; /* no image was in force, or too many files are open: the next swap tries again */
-	(void)retire(outer_fd, old, 1, fd); /* as above */
-	close(fd);
+	if (!mark(fd, &before, NULL) && !retire(outer_fd, half, 1, before, fd))
+		(void)mark(fd, NULL, &none); /* else the half's next image does it */
 }
 
 int bpf_table_put(int outer_fd, __u32 *slot, const void *lines, unsigned n_lines)
 {
 	__u32 old = *slot ? SEK_SEGMENTS_MAX : 0, idle = SEK_SEGMENTS_MAX - old;
-	unsigned n = (n_lines + SEK_SEGMENT_LINES - 1) / SEK_SEGMENT_LINES;
-	int fd, err;
+	int fd, old_fd, err;
 
 	if (!n_lines)
 		return -EINVAL;
@@ -174,14 +198,20 @@ int bpf_table_put(int outer_fd, __u32 *slot, const void *lines, unsigned n_lines
 	err = open_first(outer_fd, idle, &fd);
 	if (err)
 		return err;
-	err = put_image(outer_fd, idle, fd, lines, (size_t)n_lines * SEK_LINE_BYTES);
-	if (!err) {
-		__atomic_store_n(slot, idle, __ATOMIC_RELEASE);
-		/* Nothing changes but that every packet that read the old slot is done: the update waits for them. */
-		(void)bpf_map_update_elem(outer_fd, &idle, &fd, BPF_ANY); /* all it needs is there */
-		tidy(outer_fd, old);
+	err = put_image(outer_fd, idle, fd, lines, (size_t)n_lines * SEK_LINE_BYTES, segments_of(n_lines));
+	if (err) {
+		tidy(outer_fd, idle, fd);
+		close(fd);
+		return err;
 	}
-	(void)retire(outer_fd, idle, err ? 1 : n, fd); /* left by a keeper that was killed, or by the failure */
+	__atomic_store_n(slot, idle, __ATOMIC_RELEASE);
+	/* Nothing changes but that every packet that read the old slot is done: the update waits for them. */
+	(void)bpf_map_update_elem(outer_fd, &idle, &fd, BPF_ANY); /* all it needs is there */
 	close(fd);
-	return err;
+	old_fd = open_slot(outer_fd, old);
+	if (old_fd >= 0) { /* else no image was in force, or too many files are open: the next swap tries again */
+		tidy(outer_fd, old, old_fd);
+		close(old_fd);
+	}
+	return 0;
 }
