@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs one command under another Debian kernel, in a virtual machine, and returns its exit code.
 #   vmtest.sh -k 6.1|6.12 [-t SECONDS] -- COMMAND [ARG...]
-# The guest sees this machine's root file system read-only under a tmpfs; nothing it does stays. Kernels come from
+# The guest sees this machine's root file system read-only under a tmpfs; nothing it does stays. It is emulated, some
+# 30 times slower than its host, and SEKISHO_SLOW=1 in COMMAND's environment says so. Kernels come from
 # Debian's packages by name, unpacked into $VMTEST_CACHE (~/.cache/sekisho-vmtest), never installed.
 # Exit codes: the command's; 124 time limit; 125 the guest died; 126 the set-up failed.
 set -euo pipefail
@@ -72,7 +73,7 @@ initrd=$cache/initrd-$version-$(md5sum <"$0" | cut -c1-8).gz
 
 run=$(mktemp -d "$cache/run.XXXXXX") fs=
 trap '[[ -z $fs ]] || kill "$fs" 2>/dev/null || true; rm -rf "$run"' EXIT
-{ printf 'export HOME=/root PATH=%q\ncd %q\n' "$PATH" "$PWD"; printf '%q ' "$@"; echo; } >"$run/job"
+{ printf 'export HOME=/root SEKISHO_SLOW=1 PATH=%q\ncd %q\n' "$PATH" "$PWD"; printf '%q ' "$@"; echo; } >"$run/job"
 /usr/lib/qemu/virtiofsd --socket-path="$run/fs" -o source=/ -o sandbox=chroot -o cache=auto >"$run/fs.log" 2>&1 &
 fs=$!
 for _ in {1..100}; do [[ ! -S $run/fs ]] || break; sleep 0.05; done
