@@ -81,7 +81,7 @@ for _ in {1..100}; do [[ ! -S $run/fs ]] || break; sleep 0.05; done
 code=0 SECONDS=0
 timeout -k 5 "$limit" qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -cpu max,la57=off -smp 2 -m 2048 \
 	-object memory-backend-memfd,id=mem,size=2048M,share=on -nodefaults -no-user-config -display none -no-reboot \
-	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off RUN=$run" \
+	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off rcupdate.rcu_expedited=1 RUN=$run" \
 	-chardev socket,id=fs,path="$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=host \
 	-serial file:"$run/console" -serial stdio </dev/null || code=$?
 [[ $code -ne 124 && ! ($code -eq 137 && $SECONDS -ge $limit) ]] || { echo "vmtest: over $limit s" >&2; exit 124; }
