@@ -74,7 +74,7 @@ initrd=$cache/initrd-$version-$(md5sum <"$0" | cut -c1-8).gz
 run=$(mktemp -d "$cache/run.XXXXXX") fs=
 trap '[[ -z $fs ]] || kill "$fs" 2>/dev/null || true; rm -rf "$run"' EXIT
 { printf 'export HOME=/root SEKISHO_SLOW=1 PATH=%q\ncd %q\n' "$PATH" "$PWD"; printf '%q ' "$@"; echo; } >"$run/job"
-/usr/lib/qemu/virtiofsd --socket-path="$run/fs" -o source=/ -o sandbox=chroot -o cache=auto >"$run/fs.log" 2>&1 &
+/usr/lib/qemu/virtiofsd --socket-path="$run/fs" -o source=/ -o sandbox=chroot -o cache=always >"$run/fs.log" 2>&1 &
 fs=$!
 for _ in {1..100}; do [[ ! -S $run/fs ]] || break; sleep 0.05; done
 [[ -S $run/fs ]] || { cat "$run/fs.log" >&2; fail "virtiofsd did not start"; }
