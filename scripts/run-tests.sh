@@ -3,6 +3,7 @@
 # Runs test layers and ends with `N passed, N failed[, N skipped]`.
 # usage: run-tests.sh BUILD LAYER...   with LAYER one of unit fuzz prog e2e vm
 # vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace.
+# SEKISHO_SLOW=1, which those guests set, makes prog tests repeat less; what they assert stays.
 set -uo pipefail
 build=$1; shift
 passed=0 failed=0 skipped=0
@@ -21,17 +22,19 @@ count_cmocka() {
 }
 
 run_cmocka() {
-	local test name
+	local test name rc
 	for test in "$build/$1"/test_*; do
 		[[ -x $test && ! $test == *.* ]] || continue
-		name=$1/${test##*/}
-		echo "== $name"
+		name=$1/${test##*/} SECONDS=0
+		printf '== %s' "$name"
 		if [[ $1 == prog ]]; then
 			unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec timeout 300 "$0"' "$test" >"$log/out" 2>&1
 		else
 			timeout 300 "$test" >"$log/out" 2>&1
 		fi
-		count_cmocka "$log/out" $? "$name"
+		rc=$?
+		echo " ($SECONDS s)"
+		count_cmocka "$log/out" "$rc" "$name"
 	done
 }
 
@@ -63,11 +66,28 @@ pytest_count() {
 run_e2e() {
 	echo "== $1"; shift
 	SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --color=no --tb=short "$@" >"$log/out" 2>&1
-	local rc=$? bad
+	local rc=$?
+	count_pytest "$rc"
+	if [[ $rc -eq 0 ]]; then grep '^SKIPPED' "$log/out"; else tail -n 120 "$log/out"; fi
+}
+
+# In a guest: each test is shown as it ends and how long it took; one that hangs says where, and all end in time.
+run_vm() {
+	echo "== vm"
+	SEKISHO_VM=1 SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") timeout -s INT -k 30 900 unshare -m --propagation private \
+		/usr/bin/python3 -m pytest -p no:cacheprovider -o faulthandler_timeout=120 -rs -v --durations=0 --durations-min=1 \
+		--color=no --tb=short "$@" 2>&1 | tee "$log/out"
+	local rc=${PIPESTATUS[0]}
+	[[ $rc -ne 124 ]] || echo "FAILED: vm: over 900 s, the tests behind the last one shown did not run"
+	count_pytest "$rc"
+}
+
+# Adds pytest's last line to the counts; @1 is its exit code.
+count_pytest() {
+	local rc=$1 bad
 	bad=$(($(pytest_count failed) + $(pytest_count error)))
 	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
 	passed=$((passed + $(pytest_count passed))) failed=$((failed + bad)) skipped=$((skipped + $(pytest_count skipped)))
-	[[ $rc -eq 0 ]] && grep '^SKIPPED' "$log/out" || { [[ $rc -eq 0 ]] || tail -n 120 "$log/out"; }
 }
 
 for layer; do
@@ -75,7 +95,7 @@ for layer; do
 	unit | prog) run_cmocka "$layer" ;;
 	fuzz) run_fuzz ;;
 	e2e) run_e2e e2e tests/e2e ;;
-	vm) SEKISHO_VM=1 run_e2e vm tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	vm) run_vm tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
 	*) echo "run-tests: unknown layer $layer" >&2; exit 2 ;;
 	esac
 done

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs the layers prog and vm under each kernel named, and ends with one `N passed, N failed` of them all.
+# Runs the layers vm and prog under each kernel named, and ends with one `N passed, N failed` of them all.
 # usage: vmtest-all.sh BUILD KERNEL...
 set -uo pipefail
 build=$1; shift
@@ -9,8 +9,10 @@ log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
 
 for kernel; do
 	echo "== kernel $kernel"
-	scripts/vmtest.sh -k "$kernel" -t 1800 -- scripts/run-tests.sh "$build" prog vm 2>&1 | tee "$log/out" # each start takes seconds there
+	SECONDS=0
+	scripts/vmtest.sh -k "$kernel" -t 1500 -- scripts/run-tests.sh "$build" vm prog 2>&1 | tee "$log/out"
 	code=${PIPESTATUS[0]}
+	echo "== kernel $kernel took $SECONDS s"
 	count=$(tr -d '\r' <"$log/out" | grep -E '^[0-9]+ passed, [0-9]+ failed' | tail -n 1)
 	if [[ $count =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
 		passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2]))

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs one command under another Debian kernel, in a virtual machine, and returns its exit code.
 #   vmtest.sh -k 6.1|6.12 [-t SECONDS] -- COMMAND [ARG...]
-# The guest sees this machine's root file system read-only under a tmpfs; nothing it does stays. Kernels come from
+# The guest sees this machine's root file system read-only under a tmpfs; nothing it does stays. It is emulated, some
+# 30 times slower than its host, and SEKISHO_SLOW=1 in COMMAND's environment says so. Kernels come from
 # Debian's packages by name, unpacked into $VMTEST_CACHE (~/.cache/sekisho-vmtest), never installed.
 # Exit codes: the command's; 124 time limit; 125 the guest died; 126 the set-up failed.
 set -euo pipefail
@@ -72,15 +73,15 @@ initrd=$cache/initrd-$version-$(md5sum <"$0" | cut -c1-8).gz
 
 run=$(mktemp -d "$cache/run.XXXXXX") fs=
 trap '[[ -z $fs ]] || kill "$fs" 2>/dev/null || true; rm -rf "$run"' EXIT
-{ printf 'export HOME=/root PATH=%q\ncd %q\n' "$PATH" "$PWD"; printf '%q ' "$@"; echo; } >"$run/job"
-/usr/lib/qemu/virtiofsd --socket-path="$run/fs" -o source=/ -o sandbox=chroot -o cache=auto >"$run/fs.log" 2>&1 &
+{ printf 'export HOME=/root SEKISHO_SLOW=1 PATH=%q\ncd %q\n' "$PATH" "$PWD"; printf '%q ' "$@"; echo; } >"$run/job"
+/usr/lib/qemu/virtiofsd --socket-path="$run/fs" -o source=/ -o sandbox=chroot -o cache=always >"$run/fs.log" 2>&1 &
 fs=$!
 for _ in {1..100}; do [[ ! -S $run/fs ]] || break; sleep 0.05; done
 [[ -S $run/fs ]] || { cat "$run/fs.log" >&2; fail "virtiofsd did not start"; }
 code=0 SECONDS=0
 timeout -k 5 "$limit" qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -cpu max,la57=off -smp 2 -m 2048 \
 	-object memory-backend-memfd,id=mem,size=2048M,share=on -nodefaults -no-user-config -display none -no-reboot \
-	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off RUN=$run" \
+	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off rcupdate.rcu_expedited=1 RUN=$run" \
 	-chardev socket,id=fs,path="$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=host \
 	-serial file:"$run/console" -serial stdio </dev/null || code=$?
 [[ $code -ne 124 && ! ($code -eq 137 && $SECONDS -ge $limit) ]] || { echo "vmtest: over $limit s" >&2; exit 124; }

@@ -44,22 +44,21 @@ class Lab:
     def ip(self, ns, *words, check=True):
         return run("nsenter", f"--net=/run/netns/{ns}", "ip", *words, check=check)
 
+    def ip_batch(self, ns, *lines):
+        """Several `ip` commands of one process: on an emulated machine starting one is what takes the time."""
+        run("nsenter", f"--net=/run/netns/{ns}", "ip", "-batch", "-", input="\n".join(lines) + "\n")
+
     def make_link(self):
-        self.ip(self.edge, "link", "add", self.iface, "type", "veth", "peer", "name", "atk0")
-        self.ip(self.edge, "link", "set", "atk0", "netns", self.attacker)
-        self.ip(self.edge, "addr", "add", EDGE + "/24", "dev", self.iface)
-        self.ip(self.edge, "addr", "add", EDGE6 + "/64", "nodad", "dev", self.iface)
-        self.ip(self.edge, "link", "set", self.iface, "up")
-        self.ip(self.attacker, "addr", "add", "10.99.0.2/24", "dev", "atk0")
-        self.ip(self.attacker, "addr", "add", "fd99::2/64", "nodad", "dev", "atk0")
-        self.ip(self.attacker, "link", "set", "atk0", "up")
+        self.ip_batch(self.edge, f"link add {self.iface} type veth peer name atk0", f"link set atk0 netns {self.attacker}",
+                      f"addr add {EDGE}/24 dev {self.iface}", f"addr add {EDGE6}/64 nodad dev {self.iface}",
+                      f"link set {self.iface} up")
         mac = json.loads(self.ip(self.edge, "-j", "link", "show", "dev", self.iface).stdout)[0]["address"]
-        for address in (EDGE, EDGE6):  # so that no probe waits for a neighbour's answer on a busy machine
-            self.ip(self.attacker, "neigh", "replace", address, "lladdr", mac, "dev", "atk0", "nud", "permanent")
-        for net in ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24"):
-            self.ip(self.edge, "route", "add", net, "dev", self.iface)
-        self.ip(self.edge, "route", "add", "2001:db8::/32", "dev", self.iface)
-        self.ip(self.edge, "route", "add", "default", "via", GATEWAY, "dev", self.iface)
+        # The neighbours are for good, so that no probe waits for an answer on a busy machine.
+        self.ip_batch(self.attacker, "addr add 10.99.0.2/24 dev atk0", "addr add fd99::2/64 nodad dev atk0", "link set atk0 up",
+                      *(f"neigh replace {address} lladdr {mac} dev atk0 nud permanent" for address in (EDGE, EDGE6)))
+        self.ip_batch(self.edge, *(f"route add {net} dev {self.iface}" for net in
+                                   ("198.51.100.0/24", "203.0.113.0/24", "192.0.2.0/24", "2001:db8::/32")),
+                      f"route add default via {GATEWAY} dev {self.iface}")
         self.sources.clear()
 
     def socket_in(self, ns, *args):

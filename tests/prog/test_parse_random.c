@@ -14,6 +14,7 @@
 #include <sekisho/limits.h>
 #include "harness.h"
 #include "parse_ref.h"
+#include "slow.h"
 
 #define FRAMES 150000
 #define NOISE 20000
@@ -134,23 +135,24 @@ static void compare(const char *row, const struct frame *f)
 
 static void built_frames(void **state)
 {
+	unsigned n = slow_share(FRAMES);
 	struct frame f;
 
 	memset(seen, 0, sizeof(seen));
-	for (unsigned i = 0; i < FRAMES; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		make(&f);
 		compare("built frame", &f);
 	}
 	print_message("%u frames: %u without L4, %u protocol alone, %u with ports, %u fragments, %u link, %u malformed\n",
-		      FRAMES, seen[PROBE_SOURCE][0][0] + seen[PROBE_SOURCE][0][1],
+		      n, seen[PROBE_SOURCE][0][0] + seen[PROBE_SOURCE][0][1],
 		      seen[PROBE_SOURCE][1][0] + seen[PROBE_SOURCE][1][1], seen[PROBE_SOURCE][2][0] + seen[PROBE_SOURCE][2][1],
 		      seen[PROBE_SOURCE][0][1] + seen[PROBE_SOURCE][1][1] + seen[PROBE_SOURCE][2][1], seen[PROBE_LINK][0][0],
 		      seen[PROBE_MALFORMED][0][0]);
 	for (int l4 = 0; l4 < 3; l4++)
 		for (int fragment = 0; fragment < 2; fragment++)
-			assert_true(seen[PROBE_SOURCE][l4][fragment] > FRAMES / 1000);
-	assert_true(seen[PROBE_LINK][0][0] > FRAMES / 1000 && seen[PROBE_MALFORMED][0][0] > FRAMES / 1000 &&
-		    seen[PROBE_PILE][0][0] > FRAMES / 1000);
+			assert_true(seen[PROBE_SOURCE][l4][fragment] > n / 1000);
+	assert_true(seen[PROBE_LINK][0][0] > n / 1000 && seen[PROBE_MALFORMED][0][0] > n / 1000 &&
+		    seen[PROBE_PILE][0][0] > n / 1000);
 }
 
 /* Nothing but noise behind an IP ethertype. */
@@ -158,7 +160,7 @@ static void noise(void **state)
 {
 	struct frame f;
 
-	for (unsigned i = 0; i < NOISE; i++) {
+	for (unsigned i = 0; i < slow_share(NOISE); i++) {
 		frame_eth(&f, 0, i & 1 ? FRAME_IPV4 : FRAME_IPV6);
 		put_noise(&f, random_below(200));
 		if (f.len > FRAME_ETH_BYTES && random_below(4))
@@ -185,7 +187,7 @@ static void whole_program(void **state)
 		harness_entry_of(family, (uint8_t[16]){ 0 }, 1, block);
 		harness_entry_of(family, (uint8_t[16]){ 0x80 }, 1, block);
 	}
-	for (unsigned i = 0; i < WHOLE; i++) {
+	for (unsigned i = 0; i < slow_share(WHOLE); i++) {
 		int want;
 
 		make(&f);

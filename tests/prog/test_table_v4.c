@@ -20,6 +20,7 @@
 #include "sys/bpf_table.h"
 #include <sekisho/table_v4.h>
 #include <table_v4_probe.skel.h>
+#include "slow.h"
 
 #define BATCH 64
 #define RANDOM_PROBES 50000
@@ -137,7 +138,7 @@ static void ask(const struct policy *policy, uint32_t addr)
 
 static void ask_all(const struct policy *policy)
 {
-	size_t step = policy->n4 / 40000 + 1;
+	size_t step = policy->n4 / slow_share(40000) + 1;
 
 	for (size_t i = 0; i < policy->n4; i += step) {
 		const struct policy_range4 *range = &policy->v4[i];
@@ -150,7 +151,7 @@ static void ask_all(const struct policy *policy)
 		ask(policy, range->first ^ 1u << (random32() & 31));
 		ask(policy, (range->first & ~255u) | (random32() & 255));
 	}
-	for (int i = 0; i < RANDOM_PROBES; i++)
+	for (int i = 0; i < (int)slow_share(RANDOM_PROBES); i++)
 		ask(policy, random32());
 	flush(policy);
 }
@@ -259,7 +260,7 @@ static void answers_clustered(void **state)
 {
 	struct list list = { 0 };
 
-	for (int i = 0; i < 100000;) {
+	for (int i = 0; i < (int)slow_share(100000);) {
 		uint32_t net = random32() % 30000 * 40503 & 0xdfffff;
 
 		for (int n = random32() % 40; n >= 0; n--, i++)
