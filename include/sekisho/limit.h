@@ -43,8 +43,7 @@ enum sek_limit_kind {
 
 #define SEK_LIMIT_F_MONITOR 1u /* count, drop nothing */
 #define SEK_LIMIT_F_DITHER 2u  /* the cost of a packet is no whole number of units worth rounding */
-#define SEK_LIMIT_F_COARSE 4u  /* the burst lasts 20 ticks or more: the coarse clock decides alone */
-#define SEK_LIMIT_F_BAN 8u
+#define SEK_LIMIT_F_BAN 8u     /* 4 is free: the coarse clock alone made conforming sources lose packets */
 
 /* One limit, two lines of the image: the first is all that a packet within its rate reads. */
 struct sek_limit {

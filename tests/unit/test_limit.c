@@ -28,14 +28,11 @@ static void test_words(void **state)
 	assert_int_equal(words.tau, ((uint64_t)(99.5 * 62500) << 24) | 0xffffff);
 	assert_int_equal(words.cost_byte, 0);
 	assert_int_equal(words.len6, 64);
-	assert_int_equal(words.flags, SEK_LIMIT_F_COARSE); /* 100 ms: 25 ticks */
-	one.burst = 50;
-	assert_int_equal(limit_words(&one, 64, &words), 0);
 	assert_int_equal(words.flags, 0);
 	one.packets_per_s = 1e6;
 	one.burst = 100000;
 	assert_int_equal(limit_words(&one, 64, &words), 0);
-	assert_int_equal(words.flags, SEK_LIMIT_F_COARSE | SEK_LIMIT_F_DITHER);
+	assert_int_equal(words.flags, SEK_LIMIT_F_DITHER);
 	assert_int_equal(words.cost_packet, (uint64_t)(62.5 * (1 << 24)));
 	one.packets_per_s = 0;
 	one.bits_per_s = 8e9; /* a byte a ns: 1/16 unit */

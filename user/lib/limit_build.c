@@ -14,7 +14,6 @@
 #define FRACTION_ONE (1 << SEK_LIMIT_FRACTION)
 #define FRAME_BYTES_MAX 65549	 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
 #define CLOCK_SLACK_UNITS (1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
-#define TICKS_20_UNITS (20 * 4e6 / SEK_LIMIT_UNIT_NS) /* 20 ticks of 4 ms (HZ 250) */
 #define DITHER_BELOW_UNITS 6250.0 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
 #define PORTS 65536
 #define PORT_LINES (PORTS / SEK_LINE_BYTES)
@@ -40,14 +39,12 @@ static bool is_sound(const struct limit_settings *limit)
 	       limit->len4 <= 32 && limit->len6 <= 128;
 }
 
-static uint8_t flags_of(const struct limit_settings *limit, double cost, double burst_units)
+static uint8_t flags_of(const struct limit_settings *limit, double cost)
 {
 	uint8_t flags = limit->is_monitor ? SEK_LIMIT_F_MONITOR : 0;
 
 	if (limit->bits_per_s > 0 || cost < DITHER_BELOW_UNITS)
 		flags |= SEK_LIMIT_F_DITHER;
-	if (burst_units >= TICKS_20_UNITS)
-		flags |= SEK_LIMIT_F_COARSE;
 	if (limit->ban.is_set)
 		flags |= SEK_LIMIT_F_BAN;
 	return flags;
@@ -87,7 +84,7 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6, struct 
 	}
 	words.maxd = words.tau + word(largest + CLOCK_SLACK_UNITS);
 	words.number = limit->number;
-	words.flags = flags_of(limit, cost, burst_units);
+	words.flags = flags_of(limit, cost);
 	words.len4 = limit->len4;
 	words.len6 = limit->len6 ? limit->len6 : source_len6;
 	if (limit->ban.is_set)

@@ -96,7 +96,7 @@ static int check_words(const struct sek_limit *limit, uint32_t *numbers, const c
 	if (limit->number >= SEK_LIMITS_MAX || *numbers >> limit->number & 1)
 		return bad("limit number", ret_why);
 	*numbers |= 1u << limit->number;
-	if (limit->flags & ~(SEK_LIMIT_F_MONITOR | SEK_LIMIT_F_DITHER | SEK_LIMIT_F_COARSE | SEK_LIMIT_F_BAN))
+	if (limit->flags & ~(SEK_LIMIT_F_MONITOR | SEK_LIMIT_F_DITHER | SEK_LIMIT_F_BAN))
 		return bad("limit flags", ret_why);
 	if (limit->len4 < 1 || limit->len4 > 32 || limit->len6 < 1 || limit->len6 > 128)
 		return bad("limit prefix length", ret_why);
