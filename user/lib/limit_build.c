@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "table_build.h"
+
 #define UNITS_PER_S (1e9 / SEK_LIMIT_UNIT_NS)
 #define FRACTION_ONE (1 << SEK_LIMIT_FRACTION)
 #define FRAME_BYTES_MAX 65549	 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
@@ -123,6 +125,10 @@ static uint16_t port_mask(const struct limit_settings *limits, size_t n, unsigne
 	}
 	return mask;
 }
+
+_Static_assert(SEK_TABLE_FIXED_LINES + SEK_CLASSES_MAX + 2 * SEK_LIMITS_MAX + SEK_LIMIT_SETS_MAX + PORT_LINES <=
+		       SEK_SEGMENT_LINES,
+	       "limits are read without a lookup of a segment");
 
 struct sets {
 	uint16_t mask[SEK_LIMIT_SETS_MAX]; /* of each set; set 0 is no limit with ports */
