@@ -80,7 +80,7 @@ _Static_assert(sizeof(struct sek_limit_list) == 12, "five to a line");
 /* At line SEK_TABLE_LIMITS_LINE of the image. All zero: no limits, and they cost one test. */
 struct sek_table_limits {
 	__u32 n_limits;
-	__u32 limit_base; /* line of struct sek_limit[n_limits] */
+	__u32 limit_base; /* line of struct sek_limit[n_limits]; even, so that none lies in two segments */
 	__u32 set_base;	  /* line of the first set: struct sek_limit_list[SEK_LIMIT_KINDS] each, one line a set */
 	__u32 n_sets;	  /* at most SEK_LIMIT_SETS_MAX; set 0 is what every port without a limit of its own has */
 	__u32 port_base;  /* line of u8 set[65536] by destination port, 1024 lines; 0: all ports are set 0 */

@@ -200,6 +200,7 @@ static void test_spoilt_images_are_refused(void **state)
 	ROW(head->n_limits, 0, "limits without any");
 	ROW(head->limit_base, image.n_lines - 3, "limit_base");
 	ROW(head->limit_base, 7, "limit_base");
+	ROW(head->limit_base, head->limit_base + 1, "limit_base");
 	ROW(head->limit_base, 0xffffffff, "limit_base");
 	ROW(head->n_sets, 0, "limit set_base");
 	ROW(head->n_sets, 65, "limit set_base");
@@ -290,8 +291,8 @@ static void test_whole_image(void **state)
 {
 	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100), limit("b", LIMIT_ANY, 1000, 1000) };
 	struct policy_range4 range = { 0xc0000200, 0xc00002ff, 1 };
-	struct sek_class classes[2] = { { 0 }, { .action = SEK_A_BLOCK } };
-	struct policy policy = { .classes = classes, .n_classes = 2, .v4 = &range, .n4 = 1, .limits = limits, .n_limits = 2, .source_len6 = 64 };
+	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct policy policy = { .classes = classes, .n_classes = 3, .v4 = &range, .n4 = 1, .limits = limits, .n_limits = 2, .source_len6 = 64 };
 	struct table_image image = { 0 };
 	struct sek_table_limits *places;
 	struct sek_table_head *head;
@@ -303,8 +304,8 @@ static void test_whole_image(void **state)
 	assert_int_equal(table_build(&policy, 1, 99, &image), 0);
 	head = image.lines;
 	places = line(&image, SEK_TABLE_LIMITS_LINE);
-	assert_int_equal(places->limit_base, SEK_TABLE_FIXED_LINES + 2);
-	assert_int_equal(head->v4_base, SEK_TABLE_FIXED_LINES + 2 + 2 * 2 + 2 + 1024);
+	assert_int_equal(places->limit_base, SEK_TABLE_FIXED_LINES + 4); /* 3 classes, and a line to make it even */
+	assert_int_equal(head->v4_base, SEK_TABLE_FIXED_LINES + 4 + 2 * 2 + 2 + 1024);
 	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why), 0);
 	places->n_limits = 1;
 	head->checksum = table_checksum(image.lines, image.n_lines);

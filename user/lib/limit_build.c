@@ -214,8 +214,11 @@ static int add_limits(struct table_image *image, const struct limit_settings *li
 		      struct sek_table_limits *head)
 {
 	struct sek_limit *words;
-	int err = table_image_add(image, 2 * n, &head->limit_base);
+	uint32_t unused;
+	int err = image->n_lines & 1 ? table_image_add(image, 1, &unused) : 0;
 
+	if (!err)
+		err = table_image_add(image, 2 * n, &head->limit_base);
 	words = err ? NULL : line_at(image, head->limit_base);
 	for (size_t i = 0; i < n && !err; i++) {
 		err = limit_words(&limits[i], source_len6, &words[i]);

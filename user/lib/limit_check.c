@@ -129,12 +129,13 @@ static int check_ports(const void *image, const struct sek_table_limits *head, c
 	return 0;
 }
 
-/* The parts lie behind one another, without gaps. */
+/* The parts lie behind one another, without gaps but the one that makes the first line's number even. */
 static int check_places(const struct sek_table_limits *head, uint32_t n_lines, uint32_t base, uint32_t *ret_end,
 			const char **ret_why)
 {
 	uint32_t end;
 
+	base += base & 1;
 	if (head->n_limits > SEK_LIMITS_MAX || head->limit_base != base)
 		return bad("limit_base", ret_why);
 	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX || head->set_base != base + 2 * head->n_limits)
