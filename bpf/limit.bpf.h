@@ -31,11 +31,6 @@
 #define LIMIT_PRECISE_NS() bpf_ktime_get_ns()
 #endif
 
-/* One source's slots. In an mmapable array, so that it is one cache line. */
-struct limit_line {
-	__u64 slot[SEK_LIMIT_SLOTS];
-};
-
 /* One packet, as its source's line sees it. */
 struct limit_packet {
 	__u64 now_ns; /* coarse CLOCK_MONOTONIC: never ahead of the precise clock */
@@ -68,7 +63,7 @@ static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 byt
 }
 
 /* Index of the slot with @tag, SEK_LIMIT_SLOTS if there is none. */
-static __always_inline __u32 limit_find(const volatile struct limit_line *line, __u64 tag,
+static __always_inline __u32 limit_find(const volatile struct sek_limit_line *line, __u64 tag,
 					__u64 *ret_slot)
 {
 	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
@@ -83,7 +78,7 @@ static __always_inline __u32 limit_find(const volatile struct limit_line *line, 
 }
 
 /* The slot to give away: any whose time has passed or cannot be, else the one nearest to idle. */
-static __always_inline __u32 limit_victim(const volatile struct limit_line *line, __u64 now,
+static __always_inline __u32 limit_victim(const volatile struct sek_limit_line *line, __u64 now,
 					  __u64 ahead, __u64 *ret_slot, bool *ret_live)
 {
 	__u64 least = ~0ull;
@@ -109,7 +104,7 @@ static __always_inline __u32 limit_victim(const volatile struct limit_line *line
  * Charges one packet to one limit of its source. @ahead is sek_table_limits.ahead.
  * Returns enum limit_answer. A global function: verified once, whatever the number of limits.
  */
-__noinline int limit_charge(struct limit_line *line, const struct sek_limit *limit,
+__noinline int limit_charge(struct sek_limit_line *line, const struct sek_limit *limit,
 			    const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, cost, slot = 0;
@@ -159,7 +154,7 @@ __noinline int limit_charge(struct limit_line *line, const struct sek_limit *lim
  * Takes back what limit_charge() put on this packet's account, because a later limit drops it. One
  * try: a charge that stays costs the source at most one packet.
  */
-__noinline int limit_refund(struct limit_line *line, const struct sek_limit *limit,
+__noinline int limit_refund(struct sek_limit_line *line, const struct sek_limit *limit,
 			    const struct limit_packet *packet)
 {
 	__u64 slot = 0;
@@ -179,7 +174,7 @@ __noinline int limit_refund(struct limit_line *line, const struct sek_limit *lim
  * Keeps "over since" in a second slot of the line, written once a quantum (16.8 ms). @packet->tag
  * as for limit_charge(). Returns 1 if a ban is due, at every packet from then on.
  */
-__noinline int limit_over(struct limit_line *line, const struct sek_limit *limit,
+__noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *limit,
 			  const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, slot = 0, until;

@@ -91,6 +91,12 @@ struct sek_table_limits {
 };
 _Static_assert(sizeof(struct sek_table_limits) == SEK_LINE_BYTES, "one line");
 
+/* Value of sek_limit_lines: one source's slots, all its limits. In an mmapable array, so that it is one cache line. */
+struct sek_limit_line {
+	__u64 slot[SEK_LIMIT_SLOTS];
+};
+_Static_assert(sizeof(struct sek_limit_line) == SEK_LINE_BYTES, "one line");
+
 /* Keys of the hashes that place a source among the slots: random, made with the slots; another key forgets every source. */
 struct sek_limit_keys {
 	__u32 add4;

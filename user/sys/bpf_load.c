@@ -18,11 +18,14 @@
 #include <unistd.h>
 
 #include <sekisho/table.h>
+#include <sekisho/top.h>
 #include "sekisho.skel.h"
 #include "sys/bpf_table.h"
 #include "sys/log.h"
 
-static const char *const map_names[BPF_MAP_N] = { "table", "entries", "control", "rails", "counters" };
+static const char *const map_names[BPF_MAP_N] = {
+	"table", "entries", "control", "rails", "counters", "limit_lines", "bans", "evidence", "events", "top", "rates",
+};
 
 static int say(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -40,7 +43,8 @@ static struct bpf_map *map_of(struct sekisho_bpf *object, enum bpf_map_name name
 {
 	struct bpf_map *const maps[BPF_MAP_N] = {
 		object->maps.sek_table, object->maps.sek_entries, object->maps.sek_control,
-		object->maps.sek_rails, object->maps.sek_counters,
+		object->maps.sek_rails, object->maps.sek_counters, object->maps.sek_limit_lines, object->maps.sek_bans,
+		object->maps.sek_evidence, object->maps.sek_events, object->maps.sek_top, object->maps.sek_rates,
 	};
 
 	return maps[name];
@@ -51,7 +55,7 @@ static void pin_path(const struct bpf_side *side, enum bpf_map_name name, char *
 	snprintf(path, size, "%s/%s", side->pin_dir, map_names[name]);
 }
 
-/* Takes over the pinned maps where all five are there. */
+/* Takes over the pinned maps where all are there. */
 static int adopt(struct bpf_side *side)
 {
 	char path[300];
@@ -77,6 +81,7 @@ static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slo
 	bpf_program__set_autoload(object->progs.sek_explain, is_first);
 	bpf_program__set_autoload(object->progs.sek_xdp, !is_first);
 	bpf_map__set_max_entries(object->maps.sek_counters, side->n_cpus);
+	bpf_map__set_max_entries(object->maps.sek_top, side->n_cpus * SEK_TOP_SETS);
 	for (i = 0; i < BPF_MAP_N; i++) {
 		if (side->map_fd[i] >= 0 && bpf_map__reuse_fd(map_of(object, i), side->map_fd[i])) {
 			sekisho_bpf__destroy(object);
@@ -109,6 +114,11 @@ static int map_control(struct bpf_side *side)
 	if (control == MAP_FAILED)
 		return -errno;
 	side->control = control;
+	if (!side->control->limit_bits) {
+		if (getrandom(&side->control->limit_keys, sizeof(side->control->limit_keys), 0) < 0)
+			return -errno;
+		side->control->limit_bits = SEK_LIMIT_LINES_BITS;
+	}
 	while (!side->control->epoch) {
 		if (getrandom(&side->control->epoch, sizeof(side->control->epoch), 0) < 0)
 			return -errno;

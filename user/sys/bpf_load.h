@@ -12,7 +12,10 @@
 struct sekisho_bpf;
 struct bpf_object;
 
-enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
+enum bpf_map_name {
+	BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_LIMIT_LINES, BPF_MAP_BANS,
+	BPF_MAP_EVIDENCE, BPF_MAP_EVENTS, BPF_MAP_TOP, BPF_MAP_RATES, BPF_MAP_N
+};
 
 struct bpf_side {
 	char pin_dir[256];	      /* with the layout's version: PINDIR/vN */
