@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* link: sys/bpf_entries.c -lpthread */
+/* link: sys/bpf_entries.c sys/bpf_lens.c -lpthread */
 /*
  * The keeper's side of the entry map under the packets' eyes: while one thread runs packets of a blocked source through the
  * program, another adds and deletes entries of other lengths, so that the lengths in use change all the time.
