@@ -14,6 +14,7 @@
 #include "lib/policy.h"
 #include "lib/role_msg.h"
 #include "credit.h"
+#include "limits.h"
 #include "lists.h"
 #include "sys/bpf_read.h"
 #include "sys/store.h"
@@ -67,6 +68,7 @@ struct engine {
 	size_t n_allow4, n_allow6;
 
 	struct credit *credit;
+	struct limits *limits;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

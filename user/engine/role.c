@@ -82,6 +82,7 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	if (bpf_read_open(&engine->read, fds[ROLE_FD_COUNTERS], fds[ROLE_FD_CONTROL], msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
 	credit_open(engine);
+	limits_open(engine);
 	take_config(engine, fds[ROLE_FD_CONFIG], msg->body.hello.config_epoch);
 	close(fds[ROLE_FD_CONFIG]);
 }

@@ -67,6 +67,12 @@ static const char *const migrations[] = {
 	"CREATE TABLE ban_lists(ban INTEGER NOT NULL, list TEXT NOT NULL, PRIMARY KEY(ban, list)) WITHOUT ROWID;"
 	"CREATE TABLE review(kind INTEGER NOT NULL, name TEXT NOT NULL, bans INTEGER NOT NULL DEFAULT 0, confirmed INTEGER NOT NULL DEFAULT 0,"
 	" rejected INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(kind, name)) WITHOUT ROWID;",
+	/* Limits' numbers and counts (six totals, six of what the kernel said), and the rates of sources by day. */
+	"CREATE TABLE limits(number INTEGER PRIMARY KEY CHECK(number BETWEEN 0 AND 15), name TEXT NOT NULL UNIQUE, used_s INTEGER NOT NULL,"
+	" t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL, t4 INTEGER NOT NULL, t5 INTEGER NOT NULL,"
+	" s0 INTEGER NOT NULL, s1 INTEGER NOT NULL, s2 INTEGER NOT NULL, s3 INTEGER NOT NULL, s4 INTEGER NOT NULL, s5 INTEGER NOT NULL);"
+	"CREATE TABLE rates(name TEXT NOT NULL, is_bits INTEGER NOT NULL, day INTEGER NOT NULL, hist BLOB NOT NULL,"
+	" PRIMARY KEY(name, is_bits, day)) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
