@@ -103,11 +103,11 @@ def test_cli_options_are_in_help_and_page():
     for verb in verbs():  # an option a verb's help shows is one it takes: with no agent that is 3, not 2
         words = run(BUILD / "sekisho", *verb, "--help").stdout.splitlines()[0]
         for option in re.findall(r"--[a-z]+", words):
-            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"]}.get(option, [])
+            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"], "--by": ["drops"], "--packets": ["5/s"], "--bits": ["5M/s"]}.get(option, [])
             needed = ["--origin", "x"] if verb[1:] == ("flush",) and option != "--origin" else []
-            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce)", words)
+            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce|NAME\|all)", words)
             done = run(BUILD / "sekisho", "-s", "/nowhere", *verb, *({"PREFIX": ["192.0.2.1"], "FILE": ["/dev/null"],
-                       "enforce": ["enforce"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
+                       "enforce": ["enforce"], "NAME|all": ["all"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
             assert done.returncode in (0, 3), (verb, option, done.stderr)
 
 
@@ -150,7 +150,8 @@ def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
     one = agent()
     path = one.dir / "list"
     path.write_text("198.51.100.7\n")
-    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n")
+    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n"
+              "limits:\n  - {name: l, packets: 1k/s}\n")
     one.start()
     one.cli("block", "add", "192.0.2.1")
     said = set(re.findall(r"^(sekisho_\w+)", one.get("/metrics"), re.M))

@@ -15,6 +15,8 @@
 #include "lib/role_msg.h"
 #include "credit.h"
 #include "limits.h"
+#include "rates.h"
+#include "top.h"
 #include "lists.h"
 #include "sys/bpf_read.h"
 #include "sys/store.h"
@@ -69,6 +71,8 @@ struct engine {
 
 	struct credit *credit;
 	struct limits *limits;
+	struct rates *rates;
+	struct top *top;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

@@ -83,6 +83,8 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
 	credit_open(engine);
 	limits_open(engine);
+	rates_open(engine);
+	top_open(engine);
 	take_config(engine, fds[ROLE_FD_CONFIG], msg->body.hello.config_epoch);
 	close(fds[ROLE_FD_CONFIG]);
 }
