@@ -33,5 +33,5 @@ const struct limit_settings *limits_find_name(const struct engine *engine, const
 /* What a limit of the config counted; zeros where the state has no room for it. */
 const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit);
 
-/* limits_over.c: sources that are over each limit now, by number; of limits that ban, whose slots say so. */
+/* limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory, 10 ms for 8 MiB. */
 int limits_over(struct engine *engine, uint64_t ret_over[SEK_LIMITS_MAX]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many sources are over each limit at this moment, from the limiter's own slots: of a limit that bans those with a live
- * "over since", of others those whose next packet would be over.
+ * How many sources each limit holds at this moment, from the limiter's own slots: those with a live "over since", which ends
+ * a second after the last packet over the limit, or a packet's time at lower rates.
  */
 #include "limits.h"
 
@@ -14,9 +14,10 @@
 
 #define CHUNK 4096 /* lines a read */
 #define KIND_OVER (1u << 23)
+#define QUANTUM_SHIFT (SEK_LIMIT_TAT_SHIFT + SEK_LIMIT_QUANTUM_SHIFT)
 
 struct over {
-	struct sek_limit words[SEK_LIMITS_MAX]; /* by number; tau 0: no such limit */
+	struct sek_limit words[SEK_LIMITS_MAX]; /* by number; gap_quanta 0: no such limit */
 	uint64_t now;	   /* slot word */
 	uint64_t *count;
 };
@@ -29,19 +30,14 @@ static uint64_t now_word(void)
 	return (now.tv_sec * 1000000000ull + now.tv_nsec) / SEK_LIMIT_UNIT_NS << SEK_LIMIT_TAT_SHIFT;
 }
 
-/* An over-since slot, read as an arrival time, is its own expiry. */
+/* An over-since slot, read as an arrival time, is its own expiry. One further ahead than a gap is left from before a wrap. */
 static void count_slot(struct over *over, uint64_t slot)
 {
 	unsigned number = slot >> 19 & 15;
-	const struct sek_limit *limit = &over->words[number];
 	int64_t ahead = slot - over->now;
 
-	if (!slot || !limit->tau)
-		return;
-	if (limit->flags & SEK_LIMIT_F_BAN)
-		over->count[number] += slot & KIND_OVER && ahead > 0;
-	else
-		over->count[number] += !(slot & KIND_OVER) && ahead > (int64_t)limit->tau && ahead <= (int64_t)limit->maxd;
+	if (slot & KIND_OVER && ahead > 0 && (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta)
+		over->count[number]++;
 }
 
 int limits_over(struct engine *engine, uint64_t ret_over[SEK_LIMITS_MAX])
