@@ -48,7 +48,7 @@ def passed_at(one):
 
 
 def test_a_source_over_is_held_to_the_rate_and_one_below_loses_nothing(lab, agent, stream):
-    one = agent(limits("name: l, packets: 1000/s, burst: 200")).start()
+    one = agent(limits("name: l, packets: 1000/s, burst: 1000")).start()
     lab.add_sources([BAD, GOOD])
     flood, calm = stream([BAD], 10000), stream([GOOD], 900, port=PORT + 2)
     wait_for(lambda: row(one, "l")["dropped"] > 2000, what="the limit")  # its burst is used up
@@ -66,7 +66,7 @@ def test_a_source_over_is_held_to_the_rate_and_one_below_loses_nothing(lab, agen
 
 
 def test_bits_are_held(lab, agent, stream):
-    one = agent(limits("name: l, bits: 1M/s, burst: 20k")).start()
+    one = agent(limits("name: l, bits: 1M/s, burst: 125k")).start()
     flood = stream([BAD], 10000)
     wait_for(lambda: row(one, "l")["dropped"] > 1000, what="the limit")
     start, _, before = passed_at(one)
@@ -128,8 +128,8 @@ def test_protocols_and_ports(lab, agent, words, arrive):
     ("per: /24", (BAD, "198.51.100.8", GOOD), (10, 0, 10)),
     ("", (BAD6, NEAR6, GOOD6), (10, 0, 10)),
     ("per: /128", (BAD6, NEAR6, GOOD6), (10, 10, 10)),
-    ("per: /33", (BAD6, NEAR6, GOOD6), (10, 0, 0)),
-    ("per: [/24, /33]", (BAD, "198.51.100.8", BAD6, GOOD6), (10, 0, 10, 0)),
+    ("per: /33", (BAD6, "2001:db8:10d::9", GOOD6), (10, 0, 10)),
+    ("per: [/24, /33]", (BAD, "198.51.100.8", BAD6, "2001:db8:10d::9"), (10, 0, 10, 0)),
 ])
 def test_what_counts_as_one_source(lab, agent, words, sources, arrive):
     agent(limits(SLOW + (", " + words if words else ""))).start()
@@ -269,4 +269,4 @@ def test_a_config_that_costs_warns_and_is_taken(agent):
     assert done.returncode == 0 and "warning: limits: 5 limits can match one packet" in done.stderr and "76 ns" in done.stderr
     one.write("limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5"))
     said = run(one.words()[0].parent / "sekisho", "check-config", one.config)
-    assert ':3:5: warning: limit "a": the limiter\'s table of 1 MiB' in said.stdout
+    assert ':5:5: warning: limit "a": the limiter\'s table of 1 MiB' in said.stdout
