@@ -114,26 +114,34 @@ def test_a_list_wins_over_a_limit(lab, agent):
     assert one.ask("explain", BAD)["reason"] == "block"
 
 
-@pytest.mark.parametrize("words, arrive", [
-    (f"protocol: udp, ports: [{PORT}]", 10), (f"protocol: udp, ports: [1-{PORT}]", 10), ("protocol: udp", 10), ("protocol: any", 10),
+KINDS = [
+    (f"protocol: udp, ports: [{PORT}]", 10), (f"ports: [1-{PORT}]", 10), ("protocol: udp", 10), ("protocol: any", 10),
     (f"ports: [{PORT + 1}-65535]", 20), ("protocol: tcp", 20), ("protocol: tcp-syn", 20), ("protocol: icmp", 20),
-])
-def test_protocols_and_ports(lab, agent, words, arrive):
-    agent(limits(SLOW + ", " + words)).start()
-    assert lab.probe(BAD) == arrive
-
-
-@pytest.mark.parametrize("words, sources, arrive", [
+]
+SOURCES = [
     ("", (BAD, "198.51.100.8", GOOD), (10, 10, 10)),
     ("per: /24", (BAD, "198.51.100.8", GOOD), (10, 0, 10)),
     ("", (BAD6, NEAR6, GOOD6), (10, 0, 10)),
     ("per: /128", (BAD6, NEAR6, GOOD6), (10, 10, 10)),
     ("per: /33", (BAD6, "2001:db8:10d::9", GOOD6), (10, 0, 10)),
     ("per: [/24, /33]", (BAD, "198.51.100.8", BAD6, "2001:db8:10d::9"), (10, 0, 10, 0)),
-])
-def test_what_counts_as_one_source(lab, agent, words, sources, arrive):
-    agent(limits(SLOW + (", " + words if words else ""))).start()
-    assert [lab.probe(source) for source in sources] == list(arrive)
+]
+
+
+def reload_with(one, text):
+    generation = one.ask("status")["table"]["generation"]
+    one.write(text)
+    one.cli("reload")
+    wait_for(lambda: one.ask("status")["table"]["generation"] > generation, what="the next table")
+
+
+@pytest.mark.parametrize("rows", [[(words, (BAD,), (arrive,)) for words, arrive in KINDS], SOURCES], ids=["kinds", "sources"])
+def test_which_packets_and_what_is_one_source(lab, agent, rows):
+    """One agent for all: a limit of another name is another limit, and nobody is over it."""
+    one = agent().start()
+    for i, (words, sources, arrive) in enumerate(rows):
+        reload_with(one, limits(SLOW.replace("slow", f"slow{i}") + (", " + words if words else "")))
+        assert [lab.probe(source) for source in sources] == list(arrive), words
 
 
 def test_ipv6_source_prefix(lab, agent):
@@ -151,18 +159,12 @@ def test_a_reload_keeps_what_limits_hold(lab, agent):
     one = agent(limits(SLOW)).start()
     assert lab.probe(BAD) == 10
     number = row(one, "slow")["number"]
-    one.write(limits("name: first, protocol: tcp, packets: 5/s", SLOW, "name: last, protocol: icmp, packets: 5/s"))
-    generation = one.ask("status")["table"]["generation"]
-    one.cli("reload")
-    wait_for(lambda: one.ask("status")["table"]["generation"] > generation, what="the next table")
+    reload_with(one, limits("name: first, protocol: tcp, packets: 5/s", SLOW, "name: last, protocol: icmp, packets: 5/s"))
     assert lab.probe(BAD) == 0
     assert lab.probe(GOOD) == 10  # the limit is there for newcomers
     assert row(one, "slow")["number"] == number
     assert row(one, "slow")["dropped"] == 40
-    one.write(limits(SLOW.replace("slow", "other")))  # another limit: another number, and nobody is over it
-    generation = one.ask("status")["table"]["generation"]
-    one.cli("reload")
-    wait_for(lambda: one.ask("status")["table"]["generation"] > generation, what="the next table")
+    reload_with(one, limits(SLOW.replace("slow", "other")))  # another limit: another number, and nobody is over it
     assert lab.probe(BAD) == 10
     assert row(one, "other")["number"] != number
 
@@ -170,10 +172,7 @@ def test_a_reload_keeps_what_limits_hold(lab, agent):
 def test_a_removed_limit_holds_nobody(lab, agent):
     one = agent(limits(SLOW)).start()
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
-    one.write("")
-    generation = one.ask("status")["table"]["generation"]
-    one.cli("reload")
-    wait_for(lambda: one.ask("status")["table"]["generation"] > generation, what="the next table")
+    reload_with(one, "")
     assert lab.probe(BAD) == 20
     assert "no limits" in one.cli("limit", "list").stdout
 
