@@ -7,8 +7,12 @@
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include <sekisho/ban.h>
+#include <sekisho/event.h>
+#include <sekisho/limit.h>
 #include <sekisho/maps.h>
 #include <sekisho/table.h>
+#include <sekisho/top.h>
 
 /*
  * Table images by segment (host order, table.h): two halves of SEK_SEGMENTS_MAX slots. control.table_slot names the half in
@@ -69,6 +73,57 @@ struct {
 	__type(value, struct sek_cpu);
 } sek_counters SEC(".maps");
 
+/* Every source's slots by keyed hash (size set before load, control.limit_bits says it again). The program alone writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* else an element is not one cache line */
+	__uint(max_entries, 1u << SEK_LIMIT_LINES_BITS);
+	__type(key, __u32);
+	__type(value, struct sek_limit_line);
+} sek_limit_lines SEC(".maps");
+
+/* Bans of limits, network order: begun and counted by the program, deleted and restored by the keeper. Full: it refuses. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SEK_BANS_MAX);
+	__type(key, struct sek_entry_key);
+	__type(value, struct sek_ban);
+} sek_bans SEC(".maps");
+
+/* What sources near or over a limit did, by hash of the source. The program writes, the engine reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SEK_EVIDENCE_MAX);
+	__type(key, __u32);
+	__type(value, struct sek_evidence);
+} sek_evidence SEC(".maps");
+
+/* struct sek_event, or struct sek_ban_event: written by the program, read by the engine; full, it loses and counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SEK_EVENTS_BYTES);
+} sek_events SEC(".maps");
+
+/* The busiest sources, SEK_TOP_SETS a possible CPU (size set before load). The program writes, the engine reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SEK_TOP_SETS);
+	__type(key, __u32);
+	__type(value, struct sek_top_set);
+} sek_top SEC(".maps");
+
+/* Rates of a sample of sources, by hash of source and limit. The program writes, the engine reads. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SEK_RATES_MAX);
+	__type(key, __u32);
+	__type(value, struct sek_rate_row);
+} sek_rates SEC(".maps");
+
 const volatile __u32 sek_iface_slot = 0; /* which of SEK_IFACES_MAX counter slots this load feeds */
 
 /*
@@ -76,3 +131,6 @@ const volatile __u32 sek_iface_slot = 0; /* which of SEK_IFACES_MAX counter slot
  * BPF_F_XDP_HAS_FRAGS too, so that a frame is always linear.
  */
 const volatile __u32 sek_has_buff_len = 1;
+
+/* 0 where the kernel refuses bpf_skc_lookup_tcp in XDP: evidence then knows no open connections. */
+const volatile __u32 sek_has_skc_lookup = 1;

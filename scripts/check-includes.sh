@@ -27,7 +27,7 @@ only 'sys/capability\.h' 'user/sys/sandbox_[a-z]*\.c'
 only '(zlib|lzma|zstd)\.h' 'user/fetch/un[a-z]*\.c'
 only 'libsmartcols' 'user/cli/[a-z_]*\.c'
 only 'yaml\.h' 'user/lib/config[a-z_]*\.[ch]'
-only 'sys/bpf_(load|attach|entries|rails)\.h' 'user/(keeper|sys)/[a-z_]*\.[ch]'
+only 'sys/bpf_(load|attach|entries|ban_map|lens|rails)\.h' 'user/(keeper|sys)/[a-z_]*\.[ch]'
 hits=$(git grep -nE '^#include ["<](\.\./)*bpf/[a-z_0-9]*\.bpf\.h' -- user || true)
 [[ -z $hits ]] || complain "user/ includes the kernel program:"$'\n'"$hits"
 hits=$(git grep -nE '^#include "(sys|keeper|engine|fetch|cli)/' -- user/lib || true)

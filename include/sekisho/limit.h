@@ -31,20 +31,19 @@
 #define SEK_LIMIT_LINES_BITS 17	 /* default: 8 MiB, a million slots */
 #define SEK_LIMIT_LINES_MAX_BITS 20 /* 64 MiB */
 
-/* What a packet is to the limits. */
+/* What a packet is to the limits. A later fragment is of its protocol, to no port: set 0. */
 enum sek_limit_kind {
 	SEK_LIMIT_TCP = 0,     /* TCP but a first SYN */
 	SEK_LIMIT_TCP_SYN = 1, /* SYN without ACK */
 	SEK_LIMIT_UDP = 2,
 	SEK_LIMIT_ICMP = 3, /* ICMP and ICMPv6 */
-	SEK_LIMIT_OTHER = 4, /* every other protocol, and what has no L4 header: later fragments */
+	SEK_LIMIT_OTHER = 4, /* every other protocol, and what cannot be told */
 	SEK_LIMIT_KINDS = 5,
 };
 
 #define SEK_LIMIT_F_MONITOR 1u /* count, drop nothing */
 #define SEK_LIMIT_F_DITHER 2u  /* the cost of a packet is no whole number of units worth rounding */
-#define SEK_LIMIT_F_COARSE 4u  /* the burst lasts 20 ticks or more: the coarse clock decides alone */
-#define SEK_LIMIT_F_BAN 8u
+#define SEK_LIMIT_F_BAN 8u     /* 4 is free: the coarse clock alone made conforming sources lose packets */
 
 /* One limit, two lines of the image: the first is all that a packet within its rate reads. */
 struct sek_limit {
@@ -53,7 +52,7 @@ struct sek_limit {
 	__u64 tau;	   /* slot word: (burst - 1/2) * T << SEK_LIMIT_TAT_SHIFT | 0xffffff */
 	__u64 maxd;	   /* slot word: a TAT further ahead than this is left from before a wrap */
 	__u32 after_quanta; /* over for this long: a ban is due; with SEK_LIMIT_F_BAN */
-	__u32 gap_quanta;  /* not over for this long: "over since" starts anew; max(1 s, T) */
+	__u32 gap_quanta;  /* not over for this long: "over since" starts anew; max(1 s, T); every limit has it */
 	__u8 number;	   /* 0..15, the limit's for good while it is configured */
 	__u8 flags;	   /* SEK_LIMIT_F_* */
 	__u8 len4;	   /* prefix length that counts as one source: 32, or less with per: /N */
@@ -81,7 +80,7 @@ _Static_assert(sizeof(struct sek_limit_list) == 12, "five to a line");
 /* At line SEK_TABLE_LIMITS_LINE of the image. All zero: no limits, and they cost one test. */
 struct sek_table_limits {
 	__u32 n_limits;
-	__u32 limit_base; /* line of struct sek_limit[n_limits] */
+	__u32 limit_base; /* line of struct sek_limit[n_limits]; even, so that none lies in two segments */
 	__u32 set_base;	  /* line of the first set: struct sek_limit_list[SEK_LIMIT_KINDS] each, one line a set */
 	__u32 n_sets;	  /* at most SEK_LIMIT_SETS_MAX; set 0 is what every port without a limit of its own has */
 	__u32 port_base;  /* line of u8 set[65536] by destination port, 1024 lines; 0: all ports are set 0 */
@@ -91,6 +90,12 @@ struct sek_table_limits {
 	__u32 pad[7];
 };
 _Static_assert(sizeof(struct sek_table_limits) == SEK_LINE_BYTES, "one line");
+
+/* Value of sek_limit_lines: one source's slots, all its limits. In an mmapable array, so that it is one cache line. */
+struct sek_limit_line {
+	__u64 slot[SEK_LIMIT_SLOTS];
+};
+_Static_assert(sizeof(struct sek_limit_line) == SEK_LINE_BYTES, "one line");
 
 /* Keys of the hashes that place a source among the slots: random, made with the slots; another key forgets every source. */
 struct sek_limit_keys {

@@ -19,3 +19,5 @@
 #define SEK_V6_EXT_MAX 8	     /* IPv6 extension headers walked; a source behind more is judged, its L4 unknown */
 #define SEK_VLAN_MAX 8	     /* VLAN tags walked; Linux peels any number of VLAN 0, a frame with more than these is dropped */
 #define SEK_CPUS_MAX 1024	     /* possible CPUs */
+#define SEK_BANS_MAX (1u << 18)     /* bans and trials at once: 100 k live ones with room */
+#define SEK_BAN_LENS_MAX 8	     /* distinct prefix lengths of bans a family: 16 limits with per: seldom have more than two */

@@ -8,11 +8,12 @@
 #pragma once
 
 #include <linux/types.h>
+#include <sekisho/limit.h>
 #include <sekisho/limits.h>
 #include <sekisho/types.h>
 
 #ifndef SEK_LAYOUT /* a test builds an agent of another one */
-#define SEK_LAYOUT 2 /* version of this header and table.h together; in the pin path */
+#define SEK_LAYOUT 3 /* version of this header and table.h together; in the pin path */
 #endif
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */
@@ -40,8 +41,30 @@ _Static_assert(sizeof(struct sek_entry) == 32, "shared with the kernel program")
 #define SEK_E_FORCED 2u /* a person said --force: it overrides the rails inside it, while it lives */
 
 /*
- * The one control record (ARRAY, 1 entry, mmapable). Written by the keeper only, read by
- * every packet's second half: keep the hot part in the first line.
+ * A ban that the program began by itself when a source stayed over a limit. Key: struct sek_entry_key, its len the
+ * limit's len4 or len6. Written by the program; only the keeper deletes or restores one. Times are CLOCK_BOOTTIME ns.
+ * After until_ns the record drops nothing; until trial_until_ns the next offence is a repeat; then it says nothing.
+ */
+struct sek_ban {
+	__u64 since_ns;
+	__u64 until_ns; /* drops end here by themselves */
+	__u64 trial_until_ns;
+	__u64 generation;      /* of the table at the trigger */
+	__u64 dropped;	       /* packets during the ban; two CPUs may lose a few, as in all that follows */
+	__u64 dropped_bytes;
+	__u64 dropped_first_s; /* packets in its first second */
+	__u64 last_ns;	       /* last packet dropped */
+	__u64 last_second;     /* boot second that last_s counts */
+	__u32 last_s;	       /* packets in that second */
+	__u32 level;	       /* 0 the first ban, 1 the first repeat, ... */
+	__u32 limit;	       /* number of the limit */
+	__u32 random;	       /* with the key and since_ns, names the ban for good */
+};
+_Static_assert(sizeof(struct sek_ban) == 88, "shared with the kernel program");
+
+/*
+ * The one control record (ARRAY, 1 entry, mmapable), read by every packet's second half: keep the hot part in the first
+ * line. Written by the keeper only, but for n_bans.
  */
 struct sek_control {
 	__u32 mode;	      /* enum sek_mode */
@@ -50,7 +73,7 @@ struct sek_control {
 	__u32 n_entry_lens6;
 	__u64 epoch;	      /* random, set once when the maps are created: which life the counters have */
 	__u32 table_slot;     /* first slot of sek_table in force: 0 or SEK_SEGMENTS_MAX; one store swaps a generation */
-	__u32 pad;
+	__u32 n_bans;	      /* records in sek_bans, ended ones too; 0: no lookup. Atomic: the program adds, the keeper both */
 	__u64 rail_bloom[4];  /* 256 bits, sek_rail_bit(): is a source perhaps protected? */
 	/*
 	 * second line on: prefix lengths to look for in the entry map, longest first, 0 behind the last. A length in use moves
@@ -58,8 +81,22 @@ struct sek_control {
 	 */
 	__u8 entry_lens4[SEK_ENTRY_LENS_MAX];
 	__u8 entry_lens6[SEK_ENTRY_LENS_MAX];
+	/*
+	 * third line: the same for sek_bans: lengths of all limits that ban (set before their image is in force) and of all bans
+	 * there are.
+	 */
+	__u8 ban_lens4[SEK_BAN_LENS_MAX];
+	__u8 ban_lens6[SEK_BAN_LENS_MAX];
+	struct sek_limit_keys limit_keys; /* random, set once with the maps; keys of the rates' sample too */
+	/* fourth line */
+	__u32 limit_bits;      /* log2 of the lines in sek_limit_lines, set once with the maps; 0: limits do nothing */
+	__u32 events_per_s;    /* sampled drops a CPU and second, and as many sources that go over; 0: bans alone */
+	__u64 rates_window;    /* grows: rows of another window are free */
+	__u32 rates_threshold; /* a source is in the sample if its 32-bit hash is below it; 0: none is */
+	__u32 top_gap;	       /* one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
+	__u64 pad[5];
 };
-_Static_assert(sizeof(struct sek_control) == 128, "shared with the kernel program");
+_Static_assert(sizeof(struct sek_control) == 256, "shared with the kernel program");
 
 /* Key of the rail map (HASH, exact addresses, value __u32 kind). Same form as an entry key's address. */
 struct sek_rail_key {
@@ -97,7 +134,39 @@ struct sek_cpu {
 	 */
 	struct sek_counter class_drops[SEK_CLASSES_MAX];
 	struct sek_counter class_woulds[SEK_CLASSES_MAX];
+	/* By a limit's number. A packet over a monitor limit is a would of it, whatever becomes of the packet later. */
+	struct sek_counter limit_drops[SEK_LIMITS_MAX];
+	struct sek_counter limit_woulds[SEK_LIMITS_MAX];
+	__u64 limit_bans[SEK_LIMITS_MAX];   /* bans begun, repeats too */
+	__u64 bans_refused[SEK_LIMITS_MAX]; /* packets that would have begun one: the map is full */
+	__u64 limit_evictions; /* live slots of other sources given to newcomers: the table is too small */
+	__u64 limit_gave_up;   /* packets passed uncharged: a slot changed hands at every try */
+	__u64 evidence_missed; /* packets of a source without a record: it is another's */
+	__u64 rates_missed;    /* the same for a row of sek_rates */
+	__u64 events;	       /* records given to the ring */
+	__u64 events_lost;     /* the ring was full */
+	__u64 events_unsampled; /* drops over the budget of events_per_s */
+	/* the program's own */
+	__u64 event_second; /* that event_count is of */
+	__u32 event_count;
+	__u32 event_skip; /* drops to come that are no sample */
+	__u32 top_left;	  /* packets until the next one for sek_top */
+	__u32 zero;	  /* always 0, which the verifier cannot know: what starts from it is one state to it, not many */
+	struct sek_ban ban; /* one that is being made */
 };
+
+/* One limit's state for one source, as sek_explain saw it. ahead_ns / (tau_ns + a packet's cost) says how full it is. */
+struct sek_explain_limit {
+	__u8 number;
+	__u8 flags;   /* SEK_LIMIT_F_* */
+	__u8 len;     /* prefix length that counts as this source */
+	__u8 is_over; /* the next packet would be over */
+	__u32 pad;
+	__u64 ahead_ns; /* arrival time less now: what the source has used of its burst; 0: idle */
+	__u64 tau_ns;	/* ahead_ns beyond this is over */
+	__u64 over_ns;	/* over for so long, in steps of 16.8 ms, with SEK_LIMIT_F_BAN only; 0: not */
+};
+_Static_assert(sizeof(struct sek_explain_limit) == 32, "shared with the kernel program");
 
 /*
  * What the program thinks of one source, for `explain`: the first bytes of the data given to
@@ -120,5 +189,11 @@ struct sek_explain {
 	struct sek_entry allow;
 	__u32 mode;	   /* out: enum sek_mode in force */
 	__u32 answered;	   /* out: 1 if the program ran to its end */
+	__u8 l4_kind;	   /* in: enum sek_limit_kind + 1: limits for such packets to dport; 0: every limit */
+	__u8 n_limits;	   /* out: rows of limits[]; they are looked at, never charged */
+	__u16 dport;	   /* in: host order */
+	__u32 ban_len;	   /* out: prefix length of the ban below, live or on trial; 0 none */
+	struct sek_ban ban; /* out */
+	struct sek_explain_limit limits[SEK_LIMITS_MAX]; /* out: in the order a packet meets them */
 };
-_Static_assert(sizeof(struct sek_explain) == 120, "shared with the kernel program");
+_Static_assert(sizeof(struct sek_explain) == 216 + 32 * SEK_LIMITS_MAX, "shared with the kernel program");

@@ -8,6 +8,7 @@
  *   line 1..      struct sek_table_v4: the IPv4 part's parameters (hot: one line for most packets)
  *   line ..       struct sek_table_v6: the IPv6 part's parameters
  *   class_base    struct sek_class, one line each; class 0 is "none" and never stored as an answer
+ *   behind them   the limits: struct sek_limit, sets, ports (limit.h); in the first segment, as all before them
  *   v4, v6        the two lookup structures; their layouts are in table_v4.h and table_v6.h
  */
 #pragma once

@@ -122,14 +122,14 @@ class Lab:
 class Stream:
     """Steady numbered packets from every one of @sources at once, counted where they arrive (stream.c)."""
 
-    def __init__(self, lab, sources, rate_pps):
+    def __init__(self, lab, sources, rate_pps, port=PORT + 1):
         self.sources = sources
         lab.add_sources(sources)
         inside = lambda ns, *words: subprocess.Popen(["nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
                                                      stdout=subprocess.PIPE, text=True)
-        self.sink = inside(lab.edge, "count", PORT + 1)
+        self.sink = inside(lab.edge, "count", port)
         assert self.sink.stdout.readline() == "ready\n"
-        self.gun = inside(lab.attacker, "send", EDGE, EDGE6, PORT + 1, rate_pps, *sources)
+        self.gun = inside(lab.attacker, "send", EDGE, EDGE6, port, rate_pps, *sources)
 
     def stop(self):
         """{source: (sent, received)} and what the receiver lost by itself; the order of what came has been checked."""

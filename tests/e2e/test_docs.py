@@ -103,11 +103,11 @@ def test_cli_options_are_in_help_and_page():
     for verb in verbs():  # an option a verb's help shows is one it takes: with no agent that is 3, not 2
         words = run(BUILD / "sekisho", *verb, "--help").stdout.splitlines()[0]
         for option in re.findall(r"--[a-z]+", words):
-            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"]}.get(option, [])
+            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"], "--by": ["drops"], "--packets": ["5/s"], "--bits": ["5M/s"]}.get(option, [])
             needed = ["--origin", "x"] if verb[1:] == ("flush",) and option != "--origin" else []
-            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce)", words)
+            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce|NAME\|all)", words)
             done = run(BUILD / "sekisho", "-s", "/nowhere", *verb, *({"PREFIX": ["192.0.2.1"], "FILE": ["/dev/null"],
-                       "enforce": ["enforce"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
+                       "enforce": ["enforce"], "NAME|all": ["all"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
             assert done.returncode in (0, 3), (verb, option, done.stderr)
 
 
@@ -134,17 +134,16 @@ def test_files_and_exit_statuses_are_in_the_pages():
 
 
 def test_config_keys_are_in_the_page_and_nothing_else():
-    code = source("user/lib/config.c", "user/lib/config_feed.c")
+    code = source("user/lib/config.c", "user/lib/config_feed.c", "user/lib/config_limit.c")
     tables = re.findall(r"const struct config_key (\w*keys)\[\] = \{(.*?)\};", code, re.S)
     keys = {name: re.findall(r'\{ ?"([a-z0-9-]+)", (\w+)', body) for name, body in tables}
-    later = {key for key, read in keys["top_keys"] if read == "top_later"}
     page = READ["sekisho.yaml.5"].replace("\\-", "-")
     heads = lambda start, end: {key for line in re.findall(r"^\.TP\n\.BR? (.*)$", page[page.index(start):page.index(end)], re.M)
                                 for key in line.replace('"', "").replace(" , ", " ").split()}
-    assert heads(".SH KEYS", ".SH FEED KEYS") == {key for key, _ in keys["top_keys"]} - later
-    assert heads(".SH FEED KEYS", ".SH UNITS") == {key for key, _ in keys["feed_keys"]}
-    for key in later:
-        assert key in page
+    assert heads(".SH KEYS", ".SH FEED KEYS") == {key for key, _ in keys["top_keys"]}
+    assert heads(".SH FEED KEYS", ".SH LIMIT KEYS") == {key for key, _ in keys["feed_keys"]}
+    assert heads(".SH LIMIT KEYS", ".SH BAN KEYS") == {key for key, _ in keys["limit_keys"]}
+    assert heads(".SH BAN KEYS", ".SH UNITS") == {key for key, _ in keys["ban_keys"]}
 
 
 def test_formats_are_in_the_page_and_nothing_else():
@@ -159,7 +158,8 @@ def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
     one = agent()
     path = one.dir / "list"
     path.write_text("198.51.100.7\n")
-    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n")
+    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n"
+              "limits:\n  - {name: l, packets: 1k/s}\n")
     one.start()
     one.cli("block", "add", "192.0.2.1")
     said = set(re.findall(r"^(sekisho_\w+)", one.get("/metrics"), re.M))
@@ -171,8 +171,8 @@ def test_default_config_and_example_are_good(tmp_path):
     assert run(BUILD / "sekisho", "check-config", TOP / "scripts/sekisho.yaml").returncode == 0
     text = (TOP / "scripts/sekisho.yaml").read_text()
     bare = tmp_path / "all.yaml"  # every line that is commented out, in force
-    bare.write_text(re.sub(r"^# ((?:allow|feeds):|  +[-a-z])", r"\1", text, flags=re.M))
-    assert "\nfeeds:\n" in bare.read_text() and "\n  - name: mine" in bare.read_text()
+    bare.write_text(re.sub(r"^# ((?:allow|feeds|limits):|  +[-a-z])", r"\1", text, flags=re.M))
+    assert "\nlimits:\n" in bare.read_text() and "\nfeeds:\n" in bare.read_text() and "\n  - name: mine" in bare.read_text()
     done = run(BUILD / "sekisho", "check-config", bare, check=False)
     assert done.returncode == 0, done.stdout
     page = READ["sekisho.yaml.5"]

@@ -51,7 +51,7 @@ def holds(lab, one):
     assert one.process.poll() is None, said(one)
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
     reloads(one)
-    assert len(os.listdir(f"/proc/{one.process.pid}/fd")) < 60
+    assert len(os.listdir(f"/proc/{one.process.pid}/fd")) < 80
 
 
 def test_one_that_dies_at_once_is_started_ever_more_slowly(lab, hostile):
@@ -88,6 +88,16 @@ def test_no_bad_entry_goes_in(lab, hostile):
     wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
     answers = [line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"]
     assert len(answers) == 10 and all(answer.startswith("-") for answer in answers), said(one)
+    assert lab.probe(GATEWAY) == 20
+    holds(lab, one)
+
+
+def test_no_bad_ban_goes_in(lab, hostile):
+    one = hostile("bans")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
+    answers = {line.split(": ")[1]: line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"}
+    assert [answers.pop(good)[0] for good in ("what is not there away", "a good one")] == ["0", "0"]
+    assert len(answers) == 11 and all(answer.startswith("-") for answer in answers.values()), said(one)
     assert lab.probe(GATEWAY) == 20
     holds(lab, one)
 

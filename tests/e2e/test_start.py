@@ -8,6 +8,7 @@ from lab import BUILD, run
 FEED = "feeds:\n  - {name: a, path: /x, %s}\n"
 
 # name: (text, "LINE:COLUMN: ", words that say what and how to mend it)
+LIMIT = "limits:\n  - {name: a, %s}\n"
 CONFIG_ERRORS = {
     "unknown key": ("mod: enforce\n", "1:1: ", 'unknown key "mod": did you mean mode?'),
     "unknown feed key": (FEED % "actoin: block", "2:25: ", "did you mean action?"),
@@ -48,8 +49,20 @@ CONFIG_ERRORS = {
     "feed, max-change": (FEED % "max-change: 50", "2:37: ", "give a whole percentage, such as 50%"),
     "feed, max-coverage": (FEED % "max-coverage: 101%", "2:39: ", "give a percentage up to 100%"),
     "feed, private": (FEED % "private: allow", "2:34: ", "use leave-out or block"),
-    "limits": ("limits:\n  - {name: a, packets: 10/s}\n", "2:3: ", "remove the key"),
-    "events": ("events: {path: /x}\n", "1:9: ", "remove the key"),
+    "limits, no list": ("limits:\n  name: a\n", "2:3: ", "give a list"),
+    "limit, no name": ("limits:\n  - {packets: 10/s}\n", "2:5: ", "add name: NAME"),
+    "limit, name twice": ("limits:\n  - {name: a, packets: 10/s}\n  - {name: a, packets: 9/s}\n", "3:12: ", "choose a different one"),
+    "limit, no rate": (LIMIT % "burst: 5", "2:5: ", "give one of packets and bits"),
+    "limit, bad rate": (LIMIT % "packets: 10", "2:24: ", "such as 100/s"),
+    "limit, burst of hours": (LIMIT % "packets: 1/s, burst: 1M", "2:5: ", "take a smaller burst"),
+    "limit, ports": (LIMIT % "packets: 10/s, ports: [http]", "2:38: ", "such as [22, 2200-2299]"),
+    "limit, per": (LIMIT % "packets: 10/s, per: network", "2:35: ", "use address, /8 to /32"),
+    "limit, ban": (LIMIT % "packets: 10/s, ban: {for: 1h}", "2:35: ", "give after: and for:"),
+    "limits, too many match": ("limits:\n" + "".join(f"  - {{name: l{i}, packets: 10/s}}\n" for i in range(9)), "2:3: ", "give some of them ports"),
+    "ipv6-source-prefix": ("ipv6-source-prefix: 32\n", "1:21: ", "from 48 to 128"),
+    "limiter-memory": ("limiter-memory: 8\n", "1:17: ", "use 1M, 2M"),
+    "events, path": ("events: {path: /x}\n", "1:16: ", "remove the key"),
+    "events, sample": ("events: {sample: many}\n", "1:18: ", "such as 100/s"),
     "a tab": ("feeds:\n\t- name: a\n", "2:1: ", "a tab: indent with spaces"),
     "an open quote": ("mode: \"enforce\n", "2:1: ", "check the indentation, quotes and brackets"),
     "wrong indentation": ("mode: enforce\n  attach: auto\n", "2:9: ", "check the indentation"),

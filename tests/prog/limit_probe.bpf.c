@@ -23,10 +23,10 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1 << SEK_LIMIT_LINES_MIN_BITS);
 	__type(key, __u32);
-	__type(value, struct limit_line);
+	__type(value, struct sek_limit_line);
 } probe_lines SEC(".maps");
 
-static __always_inline struct limit_line *find_line(__u32 addr, struct limit_packet *packet)
+static __always_inline struct sek_limit_line *find_line(__u32 addr, struct limit_packet *packet)
 {
 	struct source source = { .family = scene.family };
 	struct limit_place place;
@@ -45,7 +45,7 @@ static __always_inline struct limit_line *find_line(__u32 addr, struct limit_pac
 __noinline int send(__u32 addr, __u64 now_ns, __u32 who)
 {
 	struct limit_packet packet = { .bytes = scene.bytes };
-	struct limit_line *line = find_line(addr, &packet);
+	struct sek_limit_line *line = find_line(addr, &packet);
 	__u32 cpu = bpf_get_smp_processor_id();
 	struct limit_count *count;
 	int answer;
@@ -64,7 +64,7 @@ __noinline int send(__u32 addr, __u64 now_ns, __u32 who)
 	if (answer & LIMIT_GAVE_UP)
 		count->gave_up++;
 	if (answer & LIMIT_OVER && scene.has_ban)
-		count->ban_due += limit_over(line, &scene.limit, &packet, scene.ahead);
+		count->ban_due += limit_over(line, &scene.limit, &packet, scene.ahead) & LIMIT_BAN_DUE;
 	return 0;
 }
 
@@ -95,7 +95,7 @@ SEC("xdp")
 int refund_probe(struct xdp_md *ctx)
 {
 	struct limit_packet packet = { .bytes = scene.bytes, .now_ns = scene.clock_ns };
-	struct limit_line *line = find_line(SOURCE, &packet);
+	struct sek_limit_line *line = find_line(SOURCE, &packet);
 
 	if (!line)
 		return XDP_ABORTED;

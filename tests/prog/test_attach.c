@@ -34,7 +34,7 @@ static int make_link(void **state)
 
 	if (system("ip link add sek0 type veth peer name sek1 && ip link set sek0 up && ip link set sek1 up"))
 		return -1;
-	if (bpf_side_open(&side, "/sys/fs/bpf/sekisho-test", &open_why))
+	if (bpf_side_open(&side, "/sys/fs/bpf/sekisho-test", SEK_LIMIT_LINES_MIN_BITS, &open_why))
 		return -1;
 	if (bpf_attach_probe(reason, sizeof(reason)))
 		printf("no dispatcher here: %s\n", reason);

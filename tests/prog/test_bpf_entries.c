@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* link: sys/bpf_entries.c -lpthread */
+/* link: sys/bpf_entries.c sys/bpf_lens.c -lpthread */
 /*
  * The keeper's side of the entry map under the packets' eyes: while one thread runs packets of a blocked source through the
  * program, another adds and deletes entries of other lengths, so that the lengths in use change all the time.
@@ -196,7 +196,7 @@ static void adopting_completes_the_lengths(void **state)
 
 static int setup(void **state)
 {
-	struct bpf_map *maps[BPF_MAP_N];
+	struct bpf_map *maps[BPF_MAP_N] = { NULL };
 
 	skel = sekisho_bpf__open();
 	if (!skel)
@@ -210,7 +210,7 @@ static int setup(void **state)
 	maps[BPF_MAP_RAILS] = skel->maps.sek_rails;
 	maps[BPF_MAP_COUNTERS] = skel->maps.sek_counters;
 	for (int i = 0; i < BPF_MAP_N; i++)
-		side.map_fd[i] = bpf_map__fd(maps[i]);
+		side.map_fd[i] = maps[i] ? bpf_map__fd(maps[i]) : -1; /* those of the limiter are no part of this */
 	side.control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, side.map_fd[BPF_MAP_CONTROL], 0);
 	return side.control == MAP_FAILED ? -1 : bpf_entries_open(&entries, &side);
 }

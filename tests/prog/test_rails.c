@@ -4,7 +4,7 @@
  * a block of everything each protected address passes, its neighbours drop, and a new set leaves
  * nothing of the old one.
  */
-/* link: sys/bpf_rails.c sys/bpf_entries.c sys/bpf_load.c sys/bpf_table.c sys/log.c */
+/* link: sys/bpf_rails.c sys/bpf_entries.c sys/bpf_lens.c sys/bpf_load.c sys/bpf_table.c sys/log.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +141,7 @@ static int set_up(void **state)
 {
 	const char *why = "";
 
-	return bpf_side_open(&side, "/sys/fs/bpf/rails", &why) || bpf_entries_open(&entries, &side);
+	return bpf_side_open(&side, "/sys/fs/bpf/rails", SEK_LIMIT_LINES_MIN_BITS, &why) || bpf_entries_open(&entries, &side);
 }
 
 static int tear_down(void **state)

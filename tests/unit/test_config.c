@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stddef.h>
@@ -29,7 +30,41 @@ static const struct {
     {"mode: [a]\n", 1, 7, "one plain value"},
     {"mode: enforce\nmode: monitor\n", 2, 1, "given twice"},
     {"allow: [0.0.0.0/0]\n", 1, 9, "/0"},
-    {"limits: []\n", 1, 9, "remove the key"},
+    {"limits: {a: b}\n", 1, 9, "give a list"},
+    {"limits:\n  - {packets: 10/s}\n", 2, 5, "add name: NAME"},
+    {"limits:\n  - {name: \"a b\", packets: 10/s}\n", 2, 12, "use 1 to 63 of"},
+    {"limits:\n  - {name: a, packets: 10/s}\n  - {name: a, packets: 9/s}\n", 3, 12, "another limit"},
+    {"limits:\n  - {name: a}\n", 2, 5, "one of packets and bits"},
+    {"limits:\n  - {name: a, packets: 10/s, bits: 1M/s}\n", 2, 5, "one of packets and bits"},
+    {"limits:\n  - {name: a, packets: 10}\n", 2, 24, "a rate a second or a minute"},
+    {"limits:\n  - {name: a, packets: 11M/s}\n", 2, 24, "at most 10M/s"},
+    {"limits:\n  - {name: a, bits: 999/s}\n", 2, 21, "at least 1k/s"},
+    {"limits:\n  - {name: a, packets: 10/s, burst: x}\n", 2, 37, "a number of packets"},
+    {"limits:\n  - {name: a, packets: 1/s, burst: 3601}\n", 2, 5, "lasts over an hour"},
+    {"limits:\n  - {name: a, bits: 1M/s, burst: 1513}\n", 2, 5, "passes no full frame"},
+    {"limits:\n  - {name: a, packets: 10/s, protocol: sctp}\n", 2, 40, "use any, tcp"},
+    {"limits:\n  - {name: a, packets: 10/s, ports: [0x50]}\n", 2, 38, "destination ports"},
+    {"limits:\n  - {name: a, packets: 10/s, ports: [9-8]}\n", 2, 38, "destination ports"},
+    {"limits:\n  - {name: a, packets: 10/s, ports: [65536]}\n", 2, 38, "destination ports"},
+    {"limits:\n  - {name: a, packets: 10/s, ports: []}\n", 2, 37, "leave the key out"},
+    {"limits:\n  - {name: a, packets: 10/s, ports: [1], protocol: icmp}\n", 2, 5, "icmp has no ports"},
+    {"limits:\n  - {name: a, packets: 10/s, action: pass}\n", 2, 38, "use drop or monitor"},
+    {"limits:\n  - {name: a, packets: 10/s, per: /7}\n", 2, 35, "/8 to /32"},
+    {"limits:\n  - {name: a, packets: 10/s, per: /129}\n", 2, 35, "/8 to /32"},
+    {"limits:\n  - {name: a, packets: 10/s, ban: {after: 3s}}\n", 2, 35, "give after: and for:"},
+    {"limits:\n  - {name: a, packets: 10/s, ban: {after: 3h, for: 1m}}\n", 2, 43, "from 1s to 2h"},
+    {"limits:\n  - {name: a, packets: 10/s, ban: {after: 1s, for: 1h, at-most: 1m}}\n", 2, 35,
+     "shorter than for"},
+    {"limits:\n  - {name: a, packets: 10/s, ban: {after: 1s, for: 1h, repeat: 0.5}}\n", 2, 64,
+     "from 1 to 100"},
+    {"limits:\n  - {name: a, packets: 10/s, action: monitor, ban: {after: 1s, for: 1h}}\n", 2, 5,
+     "bans nobody"},
+    {"limits:\n  - {name: a, packets: 10/s, rate: 1}\n", 2, 30, "unknown key"},
+    {"ipv6-source-prefix: 47\n", 1, 21, "48 to 128"},
+    {"ipv6-source-prefix: 129\n", 1, 21, "48 to 128"},
+    {"limiter-memory: 3M\n", 1, 17, "1M, 2M, 4M"},
+    {"events: {path: /x}\n", 1, 16, "remove the key"},
+    {"events: {sample: 11k/s}\n", 1, 18, "at most 10k/s"},
     {"feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute"},
     {"feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h"},
     {"feeds:\n  - name: a\n    path: /x\n    format: cvs\n", 4, 13, "use auto, plain, netset or another name"},
@@ -94,10 +129,110 @@ static void test_whole(void **state)
 	free(data);
 }
 
+static void add_limits(char *text, unsigned n, const char *rest)
+{
+	strcpy(text, "limits:\n");
+	for (unsigned i = 0; i < n; i++)
+		sprintf(text + strlen(text), "  - {name: l%u, packets: 100/s%s}\n", i, rest);
+}
+
+static int parse(const char *text, struct config **ret_config, struct config_errors *errors)
+{
+	struct config_source source = {"a.yaml", text, strlen(text)};
+
+	return config_parse(&source, 1, ret_config, errors);
+}
+
+/* How many may match one packet: 4 are silent, 5 warn with the cost, 9 are refused; 17 are too many in any case. */
+static void test_many_limits(void **state)
+{
+	struct config_errors errors;
+	struct config *config;
+	char text[2000];
+
+	add_limits(text, 4, "");
+	assert_int_equal(parse(text, &config, &errors), 0);
+	assert_int_equal(errors.n_warnings, 0);
+	config_free(config);
+	add_limits(text, 5, "");
+	assert_int_equal(parse(text, &config, &errors), 0);
+	assert_int_equal(errors.n_warnings, 1);
+	assert_non_null(strstr(errors.warning[0].text, "5 limits can match one packet"));
+	assert_non_null(strstr(errors.warning[0].text, "76 ns"));
+	assert_int_equal(errors.warning[0].line, 2);
+	config_errors_clear(&errors);
+	config_free(config);
+	add_limits(text, 9, "");
+	assert_int_equal(parse(text, &config, &errors), -EINVAL);
+	assert_non_null(strstr(errors.error[0].text, "at most 8"));
+	config_errors_clear(&errors);
+	add_limits(text, 17, ", ports: [1]");
+	assert_int_equal(parse(text, &config, &errors), -EINVAL);
+	assert_non_null(strstr(errors.error[0].text, "more than 16"));
+	config_errors_clear(&errors);
+}
+
+/* A table too small for the rate: the warning stands at the limit, whatever comes first in the file. */
+static void test_small_table(void **state)
+{
+	static const char small[] =
+	    "limits:\n  - {name: a, packets: 1/s, burst: 5}\nlimiter-memory: 1M\n";
+	struct config_errors errors;
+	struct config *config;
+
+	assert_int_equal(parse(small, &config, &errors), 0);
+	assert_int_equal(config->limiter_bits, 14);
+	assert_int_equal(errors.n_warnings, 1);
+	assert_int_equal(errors.warning[0].line, 2);
+	assert_int_equal(errors.warning[0].column, 5);
+	assert_non_null(strstr(errors.warning[0].text, "limit \"a\": "));
+	assert_non_null(strstr(errors.warning[0].text, "1 MiB"));
+	config_errors_clear(&errors);
+	config_free(config);
+}
+
+static void test_a_limit(void **state)
+{
+	static const char text[] =
+	    "ipv6-source-prefix: 56\nevents: {sample: 6/m}\nlimits:\n"
+	    "  - {name: a, protocol: tcp-syn, ports: [22, 2200-2299], packets: 600/m, burst: 2k,\n"
+	    "     per: [/24, /48], ban: {after: 3s, for: 10m, repeat: 1.5, probation: 1h}}\n"
+	    "  - {name: b, bits: 200M/s, action: monitor, per: address}\n";
+	struct config_errors errors;
+	struct config *config;
+	const struct limit_settings *a, *b;
+
+	assert_int_equal(parse(text, &config, &errors), 0);
+	assert_int_equal(config->n_limits, 2);
+	assert_int_equal(config->source_len6, 56);
+	assert_true(config->events_per_s > 0.099 && config->events_per_s < 0.101);
+	a = &config->limits[0];
+	b = &config->limits[1];
+	assert_string_equal(a->name, "a");
+	assert_int_equal(a->protocol, LIMIT_TCP_SYN);
+	assert_int_equal(a->n_ports, 2);
+	assert_int_equal(a->ports[1].first, 2200);
+	assert_int_equal(a->ports[1].last, 2299);
+	assert_true(a->packets_per_s == 10 && a->burst == 2000);
+	assert_int_equal(a->len4, 24);
+	assert_int_equal(a->len6, 48);
+	assert_int_equal(a->ban.after_ms, 3000);
+	assert_int_equal(a->ban.for_s, 600);
+	assert_true(a->ban.repeat == 1.5);
+	assert_int_equal(a->ban.trial_s, 3600);
+	assert_int_equal(a->ban.most_s, 7 * 86400);
+	assert_true(b->bits_per_s == 200e6 && b->burst == 25e6 && b->is_monitor);
+	assert_int_equal(b->len4, 32);
+	assert_int_equal(b->len6, 0);
+	config_free(config);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_errors),
-					   cmocka_unit_test(test_whole)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_errors), cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table),
+	    cmocka_unit_test(test_a_limit)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "lib/limit.h"
+#include "lib/table_build.h"
+#include "lib/table_check.h"
 
 static struct limit_settings limit(const char *name, enum limit_protocol protocol, double packets_per_s, double burst)
 {
@@ -28,14 +30,11 @@ static void test_words(void **state)
 	assert_int_equal(words.tau, ((uint64_t)(99.5 * 62500) << 24) | 0xffffff);
 	assert_int_equal(words.cost_byte, 0);
 	assert_int_equal(words.len6, 64);
-	assert_int_equal(words.flags, SEK_LIMIT_F_COARSE); /* 100 ms: 25 ticks */
-	one.burst = 50;
-	assert_int_equal(limit_words(&one, 64, &words), 0);
 	assert_int_equal(words.flags, 0);
 	one.packets_per_s = 1e6;
 	one.burst = 100000;
 	assert_int_equal(limit_words(&one, 64, &words), 0);
-	assert_int_equal(words.flags, SEK_LIMIT_F_COARSE | SEK_LIMIT_F_DITHER);
+	assert_int_equal(words.flags, SEK_LIMIT_F_DITHER);
 	assert_int_equal(words.cost_packet, (uint64_t)(62.5 * (1 << 24)));
 	one.packets_per_s = 0;
 	one.bits_per_s = 8e9; /* a byte a ns: 1/16 unit */
@@ -91,6 +90,16 @@ static struct table_image image_of(const struct limit_settings *limits, size_t n
 	return image;
 }
 
+/* The limits begin behind the fixed lines here, and end the image. */
+static int check(const struct table_image *image, const char **ret_why)
+{
+	uint32_t end = 0;
+	int err = limit_check(image->lines, image->n_lines, SEK_TABLE_FIXED_LINES, &end, ret_why);
+
+	assert_int_equal(end, err ? 0 : image->n_lines);
+	return err;
+}
+
 static void *line(const struct table_image *image, uint32_t n)
 {
 	return (char *)image->lines + (size_t)n * SEK_LINE_BYTES;
@@ -141,7 +150,7 @@ static void test_which_packet_gets_which(void **state)
 	limits[4].ports[0] = (struct limit_range){ 53, 53 };
 	limits[4].ports[1] = (struct limit_range){ 65535, 65535 };
 	image = image_of(limits, 6);
-	assert_int_equal(limit_check(image.lines, image.n_lines, &why), 0);
+	assert_int_equal(check(&image, &why), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strcmp(match(&image, rows[i].kind, rows[i].port), rows[i].want))
 			fail_msg("kind %d port %u: %s, not %s", rows[i].kind, rows[i].port, match(&image, rows[i].kind, rows[i].port), rows[i].want);
@@ -156,7 +165,7 @@ static void test_no_limits_leave_no_trace(void **state)
 	const char *why;
 
 	assert_int_equal(image.n_lines, SEK_TABLE_FIXED_LINES);
-	assert_int_equal(limit_check(image.lines, image.n_lines, &why), 0);
+	assert_int_equal(check(&image, &why), 0);
 	table_image_free(&image);
 }
 
@@ -182,20 +191,22 @@ static void test_spoilt_images_are_refused(void **state)
 	do {                                                                                \
 		typeof(field) keep = field;                                                 \
 		field = value;                                                              \
-		assert_int_equal(limit_check(image.lines, image.n_lines, &why), -EBADMSG);  \
+		assert_int_equal(check(&image, &why), -EBADMSG);  \
 		assert_string_equal(why, says);                                             \
 		field = keep;                                                               \
-		assert_int_equal(limit_check(image.lines, image.n_lines, &why), 0);         \
+		assert_int_equal(check(&image, &why), 0);         \
 	} while (0)
 	ROW(head->n_limits, 17, "limit_base");
 	ROW(head->n_limits, 0, "limits without any");
 	ROW(head->limit_base, image.n_lines - 3, "limit_base");
 	ROW(head->limit_base, 7, "limit_base");
+	ROW(head->limit_base, head->limit_base + 1, "limit_base");
 	ROW(head->limit_base, 0xffffffff, "limit_base");
 	ROW(head->n_sets, 0, "limit set_base");
 	ROW(head->n_sets, 65, "limit set_base");
 	ROW(head->set_base, image.n_lines, "limit set_base");
 	ROW(head->port_base, image.n_lines - 1023, "limit port_base");
+	ROW(head->n_sets, head->n_sets + 1, "limit port_base"); /* the ports no longer follow */
 	ROW(head->source_len6, 0, "limit source_len6");
 	ROW(head->source_len6, 129, "limit source_len6");
 	ROW(words[0].number, 16, "limit number");
@@ -275,6 +286,37 @@ static void test_bounds_of_sets(void **state)
 	table_image_free(&image);
 }
 
+/* Limits in a whole image: right behind the classes, the families' parts behind them; one bit off in any place is refused. */
+static void test_whole_image(void **state)
+{
+	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100), limit("b", LIMIT_ANY, 1000, 1000) };
+	struct policy_range4 range = { 0xc0000200, 0xc00002ff, 1 };
+	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct policy policy = { .classes = classes, .n_classes = 3, .v4 = &range, .n4 = 1, .limits = limits, .n_limits = 2, .source_len6 = 64 };
+	struct table_image image = { 0 };
+	struct sek_table_limits *places;
+	struct sek_table_head *head;
+	const char *why = "";
+
+	limits[0].n_ports = 1;
+	limits[0].ports[0] = (struct limit_range){ 53, 53 };
+	limits[1].number = 1;
+	assert_int_equal(table_build(&policy, 1, 99, &image), 0);
+	head = image.lines;
+	places = line(&image, SEK_TABLE_LIMITS_LINE);
+	assert_int_equal(places->limit_base, SEK_TABLE_FIXED_LINES + 4); /* 3 classes, and a line to make it even */
+	assert_int_equal(head->v4_base, SEK_TABLE_FIXED_LINES + 4 + 2 * 2 + 2 + 1024);
+	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why), 0);
+	places->n_limits = 1;
+	head->checksum = table_checksum(image.lines, image.n_lines);
+	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why), -EBADMSG);
+	assert_string_equal(why, "limit set_base");
+	table_image_free(&image);
+	limits[0].burst = 0;
+	assert_int_equal(table_build(&policy, 1, 99, &image), -EINVAL);
+	assert_null(image.lines);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_which_packet_gets_which),
 		cmocka_unit_test(test_no_limits_leave_no_trace),
 		cmocka_unit_test(test_spoilt_images_are_refused),
+		cmocka_unit_test(test_whole_image),
 		cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_bounds_of_sets),
 	};

@@ -35,25 +35,35 @@ static int read_source(const char *path, struct config_source *source)
 	return CLI_DONE;
 }
 
-static int show_errors(const struct cli *cli, const struct config_errors *errors)
+/* One line for people, or a row of @rows. */
+static void show_row(const struct cli *cli, const struct config_error *error, const char *kind, json_t *rows)
 {
-	json_t *document = json_pack("{s:b, s:[]}", "ok", errors->n == 0, "errors"), *row;
 	char text[PRINT_CELL_BYTES], line[PRINT_CELL_BYTES];
-	unsigned i;
-	int status = errors->n ? CLI_FAILED : CLI_DONE;
+	json_t *row;
 
-	for (i = 0; i < errors->n; i++) {
-		const struct config_error *error = &errors->error[i];
-
+	if (cli->json) {
 		row = json_pack("{s:s, s:i, s:i, s:s}", "file", error->file, "line", (int)error->line, "column",
 				(int)error->column, "text", error->text);
-		(void)json_array_append_new(json_object_get(document, "errors"), row); /* out of memory: a row less */
-		(void)snprintf(line, sizeof(line), "%s:%u:%u: %s", error->file, error->line, error->column, error->text); /* cut */
-		row = cli->json ? NULL : json_string(line);
-		if (!cli->json)
-			puts(print_cell(row, PRINT_TEXT, text));
-		json_decref(row);
+		(void)json_array_append_new(rows, row); /* out of memory: a row less */
+		return;
 	}
+	(void)snprintf(line, sizeof(line), "%s:%u:%u: %s%s", error->file, error->line, error->column, kind,
+		       error->text); /* cut */
+	row = json_string(line);
+	puts(print_cell(row, PRINT_TEXT, text));
+	json_decref(row);
+}
+
+static int show_errors(const struct cli *cli, const struct config_errors *errors)
+{
+	json_t *document = json_pack("{s:b, s:[], s:[]}", "ok", errors->n == 0, "errors", "warnings");
+	int status = errors->n ? CLI_FAILED : CLI_DONE;
+	unsigned i;
+
+	for (i = 0; i < errors->n; i++)
+		show_row(cli, &errors->error[i], "", json_object_get(document, "errors"));
+	for (i = 0; i < errors->n_warnings; i++)
+		show_row(cli, &errors->warning[i], "warning: ", json_object_get(document, "warnings"));
 	if (cli->json)
 		(void)print_json(document); /* it has said so */
 	json_decref(document);

@@ -32,6 +32,10 @@ static const struct cli_command commands[] = {
 	{"feed", "update", cmd_feed_update, "[NAME]", "fetch now"},
 	{"feed", "accept", cmd_feed_accept, "NAME", "take a held update as it is"},
 	{"feed", "show", cmd_feed_show, "NAME", "one feed, what was left out and why"},
+	{"limit", "list", cmd_limit_list, "", "limits, what they dropped, sources over them now"},
+	{"limit", "suggest", cmd_limit_suggest, "", "thresholds from the rates that sources reached"},
+	{"limit", "try", cmd_limit_try, "NAME|all --packets RATE|--bits RATE", "how many sources a threshold would have hit"},
+	{"top", NULL, cmd_top, "[--by packets|bytes|drops] [--limit N]", "the busiest sources, live on a terminal"},
 	{"mode", NULL, cmd_mode, "enforce|monitor [--confirm 60s]", "switch; with --confirm back unless confirmed"},
 	{"confirm", NULL, cmd_plain, "", "keep what mode --confirm has switched"},
 	{"reload", NULL, cmd_plain, "", "read the config again"},
@@ -51,7 +55,7 @@ static int help(void)
 	for (command = commands; command->group; command++) {
 		(void)snprintf(name, sizeof(name), "%s%s%s", command->group, command->verb ? " " : "",
 			       command->verb ? command->verb : ""); /* the table's names fit */
-		printf("  %-13s %s\n", name, command->does);
+		printf("  %-14s %s\n", name, command->does);
 	}
 	puts("\n`sekisho help COMMAND` shows a command's words; sekisho(1) explains them.\n"
 	     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no agent there.");

@@ -57,6 +57,16 @@ static json_t *reason_rows(const json_t *packets)
 }
 
 /* A table under a blank line, where it has rows. */
+static const struct print_column limit_columns[] = {
+	{"LIMIT", "name", PRINT_TEXT},	  {"ACTION", "action", PRINT_STATE}, {"DROPPED", "dropped", PRINT_NUMBER},
+	{"WOULD", "would_drop", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},  {NULL, NULL, PRINT_TEXT},
+};
+
+static const struct print_column state_columns[] = {
+	{"LIMIT", "name", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_TEXT}, {"BITS", "bits", PRINT_TEXT},
+	{"USED", "used", PRINT_PERCENT}, {"OVER", "over", PRINT_YES}, {"OVER FOR S", "over_s", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+};
+
 static int section(const json_t *rows, const struct print_column *columns)
 {
 	if (json_array_size(rows))
@@ -109,6 +119,8 @@ static int show_status(const json_t *data)
 	if (!status)
 		status = section(json_object_get(data, "feeds"), feed_columns);
 	if (!status)
+		status = section(json_object_get(data, "limits"), limit_columns);
+	if (!status)
 		status = section(json_object_get(data, "protected"), protected_columns);
 	if (!status && packets) {
 		rows = reason_rows(packets);
@@ -142,10 +154,12 @@ static int show_explain(const json_t *data)
 		{"to change it", "advice", PRINT_TEXT},
 	};
 	size_t i;
+	int status;
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(data, &fields[i]);
-	return section(json_object_get(data, "matches"), match_columns);
+	status = section(json_object_get(data, "matches"), match_columns);
+	return status ? status : section(json_object_get(data, "limits"), state_columns);
 }
 
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)

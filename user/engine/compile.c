@@ -26,6 +26,9 @@ struct compile {
 	void **maps; /* own mappings, so that a reload may drop the feed's */
 	size_t *map_bytes;
 	struct credit_plan *plan;
+	struct limit_settings *limits; /* copies */
+	size_t n_limits;
+	uint8_t source_len6;
 	uint64_t generation, seed;
 	int fd, err;
 	uint32_t prefixes_v4, prefixes_v6;
@@ -41,6 +44,9 @@ static int build(struct compile *compile, struct policy *policy)
 
 	for (i = 1; i < policy->n_classes; i++)
 		policy->classes[i].counter = credit_plan_counter(compile->plan, &policy->classes[i]);
+	policy->limits = compile->limits;
+	policy->n_limits = compile->n_limits;
+	policy->source_len6 = compile->source_len6;
 	err = table_build(policy, compile->generation, compile->seed, &image);
 	if (err)
 		return err;
@@ -78,6 +84,7 @@ static void free_compile(struct compile *compile)
 	if (compile->fd >= 0)
 		close(compile->fd);
 	free(compile->plan);
+	free(compile->limits);
 	free(compile->lists);
 	free(compile->maps);
 	free(compile->map_bytes);
@@ -184,6 +191,22 @@ static int add_allow(struct compile *compile)
 	return 0;
 }
 
+/* A reload frees the config while the worker builds. */
+static int copy_limits(struct compile *compile)
+{
+	const struct config *config = compile->engine->config;
+	size_t bytes = config->n_limits * sizeof(*config->limits);
+
+	compile->limits = malloc(bytes + 1);
+	if (!compile->limits)
+		return -ENOMEM;
+	if (bytes)
+		memcpy(compile->limits, config->limits, bytes);
+	compile->n_limits = config->n_limits;
+	compile->source_len6 = config->source_len6;
+	return 0;
+}
+
 static int start(struct engine *engine)
 {
 	struct compile *compile = calloc(1, sizeof(*compile));
@@ -201,6 +224,8 @@ static int start(struct engine *engine)
 	compile->plan = credit_plan(engine);
 	if (compile->plan && compile->lists && compile->maps && compile->map_bytes && getrandom(&compile->seed, sizeof(compile->seed), 0) == sizeof(compile->seed))
 		err = add_allow(compile);
+	if (!err)
+		err = copy_limits(compile);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
 		if (engine->feeds[i].list.data && engine->feeds[i].state.id)
 			err = add_list(compile, &engine->feeds[i]);

@@ -76,6 +76,7 @@ void credit_take(struct engine *engine)
 		if (engine->credit->classes[i].counter)
 			credit_class(engine, &engine->credit->classes[i], actions);
 	}
+	limits_take(engine);
 }
 
 static int put_totals(struct engine *engine)
@@ -117,6 +118,8 @@ void credit_store(struct engine *engine)
 		err = put_totals(engine);
 	if (!err)
 		err = put_classes(engine);
+	if (!err)
+		err = limits_put(engine);
 	if (!err)
 		err = store_counter_put(engine->store, "epoch", engine->hello.body.hello.epoch, 0);
 	if (!err)

@@ -14,6 +14,9 @@
 #include "lib/policy.h"
 #include "lib/role_msg.h"
 #include "credit.h"
+#include "limits.h"
+#include "rates.h"
+#include "top.h"
 #include "lists.h"
 #include "sys/bpf_read.h"
 #include "sys/store.h"
@@ -53,6 +56,7 @@ struct engine {
 	struct role_msg hello, ifaces; /* last of each */
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails;
+	int map_fds[ROLE_FD_FIXED]; /* by enum role_hello_fd, of the maps from ROLE_FD_SLOTS on; ours while we live */
 	int listener[3]; /* control, view, metrics; -1 none */
 
 	struct config *config;
@@ -66,6 +70,9 @@ struct engine {
 	size_t n_allow4, n_allow6;
 
 	struct credit *credit;
+	struct limits *limits;
+	struct rates *rates;
+	struct top *top;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

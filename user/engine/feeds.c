@@ -402,6 +402,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->feeds = feeds;
 	engine->n_feeds = config->n_feeds;
 	set_allow(engine);
+	limits_configure(engine);
 	compile_want(engine);
 	return 0;
 }

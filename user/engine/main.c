@@ -15,7 +15,7 @@
 #include "sys/sandbox_engine.h"
 
 #define TICK_MS 1000
-#define STORE_TICKS 10 /* seconds between writes of the totals */
+#define STORE_TICKS 10 /* seconds between writes of the totals and looks at rates */
 
 static int open_state(struct engine *engine)
 {
@@ -46,8 +46,11 @@ static void on_tick(uv_timer_t *timer)
 	feeds_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
-	if (++ticks % STORE_TICKS == 0)
-		credit_store(engine);
+	if (ticks++ % STORE_TICKS)
+		return;
+	credit_store(engine); /* and so reads the counters anew */
+	rates_tick(engine);
+	top_tick(engine);
 }
 
 static int start(struct engine *engine)

@@ -98,6 +98,28 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 	}
 }
 
+static void add_limits(struct engine *engine, struct openmetrics *om)
+{
+	static const struct {
+		const char *name, *help;
+		enum store_limit_count count;
+	} families[] = {
+		{ "sekisho_limit_dropped_packets", "Packets dropped because their source was over the limit.", STORE_LIMIT_DROPS },
+		{ "sekisho_limit_dropped_bytes", "Frame bytes of those packets.", STORE_LIMIT_DROP_BYTES },
+		{ "sekisho_limit_would_drop_packets", "Packets over a limit that only watches.", STORE_LIMIT_WOULDS },
+		{ "sekisho_limit_bans_refused", "Packets that would have begun a ban, but the ban map is full.", STORE_LIMIT_REFUSED },
+	};
+	size_t f, i;
+
+	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		openmetrics_family(om, families[f].name, OPENMETRICS_COUNTER, families[f].help);
+		for (i = 0; i < engine->config->n_limits; i++)
+			openmetrics_sample(om, limits_row(engine, &engine->config->limits[i])->total[families[f].count], "limit", engine->config->limits[i].name, NULL);
+	}
+	openmetrics_family(om, "sekisho_limiter_evictions", OPENMETRICS_COUNTER, "Sources that limits forgot for newer ones: limiter-memory is too small.");
+	openmetrics_sample(om, engine->limits->evictions, NULL);
+}
+
 struct origin_walk {
 	struct openmetrics *om;
 	unsigned n;
@@ -174,6 +196,7 @@ int metrics_text(void *context, const char *path, const char *accept, unsigned *
 	add_verdicts(engine, &om, true);
 	add_woulds(engine, &om);
 	add_feeds(engine, &om);
+	add_limits(engine, &om);
 	add_state(engine, &om);
 	return openmetrics_end(&om, ret_text, ret_len);
 }

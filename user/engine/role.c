@@ -71,18 +71,22 @@ static void take_config(struct engine *engine, int fd, uint32_t epoch)
 
 static void take_hello(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
 {
-	if (n_fds < 5)
+	if (n_fds < ROLE_FD_FIXED)
 		return;
 	engine->hello = *msg;
 	engine->generation = msg->body.hello.generation;
-	engine->listener[0] = fds[3];
-	engine->listener[1] = fds[4];
-	engine->listener[2] = n_fds > 5 ? fds[5] : -1;
-	if (bpf_read_open(&engine->read, fds[1], fds[2], msg->body.hello.n_cpus))
+	engine->listener[0] = fds[ROLE_FD_LISTENER];
+	engine->listener[1] = fds[ROLE_FD_VIEW];
+	engine->listener[2] = n_fds > ROLE_FD_METRICS ? fds[ROLE_FD_METRICS] : -1;
+	memcpy(engine->map_fds, fds, sizeof(engine->map_fds));
+	if (bpf_read_open(&engine->read, fds[ROLE_FD_COUNTERS], fds[ROLE_FD_CONTROL], msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
 	credit_open(engine);
-	take_config(engine, fds[0], msg->body.hello.config_epoch);
-	close(fds[0]);
+	limits_open(engine);
+	rates_open(engine);
+	top_open(engine);
+	take_config(engine, fds[ROLE_FD_CONFIG], msg->body.hello.config_epoch);
+	close(fds[ROLE_FD_CONFIG]);
 }
 
 static void close_all(const int *fds, unsigned n_fds)

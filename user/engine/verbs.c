@@ -84,12 +84,12 @@ static json_t *status(struct verbs_request *request)
 {
 	struct engine *engine = request->engine;
 
-	(void)bpf_read_refresh(&engine->read); /* then the last copy is told */
-	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:[]}", "version", SEKISHO_VERSION,
+	credit_take(engine); /* and so reads the counters anew; if not, the last copy is told */
+	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:o,s:[]}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
 			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->table.prefixes_v4,
 			 "prefixes_v6", engine->table.prefixes_v6, "bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
-			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "warnings"));
+			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "limits", verbs_limits(engine), "warnings"));
 }
 
 static json_t *explain(struct verbs_request *request)
@@ -198,6 +198,10 @@ static const struct {
 	{ "feed.show", verbs_feed_show, false, 0 },
 	{ "feed.update", verbs_feed_update, true, 0 },
 	{ "feed.accept", verbs_feed_accept, true, 0 },
+	{ "limit.list", verbs_limit_list, false, 0 },
+	{ "limit.suggest", verbs_limit_suggest, false, 0 },
+	{ "limit.try", verbs_limit_try, false, 0 },
+	{ "top", verbs_top, false, 0 },
 	{ "mode", mode, true, 0 },
 	{ "confirm", confirm, true, 0 },
 	{ "reload", reload, true, 0 },

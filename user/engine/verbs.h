@@ -77,3 +77,17 @@ json_t *verbs_feed_list(struct verbs_request *request);
 json_t *verbs_feed_show(struct verbs_request *request);
 json_t *verbs_feed_update(struct verbs_request *request);
 json_t *verbs_feed_accept(struct verbs_request *request);
+
+/* verbs_limits.c */
+struct limit_settings;
+/* One limit with what it counted, or all of the config's. */
+json_t *verbs_limit(struct engine *engine, const struct limit_settings *limit);
+json_t *verbs_limits(struct engine *engine);
+json_t *verbs_limit_list(struct verbs_request *request);
+json_t *verbs_limit_suggest(struct verbs_request *request);
+json_t *verbs_limit_try(struct verbs_request *request);
+json_t *verbs_top(struct verbs_request *request);
+/* Adds to the kernel's word on the lists what its limits make of the source's next packet. */
+void verbs_explain_verdict(struct sek_explain *kernel);
+/* What the kernel says of one source's limits. */
+json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *kernel);

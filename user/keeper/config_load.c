@@ -112,6 +112,9 @@ static int parse(struct config_files *files, struct keeper_config *config)
 	for (i = 0; err && i < errors->n; i++)
 		fprintf(stderr, "%s:%u:%u: %s\n", errors->error[i].file, errors->error[i].line,
 			errors->error[i].column, errors->error[i].text);
+	for (i = 0; !err && i < errors->n_warnings; i++)
+		fprintf(stderr, "%s:%u:%u: warning: %s\n", errors->warning[i].file,
+			errors->warning[i].line, errors->warning[i].column, errors->warning[i].text);
 	config_errors_clear(errors);
 	free(errors);
 	return err;

@@ -102,17 +102,45 @@ void engine_tell_rails(struct keeper *keeper)
 	close(fd);
 }
 
+/* Descriptors that are made for the hello, and closed behind it: all but the listeners. -1 where one failed. */
+static int open_maps(struct keeper *keeper, int *fds)
+{
+	static const struct {
+		enum role_hello_fd place;
+		enum bpf_map_name map;
+	} maps[] = {
+	    {ROLE_FD_COUNTERS, BPF_MAP_COUNTERS}, {ROLE_FD_CONTROL, BPF_MAP_CONTROL},
+	    {ROLE_FD_SLOTS, BPF_MAP_LIMIT_LINES}, {ROLE_FD_BANS, BPF_MAP_BANS},
+	    {ROLE_FD_EVIDENCE, BPF_MAP_EVIDENCE}, {ROLE_FD_EVENTS, BPF_MAP_EVENTS},
+	    {ROLE_FD_TOP, BPF_MAP_TOP},		  {ROLE_FD_RATES, BPF_MAP_RATES},
+	};
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+		bool is_ring = maps[i].map == BPF_MAP_EVENTS;
+		int fd = is_ring ? bpf_map_open(&keeper->side, maps[i].map)
+				 : bpf_map_open_readonly(&keeper->side, maps[i].map);
+
+		fds[maps[i].place] = fd;
+		err = fd < 0 ? fd : err;
+	}
+	return err;
+}
+
 static int say_hello(struct keeper *keeper)
 {
 	struct role_msg msg = {.type = ROLE_HELLO};
-	int fds[6], n = 0, err = 0;
+	int fds[ROLE_FDS_MAX], n, err;
 
-	fds[0] = channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
-	fds[1] = bpf_map_open_readonly(&keeper->side, BPF_MAP_COUNTERS);
-	fds[2] = bpf_map_open_readonly(&keeper->side, BPF_MAP_CONTROL);
-	fds[3] = keeper->control_fd;
-	fds[4] = keeper->view_fd;
-	fds[5] = keeper->metrics_fd;
+	fds[ROLE_FD_CONFIG] =
+	    channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
+	err = open_maps(keeper, fds);
+	if (fds[ROLE_FD_CONFIG] < 0)
+		err = fds[ROLE_FD_CONFIG];
+	fds[ROLE_FD_LISTENER] = keeper->control_fd;
+	fds[ROLE_FD_VIEW] = keeper->view_fd;
+	fds[ROLE_FD_METRICS] = keeper->metrics_fd;
 	msg.body.hello.epoch = keeper->side.control->epoch;
 	msg.body.hello.adopted = keeper->side.adopted;
 	msg.body.hello.has_metrics = keeper->metrics_fd >= 0;
@@ -120,14 +148,11 @@ static int say_hello(struct keeper *keeper)
 	msg.body.hello.n_cpus = keeper->side.n_cpus;
 	msg.body.hello.config_epoch = keeper->current.epoch;
 	msg.body.hello.generation = bpf_table_generation(&keeper->side);
-	for (n = 0; n < 3; n++) {
-		if (fds[n] < 0)
-			err = fds[n];
-	}
 	if (!err)
-		engine_send(keeper, &msg, fds, keeper->metrics_fd >= 0 ? 6 : 5);
-	for (n = 0; n < 3; n++) {
-		if (fds[n] >= 0)
+		engine_send(keeper, &msg, fds,
+			    keeper->metrics_fd >= 0 ? ROLE_FD_METRICS + 1 : ROLE_FD_FIXED);
+	for (n = 0; n < ROLE_FD_FIXED; n++) {
+		if (n != ROLE_FD_LISTENER && n != ROLE_FD_VIEW && fds[n] >= 0)
 			close(fds[n]);
 	}
 	return err;

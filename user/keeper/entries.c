@@ -29,7 +29,7 @@ struct entries_job {
 	char text[ROLE_TEXT_BYTES];
 };
 
-static bool is_key_valid(const struct sek_entry_key *key)
+bool entries_key_is_valid(const struct sek_entry_key *key)
 {
 	unsigned max = key->family == 4 ? 32 : 128, bit;
 
@@ -58,7 +58,7 @@ static int put_entry(struct entries_job *job, const struct role_entry *entry, bo
 	int err;
 
 	*ret_why = "the entry is malformed";
-	if (!is_key_valid(&entry->key) || value.flags & ~SEK_E_BAN || value.pad)
+	if (!entries_key_is_valid(&entry->key) || value.flags & ~SEK_E_BAN || value.pad)
 		return -EINVAL;
 	*ret_why = "no block entry is wider than a /3 (IPv6: /7), not even with --force";
 	if (value.block_until_ns && rail_is_too_wide(&entry->key, true))

@@ -14,6 +14,7 @@
 #include "lib/role_msg.h"
 #include "keeper/outbox.h"
 #include "sys/bpf_attach.h"
+#include "sys/bpf_ban_map.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
 #include "sys/log.h"
@@ -58,6 +59,8 @@ struct keeper {
 	struct bpf_side side;
 	struct sek_control control_before; /* as an earlier agent left it */
 	struct bpf_entries entries;
+	struct bpf_ban_map bans;
+	uint64_t swept_ms, window_ms; /* on the loop's clock: bans were swept, the rates' window began */
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
@@ -158,6 +161,15 @@ void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds
 void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *text);
 /* Puts what a ROLE_ENTRY or ROLE_ENTRIES asks for in force and answers it, the second later; takes @fd over. */
 void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
+/* Is @key a whole, canonical prefix? */
+bool entries_key_is_valid(const struct sek_entry_key *key);
+/* The same for a ROLE_BAN_SET or ROLE_BAN_DEL (bans.c). */
+void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
+/* limiter.c: what the config says of limits, but their rates, which are in the table. */
+void limiter_apply(struct keeper *keeper);
+/* Once a second: sweeps bans that are over, and gives the rates their windows. @now_ms is on the loop's clock. */
+void limiter_tick(struct keeper *keeper, uint64_t now_ms);
+uint64_t keeper_boot_ns(void); /* CLOCK_BOOTTIME */
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */

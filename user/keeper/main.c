@@ -117,6 +117,7 @@ static int read_options(int argc, char **argv, struct keeper_options *options, b
 static void apply_config(struct keeper *keeper)
 {
 	keeper->side.control->malformed_drop = keeper->current.config->malformed_drop;
+	limiter_apply(keeper);
 }
 
 int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
@@ -140,6 +141,8 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		keeper_config_free(&next);
 		return err;
 	}
+	if (next.config->limiter_bits != keeper->current.config->limiter_bits)
+		log_line(LOG_WARNING, "reload: limiter-memory changes at the next start, not now");
 	keeper_config_free(&keeper->current);
 	keeper->current = next;
 	if (next.config->mode != mode_before) {
@@ -203,6 +206,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	look_around(timer->data);
 	fetchers_tick(timer->data, uv_now(timer->loop));
+	limiter_tick(timer->data, uv_now(timer->loop));
 }
 
 static void on_netlink(uv_poll_t *poll, int status, int events)
@@ -261,7 +265,8 @@ static void init_loop(struct keeper *keeper)
 static int start(struct keeper *keeper)
 {
 	const char *why = "";
-	int err = bpf_side_open(&keeper->side, keeper->options.pin_dir, &why);
+	int err = bpf_side_open(&keeper->side, keeper->options.pin_dir,
+				keeper->current.config->limiter_bits, &why);
 
 	if (err) {
 		log_line(
@@ -277,6 +282,8 @@ static int start(struct keeper *keeper)
 		log_line(LOG_NOTICE,
 			 "adopted: the maps of an earlier agent, generation %llu still in force",
 			 bpf_table_generation(&keeper->side));
+	if (keeper->side.limiter_is_new)
+		log_line(LOG_NOTICE, "limiter-memory: another size than before: it begins without sources");
 	keeper->side.control->mode = keeper->current.config->mode;
 	apply_config(keeper);
 	err = bpf_entries_open(&keeper->entries, &keeper->side);
@@ -284,11 +291,15 @@ static int start(struct keeper *keeper)
 		log_line(LOG_ERR, "kernel: the entry map: %s", strerror(-err));
 		return err;
 	}
+	err = bpf_ban_map_open(&keeper->bans, &keeper->side);
+	if (err)
+		return err;
 	rails_find_ssh(keeper);
 	(void)rails_refresh(keeper); /* the engine is told when it starts */
 	err = interfaces_attach(keeper, true);
 	if (err)
 		return err;
+	bpf_side_settle(&keeper->side);
 	err = sandbox_caps_keep();
 	if (err)
 		log_line(LOG_ERR, "capabilities cannot be dropped: %s", strerror(-err));

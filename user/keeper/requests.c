@@ -56,9 +56,15 @@ static void swap_work(uv_work_t *work)
 		head = image;
 		swap->generation = head->generation;
 		swap->lines = head->lines;
+		swap->why = "its limits ban too many different prefix lengths";
+		swap->err = bpf_ban_map_prepare(&swap->keeper->bans, image);
+	}
+	if (!swap->err) {
 		swap->why = "the kernel refuses the table";
 		swap->err = bpf_table_swap(&swap->keeper->side, image, head->lines);
 	}
+	if (!swap->err)
+		bpf_ban_map_settle(&swap->keeper->bans, image);
 	munmap(image, bytes);
 }
 
@@ -225,6 +231,12 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		break;
 	case ROLE_ENTRIES:
 		entries_handle(keeper, msg, n_fds == 1 ? fds[0] : -1);
+		if (n_fds == 1)
+			fds[0] = -1;
+		break;
+	case ROLE_BAN_SET:
+	case ROLE_BAN_DEL:
+		bans_handle(keeper, msg, n_fds == 1 ? fds[0] : -1);
 		if (n_fds == 1)
 			fds[0] = -1;
 		break;

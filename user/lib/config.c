@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rate.h"
+
+#define EVENTS_MAX_PER_S 10e3 /* sampled drops a second: the ring holds some seconds of them */
+#define EVENTS_DEFAULT_PER_S 100
+
 static void one_feed(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	config_read_feed(w, node);
@@ -148,11 +153,28 @@ static void top_metrics(struct config_walk *w, const yaml_node_t *node, const ch
 		config_walk_mapping(w, node, keys, "metrics");
 }
 
-static void top_later(struct config_walk *w, const yaml_node_t *node, const char *text)
+static void events_path(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	config_complain_at(
-	    w, node,
-	    "limits, events and ipv6-source-prefix: this version does not enforce them yet: remove the key");
+	config_complain_at(w, node, "path: this version writes no file of events: remove the key");
+}
+
+static void events_sample(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	double per_s;
+
+	if (rate_parse(text, strlen(text), &per_s) || per_s > EVENTS_MAX_PER_S)
+		config_bad_value(w, node, "sample", text,
+				 "give at most 10k/s, such as 100/s or 6/m");
+	else
+		w->config->events_per_s = per_s;
+}
+
+static void top_events(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const struct config_key keys[] = {
+	    {"path", events_path, true}, {"sample", events_sample, true}, {NULL, NULL, false}};
+
+	config_walk_mapping(w, node, keys, "events");
 }
 
 static const struct config_key top_keys[] = {
@@ -164,9 +186,10 @@ static const struct config_key top_keys[] = {
     {"allow", top_allow, false},
     {"feeds", top_feeds, false},
     {"metrics", top_metrics, false},
-    {"limits", top_later, false},
-    {"events", top_later, false},
-    {"ipv6-source-prefix", top_later, false},
+    {"limits", config_read_limits, false},
+    {"ipv6-source-prefix", config_read_source_prefix, true},
+    {"limiter-memory", config_read_limiter_memory, true},
+    {"events", top_events, false},
     {NULL, NULL, false},
 };
 
@@ -236,7 +259,9 @@ static void read_document(struct config_walk *w, const struct config_source *sou
 	root = yaml_document_get_root_node(&doc);
 	if (root)
 		read_root(w, root, is_main);
-	else if (!is_main)
+	if (is_main)
+		config_finish_limits(w);
+	if (!root && !is_main)
 		config_complain(w, 0, 0, "empty file: give one feed, or remove the file");
 	yaml_document_delete(&doc);
 	if (root)
@@ -268,6 +293,9 @@ int config_parse(const struct config_source *sources, size_t n, struct config **
 		return -ENOMEM;
 	strcpy(w.config->metrics_host, "127.0.0.1");
 	w.config->metrics_port = 9477;
+	w.config->source_len6 = 64;
+	w.config->limiter_bits = SEK_LIMIT_LINES_BITS;
+	w.config->events_per_s = EVENTS_DEFAULT_PER_S;
 	for (size_t i = 0; i < n && !w.no_memory; i++)
 		read_source(&w, &sources[i], i == 0);
 	if (!w.config->n_interfaces)
@@ -291,14 +319,21 @@ void config_free(struct config *config)
 	}
 	free(config->feeds);
 	free(config->allow);
+	free(config->limits);
 	free(config);
+}
+
+static void clear_rows(struct config_error *rows, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		free(rows[i].file);
+		free(rows[i].text);
+	}
 }
 
 void config_errors_clear(struct config_errors *errors)
 {
-	for (unsigned i = 0; i < errors->n; i++) {
-		free(errors->error[i].file);
-		free(errors->error[i].text);
-	}
+	clear_rows(errors->error, errors->n);
+	clear_rows(errors->warning, errors->n_warnings);
 	memset(errors, 0, sizeof(*errors));
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "feed_options.h"
+#include "limit.h"
 #include "prefix.h"
 #include <sekisho/limits.h>
 #include <sekisho/types.h>
@@ -51,7 +52,14 @@ struct config {
 	size_t n_feeds;
 	char metrics_host[64]; /* numeric address without brackets; empty: metrics are off */
 	uint16_t metrics_port;
+	struct limit_settings *limits; /* numbers are places here; the state gives those that last */
+	size_t n_limits;
+	uint8_t source_len6;   /* ipv6-source-prefix: what counts as one IPv6 source, 48..128 */
+	unsigned limiter_bits; /* limiter-memory: 2^this lines of SEK_LINE_BYTES */
+	double events_per_s;   /* events: sample; 0: none */
 };
+
+#define CONFIG_BURST_BYTES_MIN 1514 /* bytes: a full frame; a smaller burst would pass none */
 
 #define CONFIG_ERRORS_MAX                                                                          \
 	50 /* more than anyone mends in one go; the last says that there are more */
@@ -62,15 +70,19 @@ struct config_error {
 	char *text;            /* what is wrong and how to mend it, one line */
 };
 
+#define CONFIG_WARNINGS_MAX 32 /* one a limit, and room */
+
 struct config_errors {
 	struct config_error error[CONFIG_ERRORS_MAX];
 	unsigned n;
+	struct config_error warning[CONFIG_WARNINGS_MAX]; /* what costs or risks something; no reason to refuse */
+	unsigned n_warnings;
 };
 
 /*
  * Parses the main file (@sources[0]) and feeds.d files (the rest, one feed each). Unknown keys, bad
  * values and duplicate names are errors. All errors are collected. Errors: -EINVAL with at least
- * one row in @errors; -ENOMEM. *ret_config only on success: config_free().
+ * one row in @errors; -ENOMEM. Warnings may be there after success too. *ret_config only on success: config_free().
  */
 int config_parse(const struct config_source *sources, size_t n, struct config **ret_config,
 		 struct config_errors *errors);

@@ -14,6 +14,8 @@
 struct config_walk {
 	struct config *config;
 	struct config_feed *feed;
+	struct limit_settings *limit;
+	const yaml_node_t *limits_node; /* of the main file, while it is read; NULL: no limits */
 	struct config_errors *errors;
 	const char *file;
 	yaml_document_t *doc;
@@ -34,6 +36,10 @@ void config_complain(struct config_walk *w, size_t line, size_t column, const ch
 #define config_complain_at(w, node, ...)                                                           \
 	config_complain(w, (node)->start_mark.line, (node)->start_mark.column, __VA_ARGS__)
 
+/* An error, or with @is_error false a warning: the config is taken all the same. */
+void config_note(struct config_walk *w, const yaml_node_t *node, bool is_error, const char *format,
+		 ...) __attribute__((format(printf, 4, 5)));
+
 /* Complains: KEY "VALUE": mend. */
 void config_bad_value(struct config_walk *w, const yaml_node_t *node, const char *key,
 		      const char *text, const char *mend);
@@ -53,6 +59,13 @@ void config_each(struct config_walk *w, const yaml_node_t *node, const char *wha
 /* Which of @words (ended by NULL) is @text? -1 after a complaint that ends in @mend. */
 int config_choose(struct config_walk *w, const yaml_node_t *node, const char *key, const char *text,
 		  const char *const *words, const char *mend);
+
+/* limits:, ipv6-source-prefix and limiter-memory (config_limit.c). */
+void config_read_limits(struct config_walk *w, const yaml_node_t *node, const char *text);
+void config_read_source_prefix(struct config_walk *w, const yaml_node_t *node, const char *text);
+void config_read_limiter_memory(struct config_walk *w, const yaml_node_t *node, const char *text);
+/* What must hold between all limits, once the whole file is read and while its document lives. */
+void config_finish_limits(struct config_walk *w);
 
 /* Reads one feed into w->config (config_feed.c). */
 void config_read_feed(struct config_walk *w, const yaml_node_t *node);

@@ -10,31 +10,63 @@
 
 #include "escape.h"
 
+/* A row of @rows, of which *@n are used. False: out of memory. */
+static bool add_row(struct config_walk *w, struct config_error *rows, unsigned *n, size_t line,
+		    size_t column, const char *text)
+{
+	struct config_error *row = &rows[*n];
+
+	row->file = strdup(w->file);
+	row->text = strdup(text);
+	row->line = (unsigned)line + 1;
+	row->column = (unsigned)column + 1;
+	if (row->file && row->text) {
+		(*n)++;
+		return true;
+	}
+	free(row->file);
+	free(row->text);
+	*row = (struct config_error){0};
+	return false;
+}
+
+static void complain(struct config_walk *w, size_t line, size_t column, const char *text)
+{
+	if (w->errors->n >= CONFIG_ERRORS_MAX)
+		return;
+	if (w->errors->n == CONFIG_ERRORS_MAX - 1)
+		text = "more errors follow: mend these first";
+	if (!add_row(w, w->errors->error, &w->errors->n, line, column, text))
+		w->no_memory = true;
+}
+
 void config_complain(struct config_walk *w, size_t line, size_t column, const char *format, ...)
 {
-	struct config_error *error;
 	char buf[512];
 	va_list args;
 
-	if (w->errors->n >= CONFIG_ERRORS_MAX)
-		return;
 	va_start(args, format);
 	vsnprintf(buf, sizeof(buf), format, args);
 	va_end(args);
-	if (w->errors->n == CONFIG_ERRORS_MAX - 1)
-		snprintf(buf, sizeof(buf), "more errors follow: mend these first");
-	error = &w->errors->error[w->errors->n];
-	error->file = strdup(w->file);
-	error->text = strdup(buf);
-	error->line = (unsigned)line + 1;
-	error->column = (unsigned)column + 1;
-	if (error->file && error->text) {
-		w->errors->n++;
-		return;
-	}
-	free(error->file);
-	free(error->text);
-	w->no_memory = true;
+	complain(w, line, column, buf);
+}
+
+void config_note(struct config_walk *w, const yaml_node_t *node, bool is_error, const char *format,
+		 ...)
+{
+	struct config_errors *errors = w->errors;
+	char buf[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(buf, sizeof(buf), format, args);
+	va_end(args);
+	if (is_error)
+		complain(w, node->start_mark.line, node->start_mark.column, buf);
+	else if (errors->n_warnings < CONFIG_WARNINGS_MAX &&
+		 !add_row(w, errors->warning, &errors->n_warnings, node->start_mark.line,
+			  node->start_mark.column, buf))
+		w->no_memory = true;
 }
 
 /* A bad value: KEY "VALUE": mend. */

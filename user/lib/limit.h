@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "table_build.h"
+struct table_image;
 
 #define LIMIT_NAME_BYTES 64 /* with the NUL; as a feed's name */
 #define LIMIT_PORTS_MAX 32  /* port ranges a limit */
@@ -52,8 +52,11 @@ struct limit_settings {
  */
 int limit_build(struct table_image *image, const struct limit_settings *limits, size_t n, uint8_t source_len6);
 
-/* Is the limits' part of a whole image sound? -EBADMSG and *ret_why (static text) where it is not. */
-int limit_check(const void *image, uint32_t n_lines, const char **ret_why);
+/*
+ * Is the limits' part of a whole image, which starts at line @base, sound? *ret_end is the first line behind it.
+ * -EBADMSG and *ret_why (static text) where it is not.
+ */
+int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end, const char **ret_why);
 
 #define LIMIT_PROBLEMS_MAX 64 /* more than SEK_LIMITS_MAX limits can have */
 

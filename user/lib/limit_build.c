@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "table_build.h"
+
 #define UNITS_PER_S (1e9 / SEK_LIMIT_UNIT_NS)
 #define FRACTION_ONE (1 << SEK_LIMIT_FRACTION)
 #define FRAME_BYTES_MAX 65549	 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
 #define CLOCK_SLACK_UNITS (1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
-#define TICKS_20_UNITS (20 * 4e6 / SEK_LIMIT_UNIT_NS) /* 20 ticks of 4 ms (HZ 250) */
 #define DITHER_BELOW_UNITS 6250.0 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
 #define PORTS 65536
 #define PORT_LINES (PORTS / SEK_LINE_BYTES)
@@ -40,14 +41,12 @@ static bool is_sound(const struct limit_settings *limit)
 	       limit->len4 <= 32 && limit->len6 <= 128;
 }
 
-static uint8_t flags_of(const struct limit_settings *limit, double cost, double burst_units)
+static uint8_t flags_of(const struct limit_settings *limit, double cost)
 {
 	uint8_t flags = limit->is_monitor ? SEK_LIMIT_F_MONITOR : 0;
 
 	if (limit->bits_per_s > 0 || cost < DITHER_BELOW_UNITS)
 		flags |= SEK_LIMIT_F_DITHER;
-	if (burst_units >= TICKS_20_UNITS)
-		flags |= SEK_LIMIT_F_COARSE;
 	if (limit->ban.is_set)
 		flags |= SEK_LIMIT_F_BAN;
 	return flags;
@@ -58,10 +57,9 @@ static uint32_t quanta(double units)
 	return (uint32_t)ceil(units / CLOCK_SLACK_UNITS);
 }
 
-static void ban_words(const struct limit_ban *ban, double cost, struct sek_limit *words)
+static void ban_words(const struct limit_ban *ban, struct sek_limit *words)
 {
 	words->after_quanta = quanta(ban->after_ms / 1e3 * UNITS_PER_S);
-	words->gap_quanta = quanta(fmax(UNITS_PER_S, cost));
 	words->ban_for_ns = ban->for_s * 1000000000ull;
 	words->ban_most_ns = (ban->most_s > ban->for_s ? ban->most_s : ban->for_s) * 1000000000ull;
 	words->trial_ns = ban->trial_s * 1000000000ull;
@@ -87,11 +85,12 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6, struct 
 	}
 	words.maxd = words.tau + word(largest + CLOCK_SLACK_UNITS);
 	words.number = limit->number;
-	words.flags = flags_of(limit, cost, burst_units);
+	words.flags = flags_of(limit, cost);
 	words.len4 = limit->len4;
 	words.len6 = limit->len6 ? limit->len6 : source_len6;
+	words.gap_quanta = quanta(fmax(UNITS_PER_S, cost));
 	if (limit->ban.is_set)
-		ban_words(&limit->ban, cost, &words);
+		ban_words(&limit->ban, &words);
 	*ret_limit = words;
 	return 0;
 }
@@ -126,6 +125,10 @@ static uint16_t port_mask(const struct limit_settings *limits, size_t n, unsigne
 	}
 	return mask;
 }
+
+_Static_assert(SEK_TABLE_FIXED_LINES + SEK_CLASSES_MAX + 2 * SEK_LIMITS_MAX + SEK_LIMIT_SETS_MAX + PORT_LINES <=
+		       SEK_SEGMENT_LINES,
+	       "limits are read without a lookup of a segment");
 
 struct sets {
 	uint16_t mask[SEK_LIMIT_SETS_MAX]; /* of each set; set 0 is no limit with ports */
@@ -211,8 +214,11 @@ static int add_limits(struct table_image *image, const struct limit_settings *li
 		      struct sek_table_limits *head)
 {
 	struct sek_limit *words;
-	int err = table_image_add(image, 2 * n, &head->limit_base);
+	uint32_t unused;
+	int err = image->n_lines & 1 ? table_image_add(image, 1, &unused) : 0;
 
+	if (!err)
+		err = table_image_add(image, 2 * n, &head->limit_base);
 	words = err ? NULL : line_at(image, head->limit_base);
 	for (size_t i = 0; i < n && !err; i++) {
 		err = limit_words(&limits[i], source_len6, &words[i]);

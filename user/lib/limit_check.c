@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "rate.h"
+#include <sekisho/table.h>
 
 #define MATCH_WARN 4	       /* limits at one packet: more cost 17-20 ns each, measured */
 #define FLOOD_PER_S 100000.0   /* new sources a second that a table must hold without forgetting offenders */
@@ -86,17 +87,12 @@ static const void *line_at(const void *image, uint32_t line)
 	return (const char *)image + (size_t)line * SEK_LINE_BYTES;
 }
 
-static bool is_inside(uint32_t base, uint64_t lines, uint32_t n_lines)
-{
-	return base >= SEK_TABLE_FIXED_LINES && base + lines <= n_lines;
-}
-
 static int check_words(const struct sek_limit *limit, uint32_t *numbers, const char **ret_why)
 {
 	if (limit->number >= SEK_LIMITS_MAX || *numbers >> limit->number & 1)
 		return bad("limit number", ret_why);
 	*numbers |= 1u << limit->number;
-	if (limit->flags & ~(SEK_LIMIT_F_MONITOR | SEK_LIMIT_F_DITHER | SEK_LIMIT_F_COARSE | SEK_LIMIT_F_BAN))
+	if (limit->flags & ~(SEK_LIMIT_F_MONITOR | SEK_LIMIT_F_DITHER | SEK_LIMIT_F_BAN))
 		return bad("limit flags", ret_why);
 	if (limit->len4 < 1 || limit->len4 > 32 || limit->len6 < 1 || limit->len6 > 128)
 		return bad("limit prefix length", ret_why);
@@ -133,25 +129,49 @@ static int check_ports(const void *image, const struct sek_table_limits *head, c
 	return 0;
 }
 
-int limit_check(const void *image, uint32_t n_lines, const char **ret_why)
+/* The parts lie behind one another, without gaps but the one that makes the first line's number even. */
+static int check_places(const struct sek_table_limits *head, uint32_t n_lines, uint32_t base, uint32_t *ret_end,
+			const char **ret_why)
 {
-	const struct sek_table_limits *head = line_at(image, SEK_TABLE_LIMITS_LINE);
-	uint32_t numbers = 0;
-	int err = 0;
+	uint32_t end;
 
-	if (!head->n_limits)
-		return head->n_sets || head->port_base || head->has_ban ? bad("limits without any", ret_why) : 0;
-	if (head->n_limits > SEK_LIMITS_MAX || !is_inside(head->limit_base, 2ull * head->n_limits, n_lines))
+	base += base & 1;
+	if (head->n_limits > SEK_LIMITS_MAX || head->limit_base != base)
 		return bad("limit_base", ret_why);
-	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX || !is_inside(head->set_base, head->n_sets, n_lines))
+	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX || head->set_base != base + 2 * head->n_limits)
 		return bad("limit set_base", ret_why);
-	if (head->port_base && !is_inside(head->port_base, PORT_LINES, n_lines))
+	end = head->set_base + head->n_sets;
+	if (head->port_base && head->port_base != end)
 		return bad("limit port_base", ret_why);
+	end += head->port_base ? PORT_LINES : 0;
+	if (end > n_lines)
+		return bad("limits", ret_why);
 	if (head->source_len6 < 1 || head->source_len6 > 128)
 		return bad("limit source_len6", ret_why);
+	*ret_end = end;
+	return 0;
+}
+
+int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end, const char **ret_why)
+{
+	const struct sek_table_limits *head = line_at(image, SEK_TABLE_LIMITS_LINE);
+	uint32_t numbers = 0, end = base;
+	int err = 0;
+
+	if (!head->n_limits && (head->n_sets || head->port_base || head->has_ban))
+		return bad("limits without any", ret_why);
+	if (!head->n_limits) {
+		*ret_end = base;
+		return 0;
+	}
+	err = check_places(head, n_lines, base, &end, ret_why);
 	for (uint32_t i = 0; i < head->n_limits && !err; i++)
 		err = check_words((const struct sek_limit *)line_at(image, head->limit_base) + i, &numbers, ret_why);
 	for (uint32_t i = 0; i < head->n_sets && !err; i++)
 		err = check_set(line_at(image, head->set_base + i), head->n_limits, ret_why);
-	return err || !head->port_base ? err : check_ports(image, head, ret_why);
+	if (!err && head->port_base)
+		err = check_ports(image, head, ret_why);
+	if (!err)
+		*ret_end = end;
+	return err;
 }

@@ -39,6 +39,8 @@ struct policy_prefix6 {
 	uint8_t pad[3];
 };
 
+struct limit_settings;
+
 struct policy {
 	struct sek_class *classes; /* classes[0] is none; counter fields are 0 until the caller sets them */
 	uint32_t n_classes;
@@ -49,6 +51,10 @@ struct policy {
 	uint32_t prefixes_v4; /* distinct prefixes of all lists, after leaving out */
 	uint32_t prefixes_v6;
 	uint32_t merged_classes; /* answers whose list set was reduced to the winner: over SEK_CLASSES_MAX */
+	/* Limits of the same generation, the caller's to set and to keep; policy_flatten() leaves none. */
+	const struct limit_settings *limits;
+	size_t n_limits;
+	uint8_t source_len6; /* ipv6-source-prefix; with limits */
 };
 
 /*

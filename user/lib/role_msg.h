@@ -6,21 +6,19 @@
  */
 #pragma once
 
+#include <sekisho/ban.h>
 #include <sekisho/maps.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define ROLE_MAGIC 0x534b524d
-#define ROLE_FDS_MAX 8
+#define ROLE_FDS_MAX 16
+#define ROLE_BANS_MAX SEK_BANS_MAX /* in one message */
 #define ROLE_TEXT_BYTES 256
 #define ROLE_ENGINE_FD 3 /* the engine's end of the pair when it is started */
 
 enum role_type {
-	/*
-	 * keeper to engine, first message. Descriptors in this order: config bundle (memfd, see config_bundle.h), counters map
-	 * and control map (read-only, mmapable), control listener, view listener, then, if
-	 * body.hello.has_metrics, the metrics listener.
-	 */
+	/* keeper to engine, first message. Descriptors in the order of enum role_hello_fd. */
 	ROLE_HELLO = 1,
 	ROLE_CONFIG = 2,  /* keeper to engine: a new config bundle is in force; one descriptor */
 	ROLE_RAILS = 3,	  /* keeper to engine: descriptor of a memfd of struct role_rail[body.count] */
@@ -39,7 +37,40 @@ enum role_type {
 	ROLE_DETACH = 39,
 	ROLE_EXPLAIN = 40, /* body.explain, answered in the reply's body */
 	ROLE_READY = 41,   /* the first generation with every last good list is in force: tell systemd */
+	/*
+	 * A person's reject, a flush, a restore after a reboot. No descriptor: body.ban; one: a sealed memfd of struct
+	 * role_ban[body.count], put or deleted on a worker. Times are CLOCK_BOOTTIME. A ban that covers a rail is refused
+	 * with -EPERM, a full map with -ENOSPC; one that is not there is deleted all the same (0).
+	 */
+	ROLE_BAN_SET = 42,
+	ROLE_BAN_DEL = 43, /* the keys alone count */
 };
+
+/* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */
+enum role_hello_fd {
+	ROLE_FD_CONFIG = 0, /* memfd, config_bundle_unpack() */
+	ROLE_FD_COUNTERS,
+	ROLE_FD_CONTROL,
+	ROLE_FD_LISTENER, /* control socket */
+	ROLE_FD_VIEW,	  /* view socket */
+	ROLE_FD_SLOTS,	  /* the limiter's lines */
+	ROLE_FD_BANS,
+	ROLE_FD_EVIDENCE,
+	ROLE_FD_EVENTS, /* ring buffer */
+	ROLE_FD_TOP,
+	ROLE_FD_RATES,
+	ROLE_FD_FIXED,		       /* so many are always there */
+	ROLE_FD_METRICS = ROLE_FD_FIXED, /* with body.hello.has_metrics */
+};
+_Static_assert(ROLE_FD_METRICS < ROLE_FDS_MAX, "room for all");
+
+/* One ban as it is to stand in the kernel's map. */
+struct role_ban {
+	struct sek_entry_key key;
+	uint32_t pad;
+	struct sek_ban value;
+};
+_Static_assert(sizeof(struct role_ban) == 24 + sizeof(struct sek_ban), "between processes");
 
 /* One entry as it is to stand in the kernel's map. */
 struct role_entry {
@@ -98,6 +129,7 @@ struct role_msg {
 			uint64_t generation;
 		} swap;
 		struct role_entry entry;
+		struct role_ban ban;
 		struct {
 			uint32_t count;
 			uint32_t replace;

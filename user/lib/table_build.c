@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The front of a table image: head, classes, the two families' parts by their own builders,
+ * The front of a table image: head, classes, limits, the two families' parts by their own builders,
  * checksum last. Memory is one anonymous mapping, so that 60 MB go back to the system at once.
  */
 #include "table_build.h"
+#include "limit.h"
 
 #include <errno.h>
 #include <string.h>
@@ -101,6 +102,8 @@ int table_build(const struct policy *policy, uint64_t generation, uint64_t seed,
 	if (policy->n_classes > SEK_CLASSES_MAX)
 		return -E2BIG;
 	r = add_front(&image, policy, generation);
+	if (r == 0)
+		r = limit_build(&image, policy->limits, policy->n_limits, policy->source_len6);
 	if (r == 0)
 		r = add_families(&image, policy, seed);
 	if (r < 0) {

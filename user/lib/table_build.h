@@ -24,7 +24,7 @@ void table_image_free(struct table_image *image);
 /*
  * Builds the image of @policy. @seed is uniform and secret (the caller's, so a test can fix it):
  * hash multipliers come from it.
- * Errors: -ENOMEM, -E2BIG. On failure *ret_image is untouched. Owned by the caller: table_image_free().
+ * Errors: -ENOMEM, -E2BIG, -EINVAL of limit_build(). On failure *ret_image is untouched. Owned by the caller: table_image_free().
  */
 int table_build(const struct policy *policy, uint64_t generation, uint64_t seed, struct table_image *ret_image);
 

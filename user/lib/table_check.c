@@ -4,6 +4,7 @@
  * their own files. The image is the engine's, so every field is taken for an attack.
  */
 #include "table_check.h"
+#include "limit.h"
 #include "table_build.h"
 
 #include <errno.h>
@@ -26,7 +27,15 @@ static int check_head(const struct sek_table_head *head, size_t bytes, const cha
 		return bad("class_base", ret_why);
 	if (head->n_classes < 1 || head->n_classes > SEK_CLASSES_MAX)
 		return bad("n_classes", ret_why);
-	if (head->v4_base != head->class_base + head->n_classes)
+	if (head->class_base + head->n_classes > head->lines)
+		return bad("n_classes", ret_why);
+	return 0;
+}
+
+/* Where the two families' parts lie: behind the limits, which end at line @base. */
+static int check_bases(const struct sek_table_head *head, uint32_t base, const char **ret_why)
+{
+	if (head->v4_base != base)
 		return bad("v4_base", ret_why);
 	if ((uint64_t)head->v4_base + head->v4_lines > head->lines)
 		return bad("v4_lines", ret_why);
@@ -54,6 +63,7 @@ int table_check(const void *image, size_t bytes, const char **ret_why)
 {
 	const struct sek_table_head *head = image;
 	const struct sek_class *classes;
+	uint32_t end = 0;
 	int r;
 
 	if (bytes < SEK_TABLE_FIXED_LINES * SEK_LINE_BYTES || (uintptr_t)image % sizeof(uint64_t))
@@ -63,6 +73,11 @@ int table_check(const void *image, size_t bytes, const char **ret_why)
 		return r;
 	if (head->checksum != table_checksum(image, head->lines))
 		return bad("checksum", ret_why);
+	r = limit_check(image, head->lines, head->class_base + head->n_classes, &end, ret_why);
+	if (r == 0)
+		r = check_bases(head, end, ret_why);
+	if (r < 0)
+		return r;
 	classes = (const struct sek_class *)image + head->class_base;
 	for (uint32_t i = 0; i < head->n_classes; i++) {
 		r = check_class(&classes[i], i == 0, ret_why);

@@ -4,6 +4,7 @@
  * one beside it and swapping; packets see the old or the new one, both whole. Never evicts.
  */
 #include "bpf_entries.h"
+#include "bpf_lens.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -16,56 +17,21 @@ static unsigned *len_count(struct bpf_entries *entries, const struct sek_entry_k
 	return key->family == 4 ? &entries->lens4[key->len] : &entries->lens6[key->len];
 }
 
-/* The program's list of one family, and which lengths entries have. */
-struct len_list {
-	__u8 *lens;
-	__u32 *n;
-	const unsigned *used; /* by length */
-};
-
-static struct len_list len_list(struct bpf_entries *entries, unsigned family)
+/* The program's list of one family's lengths. */
+static struct bpf_lens len_list(struct bpf_entries *entries, unsigned family)
 {
 	struct sek_control *control = entries->side->control;
 
 	if (family == 4)
-		return (struct len_list){ control->entry_lens4, &control->n_entry_lens4, entries->lens4 };
-	return (struct len_list){ control->entry_lens6, &control->n_entry_lens6, entries->lens6 };
+		return (struct bpf_lens){ control->entry_lens4, &control->n_entry_lens4, entries->lens4, SEK_ENTRY_LENS_MAX };
+	return (struct bpf_lens){ control->entry_lens6, &control->n_entry_lens6, entries->lens6, SEK_ENTRY_LENS_MAX };
 }
 
-/*
- * Where @len goes: lengths from *ret_at to before *ret_end move up by one, over one that is not in use or the end. False
- * where there is no such place behind: moving down would hide a length from packets on their way.
- */
-static bool find_place(const struct len_list *list, unsigned len, unsigned *ret_at, unsigned *ret_end)
-{
-	unsigned at = 0, end;
-
-	while (at < *list->n && list->lens[at] > len)
-		at++;
-	if (at && !list->used[list->lens[at - 1]] && (at == *list->n || list->lens[at] != len))
-		at--;
-	for (end = at; end < *list->n && list->lens[end] != len && list->used[list->lens[end]]; end++)
-		;
-	*ret_at = at;
-	*ret_end = end;
-	return end < SEK_ENTRY_LENS_MAX;
-}
-
-/* Tells the program to look for @len, or no longer. One that is not in use stays in the list until it is the last. */
 static void publish_len(struct bpf_entries *entries, unsigned family, unsigned len)
 {
-	struct len_list list = len_list(entries, family);
-	unsigned at, end, n = *list.n;
+	struct bpf_lens list = len_list(entries, family);
 
-	if (list.used[len] && find_place(&list, len, &at, &end)) {
-		n = end == n ? n + 1 : n;
-		for (; end > at; end--)
-			__atomic_store_n(&list.lens[end], list.lens[end - 1], __ATOMIC_SEQ_CST);
-		__atomic_store_n(&list.lens[at], len, __ATOMIC_SEQ_CST);
-	}
-	while (n && !list.used[list.lens[n - 1]])
-		__atomic_store_n(&list.lens[--n], 0, __ATOMIC_SEQ_CST);
-	__atomic_store_n(list.n, n, __ATOMIC_SEQ_CST);
+	bpf_lens_publish(&list, len);
 }
 
 static void publish_lens(struct bpf_entries *entries)
@@ -81,10 +47,9 @@ static void publish_lens(struct bpf_entries *entries)
 
 static bool has_room_for_len(struct bpf_entries *entries, const struct sek_entry_key *key)
 {
-	struct len_list list = len_list(entries, key->family);
-	unsigned at, end;
+	struct bpf_lens list = len_list(entries, key->family);
 
-	return list.used[key->len] || find_place(&list, key->len, &at, &end);
+	return bpf_lens_has_room(&list, key->len);
 }
 
 static int make_inner(unsigned size)

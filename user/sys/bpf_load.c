@@ -8,6 +8,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,14 @@
 #include <unistd.h>
 
 #include <sekisho/table.h>
+#include <sekisho/top.h>
 #include "sekisho.skel.h"
 #include "sys/bpf_table.h"
 #include "sys/log.h"
 
-static const char *const map_names[BPF_MAP_N] = { "table", "entries", "control", "rails", "counters" };
+static const char *const map_names[BPF_MAP_N] = {
+	"table", "entries", "control", "rails", "counters", "limit_lines", "bans", "evidence", "events", "top", "rates",
+};
 
 static int say(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -40,7 +44,8 @@ static struct bpf_map *map_of(struct sekisho_bpf *object, enum bpf_map_name name
 {
 	struct bpf_map *const maps[BPF_MAP_N] = {
 		object->maps.sek_table, object->maps.sek_entries, object->maps.sek_control,
-		object->maps.sek_rails, object->maps.sek_counters,
+		object->maps.sek_rails, object->maps.sek_counters, object->maps.sek_limit_lines, object->maps.sek_bans,
+		object->maps.sek_evidence, object->maps.sek_events, object->maps.sek_top, object->maps.sek_rates,
 	};
 
 	return maps[name];
@@ -51,7 +56,7 @@ static void pin_path(const struct bpf_side *side, enum bpf_map_name name, char *
 	snprintf(path, size, "%s/%s", side->pin_dir, map_names[name]);
 }
 
-/* Takes over the pinned maps where all five are there. */
+/* Takes over the pinned maps where all are there. */
 static int adopt(struct bpf_side *side)
 {
 	char path[300];
@@ -66,6 +71,22 @@ static int adopt(struct bpf_side *side)
 	return 0;
 }
 
+/* Lets go of adopted lines of another size: new ones are made and pinned in their place. */
+static int check_limiter(struct bpf_side *side)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 info_len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(side->map_fd[BPF_MAP_LIMIT_LINES], &info, &info_len))
+		return -errno;
+	if (info.max_entries == 1u << side->limiter_bits)
+		return 0;
+	close(side->map_fd[BPF_MAP_LIMIT_LINES]);
+	side->map_fd[BPF_MAP_LIMIT_LINES] = -1;
+	side->limiter_is_new = true;
+	return 0;
+}
+
 static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slot, bool is_first)
 {
 	struct sekisho_bpf *object = sekisho_bpf__open();
@@ -77,6 +98,8 @@ static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slo
 	bpf_program__set_autoload(object->progs.sek_explain, is_first);
 	bpf_program__set_autoload(object->progs.sek_xdp, !is_first);
 	bpf_map__set_max_entries(object->maps.sek_counters, side->n_cpus);
+	bpf_map__set_max_entries(object->maps.sek_limit_lines, 1u << side->limiter_bits);
+	bpf_map__set_max_entries(object->maps.sek_top, side->n_cpus * SEK_TOP_SETS);
 	for (i = 0; i < BPF_MAP_N; i++) {
 		if (side->map_fd[i] >= 0 && bpf_map__reuse_fd(map_of(object, i), side->map_fd[i])) {
 			sekisho_bpf__destroy(object);
@@ -86,13 +109,17 @@ static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slo
 	return object;
 }
 
-static int pin_all(struct bpf_side *side)
+/* Pins the maps that were made, not adopted. */
+static int pin_new(struct bpf_side *side)
 {
 	char path[300];
 	int i;
 
 	for (i = 0; i < BPF_MAP_N; i++) {
+		if (side->map_fd[i] >= 0)
+			continue;
 		pin_path(side, i, path, sizeof(path));
+		(void)unlink(path); /* there is one only where it has another size */
 		if (bpf_obj_pin(bpf_map__fd(map_of(side->first, i)), path))
 			return -errno;
 		side->map_fd[i] = dup(bpf_map__fd(map_of(side->first, i)));
@@ -102,13 +129,29 @@ static int pin_all(struct bpf_side *side)
 	return 0;
 }
 
+/* For the limiter's hashes: no stranger may know which sources share a line. */
+static int make_keys(struct bpf_side *side)
+{
+	struct sek_limit_keys *keys = &side->control->limit_keys;
+
+	return getrandom(keys, sizeof(*keys), 0) == sizeof(*keys) ? 0 : -EIO;
+}
+
 static int map_control(struct bpf_side *side)
 {
 	void *control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, side->map_fd[BPF_MAP_CONTROL], 0);
 
+	int err;
+
 	if (control == MAP_FAILED)
 		return -errno;
 	side->control = control;
+	err = side->control->limit_bits ? 0 : make_keys(side);
+	if (err)
+		return err;
+	/* Programs of before still have the old lines: no more than both sizes hold, until bpf_side_settle(). */
+	if (!side->control->limit_bits || side->limiter_bits < side->control->limit_bits)
+		side->control->limit_bits = side->limiter_bits;
 	while (!side->control->epoch) {
 		if (getrandom(&side->control->epoch, sizeof(side->control->epoch), 0) < 0)
 			return -errno;
@@ -127,7 +170,7 @@ static int load_first(struct bpf_side *side)
 	if (err)
 		return err;
 	side->explain_fd = bpf_program__fd(side->first->progs.sek_explain);
-	return side->adopted ? 0 : pin_all(side);
+	return pin_new(side);
 }
 
 static int make_dirs(struct bpf_side *side, const char *pin_dir)
@@ -141,7 +184,7 @@ static int make_dirs(struct bpf_side *side, const char *pin_dir)
 	return 0;
 }
 
-int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_why)
+int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_bits, const char **ret_why)
 {
 	int i, err;
 
@@ -150,12 +193,15 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_w
 		side->map_fd[i] = -1;
 	libbpf_set_print(say);
 	side->n_cpus = libbpf_num_possible_cpus();
+	side->limiter_bits = limiter_bits;
 	*ret_why = "making the pin folder";
 	err = make_dirs(side, pin_dir);
 	if (err)
 		return err;
 	side->adopted = adopt(side) == 0;
-	if (!side->adopted) {
+	if (side->adopted) {
+		err = check_limiter(side);
+	} else {
 		bpf_side_unpin(side);
 		err = make_dirs(side, pin_dir);
 	}
@@ -172,6 +218,11 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_w
 		bpf_side_close(side);
 	}
 	return err;
+}
+
+void bpf_side_settle(struct bpf_side *side)
+{
+	side->control->limit_bits = side->limiter_bits;
 }
 
 void bpf_side_close(struct bpf_side *side)
@@ -258,6 +309,13 @@ int bpf_explain(const struct bpf_side *side, struct sek_explain *explain)
 	return 0;
 }
 
+int bpf_map_open(const struct bpf_side *side, enum bpf_map_name name)
+{
+	int fd = fcntl(side->map_fd[name], F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name)
 {
 	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = BPF_F_RDONLY);
@@ -276,4 +334,17 @@ unsigned long long bpf_table_generation(const struct bpf_side *side)
 	if (bpf_explain(side, &explain))
 		return 0;
 	return explain.generation;
+}
+
+unsigned bpf_rates_used(const struct bpf_side *side, unsigned long long window)
+{
+	struct sek_rate_row row;
+	unsigned used = 0;
+	__u32 i;
+
+	for (i = 0; i < SEK_RATES_MAX; i++) {
+		if (!bpf_map_lookup_elem(side->map_fd[BPF_MAP_RATES], &i, &row))
+			used += row.tag && row.window == window;
+	}
+	return used;
 }

@@ -14,7 +14,10 @@ struct bpf_object;
 
 #define BPF_FORMER_MAX 8 /* other layouts' folders at once; one is usual after an upgrade */
 
-enum bpf_map_name { BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_N };
+enum bpf_map_name {
+	BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_LIMIT_LINES, BPF_MAP_BANS,
+	BPF_MAP_EVIDENCE, BPF_MAP_EVENTS, BPF_MAP_TOP, BPF_MAP_RATES, BPF_MAP_N
+};
 
 struct bpf_side {
 	char pin_dir[256];	      /* with the layout's version: PINDIR/vN */
@@ -28,14 +31,20 @@ struct bpf_side {
 	struct sekisho_bpf *first;    /* object that made or adopted the maps; holds sek_explain */
 	int explain_fd;
 	bool adopted;		      /* the maps were there before us */
+	bool limiter_is_new;	      /* of them, the limiter's lines were made anew, in another size */
+	unsigned limiter_bits;	      /* log2 of the limiter's lines */
 	unsigned n_cpus;	      /* possible CPUs */
 };
 
 /*
- * Opens the maps pinned under @pin_dir, or makes and pins them, and loads sek_explain.
+ * Opens the maps pinned under @pin_dir, or makes and pins them, and loads sek_explain. The limiter gets 2^@limiter_bits
+ * lines: one of another size is made anew, without its sources.
  * Errors: negative errno; *ret_why (static text) says at which step. Nothing stays behind on failure.
  */
-int bpf_side_open(struct bpf_side *side, const char *pin_dir, const char **ret_why);
+int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_bits, const char **ret_why);
+
+/* Every program in force was loaded on this side: limits take the limiter's whole size from here on. */
+void bpf_side_settle(struct bpf_side *side);
 void bpf_side_close(struct bpf_side *side);
 
 /* Unpins the maps and removes the folder: protection ends when the last link is gone too. */
@@ -62,8 +71,13 @@ int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_li
 /* Asks the kernel's own maps about one source. Errors: negative errno. */
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain);
 
+/* One that writes, for a ring buffer, whose reader must. Errors: negative errno. */
+int bpf_map_open(const struct bpf_side *side, enum bpf_map_name name);
 /* A read-only descriptor of pinned map @name, for the engine. Errors: negative errno. */
 int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name);
 
 /* Generation of the table in force, 0 where there is none. */
 unsigned long long bpf_table_generation(const struct bpf_side *side);
+
+/* Rows of the rates' sample that are of @window. */
+unsigned bpf_rates_used(const struct bpf_side *side, unsigned long long window);

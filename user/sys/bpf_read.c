@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ARRAY_BATCH 4096 /* values a system call */
+
 int bpf_read_open(struct bpf_read *read, int counters_fd, int control_fd, unsigned n_cpus)
 {
 	read->cpus = calloc(n_cpus, sizeof(*read->cpus));
@@ -67,4 +69,45 @@ struct sek_counter bpf_read_woulds(const struct bpf_read *read, unsigned counter
 	for (cpu = 0; cpu < read->n_cpus; cpu++)
 		add(&sum, &read->cpus[cpu].class_woulds[counter]);
 	return sum;
+}
+
+struct bpf_limit_counts bpf_read_limit(const struct bpf_read *read, unsigned number)
+{
+	struct bpf_limit_counts sum = { 0 };
+	unsigned cpu;
+
+	for (cpu = 0; cpu < read->n_cpus; cpu++) {
+		add(&sum.drops, &read->cpus[cpu].limit_drops[number]);
+		add(&sum.woulds, &read->cpus[cpu].limit_woulds[number]);
+		sum.bans += read->cpus[cpu].limit_bans[number];
+		sum.refused += read->cpus[cpu].bans_refused[number];
+	}
+	return sum;
+}
+
+uint64_t bpf_read_evictions(const struct bpf_read *read)
+{
+	uint64_t sum = 0;
+	unsigned cpu;
+
+	for (cpu = 0; cpu < read->n_cpus; cpu++)
+		sum += read->cpus[cpu].limit_evictions;
+	return sum;
+}
+
+int bpf_read_array(int fd, uint32_t first, uint32_t n, size_t size, void *ret_values)
+{
+	uint32_t keys[ARRAY_BATCH], next, from = first, at = 0, many;
+	char *values = ret_values;
+
+	while (at < n) {
+		many = n - at < ARRAY_BATCH ? n - at : ARRAY_BATCH;
+		from = first + at - 1; /* a batch begins behind this one */
+		if (bpf_map_lookup_batch(fd, first + at ? &from : NULL, &next, keys, values + (size_t)at * size, &many, NULL) && errno != ENOENT)
+			return -errno;
+		if (!many)
+			return -ENOENT;
+		at += many;
+	}
+	return 0;
 }

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <sekisho/maps.h>
+#include <stddef.h>
+#include <stdint.h>
 
 struct bpf_read {
 	struct sek_cpu *cpus; /* n_cpus records, as of the last refresh */
@@ -21,3 +23,18 @@ int bpf_read_refresh(struct bpf_read *read);
 struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict, unsigned reason);
 struct sek_counter bpf_read_drops(const struct bpf_read *read, unsigned counter);
 struct sek_counter bpf_read_woulds(const struct bpf_read *read, unsigned counter);
+
+/* Sums of a limit's counters, by its number. */
+struct bpf_limit_counts {
+	struct sek_counter drops, woulds;
+	uint64_t bans, refused;
+};
+struct bpf_limit_counts bpf_read_limit(const struct bpf_read *read, unsigned number);
+
+/* Live slots of other sources that newcomers took: the limiter's table is too small. */
+uint64_t bpf_read_evictions(const struct bpf_read *read);
+
+/*
+ * Values @first.. of an array map, @n of @size bytes each, through a read-only descriptor; by batches. Errors: negative errno.
+ */
+int bpf_read_array(int fd, uint32_t first, uint32_t n, size_t size, void *ret_values);

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#define CHANNEL_FDS_MAX 16 /* descriptors a message can carry; ROLE_FDS_MAX is 8 */
+#define CHANNEL_FDS_MAX 16 /* descriptors a message can carry; as many as ROLE_FDS_MAX */
 
 /*
  * Sends one message of @len bytes and duplicates of @n_fds descriptors; the caller keeps his own.

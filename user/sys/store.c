@@ -49,6 +49,30 @@ static const char *const migrations[] = {
 	" UPDATE entry_counts SET n = n - 1 WHERE origin = old.origin;"
 	" DELETE FROM entry_counts WHERE origin = old.origin AND n <= 0; END;"
 	"CREATE INDEX audit_time ON audit(time_s);",
+	/* Bans with their evidence, what people said of them, and the counts that outlive the rows. */
+	"CREATE TABLE bans(id INTEGER PRIMARY KEY AUTOINCREMENT, addr BLOB NOT NULL, family INTEGER NOT NULL, len INTEGER NOT NULL,"
+	" random INTEGER NOT NULL, limit_name TEXT NOT NULL, threshold REAL NOT NULL, rate REAL NOT NULL, window_ms INTEGER NOT NULL,"
+	" is_bits INTEGER NOT NULL, since_s INTEGER NOT NULL, until_s INTEGER NOT NULL, trial_until_s INTEGER NOT NULL,"
+	" ended_s INTEGER NOT NULL, config_hash TEXT NOT NULL, state INTEGER NOT NULL, how TEXT NOT NULL,"
+	" verdict INTEGER NOT NULL, ban BLOB NOT NULL, lists TEXT NOT NULL, evidence BLOB, headers BLOB);"
+	"CREATE INDEX bans_source ON bans(addr, family, len);"
+	"CREATE INDEX bans_trial ON bans(trial_until_s);"
+	"CREATE INDEX bans_live ON bans(id) WHERE state = 0;"
+	"CREATE INDEX bans_undecided ON bans(id) WHERE verdict = 0;"
+	"CREATE INDEX bans_over ON bans(id) WHERE verdict = 0 AND state > 0;"
+	"CREATE INDEX bans_limit ON bans(limit_name, id);"
+	"CREATE TABLE verdicts(ban INTEGER NOT NULL, time_s INTEGER NOT NULL, verdict INTEGER NOT NULL, uid INTEGER NOT NULL,"
+	" user TEXT NOT NULL, reason TEXT NOT NULL);"
+	"CREATE INDEX verdicts_ban ON verdicts(ban);"
+	"CREATE TABLE ban_lists(ban INTEGER NOT NULL, list TEXT NOT NULL, PRIMARY KEY(ban, list)) WITHOUT ROWID;"
+	"CREATE TABLE review(kind INTEGER NOT NULL, name TEXT NOT NULL, bans INTEGER NOT NULL DEFAULT 0, confirmed INTEGER NOT NULL DEFAULT 0,"
+	" rejected INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(kind, name)) WITHOUT ROWID;",
+	/* Limits' numbers and counts (six totals, six of what the kernel said), and the rates of sources by day. */
+	"CREATE TABLE limits(number INTEGER PRIMARY KEY CHECK(number BETWEEN 0 AND 15), name TEXT NOT NULL UNIQUE, used_s INTEGER NOT NULL,"
+	" t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL, t4 INTEGER NOT NULL, t5 INTEGER NOT NULL,"
+	" s0 INTEGER NOT NULL, s1 INTEGER NOT NULL, s2 INTEGER NOT NULL, s3 INTEGER NOT NULL, s4 INTEGER NOT NULL, s5 INTEGER NOT NULL);"
+	"CREATE TABLE rates(name TEXT NOT NULL, is_bits INTEGER NOT NULL, day INTEGER NOT NULL, hist BLOB NOT NULL,"
+	" PRIMARY KEY(name, is_bits, day)) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -114,6 +138,12 @@ void store_release(struct store *store, sqlite3_stmt *stmt)
 	store->kept[i].is_used = false;
 }
 
+/* No bytes: NULL. */
+static int bind_bytes(sqlite3_stmt *stmt, int i, const struct store_bytes *bytes)
+{
+	return bytes->n ? sqlite3_bind_blob(stmt, i, bytes->data, bytes->n, SQLITE_TRANSIENT) : sqlite3_bind_null(stmt, i);
+}
+
 static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
 {
 	int rc = SQLITE_OK, i;
@@ -123,6 +153,10 @@ static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
 			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
 		else if (*format == 's')
 			rc = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+		else if (*format == 'd')
+			rc = sqlite3_bind_double(stmt, i, va_arg(ap, double));
+		else if (*format == 'B')
+			rc = bind_bytes(stmt, i, va_arg(ap, const struct store_bytes *));
 		else
 			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16, SQLITE_TRANSIENT);
 	}

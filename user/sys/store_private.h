@@ -5,7 +5,7 @@
 #include "store.h"
 #include <sqlite3.h>
 
-#define STORE_KEPT_MAX 40 /* statements kept ready: as many as the store's files have */
+#define STORE_KEPT_MAX 64 /* statements kept ready: as many as the store's files have */
 
 struct store {
 	sqlite3 *db;
@@ -16,8 +16,14 @@ struct store {
 	} kept[STORE_KEPT_MAX];
 };
 
+struct store_bytes {
+	const void *data;
+	size_t n;
+};
+
 /*
- * Makes @sql, a literal, ready and binds values by the format: i int64, s text, b 16-byte address, then runs nothing. It is kept
+ * Makes @sql, a literal, ready and binds values by the format: i int64, d double, s text, b 16-byte address, B a struct
+ * store_bytes by its address (none: NULL); then runs nothing. It is kept
  * for the next time: preparing takes longer than most of them run. store_release() gives it back.
  */
 int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...);

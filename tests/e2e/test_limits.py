@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Limits with real packets: who is over is held at the rate, who is below loses nothing, and everyone tells the same
+story. Every drop has a control source or a control before it that passes."""
+import os, re, signal, time
+import pytest
+from lab import PORT, Stream, run, wait_for
+
+BAD, GOOD = "198.51.100.7", "203.0.113.9"
+BAD6, NEAR6, GOOD6 = "2001:db8:bad::7", "2001:db8:bad::8", "2001:db8:900d::9"
+
+
+def limits(*rows):
+    return "limits:\n" + "".join(f"  - {{{row}}}\n" for row in rows)
+
+
+SLOW = "name: slow, packets: 1/m, burst: 10"  # ten packets, and no more during a test
+
+
+@pytest.fixture
+def stream(lab):
+    streams = []
+
+    def make(*words, **kw):
+        streams.append(Stream(lab, *words, **kw))
+        return streams[-1]
+
+    yield make
+    for one in streams:
+        one.close()
+
+
+def row(one, name):
+    return next(limit for limit in one.ask("limit", "list")["limits"] if limit["name"] == name)
+
+
+def metric(one, pattern):
+    return sum(float(value) for value in re.findall(rf"^{pattern} (\S+)$", one.get("/metrics"), re.M))
+
+
+def passed_at(one):
+    """Packets and bytes passed for no reason of ours, and when."""
+    before = time.monotonic()
+    text = one.get("/metrics")
+    now = (before + time.monotonic()) / 2
+    found = [sum(float(v) for v in re.findall(rf'^sekisho_{what}_total{{.*verdict="pass",reason="none"}} (\S+)$', text, re.M))
+             for what in ("packets", "bytes")]
+    return now, *found
+
+
+def test_a_source_over_is_held_to_the_rate_and_one_below_loses_nothing(lab, agent, stream):
+    one = agent(limits("name: l, packets: 1000/s, burst: 1000")).start()
+    lab.add_sources([BAD, GOOD])
+    flood, calm = stream([BAD], 10000), stream([GOOD], 900, port=PORT + 2)
+    wait_for(lambda: row(one, "l")["dropped"] > 2000, what="the limit")  # its burst is used up
+    start, before, _ = passed_at(one)
+    time.sleep(4)  # what is measured: a rate
+    end, after, _ = passed_at(one)
+    assert row(one, "l")["over_now"] == 1
+    counts, overflow = calm.stop()
+    sent, received = counts[GOOD]
+    assert sent > 3000 and received == sent and not overflow
+    sent, received = flood.stop()[0][BAD]
+    assert sent > 3 * received
+    rate = (after - before) / (end - start) - 900
+    assert rate == pytest.approx(1000, rel=0.02), rate
+
+
+def test_bits_are_held(lab, agent, stream):
+    one = agent(limits("name: l, bits: 1M/s, burst: 125k")).start()
+    flood = stream([BAD], 10000)
+    wait_for(lambda: row(one, "l")["dropped"] > 1000, what="the limit")
+    start, _, before = passed_at(one)
+    time.sleep(3)
+    end, _, after = passed_at(one)
+    flood.stop()
+    assert (after - before) * 8 / (end - start) == pytest.approx(1e6, rel=0.02)
+    assert row(one, "l")["dropped_bytes"] > 0
+
+
+def test_a_burst_passes_and_the_rest_does_not(lab, agent):
+    one = agent(limits(SLOW)).start()
+    assert [lab.probe(BAD), lab.probe(BAD), lab.probe(GOOD, 10)] == [10, 0, 10]
+    assert (row(one, "slow")["dropped"], row(one, "slow")["would_drop"]) == (30, 0)
+
+
+def test_monitor_drops_nothing_and_counts(lab, agent):
+    one = agent(limits(SLOW + ", action: monitor")).start()
+    assert lab.probe(BAD) == 20
+    assert (row(one, "slow")["dropped"], row(one, "slow")["would_drop"]) == (0, 10)
+    assert metric(one, 'sekisho_limit_would_drop_packets_total{limit="slow"}') == 10
+    assert metric(one, r'sekisho_would_drop_packets_total{.*reason="limit"}') == 10
+    assert one.ask("status")["packets"]["dropped"] == 0
+
+
+def test_monitor_mode_holds_for_limits(lab, agent):
+    one = agent("mode: monitor\n" + limits(SLOW)).start()
+    assert lab.probe(BAD) == 20
+    assert (row(one, "slow")["dropped"], row(one, "slow")["would_drop"]) == (0, 10)
+
+
+def test_allow_wins(lab, agent):
+    one = agent(f"allow: [{GOOD}/32]\n" + limits(SLOW)).start()
+    one.cli("allow", "add", BAD)
+    assert [lab.probe(BAD), lab.probe(GOOD), lab.probe("192.0.2.7")] == [20, 20, 10]
+    one.cli("allow", "del", BAD)
+    assert lab.probe(BAD) == 10
+
+
+def test_a_list_wins_over_a_limit(lab, agent):
+    one = agent(limits(SLOW)).start()
+    one.cli("block", "add", BAD)
+    assert lab.probe(BAD) == 0
+    assert row(one, "slow")["dropped"] == 0
+    assert one.ask("explain", BAD)["reason"] == "block"
+
+
+KINDS = [
+    (f"protocol: udp, ports: [{PORT}]", 10), (f"ports: [1-{PORT}]", 10), ("protocol: udp", 10), ("protocol: any", 10),
+    (f"ports: [{PORT + 1}-65535]", 20), ("protocol: tcp", 20), ("protocol: tcp-syn", 20), ("protocol: icmp", 20),
+]
+SOURCES = [
+    ("", (BAD, "198.51.100.8", GOOD), (10, 10, 10)),
+    ("per: /24", (BAD, "198.51.100.8", GOOD), (10, 0, 10)),
+    ("", (BAD6, NEAR6, GOOD6), (10, 0, 10)),
+    ("per: /128", (BAD6, NEAR6, GOOD6), (10, 10, 10)),
+    ("per: /33", (BAD6, "2001:db8:10d::9", GOOD6), (10, 0, 10)),
+    ("per: [/24, /33]", (BAD, "198.51.100.8", BAD6, "2001:db8:10d::9"), (10, 0, 10, 0)),
+]
+
+
+def reload_with(one, text):
+    generation = one.ask("status")["table"]["generation"]
+    one.write(text)
+    one.cli("reload")
+    wait_for(lambda: one.ask("status")["table"]["generation"] > generation, what="the next table")
+
+
+@pytest.mark.parametrize("rows", [[(words, (BAD,), (arrive,)) for words, arrive in KINDS], SOURCES], ids=["kinds", "sources"])
+def test_which_packets_and_what_is_one_source(lab, agent, rows):
+    """One agent for all: a limit of another name is another limit, and nobody is over it."""
+    one = agent().start()
+    for i, (words, sources, arrive) in enumerate(rows):
+        reload_with(one, limits(SLOW.replace("slow", f"slow{i}") + (", " + words if words else "")))
+        assert [lab.probe(source) for source in sources] == list(arrive), words
+
+
+def test_ipv6_source_prefix(lab, agent):
+    agent("ipv6-source-prefix: 128\n" + limits(SLOW)).start()
+    assert [lab.probe(BAD6), lab.probe(NEAR6)] == [10, 10]
+
+
+def test_two_limits_and_the_stricter_first(lab, agent):
+    one = agent(limits("name: wide, packets: 1/m, burst: 15", SLOW)).start()
+    assert lab.probe(BAD) == 10
+    assert (row(one, "wide")["dropped"], row(one, "slow")["dropped"]) == (0, 10)
+
+
+def test_a_reload_keeps_what_limits_hold(lab, agent):
+    one = agent(limits(SLOW)).start()
+    assert lab.probe(BAD) == 10
+    number = row(one, "slow")["number"]
+    reload_with(one, limits("name: first, protocol: tcp, packets: 5/s", SLOW, "name: last, protocol: icmp, packets: 5/s"))
+    assert lab.probe(BAD) == 0
+    assert lab.probe(GOOD) == 10  # the limit is there for newcomers
+    assert row(one, "slow")["number"] == number
+    assert row(one, "slow")["dropped"] == 40
+    reload_with(one, limits(SLOW.replace("slow", "other")))  # another limit: another number, and nobody is over it
+    assert lab.probe(BAD) == 10
+    assert row(one, "other")["number"] != number
+
+
+def test_a_removed_limit_holds_nobody(lab, agent):
+    one = agent(limits(SLOW)).start()
+    assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
+    reload_with(one, "")
+    assert lab.probe(BAD) == 20
+    assert "no limits" in one.cli("limit", "list").stdout
+
+
+def test_all_tell_the_same_story(lab, agent):
+    one = agent(limits(SLOW, "name: roomy, packets: 1M/s")).start()
+    assert [lab.probe(BAD), lab.probe(GOOD, 5)] == [10, 5]
+    assert metric(one, 'sekisho_limit_dropped_packets_total{limit="slow"}') == 10
+    assert metric(one, 'sekisho_limit_dropped_packets_total{limit="roomy"}') == 0
+    assert metric(one, r'sekisho_packets_total{.*verdict="drop",reason="limit"}') == 10
+    status = one.ask("status")
+    assert status["packets"]["by_reason"]["limit"]["dropped"] == 10
+    assert [(limit["name"], limit["dropped"]) for limit in status["limits"]] == [("slow", 10), ("roomy", 0)]
+    bad, good = one.ask("explain", BAD), one.ask("explain", GOOD)
+    assert (bad["verdict"], bad["reason"], bad["differs"]) == ("drop", "limit", None)
+    assert (good["verdict"], good["reason"]) == ("pass", "none")
+    state = {limit["name"]: limit for limit in bad["limits"]}
+    assert state["slow"]["over"] and state["slow"]["used"] > 0.95
+    assert not state["roomy"]["over"] and state["roomy"]["used"] < 0.1
+    state = {limit["name"]: limit for limit in good["limits"]}
+    assert not state["slow"]["over"] and 0.3 < state["slow"]["used"] < 0.7
+    said = one.cli("explain", BAD).stdout
+    assert re.search(r"^reason +limit$", said, re.M) and re.search(r"^slow .* yes ", said, re.M), said
+    assert one.ask("explain", BAD)["limits"] and row(one, "slow")["dropped"] == 10  # asking charges nobody
+
+
+def test_limits_go_on_without_the_agent(lab, agent):
+    one = agent(limits(SLOW)).start()
+    assert lab.probe(BAD) == 10
+    engine = int(one.children()[0][0])
+    one.stop(signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{engine}"), what="the engine's end")
+    assert [lab.probe(BAD), lab.probe(GOOD)] == [0, 10]
+    one.start()
+    assert [lab.probe(BAD), lab.probe(GOOD)] == [0, 0]
+    assert row(one, "slow")["dropped"] == 10 + 20 + 10 + 20 + 20
+    one.stop()
+    one.start()  # counts go on over restarts
+    assert row(one, "slow")["dropped"] == 80
+
+
+def test_another_size_of_the_limiter_begins_anew(lab, agent):
+    one = agent(limits(SLOW)).start()
+    assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
+    assert one.ask("limit", "list")["memory"] == 8 << 20
+    one.stop()
+    one.write("limiter-memory: 1M\n" + limits(SLOW))
+    one.start()
+    assert one.ask("limit", "list")["memory"] == 1 << 20
+    assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
+    one.stop()
+    one.start()  # the same size: it is kept
+    assert lab.probe(BAD) == 0
+
+
+def test_suggest_and_try(lab, agent, stream):
+    one = agent(limits("name: l, protocol: udp, packets: 10k/s, action: monitor")).start()
+    flow = stream([BAD, GOOD, "192.0.2.7"], 200)
+    hits = lambda rate: one.ask("limit", "try", "all", "--packets", rate)["would_hit"]
+    wait_for(lambda: hits("100/s") >= 3, 15, "three sources over 100/s")
+    assert hits("400/s") == 0
+    answer = one.ask("limit", "try", "l", "--packets", "100/s")
+    assert (answer["would_hit"], answer["sources"], answer["unit"]) == (3, 3, "packets")
+    assert one.ask("limit", "try", "l", "--bits", "1k/s")["would_hit"] == 3
+    flow.stop()
+    rows = {(r["name"], r["unit"]): r for r in one.ask("limit", "suggest")["suggestions"]}
+    assert rows["l", "packets"]["sources"] == 3 and rows["l", "packets"]["now_hits"] == 0
+    assert "suggested" in rows["all", "bits"]
+    assert one.cli("limit", "try", "none", "--packets", "1/s", check=False).returncode == 1
+    assert one.cli("limit", "try", "l", check=False).returncode == 2
+
+
+def test_top(lab, agent, stream):
+    one = agent(limits("name: l, packets: 1k/s, burst: 100")).start()
+    flow, flood = stream([GOOD], 500), stream([BAD], 4000, port=PORT + 2)
+    busiest = lambda by: one.ask("top", "--by", by)["sources"]
+    wait_for(lambda: busiest("packets")[:1] and busiest("packets")[0]["packets_per_s"] > 3000, 20, "a rate")
+    time.sleep(3)
+    rows = {r["address"]: r for r in busiest("packets")}
+    assert list(rows)[0] == BAD
+    assert rows[BAD]["packets_per_s"] == pytest.approx(4000, rel=0.3)
+    assert rows[BAD]["drops_per_s"] == pytest.approx(3000, rel=0.3)
+    assert rows[GOOD]["drops"] == 0
+    assert [r["address"] for r in busiest("drops")][:1] == [BAD]
+    assert BAD in one.cli("top", "--limit", "1").stdout and GOOD not in one.cli("top", "--limit", "1").stdout
+    flow.stop()
+    flood.stop()
+
+
+def test_a_config_that_costs_warns_and_is_taken(agent):
+    one = agent(limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)]))
+    done = run(*one.words(), "-t", check=False)
+    assert done.returncode == 0 and "warning: limits: 5 limits can match one packet" in done.stderr and "76 ns" in done.stderr
+    one.write("limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5"))
+    said = run(one.words()[0].parent / "sekisho", "check-config", one.config)
+    assert ':5:5: warning: limit "a": the limiter\'s table of 1 MiB' in said.stdout

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/* limit: list, suggest, try. */
+#include "cli.h"
+
+#include "print.h"
+
+#include <stdio.h>
+
+static int ask(struct cli *cli, const struct cli_command *command, int argc, char **argv, const char *verb, json_t **ret_data)
+{
+	const char *words[CLI_WORDS_MAX];
+	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
+
+	return status ? status : cli_call(cli, json_pack("{s:s}", "verb", verb), ret_data);
+}
+
+/* What a limit that forgets its sources is missing. */
+static void warn_forgotten(const json_t *data)
+{
+	json_int_t n = json_integer_value(json_object_get(data, "forgotten"));
+
+	if (n)
+		printf("\nwarning: %" JSON_INTEGER_FORMAT " sources were forgotten for newer ones: limiter-memory in the config makes room\n", n);
+}
+
+int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	static const struct print_column columns[] = {
+		{"NAME", "name", PRINT_TEXT},	    {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT},
+		{"PACKETS", "packets", PRINT_TEXT}, {"BITS", "bits", PRINT_TEXT},	  {"BURST", "burst", PRINT_NUMBER},
+		{"PER", "per", PRINT_TEXT},	    {"ACTION", "action", PRINT_STATE},	  {"DROPPED", "dropped", PRINT_NUMBER},
+		{"WOULD", "would_drop", PRINT_NUMBER}, {"OVER NOW", "over_now", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},
+		{NULL, NULL, PRINT_TEXT},
+	};
+	json_t *data;
+	int status = ask(cli, command, argc, argv, "limit.list", &data);
+
+	if (status)
+		return status;
+	if (cli->json) {
+		status = print_json(data);
+	} else {
+		status = print_table(json_object_get(data, "limits"), columns, "no limits; limits: in the config names them, see sekisho.yaml(5)");
+		warn_forgotten(data);
+	}
+	json_decref(data);
+	return status;
+}
+
+int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	static const struct print_column columns[] = {
+		{"LIMIT", "name", PRINT_TEXT},	    {"UNIT", "unit", PRINT_TEXT},	{"SOURCES", "sources", PRINT_NUMBER},
+		{"DAYS", "days", PRINT_NUMBER},	    {"MEDIAN", "median", PRINT_TEXT},	{"99 %", "p99", PRINT_TEXT},
+		{"99.9 %", "p999", PRINT_TEXT},	    {"HIGHEST", "highest", PRINT_TEXT}, {"SUGGESTED", "suggested", PRINT_TEXT},
+		{"NOW", "now", PRINT_TEXT},	    {"NOW HITS", "now_hits", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+	};
+	json_t *data;
+	int status = ask(cli, command, argc, argv, "limit.suggest", &data);
+
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : print_table(json_object_get(data, "suggestions"), columns, NULL);
+	json_decref(data);
+	return status;
+}
+
+static int show_try(const json_t *data)
+{
+	static const struct print_column fields[] = {
+		{"limit", "name", PRINT_TEXT},	      {"rate", "rate", PRINT_TEXT}, {"unit", "unit", PRINT_TEXT}, {"sources", "sources", PRINT_NUMBER},
+		{"would hit", "would_hit", PRINT_NUMBER}, {"share", "share", PRINT_PERCENT}, {"highest", "highest", PRINT_TEXT}, {"days", "days", PRINT_NUMBER},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(data, &fields[i]);
+	return CLI_DONE;
+}
+
+int cmd_limit_try(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX], *packets = NULL, *bits = NULL;
+	const struct cli_option options[] = {{"--packets", &packets, NULL}, {"--bits", &bits, NULL}, {NULL, NULL, NULL}};
+	json_t *data, *request;
+	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
+
+	if (status)
+		return status;
+	if (!packets == !bits)
+		return cli_fail(CLI_USAGE, "give one of --packets and --bits with a rate, such as --packets 50/s");
+	request = json_pack("{s:s}", "verb", "limit.try");
+	status = cli_set(request, "name", words[0]);
+	if (!status)
+		status = cli_set(request, "packets", packets);
+	if (!status)
+		status = cli_set(request, "bits", bits);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
+	status = cli_call(cli, request, &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : show_try(data);
+	json_decref(data);
+	return status;
+}

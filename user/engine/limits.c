@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Numbers and totals of limits. See limits.h. */
+#include "limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "sys/log.h"
+
+static struct store_limit *row_of(struct limits *limits, const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < SEK_LIMITS_MAX; i++) {
+		if (limits->row[i].name[0] && !strcmp(limits->row[i].name, name))
+			return &limits->row[i];
+	}
+	return NULL;
+}
+
+static bool is_configured(const struct config *config, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < config->n_limits; i++) {
+		if (!strcmp(config->limits[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* A number that was never given, else the one whose name was longest in no config. There is one: sixteen are the most. */
+static struct store_limit *free_row(struct limits *limits, const struct config *config)
+{
+	struct store_limit *found = NULL;
+	unsigned i;
+
+	for (i = 0; i < SEK_LIMITS_MAX; i++) {
+		struct store_limit *row = &limits->row[i];
+
+		if (!row->name[0])
+			return row;
+		if (!is_configured(config, row->name) && (!found || row->used_s < found->used_s))
+			found = row;
+	}
+	return found;
+}
+
+static void read_kernel(const struct engine *engine, unsigned number, uint64_t ret_now[STORE_LIMIT_COUNTS])
+{
+	struct bpf_limit_counts now = bpf_read_limit(&engine->read, number);
+
+	ret_now[STORE_LIMIT_DROPS] = now.drops.packets;
+	ret_now[STORE_LIMIT_DROP_BYTES] = now.drops.bytes;
+	ret_now[STORE_LIMIT_WOULDS] = now.woulds.packets;
+	ret_now[STORE_LIMIT_WOULD_BYTES] = now.woulds.bytes;
+	ret_now[STORE_LIMIT_BANS] = now.bans;
+	ret_now[STORE_LIMIT_REFUSED] = now.refused;
+}
+
+void limits_take(struct engine *engine)
+{
+	struct limits *limits = engine->limits;
+	uint64_t now[STORE_LIMIT_COUNTS], evictions = bpf_read_evictions(&engine->read);
+	unsigned i, k;
+
+	for (i = 0; i < SEK_LIMITS_MAX; i++) {
+		if (!limits->row[i].name[0])
+			continue;
+		read_kernel(engine, i, now);
+		for (k = 0; k < STORE_LIMIT_COUNTS; k++) {
+			limits->row[i].total[k] += now[k] - limits->row[i].seen[k];
+			limits->row[i].seen[k] = now[k];
+		}
+	}
+	limits->evictions += evictions - limits->evictions_seen;
+	limits->evictions_seen = evictions;
+}
+
+/* What the number's last owner counts until the next generation is in force goes to the new one: it is the same packets' limit. */
+static void give(struct engine *engine, struct store_limit *row, const char *name)
+{
+	unsigned number = row - engine->limits->row;
+
+	memset(row, 0, sizeof(*row));
+	row->number = number;
+	snprintf(row->name, sizeof(row->name), "%s", name);
+	read_kernel(engine, number, row->seen);
+}
+
+void limits_configure(struct engine *engine)
+{
+	struct config *config = engine->config;
+	size_t i;
+
+	if (!config->n_limits)
+		return;
+	if (!bpf_read_refresh(&engine->read))
+		limits_take(engine);
+	for (i = 0; i < config->n_limits; i++) {
+		struct store_limit *row = row_of(engine->limits, config->limits[i].name);
+
+		if (!row) {
+			row = free_row(engine->limits, config);
+			give(engine, row, config->limits[i].name);
+		}
+		row->used_s = engine_now_s();
+		config->limits[i].number = row->number;
+		if (store_limit_put(engine->store, row))
+			log_line(LOG_ERR, "limit %s: its number cannot be kept: %s", row->name, store_error(engine->store));
+	}
+}
+
+int limits_put(struct engine *engine)
+{
+	struct limits *limits = engine->limits;
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < SEK_LIMITS_MAX && !err; i++) {
+		if (!limits->row[i].name[0])
+			continue;
+		if (is_configured(engine->config, limits->row[i].name))
+			limits->row[i].used_s = engine_now_s();
+		err = store_limit_put(engine->store, &limits->row[i]);
+	}
+	if (!err)
+		err = store_counter_put(engine->store, "evictions", limits->evictions, limits->evictions_seen);
+	return err;
+}
+
+const struct limit_settings *limits_find(const struct engine *engine, unsigned number)
+{
+	size_t i;
+
+	for (i = 0; i < engine->config->n_limits; i++) {
+		if (engine->config->limits[i].number == number)
+			return &engine->config->limits[i];
+	}
+	return NULL;
+}
+
+const struct limit_settings *limits_find_name(const struct engine *engine, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < engine->config->n_limits; i++) {
+		if (!strcmp(engine->config->limits[i].name, name))
+			return &engine->config->limits[i];
+	}
+	return NULL;
+}
+
+const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit)
+{
+	return &engine->limits->row[limit->number];
+}
+
+static void take_row(void *arg, const struct store_limit *row)
+{
+	struct limits *limits = arg;
+
+	if (row->number < SEK_LIMITS_MAX)
+		limits->row[row->number] = *row;
+}
+
+void limits_open(struct engine *engine)
+{
+	struct limits *limits = engine->limits = calloc(1, sizeof(*limits));
+	uint64_t epoch = 0, unused;
+	unsigned i;
+
+	if (!limits)
+		exit(1); /* a few kB at the start: there is nothing to keep yet */
+	(void)store_limit_each(engine->store, take_row, limits); /* then their numbers are given anew */
+	(void)store_counter_get(engine->store, "evictions", &limits->evictions, &limits->evictions_seen);
+	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);
+	if (epoch == engine->hello.body.hello.epoch)
+		return;
+	for (i = 0; i < SEK_LIMITS_MAX; i++)
+		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen)); /* other maps: they began at 0 */
+	limits->evictions_seen = 0;
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The busiest sources. A row's counts grow as long as it is the same source's; its rate is what it gained since an earlier
+ * look, a few seconds ago. What it may have inherited from the row's last owner is its error.
+ */
+#include "top.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <sekisho/top.h>
+#include "engine.h"
+
+#define IDLE_NS 60000000000ull /* ns: a source silent for longer is no longer shown */
+#define AGAIN_NS 2000000000ull /* ns between looks that a live display compares */
+
+/* A source's counts over all CPUs. */
+struct top_source {
+	uint8_t addr_be[16];
+	uint32_t family;
+	double packets, bytes, drops, error; /* scaled to all packets */
+};
+
+struct top_look {
+	struct top_source *source;
+	size_t n;
+	uint64_t time_ns;
+};
+
+struct top {
+	struct sek_top_set *sets;
+	unsigned n_sets;
+	struct top_look looks[3]; /* two of before, the older first, and the one of now */
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+void top_open(struct engine *engine)
+{
+	struct top *top = engine->top = calloc(1, sizeof(*top));
+	unsigned i, bad = 0;
+
+	if (!top)
+		exit(1); /* at the start: there is nothing to keep yet */
+	top->n_sets = engine->hello.body.hello.n_cpus * SEK_TOP_SETS;
+	top->sets = calloc(top->n_sets, sizeof(*top->sets));
+	for (i = 0; i < 3; i++) {
+		top->looks[i].source = calloc(top->n_sets * SEK_TOP_WAYS, sizeof(struct top_source));
+		bad += !top->looks[i].source;
+	}
+	if (!top->sets || bad)
+		exit(1);
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct top_source *x = a, *y = b;
+
+	return x->family != y->family ? (x->family < y->family ? -1 : 1) : memcmp(x->addr_be, y->addr_be, sizeof(x->addr_be));
+}
+
+static void add_row(struct top_look *look, const struct sek_top_row *row, double scale)
+{
+	struct top_source *source = &look->source[look->n++];
+
+	*source = (struct top_source){ .family = row->family, .packets = scale * row->packets, .bytes = scale * row->bytes,
+				       .drops = scale * row->drops, .error = scale * row->error };
+	memcpy(source->addr_be, row->addr_be, sizeof(source->addr_be));
+}
+
+/* Rows of one source on several CPUs become one. */
+static void merge(struct top_look *look)
+{
+	size_t i, kept = 0;
+
+	qsort(look->source, look->n, sizeof(look->source[0]), by_address);
+	for (i = 0; i < look->n; i++) {
+		struct top_source *last = kept ? &look->source[kept - 1] : NULL, *one = &look->source[i];
+
+		if (!last || by_address(last, one)) {
+			look->source[kept++] = *one;
+			continue;
+		}
+		last->packets += one->packets;
+		last->bytes += one->bytes;
+		last->drops += one->drops;
+		last->error += one->error;
+	}
+	look->n = kept;
+}
+
+static int look_now(struct engine *engine, struct top_look *look)
+{
+	struct top *top = engine->top;
+	double scale = engine->read.control->top_gap;
+	unsigned i, way;
+	int err = bpf_read_array(engine->map_fds[ROLE_FD_TOP], 0, top->n_sets, sizeof(*top->sets), top->sets);
+
+	if (err)
+		return err;
+	look->n = 0;
+	look->time_ns = now_ns();
+	for (i = 0; i < top->n_sets; i++) {
+		for (way = 0; way < SEK_TOP_WAYS; way++) {
+			const struct sek_top_row *row = &top->sets[i].row[way];
+
+			if (row->family && row->last_ns + IDLE_NS > look->time_ns)
+				add_row(look, row, scale);
+		}
+	}
+	merge(look);
+	return 0;
+}
+
+/* @look becomes the newer of those before. */
+static void keep(struct top *top)
+{
+	struct top_look oldest = top->looks[0];
+
+	top->looks[0] = top->looks[1];
+	top->looks[1] = top->looks[2];
+	top->looks[2] = oldest;
+}
+
+void top_tick(struct engine *engine)
+{
+	if (!look_now(engine, &engine->top->looks[2]))
+		keep(engine->top);
+}
+
+struct ranked {
+	struct top_source source;	 /* all since its row began */
+	double packets, bytes, drops;	 /* a second */
+	double rank;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	return (x->rank < y->rank) - (x->rank > y->rank);
+}
+
+/* What @source gained since @before; all it has, less what it inherited, where it is new. */
+static struct ranked rate(const struct top_source *source, const struct top_look *before, double seconds)
+{
+	const struct top_source *was = bsearch(source, before->source, before->n, sizeof(*source), by_address);
+	struct ranked one = { .source = *source };
+	double share = source->packets > 0 ? (source->packets - source->error) / source->packets : 0;
+
+	if (was && was->packets <= source->packets && was->bytes <= source->bytes) {
+		one.packets = (source->packets - was->packets) / seconds;
+		one.bytes = (source->bytes - was->bytes) / seconds;
+		one.drops = source->drops > was->drops ? (source->drops - was->drops) / seconds : 0;
+	} else {
+		one.packets = (source->packets - source->error) / seconds;
+		one.bytes = source->bytes * share / seconds;
+		one.drops = source->drops * share / seconds;
+	}
+	return one;
+}
+
+static json_t *row_json(const struct ranked *one)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	inet_ntop(one->source.family == 4 ? AF_INET : AF_INET6, one->source.addr_be, text, sizeof(text));
+	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I}", "address", text, "packets_per_s", one->packets, "bytes_per_s", one->bytes,
+			 "drops_per_s", one->drops, "packets", (json_int_t)one->source.packets, "bytes", (json_int_t)one->source.bytes,
+			 "drops", (json_int_t)one->source.drops, "error", (json_int_t)one->source.error);
+}
+
+json_t *top_rows(struct engine *engine, const char *by, unsigned max)
+{
+	struct top *top = engine->top;
+	struct top_look *now = &top->looks[2], *before = &top->looks[1];
+	struct ranked *ranked;
+	json_t *rows = NULL;
+	size_t i;
+
+	if (look_now(engine, now))
+		return NULL;
+	if (now->time_ns - before->time_ns < AGAIN_NS && top->looks[0].time_ns)
+		before = &top->looks[0];
+	ranked = calloc(now->n + 1, sizeof(*ranked));
+	if (ranked)
+		rows = json_array();
+	for (i = 0; i < now->n && rows; i++) {
+		ranked[i] = rate(&now->source[i], before, before->time_ns ? (now->time_ns - before->time_ns) / 1e9 : 1);
+		ranked[i].rank = !strcmp(by, "bytes") ? ranked[i].bytes : !strcmp(by, "drops") ? ranked[i].drops : ranked[i].packets;
+	}
+	if (rows)
+		qsort(ranked, now->n, sizeof(*ranked), by_rank);
+	for (i = 0; i < now->n && i < max && rows && ranked[i].rank > 0; i++)
+		json_array_append_new(rows, row_json(&ranked[i]));
+	if (now->time_ns - top->looks[1].time_ns >= AGAIN_NS)
+		keep(top);
+	free(ranked);
+	return rows;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the limiter needs of the keeper beside the table: its knobs in the control record, a sweep of bans that are over, and
+ * windows for the sample of sources' rates. It goes on by itself without us; only bans and rates then pile up.
+ */
+#include "keeper.h"
+
+#include <time.h>
+
+#include <sekisho/top.h>
+#include "sys/log.h"
+
+#define SWEEP_MS 60000	 /* ms: 256 k bans are looked through in 20 ms */
+#define WINDOW_MS 600000 /* ms: long enough for a peak, short enough that new sources find rows */
+#define ROWS_MANY (SEK_RATES_MAX / 2)  /* rows in use: collisions cost too many sources above it */
+#define ROWS_FEW (SEK_RATES_MAX / 16)  /* below it a larger sample says more */
+#define SAMPLE_ALL 0xffffffffu
+
+void limiter_apply(struct keeper *keeper)
+{
+	struct sek_control *control = keeper->side.control;
+	double per_cpu = keeper->current.config->events_per_s / keeper->side.n_cpus;
+
+	control->events_per_s = per_cpu > 0 && per_cpu < 1 ? 1 : (uint32_t)per_cpu;
+	control->top_gap = SEK_TOP_GAP;
+	if (!control->rates_window) {
+		control->rates_threshold = SAMPLE_ALL;
+		control->rates_window = 1;
+	}
+}
+
+uint64_t keeper_boot_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+/* The next window; its sample is smaller or larger, as the rows were too many or too few. */
+static void next_window(struct keeper *keeper)
+{
+	struct sek_control *control = keeper->side.control;
+	unsigned used = bpf_rates_used(&keeper->side, control->rates_window);
+	uint32_t threshold = control->rates_threshold;
+
+	if (used > ROWS_MANY && threshold >> 8)
+		threshold /= 8;
+	else if (used < ROWS_FEW)
+		threshold = threshold < SAMPLE_ALL / 8 ? threshold * 8 : SAMPLE_ALL;
+	control->rates_threshold = threshold;
+	control->rates_window++;
+}
+
+void limiter_tick(struct keeper *keeper, uint64_t now_ms)
+{
+	unsigned gone;
+
+	if (now_ms - keeper->swept_ms >= SWEEP_MS) {
+		gone = bpf_ban_map_sweep(&keeper->bans, keeper_boot_ns());
+		if (gone)
+			log_line(LOG_DEBUG, "bans: %u are over and forgotten", gone);
+		keeper->swept_ms = now_ms;
+	}
+	if (!keeper->window_ms)
+		keeper->window_ms = now_ms;
+	if (now_ms - keeper->window_ms >= WINDOW_MS) {
+		next_window(keeper);
+		keeper->window_ms = now_ms;
+	}
+}
