@@ -26,7 +26,8 @@ static __always_inline void account_verdict(struct sek_cpu *cpu, __u32 verdict, 
 	account_add(&cpu->verdicts[slot][verdict][reason], frame_bytes);
 }
 
-static __always_inline void account(const struct decision *d, __u64 frame_bytes)
+/* True: this packet is in the sample of sek_top. */
+static __always_inline bool account(const struct decision *d, __u64 frame_bytes)
 {
 	__u32 id = bpf_get_smp_processor_id();
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &id);
@@ -36,13 +37,17 @@ static __always_inline void account(const struct decision *d, __u64 frame_bytes)
 	__u32 passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
 
 	if (!cpu)
-		return;
+		return false;
 	account_verdict(cpu, d->verdict, d->reason, frame_bytes);
 	if (is_would)
 		account_verdict(cpu, SEK_V_PASS, passed_as, frame_bytes);
 	/* As in account_verdict(): else the check is made before a spill, and Linux 6.1 forgets it there. */
 	asm volatile("" : "+r"(counter));
-	if (!is_feed || counter >= SEK_CLASSES_MAX)
-		return;
-	account_add(is_would ? &cpu->class_woulds[counter] : &cpu->class_drops[counter], frame_bytes);
+	if (is_feed && counter < SEK_CLASSES_MAX)
+		account_add(is_would ? &cpu->class_woulds[counter] : &cpu->class_drops[counter], frame_bytes);
+	if (cpu->top_left) {
+		cpu->top_left--;
+		return false;
+	}
+	return true;
 }

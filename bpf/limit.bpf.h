@@ -43,6 +43,13 @@ enum limit_answer {
 	LIMIT_OVER = 1,    /* over the limit; else within it, and charged */
 	LIMIT_EVICTED = 2, /* another source's live slot was taken for this one */
 	LIMIT_GAVE_UP = 4, /* passed uncharged: the slot changed hands at every try */
+	LIMIT_NEAR = 8,	   /* within it, and more than half of the burst was used before */
+};
+
+/* What limit_over() answers, bits. */
+enum limit_over_answer {
+	LIMIT_BAN_DUE = 1, /* over for as long as the limit's ban asks for */
+	LIMIT_OVER_NEW = 2, /* it was not over before, or not for gap_quanta */
 };
 
 static __always_inline __u64 limit_word(__u64 ns)
@@ -135,7 +142,7 @@ __noinline int limit_charge(struct sek_limit_line *line, const struct sek_limit 
 				if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^
 				       packet->tag) &
 				      LIMIT_TAG))
-					return 0;
+					return d > (__s64)(limit->tau >> 1) ? LIMIT_NEAR : 0;
 				__sync_fetch_and_add(&line->slot[index & 7], -cost);
 				continue;
 			}
@@ -172,13 +179,14 @@ __noinline int limit_refund(struct sek_limit_line *line, const struct sek_limit 
 /*
  * A packet was over @limit: has its source been so for after_quanta, with no pause of gap_quanta?
  * Keeps "over since" in a second slot of the line, written once a quantum (16.8 ms). @packet->tag
- * as for limit_charge(). Returns 1 if a ban is due, at every packet from then on.
+ * as for limit_charge(). Returns enum limit_over_answer; a ban that is due is so at every packet from then on.
  */
 __noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *limit,
 			  const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, slot = 0, until;
 	__u32 index, tag, quantum, since;
+	int answer = LIMIT_OVER_NEW;
 	bool is_live;
 	__s64 left;
 
@@ -193,17 +201,21 @@ __noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *l
 		left = slot - now;
 		if (left >= 0 && left >> LIMIT_QUANTUM_SHIFT <= limit->gap_quanta) {
 			since = slot >> LIMIT_SINCE_SHIFT & LIMIT_QUANTA_MASK;
-			if (((quantum - since) & LIMIT_QUANTA_MASK) >= limit->after_quanta)
-				return 1;
+			answer = 0;
+			if (limit->flags & SEK_LIMIT_F_BAN &&
+			    ((quantum - since) & LIMIT_QUANTA_MASK) >= limit->after_quanta)
+				answer = LIMIT_BAN_DUE;
 			if (slot >> LIMIT_QUANTUM_SHIFT == until >> LIMIT_QUANTUM_SHIFT)
-				return 0;
+				return answer;
 		}
 	} else {
 		index = limit_victim(line, now, ahead, &slot, &is_live);
 	}
-	(void)__sync_val_compare_and_swap(&line->slot[index & 7], slot,
-					  until | (__u64)since << LIMIT_SINCE_SHIFT | tag);
-	return 0;
+	/* Lost: another CPU wrote the same, or the slot went to a newcomer. */
+	if (__sync_val_compare_and_swap(&line->slot[index & 7], slot,
+					until | (__u64)since << LIMIT_SINCE_SHIFT | tag) != slot)
+		return answer & LIMIT_BAN_DUE;
+	return answer;
 }
 
 /* The source's prefix of @len bits, 0 behind it. */

@@ -174,3 +174,11 @@ static __always_inline void parse_l4(struct xdp_md *ctx, const struct pkt *pkt, 
 	if (pkt->source.family == 4 ? l4_find_v4(ctx, pkt, l4) : l4_find_v6(ctx, pkt, l4))
 		l4_ports(ctx, pkt, l4);
 }
+
+/* The same as a global function: verified once, beside the paths that lead to it. */
+__noinline int l4_read(struct xdp_md *ctx, const struct pkt *pkt, struct l4 *l4)
+{
+	if (pkt && l4)
+		parse_l4(ctx, pkt, l4);
+	return 0;
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "ban.bpf.h"
 #include "entry.bpf.h"
 #include "maps.bpf.h"
 #include "rail.bpf.h"
@@ -18,7 +19,12 @@ struct decision {
 	__u32 class_action; /* enum sek_action, 0 without a class */
 	__u32 class_flags;
 	__u32 counter;
+	__u32 ban_len;	  /* prefix length of the ban that holds the source, 0 none */
+	__u32 limit;	  /* number of the limit, of SEK_R_LIMIT; else EVENT_NO_LIMIT */
+	__u32 table_slot; /* the image that answered, for the limits */
 	struct entry_hit entries;
+	bool has_limits;  /* that image has some */
+	bool goes_on;	  /* no list, entry or ban decided: the limits do */
 	bool is_failed; /* one of our lookups that cannot fail did */
 };
 
@@ -42,10 +48,14 @@ static __always_inline void policy_lookup(const struct source *source, const str
 					  struct decision *d)
 {
 	struct image image = image_open(control);
+	const struct sek_table_limits *limits;
 	__u32 id;
 
 	if (!image.first)
 		return;
+	limits = image_front(&image, SEK_TABLE_LIMITS_LINE);
+	d->has_limits = limits->n_limits;
+	d->table_slot = image.slot;
 	if (source->family == 4)
 		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
 	else
@@ -55,7 +65,7 @@ static __always_inline void policy_lookup(const struct source *source, const str
 		policy_class(&image, id, d);
 }
 
-/* Precedence: any live allow, a block entry, a block class, a monitor class. Sets no rail or mode. */
+/* Precedence: any live allow, a block entry, a ban, a block class, a monitor class. Sets no rail or mode. */
 static __always_inline void policy_rank(struct decision *d)
 {
 	const struct sek_entry *block = d->entries.block;
@@ -67,14 +77,20 @@ static __always_inline void policy_rank(struct decision *d)
 	} else if (block) {
 		d->verdict = SEK_V_DROP;
 		d->reason = block->flags & SEK_E_BAN ? SEK_R_BAN : SEK_R_BLOCK;
+	} else if (d->ban_len) {
+		d->verdict = SEK_V_DROP;
+		d->reason = SEK_R_BAN;
 	} else if (d->class_action == SEK_A_BLOCK) {
 		d->verdict = SEK_V_DROP;
 		d->reason = SEK_R_FEED;
 	} else if (d->class_action == SEK_A_MONITOR || d->class_flags & SEK_C_MONITORED) {
 		d->verdict = SEK_V_WOULD;
 		d->reason = SEK_R_FEED;
+		d->goes_on = true;
 	} else if (d->is_failed || d->entries.is_failed) {
 		d->reason = SEK_R_INTERNAL;
+	} else {
+		d->goes_on = true;
 	}
 }
 
@@ -90,11 +106,21 @@ static __always_inline bool policy_is_protected(const struct source *source,
 	return rail_find(source, control);
 }
 
-/* All but the table, which @d has been asked about. */
-static __always_inline void policy_judge(const struct source *source,
-					  const struct sek_control *control, struct decision *d)
+/* The ban that holds the source, if it counts: an allow or a block entry comes first. */
+static __always_inline void policy_ban(const struct source *source, const struct sek_control *control, __u64 frame_bytes,
+					struct decision *d)
+{
+	if (!d->entries.block && !d->entries.allow && d->class_action != SEK_A_ALLOW)
+		d->ban_len = ban_find(source, frame_bytes);
+}
+
+/* All but the table, which @d has been asked about. @frame_bytes are counted in a ban; 0: nothing is. */
+static __always_inline void policy_judge(const struct source *source, const struct sek_control *control, __u64 frame_bytes,
+					 struct decision *d)
 {
 	entry_find(source, control, &d->entries);
+	if (control->n_bans)
+		policy_ban(source, control, frame_bytes, d);
 	policy_rank(d);
 	if (d->verdict == SEK_V_PASS)
 		return;
@@ -106,19 +132,18 @@ static __always_inline void policy_judge(const struct source *source,
 	}
 }
 
-/* @d must be zeroed. */
-static __always_inline void policy_decide(const struct source *source,
-					  const struct sek_control *control, struct decision *d)
-{
-	policy_lookup(source, control, d);
-	policy_judge(source, control, d);
-}
-
 static __always_inline void policy_malformed(const struct sek_control *control, struct decision *d)
 {
 	d->reason = SEK_R_MALFORMED;
 	if (control->malformed_drop)
 		d->verdict = control->mode == SEK_MODE_MONITOR ? SEK_V_WOULD : SEK_V_DROP;
+}
+
+static __always_inline void policy_source(const struct pkt *pkt, const struct sek_control *control, struct decision *d)
+{
+	policy_lookup(&pkt->source, control, d);
+	policy_judge(&pkt->source, control, pkt->frame_bytes, d);
+	d->has_limits |= control->rates_threshold != 0;
 }
 
 /* One parsed frame's decision; @d must be zeroed. */
@@ -135,5 +160,5 @@ static __always_inline void policy_frame(enum parse_result parsed, const struct 
 	else if (parsed == PARSE_MALFORMED)
 		policy_malformed(control, d);
 	else
-		policy_decide(&pkt->source, control, d);
+		policy_source(pkt, control, d);
 }

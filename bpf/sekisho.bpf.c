@@ -6,95 +6,59 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 #include "policy.bpf.h"
+#include "limits.bpf.h"
 #include "account.bpf.h"
+#include "explain.bpf.h"
+
+/* What the limits say where no list or entry has decided; a would-drop of a list stays one of that list. */
+static __always_inline void ask_limits(struct xdp_md *ctx, const struct pkt *pkt, struct decision *d)
+{
+	__u32 answer = limits_charge(ctx, pkt, d->table_slot);
+
+	if (answer & LIMITS_F_NOTE)
+		limits_evidence(ctx, pkt, d->table_slot, answer);
+	if (answer & LIMITS_F_OVER)
+		limits_punish(ctx, pkt, d->table_slot, answer);
+	if (!LIMITS_REASON(answer) || (d->verdict == SEK_V_WOULD && LIMITS_VERDICT(answer) == SEK_V_WOULD))
+		return;
+	d->verdict = LIMITS_VERDICT(answer);
+	d->reason = LIMITS_REASON(answer);
+	d->limit = LIMITS_NUMBER(answer);
+}
+
+/* Samples for people: drops as events, and which sources are busy. A global function, beside the table's many paths. */
+__noinline int observe(struct xdp_md *ctx, const struct pkt *pkt, __u64 note, __u32 table_slot, __u32 is_sample)
+{
+	__u32 verdict = note >> 8 & 0xff;
+
+	if (!pkt)
+		return 0;
+	if (verdict != SEK_V_PASS)
+		event_frame(ctx, pkt, note, table_slot);
+	if (is_sample && pkt->source.family)
+		top_note(&pkt->source, pkt->frame_bytes, verdict == SEK_V_DROP);
+	return 0;
+}
 
 SEC("xdp.frags")
 int sek_xdp(struct xdp_md *ctx)
 {
 	struct pkt pkt = {};
-	struct decision d = {};
+	struct decision d = { .limit = EVENT_NO_LIMIT };
+	bool is_sample;
 
 	policy_frame(parse_frame(ctx, &pkt), &pkt, &d);
-	account(&d, pkt.frame_bytes);
+	if (d.goes_on && d.has_limits)
+		ask_limits(ctx, &pkt, &d);
+	is_sample = account(&d, pkt.frame_bytes);
+	if (d.verdict != SEK_V_PASS || is_sample)
+		observe(ctx, &pkt, EVENT_NOTE(SEK_EVENT_DROP, d.verdict, d.reason, d.limit, d.counter), d.table_slot, is_sample);
 	switch (d.verdict) {
 	case SEK_V_DROP:
 		return XDP_DROP;
 	default:
 		return XDP_PASS;
 	}
-}
-
-/* Writes a decision into the question. */
-static __always_inline void explain_answer(struct sek_explain *q, const struct decision *d)
-{
-	q->verdict = d->verdict;
-	q->reason = d->reason;
-	q->class_action = d->class_action;
-	q->class_id = d->class_id;
-	q->counter = d->counter;
-	q->block_len = d->entries.block_len;
-	q->allow_len = d->entries.allow_len;
-	if (d->entries.block)
-		q->block = *d->entries.block;
-	if (d->entries.allow)
-		q->allow = *d->entries.allow;
-}
-
-static __always_inline void explain_table(const struct source *source, const struct sek_control *control,
-					  struct sek_explain *q, struct decision *d)
-{
-	struct image image = image_open(control);
-	const struct sek_table_head *head;
-	__u32 id;
-
-	if (!image.first)
-		return;
-	head = image_front(&image, 0);
-	q->generation = head->generation;
-	if (source->family == 4)
-		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
-	else
-		id = sek_table_v6(&image, bpf_be64_to_cpu(source->halves_be[0]), bpf_be64_to_cpu(source->halves_be[1]));
-	if (id)
-		policy_class(&image, id, d);
-}
-
-/* @family is a constant at each call: Linux 6.1 walks every mix of both families' branches otherwise. */
-static __always_inline void explain_source(struct sek_explain *q, const struct sek_control *control, __u32 family)
-{
-	struct source source = { .family = family };
-	struct decision d = {};
-
-	if (family == 4)
-		__builtin_memcpy(source.words_be, q->addr_be, sizeof(__u32));
-	else
-		__builtin_memcpy(source.words_be, q->addr_be, sizeof(q->addr_be));
-	q->generation = 0;
-	explain_table(&source, control, q, &d);
-	policy_judge(&source, control, &d);
-	explain_answer(q, &d);
-	q->rail = rail_find(&source, control);
-	q->mode = control->mode;
-	q->answered = 1;
-}
-
-SEC("xdp")
-int sek_explain(struct xdp_md *ctx)
-{
-	struct sek_explain *q = (void *)(long)ctx->data;
-	struct sek_control *control;
-	__u32 zero = 0;
-
-	if ((void *)(q + 1) > (void *)(long)ctx->data_end)
-		return XDP_PASS;
-	control = bpf_map_lookup_elem(&sek_control, &zero);
-	if (!control)
-		return XDP_PASS;
-	if (q->family == 4)
-		explain_source(q, control, 4);
-	else if (q->family == 6)
-		explain_source(q, control, 6);
-	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -31,13 +31,13 @@
 #define SEK_LIMIT_LINES_BITS 17	 /* default: 8 MiB, a million slots */
 #define SEK_LIMIT_LINES_MAX_BITS 20 /* 64 MiB */
 
-/* What a packet is to the limits. */
+/* What a packet is to the limits. A later fragment is of its protocol, to no port: set 0. */
 enum sek_limit_kind {
 	SEK_LIMIT_TCP = 0,     /* TCP but a first SYN */
 	SEK_LIMIT_TCP_SYN = 1, /* SYN without ACK */
 	SEK_LIMIT_UDP = 2,
 	SEK_LIMIT_ICMP = 3, /* ICMP and ICMPv6 */
-	SEK_LIMIT_OTHER = 4, /* every other protocol, and what has no L4 header: later fragments */
+	SEK_LIMIT_OTHER = 4, /* every other protocol, and what cannot be told */
 	SEK_LIMIT_KINDS = 5,
 };
 
@@ -52,7 +52,7 @@ struct sek_limit {
 	__u64 tau;	   /* slot word: (burst - 1/2) * T << SEK_LIMIT_TAT_SHIFT | 0xffffff */
 	__u64 maxd;	   /* slot word: a TAT further ahead than this is left from before a wrap */
 	__u32 after_quanta; /* over for this long: a ban is due; with SEK_LIMIT_F_BAN */
-	__u32 gap_quanta;  /* not over for this long: "over since" starts anew; max(1 s, T) */
+	__u32 gap_quanta;  /* not over for this long: "over since" starts anew; max(1 s, T); every limit has it */
 	__u8 number;	   /* 0..15, the limit's for good while it is configured */
 	__u8 flags;	   /* SEK_LIMIT_F_* */
 	__u8 len4;	   /* prefix length that counts as one source: 32, or less with per: /N */

@@ -87,7 +87,7 @@ struct sek_control {
 	struct sek_limit_keys limit_keys; /* random, set once with the maps; keys of the rates' sample too */
 	/* fourth line */
 	__u32 limit_bits;      /* log2 of the lines in sek_limit_lines, set once with the maps; 0: limits do nothing */
-	__u32 events_per_s;    /* sampled drops a CPU and second; 0: none. Bans and the first "over" are beside it */
+	__u32 events_per_s;    /* sampled drops a CPU and second, and as many sources that go over; 0: bans alone */
 	__u64 rates_window;    /* grows: rows of another window are free */
 	__u32 rates_threshold; /* a source is in the sample if its 32-bit hash is below it; 0: none is */
 	__u32 top_gap;	       /* one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
@@ -146,7 +146,10 @@ struct sek_cpu {
 	/* the program's own */
 	__u64 event_second; /* that event_count is of */
 	__u32 event_count;
-	__u32 top_left; /* packets until the next one for sek_top */
+	__u32 event_skip; /* drops to come that are no sample */
+	__u32 top_left;	  /* packets until the next one for sek_top */
+	__u32 zero;	  /* always 0, which the verifier cannot know: what starts from it is one state to it, not many */
+	struct sek_ban ban; /* one that is being made */
 };
 
 /* One limit's state for one source, as sek_explain saw it. ahead_ns / (tau_ns + a packet's cost) says how full it is. */

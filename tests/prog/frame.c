@@ -62,6 +62,22 @@ void frame_ipv6(struct frame *f, unsigned payload, unsigned next, unsigned hops)
 	frame_put(f, NULL, 16);
 }
 
+void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport, unsigned tcp_flags)
+{
+	size_t at;
+
+	frame_eth(f, 0, family == 4 ? FRAME_IPV4 : FRAME_IPV6);
+	if (family == 4)
+		frame_ipv4(f, 5, 46, proto, 0, 0);
+	else
+		frame_ipv6(f, 26, proto, 64);
+	at = f->len;
+	frame_put16(f, sport);
+	frame_put16(f, dport);
+	frame_put(f, NULL, 22);
+	f->bytes[at + 13] = tcp_flags;
+}
+
 void frame_set_source(struct frame *f, size_t offset, int family, const void *addr_be)
 {
 	memcpy(f->bytes + offset + (family == 4 ? 12 : 8), addr_be, family == 4 ? 4 : 16);

@@ -33,5 +33,8 @@ void frame_ipv4(struct frame *f, unsigned ihl, unsigned total, unsigned proto, u
 /* IPv6 header that says @payload bytes follow; none is written. */
 void frame_ipv6(struct frame *f, unsigned payload, unsigned next, unsigned hops);
 
+/* A whole frame of @family from the test's source: @proto with ports and, for TCP, flags; 60 bytes at least. */
+void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport, unsigned tcp_flags);
+
 /* Replaces the source address of the IP header at @offset. */
 void frame_set_source(struct frame *f, size_t offset, int family, const void *addr_be);

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
+#include <sekisho/top.h>
 #include "lib/table_build.h"
 #include "lib/table_check.h"
 #include "sys/bpf_table.h"
@@ -180,7 +181,7 @@ static void load_image(const struct table_image *image)
 	harness_apply();
 }
 
-void harness_table(struct policy_list *lists, size_t n_lists)
+static void put_lists(struct policy_list *lists, size_t n_lists, const struct limit_settings *limits, size_t n_limits)
 {
 	struct table_image image = { 0 };
 	struct policy *policy = NULL;
@@ -189,6 +190,9 @@ void harness_table(struct policy_list *lists, size_t n_lists)
 	assert_int_equal(policy_flatten(lists, n_lists, &policy), 0);
 	for (uint32_t i = 0; i < policy->n_classes; i++)
 		policy->classes[i].counter = i;
+	policy->limits = limits;
+	policy->n_limits = n_limits;
+	policy->source_len6 = 64;
 	assert_int_equal(table_build(policy, 1, 42, &image), 0);
 	if (table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why) < 0)
 		fail_msg("table_check: %s", why);
@@ -197,9 +201,62 @@ void harness_table(struct policy_list *lists, size_t n_lists)
 	policy_free(policy);
 }
 
+void harness_table(struct policy_list *lists, size_t n_lists)
+{
+	put_lists(lists, n_lists, NULL, 0);
+}
+
+/* Every slot, row and record of an mmapable array back to zero. */
+static void wipe(const struct bpf_map *map)
+{
+	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
+	void *values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	assert_ptr_not_equal(values, MAP_FAILED);
+	memset(values, 0, bytes);
+	munmap(values, bytes);
+}
+
+void harness_limits(const struct limit_settings *limits, size_t n_limits, struct policy_list *lists, size_t n_lists)
+{
+	int bans_fd = bpf_map__fd(harness_skel->maps.sek_bans);
+	struct sek_entry_key key;
+
+	while (!bpf_map_get_next_key(bans_fd, NULL, &key))
+		assert_int_equal(bpf_map_delete_elem(bans_fd, &key), 0);
+	wipe(harness_skel->maps.sek_limit_lines);
+	wipe(harness_skel->maps.sek_evidence);
+	wipe(harness_skel->maps.sek_rates);
+	wipe(harness_skel->maps.sek_top);
+	harness_control.limit_bits = SEK_LIMIT_LINES_MIN_BITS;
+	harness_control.limit_keys = (struct sek_limit_keys){ 0x1234567, { 0x9e3779b1, 0x85ebca6b }, 0, 0xfedcba9876543210, { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
+	memcpy(harness_control.ban_lens4, (uint8_t[]){ 32, 24 }, 2);
+	memcpy(harness_control.ban_lens6, (uint8_t[]){ 128, 64, 48 }, 3);
+	put_lists(lists, n_lists, limits, n_limits);
+}
+
+void harness_relimit(const struct limit_settings *limits, size_t n_limits)
+{
+	put_lists(NULL, 0, limits, n_limits);
+}
+
+uint64_t harness_counter(size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (int cpu = 0; cpu < n_cpus; cpu++)
+		sum += *(const uint64_t *)((const char *)&cpus[cpu] + offset);
+	return sum;
+}
+
 struct sek_explain harness_explain(int family, const void *addr_be)
 {
-	struct sek_explain q = { .family = family };
+	return harness_explain_l4(family, addr_be, -1, 0);
+}
+
+struct sek_explain harness_explain_l4(int family, const void *addr_be, int kind, unsigned dport)
+{
+	struct sek_explain q = { .family = family, .l4_kind = kind + 1, .dport = dport };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &q, .data_size_in = sizeof(q), .data_out = &q,
 		    .data_size_out = sizeof(q), .repeat = 1);
 	static verdicts before, after;
@@ -232,6 +289,9 @@ int harness_setup(void **state)
 	if (!harness_skel || n_cpus < 1)
 		return -1;
 	bpf_map__set_max_entries(harness_skel->maps.sek_counters, n_cpus);
+	bpf_map__set_max_entries(harness_skel->maps.sek_top, n_cpus * SEK_TOP_SETS);
+	bpf_map__set_max_entries(harness_skel->maps.sek_limit_lines, 1 << SEK_LIMIT_LINES_MIN_BITS);
+	bpf_map__set_max_entries(harness_skel->maps.sek_bans, HARNESS_BANS_MAX);
 	if (sekisho_bpf__load(harness_skel))
 		return -1;
 	counters = mmap(NULL, n_cpus * sizeof(*cpus), PROT_READ, MAP_SHARED, bpf_map__fd(harness_skel->maps.sek_counters), 0);

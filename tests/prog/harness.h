@@ -7,6 +7,7 @@
 
 #include <sekisho/maps.h>
 #include "frame.h"
+#include "lib/limit.h"
 #include "lib/policy.h"
 
 #define HARNESS_NO_WOULD (-1)
@@ -33,6 +34,20 @@ void harness_entry_of(int family, const void *addr_be, unsigned len, struct sek_
 /* Compiles @lists and puts the image in force; class i's counter is i. Source of truth: policy.h. */
 void harness_table(struct policy_list *lists, size_t n_lists);
 
+/*
+ * The same with limits, forgotten sources and no ban. IPv6 sources are /64s. The control record gets what the keeper would give
+ * it: keys, size of the table, ban lengths.
+ */
+void harness_limits(const struct limit_settings *limits, size_t n_limits, struct policy_list *lists, size_t n_lists);
+
+/* Another image with other limits, as a reload makes one; sources are not forgotten. */
+void harness_relimit(const struct limit_settings *limits, size_t n_limits);
+
+/* Sum over CPUs of the __u64 at @offset in struct sek_cpu. */
+uint64_t harness_counter(size_t offset);
+#define HARNESS_COUNTER(member) harness_counter(offsetof(struct sek_cpu, member))
+#define HARNESS_BANS_MAX 4 /* entries of sek_bans in the tests */
+
 /* The action of one run; -EINVAL for a frame with .linear where the kernel's BPF_PROG_TEST_RUN knows no such thing. */
 int harness_run(const struct frame *f);
 
@@ -53,4 +68,6 @@ struct sek_counter harness_class_drops(unsigned counter);
 struct sek_counter harness_class_woulds(unsigned counter);
 
 struct sek_explain harness_explain(int family, const void *addr_be);
+/* The same for packets of @kind (enum sek_limit_kind) to @dport; -1: for all. */
+struct sek_explain harness_explain_l4(int family, const void *addr_be, int kind, unsigned dport);
 uint64_t harness_now_ns(void); /* CLOCK_BOOTTIME */

@@ -64,7 +64,7 @@ __noinline int send(__u32 addr, __u64 now_ns, __u32 who)
 	if (answer & LIMIT_GAVE_UP)
 		count->gave_up++;
 	if (answer & LIMIT_OVER && scene.has_ban)
-		count->ban_due += limit_over(line, &scene.limit, &packet, scene.ahead);
+		count->ban_due += limit_over(line, &scene.limit, &packet, scene.ahead) & LIMIT_BAN_DUE;
 	return 0;
 }
 

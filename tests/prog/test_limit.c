@@ -333,6 +333,7 @@ static void over_from(uint64_t first_ns)
 	set_scene(1000, 0, 10, first_ns);
 	scene()->limit.after_quanta = 60; /* 1.007 s */
 	scene()->limit.gap_quanta = 60;
+	scene()->limit.flags |= SEK_LIMIT_F_BAN;
 	scene()->has_ban = 1;
 	scene()->step_ns = 100000;
 	for (size_t round = 0; round < COUNT(silent_ns); round++) {

@@ -57,10 +57,9 @@ static uint32_t quanta(double units)
 	return (uint32_t)ceil(units / CLOCK_SLACK_UNITS);
 }
 
-static void ban_words(const struct limit_ban *ban, double cost, struct sek_limit *words)
+static void ban_words(const struct limit_ban *ban, struct sek_limit *words)
 {
 	words->after_quanta = quanta(ban->after_ms / 1e3 * UNITS_PER_S);
-	words->gap_quanta = quanta(fmax(UNITS_PER_S, cost));
 	words->ban_for_ns = ban->for_s * 1000000000ull;
 	words->ban_most_ns = (ban->most_s > ban->for_s ? ban->most_s : ban->for_s) * 1000000000ull;
 	words->trial_ns = ban->trial_s * 1000000000ull;
@@ -89,8 +88,9 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6, struct 
 	words.flags = flags_of(limit, cost);
 	words.len4 = limit->len4;
 	words.len6 = limit->len6 ? limit->len6 : source_len6;
+	words.gap_quanta = quanta(fmax(UNITS_PER_S, cost));
 	if (limit->ban.is_set)
-		ban_words(&limit->ban, cost, &words);
+		ban_words(&limit->ban, &words);
 	*ret_limit = words;
 	return 0;
 }

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A packet that neither a list nor an entry decided, and the limits of the image that match it: which, over or not, and
+ * what follows: evidence, events, a ban. Reads no list. Global functions, each verified once, beside the table's many paths;
+ * they get the image's slot, not a pointer, which a global function could not take.
+ */
+#pragma once
+
+#include "account.bpf.h"
+#include "ban.bpf.h"
+#include "event.bpf.h"
+#include "evidence.bpf.h"
+#include "image.bpf.h"
+#include "limit.bpf.h"
+#include "maps.bpf.h"
+#include "parse_l4.bpf.h"
+#include "top.bpf.h"
+
+#define LIMITS_SOURCE_LEN6 64 /* rates of all packets where no limit says ipv6-source-prefix */
+#define LIMITS_INDEX(i) ((i) & (SEK_LIMITS_MAX - 1))
+#define LIMITS_ROW_MONITOR(limit) ((limit)->flags & SEK_LIMIT_F_MONITOR)
+
+/* What limits_charge() answers: verdict and reason in the low bytes, then these and the limit's index that is to be noted. */
+#define LIMITS_VERDICT(answer) ((answer) & 0xff)
+#define LIMITS_REASON(answer) ((answer) >> 8 & 0xff)
+#define LIMITS_F_NOTE 0x10000 /* near or over: limits_evidence() */
+#define LIMITS_F_OVER 0x20000 /* over: limits_punish() */
+#define LIMITS_NOTED(answer) ((answer) >> 24 & (SEK_LIMITS_MAX - 1)) /* index in the image */
+#define LIMITS_NUMBER(answer) ((answer) >> 28 & (SEK_LIMITS_MAX - 1)) /* of the same */
+
+/* What every step needs; pointers are checked once. */
+struct limits_run {
+	struct image image;
+	const struct sek_table_limits *head;
+	struct sek_control *control;
+	struct sek_cpu *cpu;
+};
+
+static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot)
+{
+	__u32 cpu_id = bpf_get_smp_processor_id(), zero = 0;
+
+	run->control = bpf_map_lookup_elem(&sek_control, &zero);
+	run->cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
+	if (!run->control || !run->cpu)
+		return false;
+	run->image = image_at(table_slot);
+	if (!run->image.first)
+		return false;
+	run->head = image_front(&run->image, SEK_TABLE_LIMITS_LINE);
+	return true;
+}
+
+static __always_inline const struct sek_limit *limits_get(const struct limits_run *run, __u32 index)
+{
+	return image_pair(&run->image, run->head->limit_base + 2 * LIMITS_INDEX(index));
+}
+
+/* The line with the source's slots for @limit, and its tag: four limits a line, the others in its neighbours. */
+static __always_inline struct sek_limit_line *limits_slots(const struct sek_control *control, const struct limit_place *place,
+							   const struct sek_limit *limit, __u32 *ret_tag)
+{
+	__u32 line = place->line ^ (limit->number >> 2 & 3);
+
+	*ret_tag = limit_tag(place, limit);
+	return bpf_map_lookup_elem(&sek_limit_lines, &line);
+}
+
+/* Names the source at @place in 64 bits, evenly; another boot has other ones. */
+static __always_inline __u64 limits_hash(const struct limit_place *place, const struct sek_limit_keys *keys, __u32 bits)
+{
+	return ((__u64)place->rest << (bits & 31) | place->line) * (keys->mul6[2] | 1) * SPREAD;
+}
+
+static __always_inline __u32 limits_kind(const struct l4 *l4)
+{
+	switch (l4->proto) {
+	case IPPROTO_TCP:
+		return (l4->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN ? SEK_LIMIT_TCP_SYN : SEK_LIMIT_TCP;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		return SEK_LIMIT_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return SEK_LIMIT_ICMP;
+	default:
+		return SEK_LIMIT_OTHER;
+	}
+}
+
+/* The limits of packets of @kind to @dport, -1: not known. NULL: the image is not what the keeper checked. */
+static __always_inline const struct sek_limit_list *limits_list(const struct limits_run *run, __u32 kind, __s32 dport)
+{
+	const struct sek_limit_list *lists;
+	const __u8 *ports;
+	__u32 set = 0;
+	__u64 at;
+
+	if (run->head->port_base && dport >= 0 && kind <= SEK_LIMIT_UDP) {
+		ports = image_line(&run->image, run->head->port_base + ((__u32)dport >> 6));
+		if (!ports)
+			return NULL;
+		set = ports[dport & 63];
+	}
+	lists = image_line(&run->image, run->head->set_base + set);
+	/* Opaque: the check is then made on the very copy that is added. */
+	at = kind * sizeof(*lists);
+	asm volatile("" : "+r"(at));
+	return lists && at <= SEK_LIMIT_OTHER * sizeof(*lists) ? (const void *)lists + at : NULL;
+}
+
+static __always_inline void limits_rate(const struct limits_run *run, const struct limit_place *place, __u32 number,
+					const struct pkt *pkt)
+{
+	__u64 hash = limits_hash(place, &run->control->limit_keys, run->control->limit_bits);
+
+	if ((__u32)(hash >> 32) < run->control->rates_threshold)
+		rates_note(hash, number | pkt->source.family << 8, pkt->frame_bytes);
+}
+
+/* The source's row of all packets, whatever the limits. */
+static __always_inline void limits_rate_all(const struct limits_run *run, const struct pkt *pkt)
+{
+	struct sek_limit whole = { .len4 = 32, .len6 = run->head->source_len6 };
+	struct limit_place place;
+
+	if (!whole.len6)
+		whole.len6 = LIMITS_SOURCE_LEN6;
+	place = limit_place(&pkt->source, &whole, &run->control->limit_keys, run->control->limit_bits);
+	limits_rate(run, &place, SEK_LIMITS_MAX, pkt);
+}
+
+/* Takes back what the first @n limits of @list, those in the set @charged, charged. */
+static __always_inline void limits_refund(const struct limits_run *run, const struct sek_limit_list *list, __u32 n,
+					  __u32 charged, const struct pkt *pkt, struct limit_packet *packet)
+{
+	const struct sek_limit *limit;
+	struct sek_limit_line *line;
+	struct limit_place place;
+
+	for (__u32 i = 0; i < SEK_LIMIT_MATCH_MAX; i++) {
+		if (i >= n)
+			break;
+		if (!(charged >> i & 1))
+			continue;
+		limit = limits_get(run, list->index[i]);
+		if (!limit)
+			break;
+		place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
+		line = limits_slots(run->control, &place, limit, &packet->tag);
+		if (line)
+			limit_refund(line, limit, packet);
+	}
+}
+
+/* What a packet met on its way through its limits. */
+struct limits_met {
+	__u32 charged; /* set of places in the list */
+	__u32 woulds;  /* set of numbers of monitor limits it was over */
+	__u32 noted;   /* index + 1 of the limit to note: what it was over, a dropping one before others; else near first */
+	__u32 number;  /* its number */
+	__u32 over;    /* place in the list of the limit that drops it, + 1 */
+	__u32 is_over; /* 1: any */
+};
+
+static __always_inline void limits_meet(struct limits_met *met, __u32 index, const struct sek_limit *limit)
+{
+	met->noted = LIMITS_INDEX(index) + 1;
+	met->number = LIMITS_INDEX(limit->number);
+}
+
+/* Charges limit by limit until one drops. */
+static __always_inline void limits_walk(const struct limits_run *run, const struct sek_limit_list *list, const struct pkt *pkt,
+					struct limit_packet *packet, struct limits_met *met)
+{
+	const struct sek_limit *limit;
+	struct sek_limit_line *line;
+	struct limit_place place;
+	int answer;
+
+	for (__u32 i = 0; i < SEK_LIMIT_MATCH_MAX; i++) {
+		if (i >= list->n)
+			break;
+		limit = limits_get(run, list->index[i]);
+		if (!limit)
+			break;
+		place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
+		line = limits_slots(run->control, &place, limit, &packet->tag);
+		if (!line)
+			break;
+		if (run->control->rates_threshold)
+			limits_rate(run, &place, limit->number, pkt);
+		answer = limit_charge(line, limit, packet, run->head->ahead);
+		if (answer & LIMIT_EVICTED)
+			run->cpu->limit_evictions++;
+		if (answer & LIMIT_GAVE_UP)
+			run->cpu->limit_gave_up++;
+		if (answer & (LIMIT_OVER | LIMIT_NEAR) && (!met->noted || (answer & LIMIT_OVER && !met->is_over)))
+			limits_meet(met, list->index[i], limit);
+		if (!(answer & LIMIT_OVER)) {
+			met->charged |= 1u << i;
+			continue;
+		}
+		if (!LIMITS_ROW_MONITOR(limit)) {
+			limits_meet(met, list->index[i], limit);
+			met->is_over = 1;
+			met->over = i + 1;
+			break;
+		}
+		met->is_over = 1;
+		met->woulds |= 1u << LIMITS_INDEX(limit->number);
+	}
+}
+
+static __always_inline void limits_count(struct sek_counter *counters, __u32 number, __u64 frame_bytes)
+{
+	asm volatile("" : "+r"(number)); /* Linux 6.1 forgets the bound of a spilled copy */
+	if (number < SEK_LIMITS_MAX)
+		account_add(&counters[number], frame_bytes);
+}
+
+/* The verdict over a limit; limits_charge()'s answer. The rails and the mode hold as for the lists. */
+static __always_inline __u32 limits_judge(const struct limits_run *run, const struct pkt *pkt, const struct limits_met *met)
+{
+	if (rail_find(&pkt->source, run->control))
+		return SEK_V_PASS | SEK_R_PROTECTED << 8;
+	for (__u32 i = 0; i < SEK_LIMITS_MAX; i++) {
+		if (met->woulds >> i & 1)
+			limits_count(run->cpu->limit_woulds, i, pkt->frame_bytes);
+	}
+	if (!met->over)
+		return SEK_V_WOULD | SEK_R_LIMIT << 8;
+	if (run->control->mode == SEK_MODE_MONITOR) {
+		limits_count(run->cpu->limit_woulds, met->number, pkt->frame_bytes);
+		return SEK_V_WOULD | SEK_R_LIMIT << 8;
+	}
+	limits_count(run->cpu->limit_drops, met->number, pkt->frame_bytes);
+	return SEK_V_DROP | SEK_R_LIMIT << 8;
+}
+
+/*
+ * Charges a packet to every limit it matches in the image at @table_slot, and its source's rates. Over one, what the limits
+ * before it charged is taken back: a packet that is dropped costs only nothing. Returns as of LIMITS_VERDICT().
+ */
+__noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot)
+{
+	struct limit_packet packet = {};
+	struct limits_met met;
+	struct limits_run run;
+	const struct sek_limit_list *list;
+	struct l4 l4 = {};
+	__u32 answer;
+
+	if (!pkt || !limits_open(&run, table_slot) || !run.control->limit_bits)
+		return 0;
+	if (run.control->rates_threshold)
+		limits_rate_all(&run, pkt);
+	if (!run.head->n_limits)
+		return 0;
+	l4_read(ctx, pkt, &l4);
+	list = limits_list(&run, limits_kind(&l4), l4.state == L4_PORTS ? l4.dport : -1);
+	if (!list || !list->n)
+		return 0;
+	packet.now_ns = bpf_ktime_get_coarse_ns();
+	packet.bytes = pkt->frame_bytes;
+	met.charged = met.woulds = met.noted = met.number = met.over = met.is_over = run.cpu->zero;
+	limits_walk(&run, list, pkt, &packet, &met);
+	if (!met.noted)
+		return 0;
+	answer = LIMITS_F_NOTE | LIMITS_INDEX(met.noted - 1) << 24 | met.number << 28;
+	if (!met.is_over)
+		return answer;
+	if (met.over)
+		limits_refund(&run, list, met.over - 1, met.charged, pkt, &packet);
+	return answer | LIMITS_F_OVER | limits_judge(&run, pkt, &met);
+}
+
+/* The limit that @answer of limits_charge() names, its source's place, slots and tag. NULL: it is not there. */
+static __always_inline const struct sek_limit *limits_noted(const struct limits_run *run, const struct pkt *pkt, __u32 answer,
+							    struct limit_place *ret_place)
+{
+	const struct sek_limit *limit = limits_get(run, LIMITS_NOTED(answer));
+
+	if (limit)
+		*ret_place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
+	return limit;
+}
+
+static __always_inline __u32 limits_evidence_index(const struct limits_run *run, const struct limit_place *place)
+{
+	return limits_hash(place, &run->control->limit_keys, run->control->limit_bits) >> 32 & (SEK_EVIDENCE_MAX - 1);
+}
+
+/* A packet near or over a limit (LIMITS_F_NOTE) into its source's evidence. */
+__noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot, __u32 answer)
+{
+	struct evidence_packet evidence = {};
+	const struct sek_limit *limit;
+	struct limit_place place;
+	struct limits_run run;
+
+	if (!pkt || !limits_open(&run, table_slot))
+		return 0;
+	limit = limits_noted(&run, pkt, answer, &place);
+	if (!limit)
+		return 0;
+	entry_key(&pkt->source, pkt->source.family == 4 ? limit->len4 : limit->len6, &evidence.key);
+	evidence.index = limits_evidence_index(&run, &place);
+	evidence.is_over = !!(answer & LIMITS_F_OVER);
+	evidence.limits = 1u << LIMITS_INDEX(limit->number);
+	l4_read(ctx, pkt, &evidence.l4);
+	return evidence_note(ctx, pkt, &evidence);
+}
+
+/*
+ * A packet over a limit (LIMITS_F_OVER): events, and the ban that is due. Only an enforced limit bans, and only a source whose
+ * packet was dropped for it. After limits_evidence(), which then knows this packet.
+ */
+__noinline int limits_punish(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot, __u32 answer)
+{
+	struct sek_entry_key key __attribute__((aligned(8))) = {};
+	struct limit_packet packet = {};
+	const struct sek_table_head *head;
+	const struct sek_limit *limit;
+	struct sek_limit_line *line;
+	struct limit_place place;
+	struct limits_run run;
+	__u32 over, number;
+	__u64 note;
+
+	if (!pkt || !limits_open(&run, table_slot))
+		return 0;
+	limit = limits_noted(&run, pkt, answer, &place);
+	if (!limit)
+		return 0;
+	line = limits_slots(run.control, &place, limit, &packet.tag);
+	packet.now_ns = bpf_ktime_get_coarse_ns();
+	over = line ? limit_over(line, limit, &packet, run.head->ahead) : 0;
+	number = LIMITS_NUMBER(answer);
+	note = EVENT_NOTE(0, LIMITS_VERDICT(answer), LIMITS_REASON(answer), number, 0);
+	if (over & LIMIT_OVER_NEW)
+		event_frame(ctx, pkt, note | SEK_EVENT_OVER, table_slot);
+	if (!(over & LIMIT_BAN_DUE) || LIMITS_VERDICT(answer) != SEK_V_DROP)
+		return 0;
+	entry_key(&pkt->source, pkt->source.family == 4 ? limit->len4 : limit->len6, &key);
+	head = image_front(&run.image, 0);
+	over = ban_begin(&key, limit, head->generation);
+	asm volatile("%0 &= 15" : "+r"(number)); /* Linux 6.1 forgets the bound of a spilled copy */
+	if (over == BAN_BEGUN) {
+		run.cpu->limit_bans[number]++;
+		event_ban(ctx, pkt, &key, note | SEK_EVENT_BAN, limits_evidence_index(&run, &place));
+	} else if (over == BAN_REFUSED) {
+		run.cpu->bans_refused[number]++;
+		event_frame(ctx, pkt, note | SEK_EVENT_BAN_REFUSED, table_slot);
+	}
+	return 0;
+}
