@@ -8,7 +8,7 @@
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
-#define TOP_GAP_OFF 65536 /* packets until it is asked again whether sek_top is on */
+#define TOP_GAP_OFF 1024 /* packets until it is asked again whether sek_top is on: a thousandth of the cost of asking */
 #define TOP_GAP_MAX 65536
 #define RATES_SECOND_NS 1000000000ull
 #define SPREAD 0x9E3779B97F4A7C15ull /* odd, 2^64 / golden ratio: the high bits depend on all */

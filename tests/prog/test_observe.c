@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the program tells about sources: evidence of those near a limit, events, the busiest sources, rates of a sample.
+ */
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/bpf.h>
+#include <sekisho/ban.h>
+#include <sekisho/event.h>
+#include <sekisho/top.h>
+#include "sekisho.skel.h"
+
+#define SYN 0x02
+#define RST 0x04
+#define FIN 0x01
+#define ACK 0x10
+#define NUMBER 3
+#define EVENTS_KEPT 64
+#define SOURCES 3000
+#define PACKETS 40000
+
+static struct frame frame;
+
+static struct limit_settings limit(double burst)
+{
+	return (struct limit_settings){ .name = "l", .protocol = LIMIT_ANY, .packets_per_s = 0.01, .burst = burst, .len4 = 32, .number = NUMBER };
+}
+
+static void set_limit(const struct limit_settings *l)
+{
+	harness_reset();
+	harness_limits(l, 1, NULL, 0);
+}
+
+static void send_l4(int family, unsigned proto, unsigned dport, unsigned flags, int times)
+{
+	frame_l4(&frame, family, proto, 4000, dport, flags);
+	while (times--)
+		(void)harness_run(&frame);
+}
+
+/* The only record in use; NULL: none. */
+static const struct sek_evidence *record(unsigned *ret_n)
+{
+	static struct sek_evidence found;
+	struct sek_evidence e;
+
+	*ret_n = 0;
+	for (__u32 i = 0; i < SEK_EVIDENCE_MAX; i++) {
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &i, &e), 0);
+		if (!e.busy)
+			continue;
+		found = e;
+		(*ret_n)++;
+	}
+	return *ret_n ? &found : NULL;
+}
+
+/* A source below half of its burst has no record; above it, every packet is in it. */
+static void evidence_counts(void **state)
+{
+	struct limit_settings l = limit(20);
+	const struct sek_evidence *e;
+	unsigned n;
+
+	for (int family = 4; family <= 6; family += 2) {
+		set_limit(&l);
+		send_l4(family, IPPROTO_UDP, 1, 0, 10);
+		assert_null(record(&n));
+		send_l4(family, IPPROTO_TCP, 80, SYN, 3);
+		send_l4(family, IPPROTO_TCP, 443, ACK, 2);
+		send_l4(family, IPPROTO_TCP, 443, FIN | ACK, 1);
+		send_l4(family, IPPROTO_TCP, 443, RST, 1);
+		send_l4(family, IPPROTO_UDP, 53, 0, 4);
+		send_l4(family, family == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0, 0, 1);
+		send_l4(family, 47, 0, 0, 5);
+		e = record(&n);
+		assert_int_equal(n, 1);
+		assert_int_equal(e->source.family, family);
+		assert_int_equal(e->source.len, family == 4 ? 32 : 64);
+		assert_memory_equal(e->source.addr_be, family == 4 ? frame_source4 : frame_source6, family == 4 ? 4 : 8);
+		assert_int_equal(e->packets, 17);
+		assert_int_equal(e->bytes, 17 * frame.len);
+		assert_int_equal(e->tcp, 7);
+		assert_int_equal(e->udp, 4);
+		assert_int_equal(e->icmp, 1);
+		assert_int_equal(e->other, 5);
+		assert_int_equal(e->syn, 3);
+		assert_int_equal(e->ack, 3);
+		assert_int_equal(e->fin, 1);
+		assert_int_equal(e->rst, 1);
+		assert_int_equal(e->dropped, 7); /* 27 sent, 20 within */
+		assert_int_equal(e->limits, 1 << NUMBER);
+		assert_int_equal(e->min_bytes, frame.len);
+		assert_int_equal(e->max_bytes, frame.len);
+		assert_int_equal(e->size_log2[frame.len < 64 ? 0 : 1], 17);
+		assert_int_equal(e->min_ttl, 64);
+		assert_int_equal(e->max_ttl, 64);
+		assert_int_equal(e->ports[0], 53);
+		assert_int_equal(e->ports[1], 443);
+		assert_int_equal(e->ports[2], 80);
+		assert_int_equal(e->ports[3], 0);
+		assert_int_equal(__builtin_popcountll(e->port_bitmap), 3);
+		assert_int_equal(e->established, 0);
+		assert_true(e->established_asked >= 1);
+		assert_true(e->peak_packets >= 9 && e->peak_packets <= 17); /* the second may have turned once */
+		assert_in_range(e->first_ns, 1, e->last_ns);
+	}
+}
+
+/* Another source's record is left alone while it is in use, and taken over when it is quiet. */
+static void evidence_owner(void **state)
+{
+	struct limit_settings l = limit(1);
+	uint64_t missed = HARNESS_COUNTER(evidence_missed);
+	struct sek_evidence e;
+	unsigned n;
+	__u32 at;
+
+	set_limit(&l);
+	send_l4(4, IPPROTO_UDP, 1, 0, 3);
+	assert_non_null(record(&n));
+	for (at = 0; at < SEK_EVIDENCE_MAX; at++) {
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e), 0);
+		if (e.busy)
+			break;
+	}
+	e.source.addr_be[3]++;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e, 0), 0);
+	send_l4(4, IPPROTO_UDP, 1, 0, 2);
+	assert_int_equal(HARNESS_COUNTER(evidence_missed) - missed, 2);
+	assert_int_equal(record(&n)->source.addr_be[3], frame_source4[3] + 1);
+	e.last_ns = harness_now_ns() - SEK_EVIDENCE_IDLE_NS - 1;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e, 0), 0);
+	send_l4(4, IPPROTO_UDP, 1, 0, 2);
+	assert_int_equal(HARNESS_COUNTER(evidence_missed) - missed, 2);
+	assert_memory_equal(record(&n)->source.addr_be, frame_source4, 4);
+	assert_int_equal(record(&n)->packets, 2);
+}
+
+/* A connection to the test's own listener at 203.0.113.9 from 203.0.113.7, both on lo. */
+static void open_connection(struct sockaddr_in *ret_client, struct sockaddr_in *ret_server, int ret_fd[3])
+{
+	socklen_t len = sizeof(*ret_client);
+	int one = 1;
+
+	*ret_server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(203u << 24 | 113 << 8 | 9) };
+	*ret_client = (struct sockaddr_in){ .sin_family = AF_INET };
+	memcpy(&ret_client->sin_addr, frame_source4, 4);
+	ret_fd[0] = socket(AF_INET, SOCK_STREAM, 0);
+	ret_fd[1] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(setsockopt(ret_fd[0], SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+	assert_int_equal(bind(ret_fd[0], (void *)ret_server, len), 0);
+	assert_int_equal(listen(ret_fd[0], 1), 0);
+	assert_int_equal(getsockname(ret_fd[0], (void *)ret_server, &len), 0);
+	assert_int_equal(bind(ret_fd[1], (void *)ret_client, len), 0);
+	assert_int_equal(connect(ret_fd[1], (void *)ret_server, len), 0);
+	ret_fd[2] = accept(ret_fd[0], NULL, NULL);
+	assert_true(ret_fd[2] >= 0);
+	assert_int_equal(getsockname(ret_fd[1], (void *)ret_client, &len), 0);
+}
+
+/* Packets of a connection that this host has open are known; of none, and of a listener only, are not. */
+static void evidence_conversations(void **state)
+{
+	struct limit_settings l = limit(1);
+	struct sockaddr_in client, server;
+	unsigned n;
+	int fd[3];
+
+	assert_int_equal(system("ip address replace 203.0.113.7/32 dev lo && ip address replace 203.0.113.9/32 dev lo"), 0);
+	open_connection(&client, &server, fd);
+	set_limit(&l);
+	frame_l4(&frame, 4, IPPROTO_TCP, ntohs(client.sin_port), ntohs(server.sin_port), ACK);
+	memcpy(frame.bytes + FRAME_ETH_BYTES + 16, &server.sin_addr, 4);
+	for (int i = 0; i < 1 + 9; i++)
+		(void)harness_run(&frame);
+	assert_int_equal(record(&n)->ack, 9);
+	assert_int_equal(record(&n)->established_asked, 2); /* one in eight, the first included */
+	assert_int_equal(record(&n)->established, 2);
+	set_limit(&l);
+	frame_l4(&frame, 4, IPPROTO_TCP, ntohs(client.sin_port) ^ 1, ntohs(server.sin_port), ACK);
+	memcpy(frame.bytes + FRAME_ETH_BYTES + 16, &server.sin_addr, 4);
+	for (int i = 0; i < 1 + 9; i++)
+		(void)harness_run(&frame);
+	assert_int_equal(record(&n)->established_asked, 2);
+	assert_int_equal(record(&n)->established, 0);
+	for (int i = 0; i < 3; i++)
+		close(fd[i]);
+}
+
+static struct { struct sek_ban_event event; size_t bytes; } kept[EVENTS_KEPT];
+static unsigned n_kept;
+
+static int keep(void *context, void *data, size_t bytes)
+{
+	if (n_kept < EVENTS_KEPT) {
+		memcpy(&kept[n_kept].event, data, bytes < sizeof(kept[0].event) ? bytes : sizeof(kept[0].event));
+		kept[n_kept].bytes = bytes;
+	}
+	n_kept++;
+	return 0;
+}
+
+static void read_events(void)
+{
+	static struct ring_buffer *ring;
+
+	n_kept = 0;
+	if (!ring)
+		ring = ring_buffer__new(bpf_map__fd(harness_skel->maps.sek_events), keep, NULL, NULL);
+	assert_non_null(ring);
+	assert_true(ring_buffer__consume(ring) >= 0);
+}
+
+static unsigned count_events(int type)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < n_kept && i < EVENTS_KEPT; i++)
+		n += kept[i].event.event.type == type;
+	return n;
+}
+
+static const struct sek_ban_event *event_of(int type)
+{
+	for (unsigned i = 0; i < n_kept && i < EVENTS_KEPT; i++)
+		if (kept[i].event.event.type == type)
+			return &kept[i].event;
+	fail_msg("no event of type %d among %u", type, n_kept);
+	return NULL;
+}
+
+/* One "over", drops within the budget, a ban with its evidence; each says whose and what. */
+static void events(void **state)
+{
+	struct limit_settings l = limit(2);
+	const struct sek_ban_event *event;
+	uint64_t unsampled;
+
+	set_limit(&l);
+	harness_control.events_per_s = 5;
+	harness_apply();
+	read_events();
+	send_l4(6, IPPROTO_TCP, 8080, SYN, 2);
+	read_events();
+	assert_int_equal(n_kept, 0);
+	send_l4(6, IPPROTO_TCP, 8080, SYN, 3);
+	read_events();
+	assert_int_equal(count_events(SEK_EVENT_OVER), 1);
+	assert_in_range(count_events(SEK_EVENT_DROP), 1, 3);
+	event = event_of(SEK_EVENT_DROP);
+	assert_int_equal(event->event.verdict, SEK_V_DROP);
+	assert_int_equal(event->event.reason, SEK_R_LIMIT);
+	assert_int_equal(event->event.limit, NUMBER);
+	assert_int_equal(event->event.source.family, 6);
+	assert_int_equal(event->event.source.len, 128);
+	assert_memory_equal(event->event.source.addr_be, frame_source6, 16);
+	assert_int_equal(event->event.l4_proto, IPPROTO_TCP);
+	assert_int_equal(event->event.tcp_flags, SYN);
+	assert_int_equal(ntohs(event->event.dport_be), 8080);
+	assert_int_equal(ntohs(event->event.sport_be), 4000);
+	assert_int_equal(event->event.frame_bytes, frame.len);
+	assert_int_equal(event->event.header_bytes, frame.len);
+	assert_memory_equal(event->event.header, frame.bytes, frame.len);
+	assert_int_equal(event->event.generation, 1);
+	assert_in_range(event->event.time_ns, 1, harness_now_ns());
+	unsampled = HARNESS_COUNTER(events_unsampled);
+	send_l4(6, IPPROTO_TCP, 8080, SYN, 500);
+	read_events();
+	assert_in_range(count_events(SEK_EVENT_DROP), 0, 2 * 5); /* the second may turn */
+	assert_true(HARNESS_COUNTER(events_unsampled) - unsampled >= 480);
+}
+
+static void events_of_bans(void **state)
+{
+	struct limit_settings l = limit(2);
+	const struct sek_ban_event *event;
+	struct sek_entry_key key = { .family = 4, .len = 32 };
+	struct sek_ban other = { .until_ns = SEK_FOREVER };
+
+	l.ban = (struct limit_ban){ .is_set = true, .for_s = 60, .repeat = 2, .most_s = 600 };
+	set_limit(&l);
+	read_events();
+	send_l4(4, IPPROTO_UDP, 53, 0, 6);
+	read_events();
+	assert_int_equal(count_events(SEK_EVENT_BAN), 1);
+	event = event_of(SEK_EVENT_BAN);
+	for (unsigned i = 0; i < n_kept; i++)
+		assert_int_equal(kept[i].bytes, kept[i].event.event.type == SEK_EVENT_BAN ? sizeof(*event) : sizeof(event->event));
+	assert_int_equal(event->event.source.len, 32);
+	assert_memory_equal(event->event.source.addr_be, frame_source4, 4);
+	assert_int_equal(event->event.limit, NUMBER);
+	assert_int_equal(event->ban.until_ns - event->ban.since_ns, 60000000000ull);
+	assert_true(event->evidence.busy);
+	assert_true(event->evidence.udp >= 3 && event->evidence.udp == event->evidence.packets);
+	/* A full map: refused, and said so within the budget. */
+	set_limit(&l);
+	harness_control.events_per_s = 1000; /* the tests before have used up some of this second's */
+	harness_apply();
+	for (int i = 0; i < HARNESS_BANS_MAX; i++) {
+		key.addr_be[0] = i + 1;
+		assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, &other, 0), 0);
+	}
+	send_l4(4, IPPROTO_UDP, 53, 0, 6);
+	read_events();
+	assert_int_equal(count_events(SEK_EVENT_BAN), 0);
+	assert_true(count_events(SEK_EVENT_BAN_REFUSED) >= 1);
+}
+
+/* A ring that nobody reads: what does not fit is counted, and packets go on. */
+static void full_ring(void **state)
+{
+	struct limit_settings l = limit(1);
+	uint64_t lost = HARNESS_COUNTER(events_lost), sent = HARNESS_COUNTER(events);
+	int most = 2 * SEK_EVENTS_BYTES / sizeof(struct sek_event);
+
+	set_limit(&l);
+	harness_control.events_per_s = 1000000;
+	harness_apply();
+	read_events();
+	for (int i = 0; i < most && HARNESS_COUNTER(events_lost) == lost; i++)
+		send_l4(4, IPPROTO_UDP, 53, 0, 1);
+	assert_true(HARNESS_COUNTER(events_lost) > lost);
+	harness_expect("over", &frame, XDP_DROP, SEK_R_LIMIT, HARNESS_NO_WOULD);
+	read_events();
+	assert_true(HARNESS_COUNTER(events) - sent >= n_kept && n_kept > 1000);
+}
+
+/* Source number of a skewed draw: half of all packets from 16 sources. */
+static unsigned draw(void)
+{
+	return random() & 1 ? random() % 16 : random() % SOURCES;
+}
+
+static void source_of(unsigned number, uint8_t addr_be[4])
+{
+	addr_be[0] = 198;
+	addr_be[1] = 51;
+	addr_be[2] = number >> 8;
+	addr_be[3] = number;
+}
+
+/* sek_top with one packet in @gap, empty. While it is off a CPU asks for the gap every 1024 packets only. */
+static void start_top(unsigned gap)
+{
+	harness_control.top_gap = gap;
+	harness_apply();
+	send_l4(4, IPPROTO_UDP, 1, 0, 1024 + 2 * gap);
+	harness_limits(NULL, 0, NULL, 0);
+}
+
+/* Every packet sampled: count - error <= true <= count for each row, and the busiest sources are all there. */
+static void top_bounds(void **state)
+{
+	static unsigned sent[SOURCES];
+	struct sek_top_set set;
+	unsigned seen = 0, number, total = 0;
+	__u32 n_sets = bpf_map__max_entries(harness_skel->maps.sek_top);
+	uint8_t addr[4];
+
+	harness_reset();
+	start_top(1);
+	memset(sent, 0, sizeof(sent));
+	frame_l4(&frame, 4, IPPROTO_UDP, 1, 1, 0);
+	srandom(1);
+	for (int i = 0; i < PACKETS; i++) {
+		number = draw();
+		source_of(number, addr);
+		frame_set_source(&frame, FRAME_ETH_BYTES, 4, addr);
+		(void)harness_run(&frame);
+		sent[number]++;
+	}
+	for (__u32 s = 0; s < n_sets; s++) {
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_top), &s, &set), 0);
+		for (int w = 0; w < SEK_TOP_WAYS; w++) {
+			const struct sek_top_row *row = &set.row[w];
+
+			if (!row->family)
+				continue;
+			number = row->addr_be[2] << 8 | row->addr_be[3];
+			assert_true(number < SOURCES);
+			total += row->packets;
+			seen |= number < 16 ? 1u << number : 0;
+			assert_true(row->packets - row->error <= sent[number]);
+			assert_true(sent[number] <= row->packets);
+			assert_true(row->bytes <= (uint64_t)sent[number] * frame.len);
+			assert_int_equal(row->drops, 0);
+		}
+	}
+	assert_int_equal(seen, 0xffff);
+	assert_int_equal(total, PACKETS);
+}
+
+/* One packet in sixteen at random: the sum is that, within five standard deviations; the drops are a drop's. */
+static void top_sample(void **state)
+{
+	struct sek_top_set set;
+	unsigned total = 0, drops = 0;
+	__u32 n_sets = bpf_map__max_entries(harness_skel->maps.sek_top);
+
+	harness_block_both();
+	start_top(SEK_TOP_GAP);
+	send_l4(6, IPPROTO_UDP, 1, 0, 16000);
+	for (__u32 s = 0; s < n_sets; s++) {
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_top), &s, &set), 0);
+		for (int w = 0; w < SEK_TOP_WAYS; w++) {
+			total += set.row[w].packets;
+			drops += set.row[w].drops;
+		}
+	}
+	assert_in_range(total, 850, 1150);
+	assert_int_equal(drops, total);
+}
+
+/* Rows of sek_rates in this window, by number; their packets. */
+static unsigned rate_rows(unsigned number, uint64_t *ret_packets)
+{
+	struct sek_rate_row row;
+	unsigned n = 0;
+
+	*ret_packets = 0;
+	for (__u32 i = 0; i < SEK_RATES_MAX; i++) {
+		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_rates), &i, &row), 0);
+		if (!row.tag || row.window != harness_control.rates_window || row.limit != number)
+			continue;
+		n++;
+		*ret_packets += row.packets;
+		assert_true(row.peak_packets && row.peak_packets <= row.packets);
+		assert_int_equal(row.bytes, row.packets * frame.len);
+		assert_int_equal(row.family, 4);
+	}
+	return n;
+}
+
+static void send_sources(unsigned n, int each)
+{
+	uint8_t addr[4];
+
+	frame_l4(&frame, 4, IPPROTO_UDP, 1, 1, 0);
+	for (unsigned i = 0; i < n; i++) {
+		source_of(i, addr);
+		frame_set_source(&frame, FRAME_ETH_BYTES, 4, addr);
+		for (int k = 0; k < each; k++)
+			(void)harness_run(&frame);
+	}
+}
+
+/* With every source in the sample: exact rows for its limit and for all packets; of half, about half; a new window starts anew. */
+static void rates(void **state)
+{
+	struct limit_settings l = limit(30);
+	uint64_t packets, missed;
+
+	set_limit(&l);
+	harness_control.rates_window = 5;
+	harness_apply();
+	send_sources(100, 1);
+	assert_int_equal(rate_rows(NUMBER, &packets), 0); /* threshold 0: none */
+	harness_control.rates_threshold = ~0u;
+	harness_apply();
+	missed = HARNESS_COUNTER(rates_missed);
+	send_sources(100, 7);
+	missed = (HARNESS_COUNTER(rates_missed) - missed) / 7; /* rows that two of 200 wanted */
+	assert_in_range(missed, 0, 15);
+	assert_int_equal(rate_rows(NUMBER, &packets) + rate_rows(SEK_LIMITS_MAX, &packets), 200 - missed);
+	assert_int_equal(packets, 7 * rate_rows(SEK_LIMITS_MAX, &packets));
+	harness_control.rates_window = 6;
+	harness_apply();
+	assert_int_equal(rate_rows(NUMBER, &packets), 0);
+	send_sources(1, 3);
+	assert_int_equal(rate_rows(NUMBER, &packets), 1);
+	assert_int_equal(packets, 3);
+	harness_control.rates_window = 7;
+	harness_control.rates_threshold = 1u << 31;
+	harness_apply();
+	send_sources(1000, 1);
+	assert_in_range(rate_rows(SEK_LIMITS_MAX, &packets), 400, 600);
+}
+
+/* Without limits the rates of all packets are kept too: that is what `suggest` starts from. */
+static void rates_without_limits(void **state)
+{
+	uint64_t packets;
+
+	harness_reset();
+	harness_limits(NULL, 0, NULL, 0);
+	harness_control.rates_threshold = ~0u;
+	harness_apply();
+	send_sources(1, 9);
+	assert_int_equal(rate_rows(SEK_LIMITS_MAX, &packets), 1);
+	assert_int_equal(packets, 9);
+}
+
+/* One CPU: its rows of sek_top and its budget of events are then the test's own. */
+static int setup(void **state)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -1 : harness_setup(state);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(evidence_counts), cmocka_unit_test(evidence_owner), cmocka_unit_test(evidence_conversations),
+		cmocka_unit_test(events),	   cmocka_unit_test(events_of_bans), cmocka_unit_test(full_ring),
+		cmocka_unit_test(top_bounds),	   cmocka_unit_test(top_sample),     cmocka_unit_test(rates),
+		cmocka_unit_test(rates_without_limits),
+	};
+
+	return cmocka_run_group_tests(tests, setup, harness_teardown);
+}
