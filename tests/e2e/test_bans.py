@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the engine makes of the kernel's bans: recorded, judged, listed, taken away, kept over a restart and a reboot."""
-import os, signal, time
+import json, os, signal, socket, time
 import pytest
-from ban_map import bans, boot_ns, put
-from lab import run, wait_for
+from ban_map import BPFTOOL, bans, hexed, key_of, pin, put
+from lab import BUILD, run, wait_for
 
 ONE, TWO, NET6 = "198.51.100.7", "198.51.100.8", "2001:db8:7::/64"
 LIMITS = """on-exit: keep
@@ -80,7 +80,7 @@ def test_bad_numbers_and_looking_only(one):
     assert one.cli("review", "show", "x", check=False).returncode == 2
     put(one, [ONE + "/32"])
     recorded(one, 1)
-    out = run(os.environ.get("SEKISHO_BUILD", "build") + "/sekisho", "-s", one.dir / "run/view.sock", "review", "reject", "1", check=False)
+    out = run(BUILD / "sekisho", "-s", one.dir / "run/view.sock", "review", "reject", "1", check=False)
     assert out.returncode == 1 and "may look" in out.stderr and bans(one)
 
 
@@ -103,7 +103,6 @@ def test_bans_are_block_entries_of_their_limit(one):
 
 def test_pages_of_block_list(one):
     """Every page size meets every entry and every ban once, in order."""
-    import json, socket
     put(one, [f"198.51.100.{i}/32" for i in range(1, 6)])
     recorded(one, 5)
     for i in range(3):
@@ -161,7 +160,6 @@ def test_ended_while_nobody_looked(lab, one):
 def test_a_record_that_vanishes_is_lost_not_live(one):
     put(one, [ONE + "/32"])
     recorded(one, 1)
-    from ban_map import BPFTOOL, hexed, key_of, pin
     run(BPFTOOL, "map", "delete", "pinned", pin(one, "bans"), "key", *hexed(key_of(ONE + "/32")))
     wait_for(lambda: rows(one)[0]["state"] == "lost", 10)
     assert "vanished" in one.said()
