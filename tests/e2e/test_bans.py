@@ -177,6 +177,12 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     found = {r["source"]: r for r in recorded(one, 3)}
     assert {s: r["brief"] for s, r in found.items()} == {ONE: "?known-good listed", TWO: "?known-good", "192.0.2.1": ""}
     lists = one.ask("review", "show", found[ONE]["id"])["lists"]
+    one.cli("review", "reject", found[ONE]["id"])
+    one.cli("review", "confirm", found[TWO]["id"])
+    assert one.ask("feed", "show", "good")["review"] == {"bans": 2, "confirmed": 1, "rejected": 1, "precision": 0.5}
+    assert one.ask("feed", "show", "bad")["review"] == {"bans": 1, "confirmed": 0, "rejected": 1, "precision": 0}
+    assert one.ask("limit", "list")["limits"][0]["review"] == {"bans": 3, "confirmed": 1, "rejected": 1, "precision": 0.5}
+    assert "50 %" in one.cli("limit", "list").stdout and "called right" in one.cli("feed", "show", "good").stdout
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 
