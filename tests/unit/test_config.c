@@ -111,6 +111,8 @@ static void test_whole(void **state)
 	assert_int_equal(config->n_allow, 2);
 	assert_string_equal(config->interfaces[0], "eth0");
 	assert_string_equal(config->feeds[1].path, "/b");
+	assert_true(config->feeds[0].known_good);
+	assert_false(config->feeds[1].known_good);
 	assert_int_equal(config->metrics_port, 9477);
 	config_free(config);
 	free(back);
