@@ -81,6 +81,21 @@ static void test_oldest_go(void **state)
 	assert_int_equal(n_seen, 0);
 }
 
+/* The one before is overwritten by the very one that points to it. */
+static void test_chain_into_itself(void **state)
+{
+	struct sek_event one = of(201, 1), other = of(1, 1);
+	uint32_t i;
+
+	events_keep(&one);
+	for (i = 1; i < EVENTS_KEPT; i++)
+		events_keep(&other);
+	events_keep(&one);
+	n_seen = 0;
+	events_of(&one.source, 10, see, NULL);
+	assert_int_equal(n_seen, 1);
+}
+
 static void test_records(void **state)
 {
 	struct sek_ban_event record = { .event = of(1, 1) };
@@ -119,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers_and_addresses),
 		cmocka_unit_test(test_oldest_go),
+		cmocka_unit_test(test_chain_into_itself),
 		cmocka_unit_test(test_records),
 	};
 
