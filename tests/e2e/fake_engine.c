@@ -166,6 +166,55 @@ static void attack_entries(void)
 	ask("three bad ones", &msg, &fd, 1);
 }
 
+static struct role_ban ban_of(unsigned len)
+{
+	static const uint8_t gateway[4] = GATEWAY;
+	struct role_ban ban = {.key = {.family = 4, .len = len},
+			       .value = {.since_ns = 1, .until_ns = ~0ull >> 20, .trial_until_ns = ~0ull >> 20}};
+
+	memcpy(ban.key.addr_be, gateway, 4);
+	return ban;
+}
+
+static void attack_bans(void)
+{
+	struct role_msg msg = {.type = ROLE_BAN_SET, .body.ban = ban_of(32)};
+	struct role_ban all[2] = {ban_of(32), ban_of(0)};
+	int fd = channel_memfd("x", all, sizeof(all));
+
+	ask("gateway", &msg, NULL, 0);
+	msg.body.ban = ban_of(24);
+	ask("host bits", &msg, NULL, 0);
+	msg.body.ban = ban_of(0);
+	ask("a /0", &msg, NULL, 0);
+	msg.body.ban = ban_of(32);
+	msg.body.ban.key.addr_be[3]--;
+	msg.body.ban.value.since_ns = ~0ull;
+	ask("begins in the future", &msg, NULL, 0);
+	msg.body.ban.value.since_ns = 1;
+	msg.body.ban.value.trial_until_ns = 1;
+	ask("a trial before its end", &msg, NULL, 0);
+	msg.body.ban.value.until_ns = msg.body.ban.value.trial_until_ns = ~0ull;
+	ask("for ever", &msg, NULL, 0);
+	msg.body.ban.value.until_ns = msg.body.ban.value.trial_until_ns = ~0ull >> 20;
+	msg.body.ban.value.limit = SEK_LIMITS_MAX;
+	ask("of limit 16", &msg, NULL, 0);
+	msg.body.count = 3;
+	ask("one more than is there", &msg, &fd, 1);
+	msg.body.count = ~0u;
+	ask("four billion", &msg, &fd, 1);
+	msg.body.count = 2;
+	ask("two bad ones", &msg, &fd, 1);
+	msg.type = ROLE_BAN_DEL;
+	msg.body.ban = ban_of(33);
+	ask("a /33 away", &msg, NULL, 0);
+	msg.body.ban = ban_of(32);
+	ask("what is not there away", &msg, NULL, 0);
+	msg.type = ROLE_BAN_SET;
+	msg.body.ban.key.addr_be[3]--;
+	ask("a good one", &msg, NULL, 0);
+}
+
 /* Very many entries in one request. */
 static void attack_many(void)
 {
@@ -279,6 +328,8 @@ int main(int argc, char **argv)
 		attack_raw(sizeof(hello), ROLE_MAGIC, 3);
 	if (!strcmp(attack, "swap"))
 		attack_swap();
+	if (!strcmp(attack, "bans"))
+		attack_bans();
 	if (!strcmp(attack, "entries"))
 		attack_entries();
 	if (!strcmp(attack, "many"))

@@ -138,6 +138,25 @@ def test_a_busy_customer_is_rejected_and_allowed(lab, agent):
         customer.close()
 
 
+def test_explain_tells_limit_list_entry_and_nobody_apart(lab, agent):
+    """The question of the one screen, for each answer that there is."""
+    one = agent()
+    (one.dir / "list").write_text("198.51.100.99\n")
+    one.write("events: {sample: 100/s}\nlimits:\n  - {name: some, protocol: udp, packets: 50/s, burst: 50}\n" +
+              f"feeds:\n  - {{name: bad, path: \"{one.dir}/list\", format: plain}}\n")
+    one.start()
+    one.cli("block", "add", "198.51.100.98")
+    flood = Stream(lab, [BAD], 1000)
+    try:
+        said = wait_for(lambda: (lambda a: a["stopped_by"] == "limit" and a["recent"] and a)(one.ask("explain", BAD)), 10, "the limit's drops")
+        assert "rate limit some" in said["answer"] and said["bans"] == []
+    finally:
+        flood.stop()
+    for address, by, words in (("198.51.100.99", "list", "Stopped by a list: bad"), ("198.51.100.98", "entry", "made by manual"), (GOOD, "nobody", "Not stopped by Sekisho")):
+        said = one.ask("explain", address)
+        assert said["stopped_by"] == by and words in said["answer"] and said["answer"] in one.cli("explain", address).stdout, said
+
+
 def test_bans_end_on_time_with_the_whole_agent_killed(lab, agent):
     one = agent(config(for_s=6)).start()
     flood = Stream(lab, [BAD], 1000)

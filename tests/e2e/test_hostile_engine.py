@@ -92,6 +92,16 @@ def test_no_bad_entry_goes_in(lab, hostile):
     holds(lab, one)
 
 
+def test_no_bad_ban_goes_in(lab, hostile):
+    one = hostile("bans")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
+    answers = {line.split(": ")[1]: line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"}
+    assert [answers.pop(good)[0] for good in ("what is not there away", "a good one")] == ["0", "0"]
+    assert len(answers) == 11 and all(answer.startswith("-") for answer in answers.values()), said(one)
+    assert lab.probe(GATEWAY) == 20
+    holds(lab, one)
+
+
 @pytest.mark.parametrize("attack", ["types", "descriptors"])
 def test_messages_that_are_well_formed_but_mad(lab, hostile, attack):
     one = hostile(attack)

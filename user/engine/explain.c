@@ -150,20 +150,20 @@ static json_t *differs(const struct matches *matches, const struct sek_explain *
 	const char *kernel_reason = kernel->reason == SEK_R_BAN ? "block" : reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
 	char text[256];
 
-	if (kernel->reason == SEK_R_LIMIT)
-		kernel_reason = "none"; /* no entry and no list */
-	if (kernel->reason == SEK_R_PROTECTED || !strcmp(kernel_reason, state_reason(matches)))
+	if (kernel->reason == SEK_R_PROTECTED || kernel->reason == SEK_R_LIMIT || !strcmp(kernel_reason, state_reason(matches)))
 		return json_null();
 	snprintf(text, sizeof(text), "the kernel answers \"%s\" (generation %llu), the agent's state \"%s\": a change may be on its way; `sekisho reload` puts the state in force anew",
 		 kernel_reason, (unsigned long long)kernel->generation, state_reason(matches));
 	return json_string(text);
 }
 
-static json_t *advice(const struct matches *matches, const char *address)
+static json_t *advice(const struct matches *matches, const struct sek_explain *kernel, const char *address)
 {
 	const char *kind, *source, *action;
 	char text[256];
 
+	if (kernel->reason == SEK_R_LIMIT)
+		return json_sprintf("sekisho allow add %s; or change the limit in the config, then sekisho reload", address);
 	if (!matches->n)
 		return json_sprintf("sekisho block add %s", address);
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
@@ -193,7 +193,7 @@ static json_t *answer_of(const struct matches *matches, const struct sek_explain
 	return verbs_ok(json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:o,s:{s:I,s:i}}", "address", address, "verdict", verdicts[kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
 				  "reason", reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL], "matches", rows,
 				  "protected", kernel->rail && kernel->rail <= SEK_RAIL_LOCAL ? json_string(rails[kernel->rail]) : json_null(), "differs", differs(matches, kernel),
-				  "advice", advice(matches, address), "mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "limits", limits,
+				  "advice", advice(matches, kernel, address), "mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "limits", limits,
 				  "kernel", "generation", (json_int_t)kernel->generation, "class", kernel->class_id));
 }
 
@@ -219,6 +219,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 		free(matches);
 		return verbs_error(1, "%s", reply.text);
 	}
+	verbs_explain_verdict(&reply.body.explain);
 	take_rows(engine, matches);
 	take_lists(engine, matches);
 	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);

@@ -130,6 +130,19 @@ static json_t *of_past(const struct engine *engine, const struct drops_walk *dro
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
 }
 
+/* The first that drops: rows are in the order a packet meets them. */
+static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel)
+{
+	const struct limit_settings *limit = NULL;
+	unsigned i;
+
+	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX && !limit; i++) {
+		if (kernel->limits[i].is_over && !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR))
+			limit = limits_find(engine, kernel->limits[i].number);
+	}
+	return limit ? limit->name : "(changing)";
+}
+
 static json_t *answer_of(const struct engine *engine, const struct sek_explain *kernel, const json_t *winner, const struct bans_walk *bans, const struct drops_walk *drops,
 			 const char **ret_by)
 {
@@ -145,6 +158,10 @@ static json_t *answer_of(const struct engine *engine, const struct sek_explain *
 	if (kernel->verdict == SEK_V_DROP && (kernel->reason == SEK_R_BLOCK || kernel->reason == SEK_R_BAN)) {
 		*ret_by = kernel->reason == SEK_R_BLOCK ? "entry" : "limit";
 		return of_match(winner, false);
+	}
+	if (kernel->verdict == SEK_V_DROP && kernel->reason == SEK_R_LIMIT) {
+		*ret_by = "limit";
+		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel));
 	}
 	if (kernel->verdict == SEK_V_WOULD)
 		return json_string("Not stopped: it would be, but for monitor.");

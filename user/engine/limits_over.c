@@ -14,10 +14,11 @@
 
 #define CHUNK 4096 /* lines a read */
 #define KIND_OVER (1u << 23)
+#define SLACK_QUANTA 60 /* a second: the slots go on while they are read */
 #define QUANTUM_SHIFT (SEK_LIMIT_TAT_SHIFT + SEK_LIMIT_QUANTUM_SHIFT)
 
 struct over {
-	struct sek_limit words[SEK_LIMITS_MAX]; /* by number; gap_quanta 0: no such limit */
+	struct sek_limit words[SEK_LIMITS_MAX]; /* by number; all 0: no such limit */
 	uint64_t now;	   /* slot word */
 	uint64_t *count;
 };
@@ -36,7 +37,7 @@ static void count_slot(struct over *over, uint64_t slot)
 	unsigned number = slot >> 19 & 15;
 	int64_t ahead = slot - over->now;
 
-	if (slot & KIND_OVER && ahead > 0 && (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta)
+	if (over->words[number].tau && slot & KIND_OVER && ahead > 0 && (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta + SLACK_QUANTA)
 		over->count[number]++;
 }
 

@@ -87,6 +87,8 @@ json_t *verbs_limit_list(struct verbs_request *request);
 json_t *verbs_limit_suggest(struct verbs_request *request);
 json_t *verbs_limit_try(struct verbs_request *request);
 json_t *verbs_top(struct verbs_request *request);
+/* Adds to the kernel's word on the lists what its limits make of the source's next packet. */
+void verbs_explain_verdict(struct sek_explain *kernel);
 /* What the kernel says of one source's limits. */
 json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *kernel);
 

@@ -195,6 +195,12 @@ json_t *verbs_top(struct verbs_request *request)
 	return verbs_ok(json_pack("{s:s,s:i,s:o}", "by", by, "sample", request->engine->read.control->top_gap, "sources", rows));
 }
 
+/* Over now, or within the last second: at ten times the rate every tenth packet passes, and an instant says little. */
+static bool is_held(const struct sek_explain_limit *limit)
+{
+	return limit->is_over || limit->over_ns;
+}
+
 /* The limits of one explanation: their state as the kernel sees it. */
 json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *kernel)
 {
@@ -206,9 +212,28 @@ json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *ke
 		const struct limit_settings *limit = limits_find(engine, one->number);
 		double room_ns = one->tau_ns > 0 ? one->tau_ns : 1;
 
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:o,s:i,s:f,s:b,s:o}", "name", limit ? limit->name : "(changing)", "action", one->flags & SEK_LIMIT_F_MONITOR ? "monitor" : "drop",
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:s,s:o,s:o,s:i,s:f,s:b,s:o}", "name", limit ? limit->name : "(changing)",
+						      "protocol", limit ? protocols[limit->protocol] : "", "ports", limit ? ports_text(limit) : json_null(), "action", one->flags & SEK_LIMIT_F_MONITOR ? "monitor" : "drop",
 						      "packets", rate_text(limit ? limit->packets_per_s : 0), "bits", rate_text(limit ? limit->bits_per_s : 0), "prefix_len", one->len,
-						      "used", fmin(1, one->ahead_ns / room_ns), "over", one->is_over, "over_s", one->over_ns ? json_real(one->over_ns / 1e9) : json_null()));
+						      "used", fmin(1, one->ahead_ns / room_ns), "over", is_held(one), "over_s", one->over_ns ? json_real(one->over_ns / 1e9) : json_null()));
 	}
 	return rows;
+}
+
+/* The kernel's verdict is of the lists; where they pass, a limit may drop or would. A protected source passes. */
+void verbs_explain_verdict(struct sek_explain *kernel)
+{
+	unsigned i;
+
+	if (kernel->verdict == SEK_V_DROP || kernel->reason == SEK_R_ALLOW || kernel->rail)
+		return;
+	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX; i++) {
+		bool drops = !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR) && kernel->mode != SEK_MODE_MONITOR;
+
+		if (!is_held(&kernel->limits[i]) || kernel->verdict == SEK_V_DROP)
+			continue;
+		if (drops || kernel->verdict == SEK_V_PASS)
+			kernel->reason = SEK_R_LIMIT;
+		kernel->verdict = drops ? SEK_V_DROP : SEK_V_WOULD;
+	}
 }
