@@ -49,6 +49,7 @@ CONFIG_ERRORS = {
     "feed, max-change": (FEED % "max-change: 50", "2:37: ", "give a whole percentage, such as 50%"),
     "feed, max-coverage": (FEED % "max-coverage: 101%", "2:39: ", "give a percentage up to 100%"),
     "feed, private": (FEED % "private: allow", "2:34: ", "use leave-out or block"),
+    "feed, known-good": (FEED % "known-good: perhaps", "2:37: ", "use true or false"),
     "limits, no list": ("limits:\n  name: a\n", "2:3: ", "give a list"),
     "limit, no name": ("limits:\n  - {packets: 10/s}\n", "2:5: ", "add name: NAME"),
     "limit, name twice": ("limits:\n  - {name: a, packets: 10/s}\n  - {name: a, packets: 9/s}\n", "3:12: ", "choose a different one"),

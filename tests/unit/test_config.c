@@ -17,7 +17,7 @@ static const char whole[] =
     "interfaces: [eth0]\nmode: enforce\nattach: auto\non-exit: keep\n"
     "allow: [192.0.2.0/24, \"2001:db8::/48\"]\nfeeds:\n  - name: spamhaus-drop\n"
     "    url: https://www.spamhaus.org/drop/drop_v4.json    # http\n    format: auto\n    action: block\n"
-    "    interval: 12h\n    max-entries: 1000000\n    max-change: 50%\n    max-coverage: 2%\n    private: leave-out\n"
+    "    interval: 12h\n    max-entries: 1000000\n    max-change: 50%\n    max-coverage: 2%\n    private: leave-out\n    known-good: true\n"
     "metrics: {listen: \"127.0.0.1:9477\"}\n";
 
 static const struct {
@@ -123,6 +123,8 @@ static void test_whole(void **state)
 	assert_string_equal(config->interfaces[0], "eth0");
 	assert_string_equal(config->feeds[1].path, "/b");
 	assert_memory_equal(config->feeds[1].options.countries, "DEAT\0", 5);
+	assert_true(config->feeds[0].known_good);
+	assert_false(config->feeds[1].known_good);
 	assert_int_equal(config->metrics_port, 9477);
 	config_free(config);
 	free(back);

@@ -91,6 +91,10 @@ int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc,
 int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_limit_try(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_review_list(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_review_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_review_judge(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_events(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_plain(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char **argv);

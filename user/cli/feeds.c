@@ -74,6 +74,16 @@ static void show_held(const json_t *held)
 	show_prefixes("-", json_object_get(held, "removed_first"));
 }
 
+/* How right the bans of sources on the list were. */
+static void show_review(const json_t *review)
+{
+	json_int_t bans = json_integer_value(json_object_get(review, "bans"));
+
+	if (bans)
+		printf("%-15s %" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong\n", "bans", bans,
+		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
+}
+
 static int show_feed(const json_t *feed)
 {
 	static const struct print_column fields[] = {
@@ -110,6 +120,7 @@ static int show_feed(const json_t *feed)
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
+	show_review(json_object_get(feed, "review"));
 	show_held(json_object_get(feed, "held"));
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');

@@ -23,6 +23,16 @@ static void warn_forgotten(const json_t *data)
 		printf("\nwarning: %" JSON_INTEGER_FORMAT " sources were forgotten for newer ones: limiter-memory in the config makes room\n", n);
 }
 
+/* What people said of each limit's bans, to columns of their own. */
+static void spread_reviews(json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		(void)json_object_update_missing(row, json_object_get(row, "review")); /* out of memory: dashes */
+}
+
 int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	static const struct print_column columns[] = {
@@ -30,6 +40,7 @@ int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc,
 		{"PACKETS", "packets", PRINT_TEXT}, {"BITS", "bits", PRINT_TEXT},	  {"BURST", "burst", PRINT_NUMBER},
 		{"PER", "per", PRINT_TEXT},	    {"ACTION", "action", PRINT_STATE},	  {"DROPPED", "dropped", PRINT_NUMBER},
 		{"WOULD", "would_drop", PRINT_NUMBER}, {"OVER NOW", "over_now", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},
+		{"RIGHT", "confirmed", PRINT_NUMBER}, {"WRONG", "rejected", PRINT_NUMBER}, {"PRECISION", "precision", PRINT_PERCENT},
 		{NULL, NULL, PRINT_TEXT},
 	};
 	json_t *data;
@@ -40,6 +51,7 @@ int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc,
 	if (cli->json) {
 		status = print_json(data);
 	} else {
+		spread_reviews(json_object_get(data, "limits"));
 		status = print_table(json_object_get(data, "limits"), columns, "no limits; limits: in the config names them, see sekisho.yaml(5)");
 		warn_forgotten(data);
 	}

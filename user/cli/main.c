@@ -36,6 +36,11 @@ static const struct cli_command commands[] = {
 	{"limit", "suggest", cmd_limit_suggest, "", "thresholds from the rates that sources reached"},
 	{"limit", "try", cmd_limit_try, "NAME|all --packets RATE|--bits RATE", "how many sources a threshold would have hit"},
 	{"top", NULL, cmd_top, "[--by packets|bytes|drops] [--limit N]", "the busiest sources, live on a terminal"},
+	{"review", "list", cmd_review_list, "[--undecided] [--limit NAME] [--rows N]", "bans that limits made, newest first"},
+	{"review", "show", cmd_review_show, "ID", "one ban with its evidence"},
+	{"review", "confirm", cmd_review_judge, "ID [--reason TEXT]", "it was right"},
+	{"review", "reject", cmd_review_judge, "ID [--reason TEXT] [--allow 24h]", "it was wrong: unblock, and allow for a time"},
+	{"events", NULL, cmd_events, "[--follow] [--rows N]", "drops, bans and sources over a limit, as they come"},
 	{"mode", NULL, cmd_mode, "enforce|monitor [--confirm 60s]", "switch; with --confirm back unless confirmed"},
 	{"confirm", NULL, cmd_plain, "", "keep what mode --confirm has switched"},
 	{"reload", NULL, cmd_plain, "", "read the config again"},
@@ -55,7 +60,7 @@ static int help(void)
 	for (command = commands; command->group; command++) {
 		(void)snprintf(name, sizeof(name), "%s%s%s", command->group, command->verb ? " " : "",
 			       command->verb ? command->verb : ""); /* the table's names fit */
-		printf("  %-14s %s\n", name, command->does);
+		printf("  %-15s %s\n", name, command->does);
 	}
 	puts("\n`sekisho help COMMAND` shows a command's words; sekisho(1) explains them.\n"
 	     "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no agent there.");

@@ -98,7 +98,7 @@ static int show_status(const json_t *data)
 		{"generation", "generation", PRINT_NUMBER}, {"IPv4 prefixes", "prefixes_v4", PRINT_NUMBER},
 		{"IPv6 prefixes", "prefixes_v6", PRINT_NUMBER}, {"table size", "bytes", PRINT_BYTES},
 	};
-	const json_t *entries = json_object_get(data, "entries"), *packets = json_object_get(data, "packets");
+	const json_t *entries = json_object_get(data, "entries"), *packets = json_object_get(data, "packets"), *bans = json_object_get(data, "bans");
 	json_int_t left_s = json_integer_value(json_object_get(data, "confirm_left_s"));
 	json_t *rows;
 	size_t i;
@@ -113,6 +113,9 @@ static int show_status(const json_t *data)
 	if (entries)
 		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
 		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
+	if (json_integer_value(json_object_get(bans, "live")) || json_integer_value(json_object_get(bans, "undecided")))
+		printf("%-15s %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " wait for: sekisho review list --undecided\n", "bans",
+		       json_integer_value(json_object_get(bans, "live")), json_integer_value(json_object_get(bans, "undecided")));
 	print_lines("warning", json_object_get(data, "warnings"));
 	warn_unprotected(json_object_get(data, "interfaces"));
 	status = section(json_object_get(data, "interfaces"), interface_columns);
@@ -145,10 +148,29 @@ int cmd_status(struct cli *cli, const struct cli_command *command, int argc, cha
 	return status;
 }
 
+static const struct print_column ban_columns[] = {
+	{"BAN", "id", PRINT_NUMBER}, {"LIMIT", "limit", PRINT_TEXT}, {"AGE", "since", PRINT_AGO}, {"STATE", "state", PRINT_STATE},
+	{"VERDICT", "verdict", PRINT_STATE}, {"SIGNS (?: may be wrong)", "brief", PRINT_TEXT}, END,
+};
+static const struct print_column recent_columns[] = {
+	{"AGE", "time_s", PRINT_AGO}, {"WHAT", "type", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, {"LIMIT", "limit", PRINT_TEXT},
+	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER}, {"BYTES", "bytes", PRINT_NUMBER}, END,
+};
+
+/* Times as whole seconds, for the column. */
+static void whole_times(json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) /* out of memory: a dash */
+		(void)json_object_set_new(row, "time_s", json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
+}
+
 static int show_explain(const json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
+		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
 		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
 		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
 		{"to change it", "advice", PRINT_TEXT},
@@ -159,7 +181,12 @@ static int show_explain(const json_t *data)
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(data, &fields[i]);
 	status = section(json_object_get(data, "matches"), match_columns);
-	return status ? status : section(json_object_get(data, "limits"), state_columns);
+	if (!status)
+		status = section(json_object_get(data, "limits"), state_columns);
+	if (!status)
+		status = section(json_object_get(data, "bans"), ban_columns);
+	whole_times(json_object_get(data, "recent"));
+	return status ? status : section(json_object_get(data, "recent"), recent_columns);
 }
 
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)

@@ -61,6 +61,7 @@ struct engine {
 
 	struct config *config;
 	uint32_t config_epoch;
+	uint64_t config_hash; /* of its files */
 	struct engine_feed *feeds;
 	size_t n_feeds;
 	uint64_t list_serial;
@@ -73,6 +74,7 @@ struct engine {
 	struct limits *limits;
 	struct rates *rates;
 	struct top *top;
+	struct bans *bans;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

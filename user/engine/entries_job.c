@@ -3,6 +3,7 @@
  * Many entries at once: an import, a flush, what expired. One slice a turn of the loop, each a transaction of its own, in
  * the order they were asked for; requests are answered between slices.
  */
+#include "bans.h"
 #include "entries.h"
 
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "sys/log.h"
+#include "verbs.h"
 
 #define SLICE 500 /* entries at most */
 #define SLICE_MIN 20
@@ -98,6 +100,21 @@ static int note_gone(void *arg, const struct store_entry *row)
 	return 0;
 }
 
+/* A flush of limit:NAME takes its live bans, too. */
+static int lift_slice(struct engine *engine, struct entries_job *job)
+{
+	char how[STORE_REASON_BYTES];
+	int n;
+
+	if (job->what != ENTRIES_FLUSH || job->kind != SEK_A_BLOCK || !verbs_ban_limit(job->origin))
+		return 0;
+	snprintf(how, sizeof(how), "flushed by %s", job->by_user);
+	n = bans_lift_some(engine, verbs_ban_limit(job->origin), slice, how, job->why, sizeof(job->why));
+	if (n > 0)
+		job->count += n;
+	return n < 0 ? n : n == (int)slice;
+}
+
 static int delete_slice(struct engine *engine, struct entries_job *job)
 {
 	struct gone gone = { .n = 0 };
@@ -109,7 +126,7 @@ static int delete_slice(struct engine *engine, struct entries_job *job)
 	else
 		more = store_entry_expired(engine->store, engine_now_s(), note_gone, &gone);
 	if (more < 0 || !gone.n)
-		return more < 0 ? more : 0;
+		return more < 0 ? more : lift_slice(engine, job);
 	err = store_begin(engine->store);
 	for (i = 0; i < gone.n && !err; i++)
 		err = store_entry_delete_id(engine->store, gone.id[i]);
@@ -117,7 +134,7 @@ static int delete_slice(struct engine *engine, struct entries_job *job)
 	if (err)
 		return err;
 	job->count += gone.n;
-	return more;
+	return more || (job->what == ENTRIES_FLUSH && verbs_ban_limit(job->origin)); /* bans are next */
 }
 
 static void finish(struct engine *engine, struct entries_job *job, int err)

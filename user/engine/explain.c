@@ -4,6 +4,8 @@
  * word where the two differ.
  */
 #include "engine.h"
+#include "bans.h"
+#include "explain.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -65,6 +67,20 @@ static int take_row(void *arg, const struct store_entry *row)
 	return 0;
 }
 
+static int take_ban(void *arg, const struct store_ban *ban)
+{
+	struct matches *matches = arg;
+	char text[PREFIX_TEXT_BYTES];
+
+	if (ban->state != STORE_BAN_LIVE || ban->until_s <= engine_now_s())
+		return 0;
+	add_match(matches, 1, tie_of_entry(ban->until_s), &ban->source,
+		  json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:s,s:I}", "prefix", prefix_format(&ban->source, text), "kind", "ban", "source", json_sprintf("limit:%s", ban->limit),
+			    "action", "block", "since", (json_int_t)ban->since_s, "expires", (json_int_t)ban->until_s, "reason", json_sprintf("ban %lld", (long long)ban->id), "by", "agent",
+			    "id", (json_int_t)ban->id));
+	return 0;
+}
+
 static json_t *list_match(const struct prefix *prefix, const char *kind, const char *source, const char *action, int64_t since_s)
 {
 	char text[PREFIX_TEXT_BYTES];
@@ -73,69 +89,19 @@ static json_t *list_match(const struct prefix *prefix, const char *kind, const c
 			 "since", since_s ? json_integer(since_s) : json_null(), "expires", "reason", "", "by", "");
 }
 
-static int order4(const void *a, const void *b)
-{
-	const struct prefix4 *x = a, *y = b;
-
-	return x->addr != y->addr ? (x->addr < y->addr ? -1 : 1) : (int)x->len - (int)y->len;
-}
-
-static int order6(const void *a, const void *b)
-{
-	const struct prefix6 *x = a, *y = b;
-
-	if (x->hi != y->hi)
-		return x->hi < y->hi ? -1 : 1;
-	return x->lo != y->lo ? (x->lo < y->lo ? -1 : 1) : (int)x->len - (int)y->len;
-}
-
-/* The prefix of @len bits around @address. */
-static struct prefix shorten(const struct prefix *address, unsigned len)
-{
-	struct prefix prefix = *address;
-	unsigned bit;
-
-	prefix.len = len;
-	for (bit = len; bit < 128; bit++)
-		prefix.addr_be[bit / 8] &= ~(0x80 >> (bit % 8));
-	return prefix;
-}
-
-/* Longest prefix of @list that holds the address: lists are sorted, so each length is looked up. */
-static bool longest(const struct list_view *list, const struct prefix *address, struct prefix *ret_prefix)
-{
-	unsigned len;
-
-	for (len = address->len; len > 0; len--) {
-		struct prefix prefix = shorten(address, len);
-		struct prefix4 key4;
-		struct prefix6 key6;
-		const void *found;
-
-		if (address->family == 4) {
-			key4 = prefix_to4(&prefix);
-			found = bsearch(&key4, list->v4, list->head->n4, sizeof(key4), order4);
-		} else {
-			key6 = prefix_to6(&prefix);
-			found = bsearch(&key6, list->v6, list->head->n6, sizeof(key6), order6);
-		}
-		if (found) {
-			*ret_prefix = prefix;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* Rows of the prefixes around the address, by the index; among a million this takes under a millisecond. */
 static void take_rows(struct engine *engine, struct matches *matches)
 {
 	unsigned len;
 
 	for (len = 1; len <= matches->address.len; len++) {
-		struct prefix prefix = shorten(&matches->address, len);
+		struct prefix prefix = lists_shorten(&matches->address, len);
 
-		(void)store_entry_exact(engine->store, &prefix, take_row, matches); /* the kernel's word stands alone then */
+		struct store_ban_query query = { .source = &prefix, .max = 1 };
+
+		/* Where one fails the kernel's word stands alone. */
+		(void)store_entry_exact(engine->store, &prefix, take_row, matches);
+		(void)store_ban_each(engine->store, &query, take_ban, matches);
 	}
 }
 
@@ -153,7 +119,7 @@ static void take_lists(struct engine *engine, struct matches *matches)
 	for (i = 0; i < engine->n_feeds; i++) {
 		struct engine_feed *feed = &engine->feeds[i];
 
-		if (!feed->list.data || !longest(&feed->list.view, &matches->address, &prefix))
+		if (!lists_find(&feed->list, &matches->address, &prefix))
 			continue;
 		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
 			continue;
@@ -203,7 +169,9 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));
 	action = json_string_value(json_object_get(matches->row[0].json, "action"));
-	if (!strcmp(kind, "feed") && !strcmp(action, "allow"))
+	if (!strcmp(kind, "ban"))
+		snprintf(text, sizeof(text), "sekisho review reject %lld", (long long)json_integer_value(json_object_get(matches->row[0].json, "id")));
+	else if (!strcmp(kind, "feed") && !strcmp(action, "allow"))
 		snprintf(text, sizeof(text), "change the action of feed %s in the config, then sekisho reload", source);
 	else if (!strcmp(kind, "feed"))
 		snprintf(text, sizeof(text), "sekisho allow add %s", address);
@@ -256,6 +224,8 @@ json_t *explain_answer(struct engine *engine, const char *address)
 	take_lists(engine, matches);
 	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);
 	answer = answer_of(matches, &reply.body.explain, prefix_format(&matches->address, text), verbs_explain_limits(engine, &reply.body.explain));
+	explain_add_bans(engine, &matches->address, &reply.body.explain, matches->n ? json_array_get(json_object_get(json_object_get(answer, "data"), "matches"), 0) : NULL,
+			 json_object_get(answer, "data"));
 	free(matches);
 	return answer;
 }

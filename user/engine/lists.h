@@ -54,6 +54,10 @@ void lists_job_free(struct lists_job *job);
 /* Maps and checks the stored list. Errors: -ENOENT there is none; -EBADMSG damaged, *ret_why says how; errno. */
 int lists_load(const char *state_dir, const char *name, enum lists_kind kind, struct engine_list *ret_list, const char **ret_why);
 void lists_unmap(struct engine_list *list);
+/* The longest prefix of @list that holds @address, an address or a prefix. False: none does, or there is no list. */
+bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
+/* The prefix of @len bits around @address. */
+struct prefix lists_shorten(const struct prefix *address, unsigned len);
 uint64_t lists_prefixes(const struct engine_list *list);
 
 /* Makes the held list the good one, on disk when it returns. Errors: errno; then both are as before. */

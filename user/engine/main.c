@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Locks itself in, opens the state, serves, compiles. */
+#include "bans.h"
 #include "engine.h"
+#include "events.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -46,6 +48,7 @@ static void on_tick(uv_timer_t *timer)
 	feeds_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
+	bans_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;
 	credit_store(engine); /* and so reads the counters anew */
@@ -61,6 +64,10 @@ static int start(struct engine *engine)
 		err = role_open(engine);
 	if (!err)
 		(void)entries_restore(engine); /* it has said what was refused */
+	if (!err)
+		err = bans_open(engine);
+	if (!err)
+		events_open(engine);
 	if (!err)
 		err = control_open(engine);
 	if (err)
@@ -96,6 +103,7 @@ int main(int argc, char **argv)
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
 	credit_store(&engine);
+	bans_close(&engine);
 	http_listen(&engine, -1);
 	store_close(engine.store);
 	return 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bans.h"
 #include "engine.h"
 #include "lib/escape.h"
 #include "sys/log.h"
@@ -80,16 +81,40 @@ static json_t *packets(struct engine *engine)
 	return json_pack("{s:I,s:I,s:I,s:o}", "passed", totals[SEK_V_PASS], "dropped", totals[SEK_V_DROP], "would_drop", totals[SEK_V_WOULD], "by_reason", by_reason);
 }
 
+static json_t *bans(struct engine *engine)
+{
+	uint64_t undecided = 0, live = 0, refused = 0;
+	size_t i;
+
+	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told */
+	for (i = 0; i < engine->config->n_limits; i++)
+		refused += bpf_read_limit(&engine->read, engine->config->limits[i].number).refused;
+	return json_pack("{s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
+}
+
+/* A full map of bans refuses, and says so where people look first. */
+static json_t *warnings(struct engine *engine)
+{
+	json_t *lines = json_array();
+
+	if (engine->read.control->n_bans >= SEK_BANS_MAX)
+		json_array_append_new(lines, json_sprintf("the map of bans is full: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
+	return lines;
+}
+
 static json_t *status(struct verbs_request *request)
 {
 	struct engine *engine = request->engine;
 
+	json_t *of_bans;
+
 	credit_take(engine); /* and so reads the counters anew; if not, the last copy is told */
-	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:o,s:[]}", "version", SEKISHO_VERSION,
+	of_bans = bans(engine);
+	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:o,s:o,s:o}", "version", SEKISHO_VERSION,
 			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
 			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->table.prefixes_v4,
 			 "prefixes_v6", engine->table.prefixes_v6, "bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
-			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "limits", verbs_limits(engine), "warnings"));
+			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "limits", verbs_limits(engine), "bans", of_bans, "warnings", warnings(engine)));
 }
 
 static json_t *explain(struct verbs_request *request)
@@ -202,6 +227,11 @@ static const struct {
 	{ "limit.suggest", verbs_limit_suggest, false, 0 },
 	{ "limit.try", verbs_limit_try, false, 0 },
 	{ "top", verbs_top, false, 0 },
+	{ "review.list", verbs_review_list, false, 0 },
+	{ "review.show", verbs_review_show, false, 0 },
+	{ "review.confirm", verbs_review_confirm, true, 0 },
+	{ "review.reject", verbs_review_reject, true, 0 },
+	{ "events", verbs_events, false, 0 },
 	{ "mode", mode, true, 0 },
 	{ "confirm", confirm, true, 0 },
 	{ "reload", reload, true, 0 },
@@ -227,9 +257,12 @@ static void record(struct engine *engine, const struct verbs_client *client, con
 static void describe(const struct verbs_request *request, char *detail, size_t detail_bytes)
 {
 	static const char *const keys[] = { "prefix", "name", "mode", "origin", "reason" };
+	json_int_t id = json_integer_value(json_object_get(request->json, "id"));
 	size_t i, len = 0;
 
 	detail[0] = '\0';
+	if (id)
+		len = snprintf(detail, detail_bytes, "%lld", (long long)id);
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		const char *value = verbs_word(request, keys[i], NULL);
 

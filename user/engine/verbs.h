@@ -91,3 +91,21 @@ json_t *verbs_top(struct verbs_request *request);
 void verbs_explain_verdict(struct sek_explain *kernel);
 /* What the kernel says of one source's limits. */
 json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *kernel);
+
+/* review.c, events.c, verbs_bans.c */
+json_t *verbs_review_list(struct verbs_request *request);
+json_t *verbs_review_show(struct verbs_request *request);
+json_t *verbs_review_confirm(struct verbs_request *request);
+json_t *verbs_review_reject(struct verbs_request *request);
+json_t *verbs_events(struct verbs_request *request);
+
+/* verbs_bans.c: bans among the block entries */
+/* The limit's name of an origin limit:NAME, else NULL. */
+const char *verbs_ban_limit(const char *origin);
+/*
+ * Adds live bans with id > @after of @origin (NULL: any) to @rows until they are @limit. Returns 1 where there are more, 0, or the
+ * state's error; *ret_last is the last one's id, or @after.
+ */
+int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, size_t limit, json_t *rows, int64_t *ret_last);
+/* Takes the live ban of limit @name that holds @prefix away. Returns 1 done, 0 there is none, or an error with @why. */
+int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, const char *name, char *why, size_t why_bytes);

@@ -274,7 +274,7 @@ json_t *verbs_entry_import(struct verbs_request *request)
 
 json_t *verbs_entry_del(struct verbs_request *request)
 {
-	const char *text = verbs_word(request, "prefix", "");
+	const char *text = verbs_word(request, "prefix", ""), *origin = verbs_word(request, "origin", "manual");
 	struct engine *engine = request->engine;
 	char why[ROLE_TEXT_BYTES];
 	struct prefix prefix;
@@ -283,10 +283,17 @@ json_t *verbs_entry_del(struct verbs_request *request)
 
 	if (error)
 		return verbs_error(1, "%s: %s", verbs_shown(text, why, sizeof(why)), prefix_error_text(error));
-	if (store_entry_delete(engine->store, &prefix, request->kind, verbs_word(request, "origin", "manual"), &n))
+	if (store_entry_delete(engine->store, &prefix, request->kind, origin, &n))
 		return verbs_error(1, "the state cannot be written: %s", store_error(engine->store));
 	if (n && entries_apply(engine, &prefix, why, sizeof(why)))
 		return verbs_error(1, "%s: deleted, but the kernel was not told: %s; `sekisho reload` tells it", text, why);
+	if (request->kind == SEK_A_BLOCK && verbs_ban_limit(origin)) {
+		int bans = verbs_ban_del(request, &prefix, verbs_ban_limit(origin), why, sizeof(why));
+
+		if (bans < 0)
+			return verbs_error(1, "%s: %s", text, why);
+		n += bans;
+	}
 	return verbs_ok(json_pack("{s:i}", "deleted", n));
 }
 
@@ -318,6 +325,7 @@ json_t *verbs_entry_flush(struct verbs_request *request)
 	job->what = ENTRIES_FLUSH;
 	job->kind = request->kind;
 	snprintf(job->origin, sizeof(job->origin), "%s", origin);
+	snprintf(job->by_user, sizeof(job->by_user), "%s", request->client->user);
 	request->wait->poll = flush_over;
 	request->wait->abandon = leave_job;
 	request->wait->job = job;
@@ -344,12 +352,28 @@ static int list_row(void *arg, const struct store_entry *row)
 	return 0;
 }
 
+/* Behind the last entry come the bans: there "after" counts them below 0. */
+static int list_rows(struct verbs_request *request, json_int_t after, struct list_walk *walk)
+{
+	const char *origin = verbs_word(request, "origin", NULL);
+	int more = 0;
+
+	if (after >= 0)
+		more = store_entry_each(request->engine->store, request->kind, origin, after, list_row, walk);
+	if (more || request->kind != SEK_A_BLOCK)
+		return more;
+	more = verbs_ban_rows(request->engine, origin, after < 0 ? -after : 0, walk->limit, walk->rows, &walk->last);
+	walk->last = -walk->last;
+	if (more == 1 && !walk->last) /* the entries filled the page, and the first ban is to come: no ban has number 0 */
+		walk->last = json_integer_value(json_object_get(json_array_get(walk->rows, json_array_size(walk->rows) - 1), "id"));
+	return more;
+}
+
 json_t *verbs_entry_list(struct verbs_request *request)
 {
 	json_int_t limit = json_integer_value(json_object_get(request->json, "limit"));
 	struct list_walk walk = { .rows = json_array(), .limit = limit > 0 && limit < LIST_MAX ? limit : LIST_MAX };
-	int more = store_entry_each(request->engine->store, request->kind, verbs_word(request, "origin", NULL),
-				    json_integer_value(json_object_get(request->json, "after")), list_row, &walk);
+	int more = list_rows(request, json_integer_value(json_object_get(request->json, "after")), &walk);
 
 	if (more < 0) {
 		json_decref(walk.rows);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bans.h"
 #include "engine.h"
 #include "lib/rate.h"
 #include "top.h"
@@ -57,11 +58,12 @@ json_t *verbs_limit(struct engine *engine, const struct limit_settings *limit)
 {
 	const uint64_t *total = limits_row(engine, limit)->total;
 
-	return json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:f,s:s,s:o,s:o,s:I,s:I,s:I,s:I,s:I}", "name", limit->name, "number", limit->number, "protocol", protocols[limit->protocol],
+	return json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:f,s:s,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:o}", "name", limit->name, "number", limit->number, "protocol", protocols[limit->protocol],
 			 "ports", ports_text(limit), "packets", rate_text(limit->packets_per_s), "bits", rate_text(limit->bits_per_s), "burst", limit->burst,
 			 "action", limit->is_monitor ? "monitor" : "drop", "per", per_text(engine, limit), "ban", ban_json(&limit->ban),
 			 "dropped", (json_int_t)total[STORE_LIMIT_DROPS], "dropped_bytes", (json_int_t)total[STORE_LIMIT_DROP_BYTES], "would_drop", (json_int_t)total[STORE_LIMIT_WOULDS],
-			 "bans", (json_int_t)total[STORE_LIMIT_BANS], "bans_refused", (json_int_t)total[STORE_LIMIT_REFUSED]);
+			 "bans", (json_int_t)total[STORE_LIMIT_BANS], "bans_refused", (json_int_t)total[STORE_LIMIT_REFUSED],
+			 "review", review_counts(engine, STORE_REVIEW_LIMIT, limit->name));
 }
 
 json_t *verbs_limits(struct engine *engine)

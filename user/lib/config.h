@@ -34,6 +34,7 @@ struct config_feed {
 	uint32_t max_change_percent; /* default 50; 0: no such check */
 	double max_coverage;         /* share of the family's routable space, default 0.02 */
 	bool keep_private;           /* private: block */
+	bool known_good;             /* its addresses are known to be good: said of a ban, whatever the action */
 	char *ca_file;               /* NULL: the system's trust anchors */
 };
 

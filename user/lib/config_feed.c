@@ -235,6 +235,13 @@ static void feed_private(struct config_walk *w, const yaml_node_t *node, const c
 	    config_choose(w, node, "private", text, words, "use leave-out or block") == 1;
 }
 
+static void feed_known_good(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char *const words[] = {"false", "true", NULL};
+
+	w->feed->known_good = config_choose(w, node, "known-good", text, words, "use true or false") == 1;
+}
+
 static const struct config_key feed_keys[] = {
     {"name", feed_name, true},
     {"url", feed_url, true},
@@ -251,6 +258,7 @@ static const struct config_key feed_keys[] = {
     {"max-change", feed_max_change, true},
     {"max-coverage", feed_max_coverage, true},
     {"private", feed_private, true},
+    {"known-good", feed_known_good, true},
     {"ca-file", feed_ca, true},
     {NULL, NULL, false},
 };

@@ -31,7 +31,13 @@ int bpf_read_refresh(struct bpf_read *read)
 		if (bpf_map_lookup_elem(read->counters_fd, &key, &read->cpus[key]))
 			return -errno;
 	}
-	key = 0;
+	return bpf_read_control(read);
+}
+
+int bpf_read_control(struct bpf_read *read)
+{
+	__u32 key = 0;
+
 	return bpf_map_lookup_elem(read->control_fd, &key, read->control) ? -errno : 0;
 }
 
@@ -110,4 +116,15 @@ int bpf_read_array(int fd, uint32_t first, uint32_t n, size_t size, void *ret_va
 		at += many;
 	}
 	return 0;
+}
+
+void bpf_read_events(const struct bpf_read *read, uint64_t *ret_given, uint64_t *ret_lost)
+{
+	unsigned cpu;
+
+	*ret_given = *ret_lost = 0;
+	for (cpu = 0; cpu < read->n_cpus; cpu++) {
+		*ret_given += read->cpus[cpu].events;
+		*ret_lost += read->cpus[cpu].events_lost;
+	}
 }

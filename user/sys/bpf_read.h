@@ -19,6 +19,9 @@ int bpf_read_open(struct bpf_read *read, int counters_fd, int control_fd, unsign
 /* Reads both anew: 139 kB a CPU. Errors: negative errno; the copies may be partly new. */
 int bpf_read_refresh(struct bpf_read *read);
 
+/* Reads the control record alone. Errors: as above. */
+int bpf_read_control(struct bpf_read *read);
+
 /* Sums of one counter over all CPUs. @slot, @verdict, @reason and @counter must be in range. */
 struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict, unsigned reason);
 struct sek_counter bpf_read_drops(const struct bpf_read *read, unsigned counter);
@@ -30,6 +33,9 @@ struct bpf_limit_counts {
 	uint64_t bans, refused;
 };
 struct bpf_limit_counts bpf_read_limit(const struct bpf_read *read, unsigned number);
+
+/* What became of events: given to the ring buffer; lost because it was full. */
+void bpf_read_events(const struct bpf_read *read, uint64_t *ret_given, uint64_t *ret_lost);
 
 /* Live slots of other sources that newcomers took: the limiter's table is too small. */
 uint64_t bpf_read_evictions(const struct bpf_read *read);

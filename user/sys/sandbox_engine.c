@@ -143,7 +143,8 @@ static int add_rules(scmp_filter_ctx filter, uint32_t action, const int *calls, 
 /* Calls that are good or bad by an argument. */
 static int add_argument_rules(scmp_filter_ctx filter)
 {
-	static const unsigned reads[] = { BPF_MAP_LOOKUP_ELEM, BPF_MAP_LOOKUP_BATCH };
+	/* libbpf's ring buffer asks what the map that it was given is. */
+	static const unsigned reads[] = { BPF_MAP_LOOKUP_ELEM, BPF_MAP_LOOKUP_BATCH, BPF_OBJ_GET_INFO_BY_FD };
 	static const unsigned asks[] = { FIONBIO, FIONREAD };
 	size_t i;
 	int err = 0;

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * review: bans that limits made, with their evidence, and a person's word on each.
+ */
+#include "cli.h"
+
+#include "print.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PAGE_ROWS 200 /* rows a question */
+#define LIST_ROWS 100 /* shown unless --rows says otherwise: a few screens */
+
+#define END {NULL, NULL, PRINT_TEXT}
+
+static const struct print_column list_columns[] = {
+	{"ID", "id", PRINT_NUMBER},	  {"SOURCE", "source", PRINT_TEXT}, {"LIMIT", "limit", PRINT_TEXT},
+	{"AGE", "since", PRINT_AGO},	  {"STATE", "state", PRINT_STATE},  {"VERDICT", "verdict", PRINT_STATE},
+	{"DROPPED", "n_dropped", PRINT_NUMBER}, {"SIGNS (?: may be wrong)", "brief", PRINT_TEXT}, END,
+};
+
+/* dropped.packets to a column of its own. */
+static void flatten(json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) /* out of memory: a dash */
+		(void)json_object_set(row, "n_dropped", json_object_get(json_object_get(row, "dropped"), "packets"));
+}
+
+/* Pages into @all until there are @max. */
+static int ask_all(struct cli *cli, bool undecided, const char *limit, json_int_t max, json_t *all)
+{
+	json_t *request, *page, *next = NULL;
+	int status;
+
+	do {
+		request = json_pack("{s:s, s:b, s:I}", "verb", "review.list", "undecided", undecided, "rows", (json_int_t)PAGE_ROWS);
+		status = cli_set(request, "limit", limit);
+		if (!status && next)
+			(void)json_object_set(request, "before", next); /* out of memory: found out below */
+		json_decref(next);
+		next = NULL;
+		if (status) {
+			json_decref(request);
+			return status;
+		}
+		status = cli_call(cli, request, &page);
+		if (status)
+			return status;
+		if (json_array_extend(all, json_object_get(page, "bans")))
+			status = cli_fail(CLI_FAILED, "the agent's answer has no bans");
+		if (!json_is_null(json_object_get(page, "next")))
+			next = json_incref(json_object_get(page, "next"));
+		json_decref(page);
+	} while (!status && next && json_array_size(all) < (size_t)max);
+	json_decref(next);
+	while (json_array_size(all) > (size_t)max)
+		(void)json_array_remove(all, json_array_size(all) - 1); /* it is there */
+	return status;
+}
+
+int cmd_review_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX], *limit = NULL, *rows_text = NULL;
+	bool undecided = false;
+	const struct cli_option options[] = {
+		{"--undecided", NULL, &undecided}, {"--limit", &limit, NULL}, {"--rows", &rows_text, NULL}, {NULL, NULL, NULL}};
+	int status = cli_args(cli, command, argc, argv, options, 0, 0, words);
+	json_int_t max = rows_text ? strtoll(rows_text, NULL, 10) : LIST_ROWS;
+	json_t *document;
+
+	if (!status && (max < 1 || max > 1000000))
+		status = cli_fail(CLI_USAGE, "\"--rows\" is 1 to 1000000");
+	if (status)
+		return status;
+	document = json_pack("{s:[]}", "bans");
+	status = ask_all(cli, undecided, limit, max, json_object_get(document, "bans"));
+	if (!status && cli->json) {
+		status = print_json(document);
+	} else if (!status) {
+		flatten(json_object_get(document, "bans"));
+		status = print_table(json_object_get(document, "bans"), list_columns, undecided ? "nothing waits for a verdict" : "no bans");
+	}
+	json_decref(document);
+	return status;
+}
+
+static void print_rate(const json_t *data)
+{
+	const char *unit = json_string_value(json_object_get(data, "unit"));
+
+	printf("%-15s %.0f %s/s allowed, %.0f/s measured over %lld ms\n", "rate", json_number_value(json_object_get(data, "threshold_per_s")),
+	       unit && unit[0] == 'b' ? "bits" : "packets", json_number_value(json_object_get(data, "rate_per_s")),
+	       (long long)json_integer_value(json_object_get(data, "window_ms")));
+}
+
+static long long number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void print_evidence(const json_t *e)
+{
+	const json_t *by = json_object_get(e, "protocols"), *tcp = json_object_get(e, "tcp"), *port;
+	size_t i;
+
+	if (!json_is_object(e)) {
+		puts("evidence        none: there was no record free for this source");
+		return;
+	}
+	printf("%-15s %lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets\n", "before the ban", number(e, "packets"),
+	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
+	printf("%-15s %lld tcp, %lld udp, %lld icmp, %lld other\n", "protocols", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
+	if (number(by, "tcp"))
+		printf("%-15s %lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections\n", "tcp", number(tcp, "syn"),
+		       number(tcp, "ack"), number(tcp, "fin"), number(tcp, "rst"), number(tcp, "of_open_connections"), number(tcp, "looked_up"));
+	printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
+	json_array_foreach(json_object_get(e, "last_ports"), i, port)
+		printf(" %lld", (long long)json_integer_value(port));
+	printf("\n%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+}
+
+static void print_signals(const json_t *rows)
+{
+	char text[PRINT_CELL_BYTES];
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		const char *says = json_string_value(json_object_get(row, "says"));
+
+		printf("%-15s %s\n", says && says[0] == 'w' ? "may be wrong" : "may be right", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
+	}
+}
+
+static int show(const json_t *data)
+{
+	static const struct print_column fields[] = {
+		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
+		{"verdict", "verdict", PRINT_STATE}, {"began", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
+		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
+	};
+	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
+	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
+	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"FRAME", "header", PRINT_TEXT}, END};
+	const json_t *dropped = json_object_get(data, "dropped");
+	int status;
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		print_field(data, &fields[i]);
+	print_rate(data);
+	print_evidence(json_object_get(data, "evidence"));
+	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
+	       number(dropped, "last_second"));
+	print_signals(json_object_get(data, "signals"));
+	status = print_table(json_object_get(data, "lists"), lists, NULL);
+	if (!status)
+		status = print_table(json_object_get(data, "packets"), packets, NULL);
+	return status ? status : print_table(json_object_get(data, "verdicts"), words, NULL);
+}
+
+/* ID of a ban from @word. */
+static int read_id(const char *word, json_int_t *ret_id)
+{
+	char *end;
+	long long id = strtoll(word, &end, 10);
+
+	if (*end || id < 1)
+		return cli_fail(CLI_USAGE, "\"%s\" is no number of a ban; see sekisho review list", word);
+	*ret_id = id;
+	return CLI_DONE;
+}
+
+int cmd_review_show(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX];
+	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
+	json_int_t id = 0;
+	json_t *data;
+
+	if (!status)
+		status = read_id(words[0], &id);
+	if (!status)
+		status = cli_call(cli, json_pack("{s:s, s:I}", "verb", "review.show", "id", id), &data);
+	if (status)
+		return status;
+	status = cli->json ? print_json(data) : show(data);
+	json_decref(data);
+	return status;
+}
+
+int cmd_review_judge(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	const char *words[CLI_WORDS_MAX], *reason = NULL, *allow = NULL;
+	bool is_reject = command->verb[0] == 'r';
+	const struct cli_option options[] = {{"--reason", &reason, NULL}, {is_reject ? "--allow" : NULL, &allow, NULL}, {NULL, NULL, NULL}};
+	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
+	json_int_t id = 0, allow_s = -1;
+	json_t *request;
+
+	if (!status)
+		status = read_id(words[0], &id);
+	if (!status && allow)
+		status = cli_duration(allow, &allow_s);
+	if (status)
+		return status;
+	request = json_pack("{s:s++, s:I}", "verb", command->group, ".", command->verb, "id", id);
+	status = cli_set(request, "reason", reason);
+	if (status) {
+		json_decref(request);
+		return status;
+	}
+	if (allow)
+		(void)json_object_set_new(request, "allow_s", json_integer(allow_s)); /* out of memory: the agent's default */
+	return cli_do(cli, request);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The metrics of bans, of what people said of them, and of events. Origins are limits of the config: sixteen at the most. */
+#include "bans.h"
+
+#include <stdio.h>
+
+#include "lib/openmetrics.h"
+
+#define ORIGIN_BYTES (STORE_BAN_LIMIT_BYTES + 8)
+
+enum count { CONFIRMED, REJECTED };
+
+static uint64_t count_of(struct engine *engine, const char *limit, enum count count)
+{
+	struct store_review review = { 0 };
+
+	(void)store_review_get(engine->store, STORE_REVIEW_LIMIT, limit, &review); /* then 0 is told */
+	return count == CONFIRMED ? review.confirmed : review.rejected;
+}
+
+static void add_reviews(struct engine *engine, struct openmetrics *om)
+{
+	static const struct {
+		const char *name, *help;
+		enum count count;
+	} families[] = {
+		{ "sekisho_bans_confirmed", "Bans that a person called right.", CONFIRMED },
+		{ "sekisho_bans_rejected", "Bans that a person called wrong.", REJECTED },
+	};
+	char origin[ORIGIN_BYTES];
+	size_t f, i;
+
+	openmetrics_family(om, "sekisho_bans", OPENMETRICS_COUNTER, "Bans begun, repeats too.");
+	for (i = 0; i < engine->config->n_limits; i++) {
+		snprintf(origin, sizeof(origin), "limit:%s", engine->config->limits[i].name);
+		openmetrics_sample(om, limits_row(engine, &engine->config->limits[i])->total[STORE_LIMIT_BANS], "origin", origin, NULL);
+	}
+	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		openmetrics_family(om, families[f].name, OPENMETRICS_COUNTER, families[f].help);
+		for (i = 0; i < engine->config->n_limits; i++) {
+			snprintf(origin, sizeof(origin), "limit:%s", engine->config->limits[i].name);
+			openmetrics_sample(om, count_of(engine, engine->config->limits[i].name, families[f].count), "origin", origin, NULL);
+		}
+	}
+}
+
+void metrics_add_bans(struct engine *engine, struct openmetrics *om)
+{
+	uint64_t undecided = 0, live = 0, forgotten = 0, given, lost, unused;
+
+	add_reviews(engine, om);
+	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told, here and below */
+	(void)store_counter_get(engine->store, "bans_forgotten", &forgotten, &unused);
+	openmetrics_family(om, "sekisho_bans_live", OPENMETRICS_GAUGE, "Bans in force.");
+	openmetrics_sample(om, live, NULL);
+	openmetrics_family(om, "sekisho_bans_undecided", OPENMETRICS_GAUGE, "Bans that nobody confirmed or rejected yet.");
+	openmetrics_sample(om, undecided, NULL);
+	openmetrics_family(om, "sekisho_bans_forgotten", OPENMETRICS_COUNTER, "Ended bans that nobody judged and that made room for later ones.");
+	openmetrics_sample(om, forgotten, NULL);
+	bpf_read_events(&engine->read, &given, &lost);
+	openmetrics_family(om, "sekisho_events", OPENMETRICS_COUNTER, "Drops sampled, bans and sources that went over a limit, as told by the kernel program.");
+	openmetrics_sample(om, given, NULL);
+	openmetrics_family(om, "sekisho_events_lost", OPENMETRICS_COUNTER, "Events that were lost because the ring buffer was full.");
+	openmetrics_sample(om, lost, NULL);
+}
