@@ -87,7 +87,7 @@ def test_no_bad_entry_goes_in(lab, hostile):
     one = hostile("entries")
     wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
     answers = [line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"]
-    assert len(answers) == 10 and all(answer.startswith("-") for answer in answers), said(one)
+    assert len(answers) == 12 and all(answer.startswith("-") for answer in answers), said(one)
     assert lab.probe(GATEWAY) == 20
     holds(lab, one)
 
