@@ -114,7 +114,7 @@ static void icmp_of_both_families(void **state)
 /* A later fragment is of its protocol, to no port; cutting packets is no way round a limit without ports. */
 static void fragments(void **state)
 {
-	struct limit_settings udp = limit(LIMIT_UDP, 0, 0), dns = limit(LIMIT_UDP, 53, 53);
+	struct limit_settings udp = limit(LIMIT_UDP, 0, 0), dns = limit(LIMIT_UDP, 53, 53), low = limit(LIMIT_UDP, 0, 10);
 	struct frame f;
 
 	frame_l4(&f, 4, IPPROTO_UDP, 53, 53, 0);
@@ -123,6 +123,8 @@ static void fragments(void **state)
 	check_held("later fragment, udp", &f, true);
 	set_limits(&dns, 1);
 	check_held("later fragment, a port", &f, false);
+	set_limits(&low, 1);
+	check_held("later fragment, port 0 and up", &f, false);
 	f.bytes[FRAME_ETH_BYTES + 7] = 0;
 	f.bytes[FRAME_ETH_BYTES + 6] = 0x20; /* more follow */
 	set_limits(&dns, 1);
