@@ -34,8 +34,10 @@ prog_src := $(filter-out %.bpf.c,$(wildcard tests/prog/test_*.c))
 prog_help_src := $(filter-out %.bpf.c $(prog_src),$(wildcard tests/prog/*.c))
 e2e_src := $(wildcard tests/e2e/*.c)
 fuzz_src := $(wildcard tests/fuzz/fuzz_*.c)
+fuzz_help_src := $(filter-out $(fuzz_src),$(wildcard tests/fuzz/*.c))
 bench_src := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+fuzzobj = $(patsubst %.c,$(BUILD)/fuzzobj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
@@ -46,7 +48,7 @@ cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client 
 LIB_LIBS := -lyaml -ljansson -lm
 keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)
 engine_libs := -lbpf -lsqlite3 -lmicrohttpd -luv -lseccomp -lcap $(LIB_LIBS)
-fetch_libs := -lcurl -lz -lseccomp -lcap $(LIB_LIBS)
+fetch_libs := -lcurl -lz -llzma -lzstd -lseccomp -lcap $(LIB_LIBS)
 cli_libs := -lsmartcols $(LIB_LIBS)
 
 programs := $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetch $(BUILD)/sekisho
@@ -127,10 +129,17 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,user/sys/bpf_table.c) 
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(lib_src)
+$(BUILD)/fuzzobj/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
-	$(call SAY,FUZZ)
-	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(filter-out -MMD -MP,$(NEED)) -o $@ $< $(lib_src) $(LIB_LIBS)
+	$(call SAY,CC-FUZZ)
+	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(NEED) -c -o $@ $<
+$(BUILD)/libsekisho-fuzz.a: $(call fuzzobj,$(lib_src) $(fuzz_help_src))
+	$(call SAY,AR)
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz/%: $(BUILD)/fuzzobj/tests/fuzz/%.o $$(call fuzzobj,$$(call link_sys,tests/fuzz/$$*.c)) $(BUILD)/libsekisho-fuzz.a
+	@mkdir -p $(@D)
+	$(call SAY,LINK)
+	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call link_libs,tests/fuzz/$*.c) $(LIB_LIBS)
 
 .PHONY: all test test-unit fuzz bench bench-quick lint vmtest run demo install deps clean help
 

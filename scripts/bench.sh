@@ -9,6 +9,7 @@ printf '%s, %s CPUs, kernel %s, load %s\n' "$(sed -n 's/^model name[^:]*: //p' /
 	"$(nproc)" "$(uname -r)" "$(cut -d ' ' -f 1 /proc/loadavg)"
 folder=$(dirname "$0")
 "$folder/create-users.sh"
+"$folder/bench-feeds.sh" "$build"
 export SEKISHO_BUILD=$build PYTHONDONTWRITEBYTECODE=1
 exec unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec "$@"' - \
 	/usr/bin/python3 "$folder/../tests/bench/bench.py" "$build" "$@"

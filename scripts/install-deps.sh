@@ -7,11 +7,11 @@ set -euo pipefail
 
 build="gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libcap-dev libseccomp-dev
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libuv1-dev
-	libsmartcols-dev libmnl-dev zlib1g-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
+	libsmartcols-dev libmnl-dev zlib1g-dev liblzma-dev libzstd-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
 demo="iputils-ping curl python3"
 test="libcmocka-dev libclang-rt-14-dev python3-pytest python3-scapy openssl sqlite3
 	procps ethtool util-linux strace xdp-tools clang-format mandoc systemd"
-bench="nftables ipset iptables"
+bench="nftables ipset iptables iprange time"
 vm="qemu-system-x86 qemu-system-common busybox-static cpio xz-utils"
 
 want=$build
@@ -28,10 +28,20 @@ missing=()
 for package in $want; do
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
 done
-[[ ${#missing[@]} -gt 0 ]] || exit 0
+# promtool alone, out of Debian's package prometheus: installed whole, that would start a server here.
+promtool=/usr/local/libexec/sekisho-tests/promtool
+wants_promtool=$([[ ${1:-build} =~ ^(build|demo)$ || -x $promtool ]] || echo yes)
+[[ ${#missing[@]} -gt 0 || $wants_promtool ]] || exit 0
+[[ $wants_promtool ]] && missing+=("promtool (of prometheus)")
 [[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]}" >&2; exit 1; }
 
 echo "install-deps: installing ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+[[ ! $wants_promtool ]] || unset 'missing[-1]'
+[[ ${#missing[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+if [[ $wants_promtool ]]; then
+	folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+	(cd "$folder" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb .) >&2
+	install -D -m 0755 "$folder/usr/bin/promtool" "$promtool"
+fi

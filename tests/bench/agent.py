@@ -57,9 +57,10 @@ def kernel_bytes(agent):
         shown = json.loads(run("bpftool", "-j", "map", "show", "id", one).stdout)
         total += shown["bytes_memlock"]
         if shown["type"] == "array_of_maps":
-            slot = json.loads(run("bpftool", "-j", "map", "lookup", "id", one, "key", 0, 0, 0, 0).stdout)
-            inner = int.from_bytes(bytes(int(byte, 16) for byte in slot["value"]), sys.byteorder)
-            total += json.loads(run("bpftool", "-j", "map", "show", "id", inner).stdout)["bytes_memlock"]
+            slots = json.loads(run("bpftool", "-j", "map", "dump", "id", one).stdout)
+            inner = {int.from_bytes(bytes(int(byte, 16) for byte in slot["value"]), sys.byteorder)
+                     for slot in slots if isinstance(slot.get("value"), list)}  # a segment may be in several slots
+            total += sum(json.loads(run("bpftool", "-j", "map", "show", "id", i).stdout)["bytes_memlock"] for i in inner)
     return total
 
 

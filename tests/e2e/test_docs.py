@@ -146,6 +146,14 @@ def test_config_keys_are_in_the_page_and_nothing_else():
     assert heads(".SH BAN KEYS", ".SH UNITS") == {key for key, _ in keys["ban_keys"]}
 
 
+def test_formats_are_in_the_page_and_nothing_else():
+    code = re.findall(r'\[FETCH_\w+\] = \{ ?"([a-z0-9-]+)"', source("user/lib/feed_parse.c"))
+    page = READ["sekisho.yaml.5"].replace("\\-", "-")
+    section = page[page.index(".SH FORMATS"):page.index(".SH PRECEDENCE")]
+    heads = [word for line in re.findall(r"^\.TP\n\.BR? (.*)$", section, re.M) for word in line.replace('"', "").replace(",", " ").split()]
+    assert len(code) > 20 and sorted(heads + ["auto"]) == sorted(code)
+
+
 def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
     one = agent()
     path = one.dir / "list"

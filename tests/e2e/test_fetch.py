@@ -1,14 +1,64 @@
 # SPDX-License-Identifier: GPL-2.0
 """Drives sekisho-fetch against a server that lies, stalls and cuts; each case checks status and why."""
-import gzip, http.server, os, socket, struct, subprocess, threading, time, zlib
+import gzip, http.server, io, lzma, os, socket, struct, subprocess, threading, time, types, zipfile, zlib
 import pytest
 
 FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
 MAGIC = 0x534B464A
-JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s")
+JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256sII64s256s64sc7x")
 RESULT = struct.Struct("<IIIIQQII192s64s256s")
 LIST, UNCHANGED, FAILED = 1, 2, 3
 GOOD = b"192.0.2.1\n192.0.2.2\n198.51.100.0/24\n203.0.113.9\n"
+
+
+def zipped(*members, method=zipfile.ZIP_DEFLATED, streamed=False):
+    room = io.BytesIO()
+    pipe = types.SimpleNamespace(write=room.write, flush=room.flush)  # cannot seek: checksum and sizes stand behind the file
+    with zipfile.ZipFile(pipe if streamed else room, "w", method) as archive:
+        for i, data in enumerate(members):
+            archive.writestr(f"list{i}.txt", data)
+    return room.getvalue()
+
+
+def zstd(data):
+    """A frame of raw blocks. Source: RFC 8878, 3.1.1."""
+    blocks = [data[i:i + 60000] for i in range(0, len(data), 60000)]
+    head = b"\x28\xb5\x2f\xfd\x80\x58" + struct.pack("<I", len(data))
+    return head + b"".join(struct.pack("<I", len(b) << 3 | (i == len(blocks) - 1))[:3] + b for i, b in enumerate(blocks))
+
+
+def zstd_bomb(n):
+    """4 bytes a block of 128 KiB, all of it '#'."""
+    return b"\x28\xb5\x2f\xfd\x00\x58" + b"".join(struct.pack("<I", 131072 << 3 | 2 | (i == n - 1))[:3] + b"#" for i in range(n))
+
+
+def crc_off(data):
+    at = data.index(b"PK\1\2") + 16
+    return data[:14] + b"\0\0\0\0" + data[18:at] + b"\0\0\0\0" + data[at + 4:]
+
+
+PACKED = {  # name: (body, why it is refused)
+    "zip": (zipped(GOOD), ""), "zip-stored": (zipped(GOOD, method=zipfile.ZIP_STORED), ""),
+    "zip-streamed": (zipped(GOOD, streamed=True), ""), "xz": (lzma.compress(GOOD), ""), "zstd": (zstd(GOOD), ""),
+    "zip-big": (zipped(GOOD + b"#" * 900000), ""), "zstd-big": (zstd(GOOD + b"#x\n" * 100000), ""),
+    "zip-two": (zipped(GOOD, GOOD), "a zip file with several files: pack the list alone"),
+    "zip-two-streamed": (zipped(GOOD, GOOD, streamed=True), "a zip file with several files: pack the list alone"),
+    "zip-short": (zipped(GOOD)[:60], "zip file cut short"), "zip-no-end": (zipped(GOOD)[:-10], "zip file cut short"),
+    "zip-tail": (zipped(GOOD) + b"x", "zip file damaged, or with several files"),
+    "zip-crc": (crc_off(zipped(GOOD)), "zip file damaged: its checksum differs"),
+    "zip-secret": (zipped(GOOD)[:6] + b"\1" + zipped(GOOD)[7:], "an encrypted zip file"),
+    "zip-lzma": (zipped(GOOD, method=zipfile.ZIP_LZMA), "a zip file packed in a way that is not deflate"),
+    "zip-bomb": (zipped(b"#" * (1 << 24)), "more than 1 MiB after inflation"),
+    "xz-bomb": (lzma.compress(b"#" * (1 << 24)), "more than 1 MiB after inflation"),
+    "xz-short": (lzma.compress(GOOD * 99)[:-20], "xz stream cut short"),
+    "xz-tail": (lzma.compress(GOOD) + b"x", "bytes after the end of the compressed stream"),
+    "xz-rot": (lzma.compress(GOOD)[:20] + b"\xff\xff\xff" + lzma.compress(GOOD)[23:], "xz stream damaged"),
+    "xz-greedy": (lzma.compress(GOOD, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 28}]), "xz stream needs more than 192 MiB to unpack"),
+    "zstd-bomb": (zstd_bomb(128), "more than 1 MiB after inflation"), "zstd-short": (zstd(GOOD)[:-5], "zstd stream cut short"),
+    "zstd-tail": (zstd(GOOD) + b"x", "bytes after the end of the compressed stream"),
+    "zstd-rot": (zstd(GOOD)[:6] + b"\xff" * 20, "zstd stream damaged, or with a window over 128 MiB"),
+    "nul": (b"192.0.2.1\n\0\n", "NUL bytes: not a text"), "elf": (b"\x7fELF" + bytes(60), "NUL bytes: not a text"),
+}
 
 
 class Evil(http.server.BaseHTTPRequestHandler):
@@ -164,7 +214,7 @@ def spawn(job, file=None):
 
 def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20):
     job = JOB.pack(MAGIC, 1, file is not None, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
-                   b"", b"sekisho/test", ca.encode())
+                   b"", b"sekisho/test", ca.encode(), 0, 0, b"", b"", b"", b"\0")
     ours, process = spawn(job, file)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)
@@ -172,6 +222,19 @@ def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20):
     assert process.returncode == 0, stderr
     ours.close()
     return Result(data, fds)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_packed(name, tmp_path):
+    """From a file, where the fetcher's cage is the narrowest: the libraries need no call that it refuses."""
+    body, why = PACKED[name]
+    (tmp_path / name).write_bytes(body)
+    fd = os.open(tmp_path / name, os.O_RDONLY)
+    result = fetch(name, file=fd)
+    os.close(fd)
+    assert (result.status, result.why) == (FAILED if why else LIST, why)
+    if not why:
+        assert struct.unpack_from("<I", result.list, 12)[0] == 4
 
 
 @pytest.mark.parametrize("path", ["/good", "/gzip", "/gzfile", "/crlf", "/redir/good", "/etag"])
@@ -190,7 +253,7 @@ def test_validators(base):
 
 @pytest.mark.parametrize("path, why", [
     ("/always304", "HTTP 304 without being asked"), ("/gztrunc", "gzip stream cut short"),
-    ("/gztail", "bytes after the end of the gzip stream"), ("/gzbomb", "more than 1 MiB after inflation"),
+    ("/gztail", "bytes after the end of the compressed stream"), ("/gzbomb", "more than 1 MiB after inflation"),
     ("/notgzip", "said to be gzip, but is not"), ("/brotli", "encoded in a way that was not asked for"),
     ("/torn", "body cut short: 48 of 700300 bytes"), ("/endless", "more than 1 MiB"), ("/million", "more than 1 MiB"),
     ("/html", "the answer is an HTML page"), ("/headers", "headers of more than 65536 bytes"),

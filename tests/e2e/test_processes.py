@@ -63,8 +63,10 @@ def descriptors(pid):
     for number in sorted(os.listdir(f"/proc/{pid}/fd"), key=int):
         what = os.readlink(f"/proc/{pid}/fd/{number}")
         if what == "anon_inode:bpf-map":
-            flags = int(re.search(r"flags:\s*(\d+)", open(f"/proc/{pid}/fdinfo/{number}").read())[1], 8)
-            what += ["-r", "-w", "-rw"][flags & 3]
+            info = open(f"/proc/{pid}/fdinfo/{number}").read()
+            flags = int(re.search(r"^flags:\s*(\d+)", info, re.M)[1], 8)
+            is_ring = re.search(r"^map_type:\s*27$", info, re.M)  # BPF_MAP_TYPE_RINGBUF: its reader must write to it
+            what += ["-r", "-w", "-rw"][flags & 3] + ("-ring" if is_ring else "")
         found[int(number)] = re.sub(r":\[\d+\]", "", what)
     return found
 
@@ -87,10 +89,10 @@ def test_descriptors_of_each_process(hanging):
     engine, fetcher = descriptors(child(hanging, "sekisho-engine")), descriptors(child(hanging, "sekisho-fetch"))
     assert engine[3] == "socket" and fetcher[3] == "socket"
     maps = sorted(what for what in engine.values() if "bpf" in what)
-    assert maps and set(maps) == {"anon_inode:bpf-map-r"}, engine
+    assert len(maps) == 8 and maps.count("anon_inode:bpf-map-rw-ring") == 1 and maps.count("anon_inode:bpf-map-r") == 7, engine
     state = str(hanging.dir / "state")
     for number, what in engine.items():
-        assert number < 3 or what.startswith((state, "socket", "anon_inode:[event", "anon_inode:bpf-map-r", "pipe", "/memfd:", "/dev/null")), (number, what)
+        assert number < 3 or what.startswith((state, "socket", "anon_inode:[event", "anon_inode:bpf-map-", "pipe", "/memfd:", "/dev/null")), (number, what)
     for number, what in fetcher.items():
         assert number < 3 or what in ("socket", "pipe", "anon_inode:[eventpoll]", "anon_inode:[eventfd]") or what.startswith("/memfd:"), (number, what)
     assert sum(what == "socket" for what in fetcher.values()) <= 4  # the channel, the connection, libcurl's own pair

@@ -40,7 +40,7 @@ CONFIG_ERRORS = {
     "feed, password": ("feeds:\n  - {name: a, url: \"https://u:p@h/\"}\n", "2:20: ", "remove what stands before the @"),
     "feed, path": ("feeds:\n  - {name: a, path: x}\n", "2:21: ", "give an absolute path"),
     "feed, ca-file": (FEED % "ca-file: x", "2:34: ", "give an absolute path"),
-    "feed, format": (FEED % "format: xml", "2:33: ", "use auto, plain or netset"),
+    "feed, format": (FEED % "format: xml", "2:33: ", "use auto, or one of the names"),
     "feed, action": (FEED % "action: drop", "2:33: ", "use block, monitor or allow"),
     "feed, interval unit": (FEED % "interval: 12", "2:35: ", "give a duration with a unit, such as 12h"),
     "feed, interval short": (FEED % "interval: 5s", "2:35: ", "give 5m (60s for a path) to 365d"),

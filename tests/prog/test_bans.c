@@ -147,12 +147,11 @@ static void ends_by_the_clock(void **state)
 	set_limit(&l, 4);
 	offend(4, 32);
 	assert_int_equal(get_ban(4, 32, &ban), 0);
+	is_banned("before");
 	end = ban.until_ns = harness_now_ns() + SHORT_NS;
 	put_ban(4, 32, &ban);
 	while (harness_now_ns() < end)
 		assert_int_equal(harness_run(&frame), XDP_DROP);
-	assert_int_equal(get_ban(4, 32, &ban), 0);
-	assert_true(ban.dropped > 0);
 	/* Still over the limit, whose drops begin again, with a reason of their own. */
 	harness_expect("after", &frame, XDP_DROP, SEK_R_LIMIT, HARNESS_NO_WOULD);
 }

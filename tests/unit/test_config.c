@@ -67,7 +67,18 @@ static const struct {
     {"events: {sample: 11k/s}\n", 1, 18, "at most 10k/s"},
     {"feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute"},
     {"feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h"},
-    {"feeds:\n  - name: a\n    path: /x\n    format: csv\n", 4, 13, "not read by this version"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: cvs\n", 4, 13, "one of the names"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: csv\n", 2, 5, "needs column: NUMBER"},
+    {"feeds:\n  - name: a\n    path: /x\n    column: 2\n", 2, 5, "for format: csv"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: csv\n    column: 0\n", 5, 13, "1 for the first column"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: csv\n    column: 2\n    separator: ab\n", 6, 16, "use one of"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: json\n", 2, 5, "need select: PATH"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: json\n    select: \"a[.b\"\n", 5, 13, "prefixes[].ip_prefix"},
+    {"feeds:\n  - name: a\n    path: /x\n    select: a\n", 2, 5, "for format: json"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: maxmind\n", 2, 5, "needs country: CODES"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: geofeed\n    country: XX\n", 5, 14, "two-letter codes"},
+    {"feeds:\n  - name: a\n    path: /x\n    threshold: 3\n", 2, 5, "for format: ipsum"},
+    {"feeds:\n  - name: a\n    path: /x\n    format: ipsum\n    threshold: 0\n", 5, 16, "1 to 1000"},
     {"feeds:\n  - name: a\n    url: http://u:p@h/\n", 3, 10, "password"},
     {"feeds:\n  - name: a\n    url: ftp://h/\n", 3, 10, "http:// or https://"},
     {"feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "another feed"},
@@ -96,7 +107,7 @@ static void test_errors(void **state)
 static void test_whole(void **state)
 {
 	struct config_source sources[] = {{"a.yaml", whole, sizeof(whole) - 1},
-					  {"b.yaml", "- name: b\n  path: /b\n", 21}};
+					  {"b.yaml", "- name: b\n  path: /b\n  format: maxmind\n  country: de, AT\n", 57}};
 	struct config_source *back;
 	struct config_errors errors;
 	struct config *config;
@@ -113,6 +124,7 @@ static void test_whole(void **state)
 	assert_string_equal(config->feeds[1].path, "/b");
 	assert_true(config->feeds[0].known_good);
 	assert_false(config->feeds[1].known_good);
+	assert_memory_equal(config->feeds[1].options.countries, "DEAT\0", 5);
 	assert_int_equal(config->metrics_port, 9477);
 	config_free(config);
 	free(back);

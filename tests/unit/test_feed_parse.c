@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "lib/feed_parse.h"
+#include "lib/fetch_msg.h"
 
 #define GOOD "# good list\n192.0.2.1\n192.0.2.2\n198.51.100.0/24\n2001:db8::/48\n"
 #define ROW(name, text, why, n4, n6, errors) { name, text, sizeof(text) - 1, why, n4, n6, errors }
@@ -37,7 +39,7 @@ static const struct {
 	ROW("cr", "# x\r192.0.2.1\r192.0.2.2\r", NULL, 2, 0, 0),
 	ROW("bom", "\xef\xbb\xbf" GOOD, NULL, 3, 1, 0),
 	ROW("utf16", "\xff\xfe" "1\0.\0", "UTF-16", 0, 0, 0),
-	ROW("nul", "192.0.2.1\0 junk\n192.0.2.2\n\0\0\n", NULL, 1, 0, 2),
+	ROW("nul", "192.0.2.1\0 junk\n192.0.2.2\n\0\0\n", "NUL bytes", 0, 0, 0),
 	ROW("nonl", "192.0.2.1\n192.0.2.2", NULL, 2, 0, 0),
 	ROW("hostbits", "192.0.2.77/24\n", NULL, 1, 0, 0),
 	ROW("octal", "010.0.0.1\n192.0.2.010\n", "no entries", 0, 0, 0),
@@ -53,14 +55,20 @@ static const struct {
 	ROW("words", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n192.0.2.1\n", "not a list", 0, 0, 0),
 };
 
-static int parse(const char *text, size_t len, size_t chunk, uint32_t max, void **ret_file, size_t *ret_len, const char **ret_why)
+static int parse(uint32_t format, const char *text, size_t len, size_t chunk, uint32_t max, void **ret_file, size_t *ret_len, const char **ret_why)
 {
-	struct feed_parser *parser = feed_parse_new(0, max);
+	struct feed_parser *parser = feed_parse_new(format, max, NULL);
 	int rc;
 
 	for (size_t at = 0; at < len; at += chunk)
 		(void)feed_parse_push(parser, text + at, len - at < chunk ? len - at : chunk); /* end says it again */
 	rc = feed_parse_end(parser, ret_file, ret_len, ret_why);
+	if (rc) {
+		static char why[256];
+
+		(void)snprintf(why, sizeof(why), "%s", *ret_why); /* the parser's own goes with it */
+		*ret_why = why;
+	}
 	feed_parse_free(parser);
 	return rc;
 }
@@ -72,7 +80,7 @@ static void test_bodies(void **state)
 		const char *why = NULL;
 		struct list_view view;
 		void *file = NULL;
-		int rc = parse(rows[r].text, rows[r].len, i & 1 ? 1 : 100000, 1000, &file, &len, &why);
+		int rc = parse(FETCH_PLAIN, rows[r].text, rows[r].len, i & 1 ? 1 : 100000, 1000, &file, &len, &why);
 
 		if ((rc != 0) != (rows[r].why != NULL) || (rc && strncmp(why, rows[r].why, strlen(rows[r].why))))
 			fail_msg("%s: %d %s", rows[r].name, rc, why ? why : "");
@@ -99,24 +107,72 @@ static void test_limits(void **state)
 
 	memset(text, '1', 999989);
 	memcpy(text + 999989, "\n192.0.2.1\n", 11);
-	assert_int_equal(parse(text, 1000000, 777, 10, &file, &len, &why), 0);
+	assert_int_equal(parse(FETCH_PLAIN, text, 1000000, 777, 10, &file, &len, &why), 0);
 	assert_int_equal(list_file_check(file, len, &view, &why), 0);
 	assert_int_equal(view.errors[0].reason, FEED_E_LONG_LINE);
 	assert_int_equal(view.errors[0].line, 1);
 	free(file);
 	for (int i = 0; i < 100000; i++)
 		memcpy(text + 10 * (size_t)i, "192.0.2.1\n", 10);
-	assert_int_equal(parse(text, 1000000, 65536, 1, &file, &len, &why), 0);
+	assert_int_equal(parse(FETCH_AUTO, text, 1000000, 65536, 1, &file, &len, &why), 0);
 	free(file);
-	assert_int_equal(parse("192.0.2.1\n192.0.2.2\n", 20, 20, 1, &file, &len, &why), -E2BIG);
-	assert_int_equal(parse("192.0.2.1\n192.0.2.2\n", 20, 20, 2, &file, &len, &why), 0);
+	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 1, &file, &len, &why), -E2BIG);
+	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 2, &file, &len, &why), 0);
 	free(file);
 	free(text);
 }
 
+/* What an earlier version kept on disk ends before the origin: it is read, and says nothing of it. */
+static void test_old_list(void **state)
+{
+	struct list_view view;
+	struct list_head *head;
+	const char *why;
+	void *file;
+	size_t len;
+
+	assert_int_equal(parse(FETCH_AUTO, GOOD, sizeof(GOOD) - 1, 7, 1000, &file, &len, &why), 0);
+	assert_int_equal(list_file_check(file, len, &view, &why), 0);
+	assert_int_equal(view.origin->format, FETCH_PLAIN);
+	assert_string_equal(view.origin->why, "an address, prefix or range a line");
+	head = file;
+	head->version = 1;
+	len -= sizeof(struct list_origin);
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), 0);
+	assert_null(view.origin);
+	assert_int_equal(view.head->n4 + view.head->n6, 4);
+	head->version = 3;
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	free(file);
+}
+
+static void test_origin_is_checked(void **state)
+{
+	struct list_view view;
+	struct list_head *head;
+	struct list_origin *origin;
+	const char *why;
+	void *file;
+	size_t len;
+
+	assert_int_equal(parse(FETCH_AUTO, GOOD, sizeof(GOOD) - 1, 7, 1000, &file, &len, &why), 0);
+	head = file;
+	origin = (struct list_origin *)((char *)file + len) - 1;
+	memset(origin->why, 'x', sizeof(origin->why));
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	origin->why[0] = 0;
+	origin->format = FETCH_FORMAT_MAX;
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
+	free(file);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_old_list), cmocka_unit_test(test_origin_is_checked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

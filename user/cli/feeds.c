@@ -101,9 +101,12 @@ static int show_feed(const json_t *feed)
 		{"coverage IPv6", "coverage_v6", PRINT_PERCENT},
 		{"left out IPv4", "left_out_v4", PRINT_NUMBER},
 		{"left out IPv6", "left_out_v6", PRINT_NUMBER},
+		{"read as", "format", PRINT_TEXT},
+		{"known by", "format_why", PRINT_TEXT},
 		{"lines", "lines", PRINT_NUMBER},
 		{"duplicates", "duplicates", PRINT_NUMBER},
 		{"host bits set", "host_bits", PRINT_NUMBER},
+		{"passed over", "skipped", PRINT_NUMBER},
 		{"bad lines", "errors_total", PRINT_NUMBER},
 	};
 	static const struct print_column errors[] = {

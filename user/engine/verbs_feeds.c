@@ -70,6 +70,15 @@ static json_t *feed_error(const struct engine_feed *feed)
 	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it", feed->state.held_why, feed->state.name) : json_null();
 }
 
+/* What the list in force was read as, and why. */
+static json_t *feed_origin(const struct engine_feed *feed)
+{
+	const struct list_origin *origin = feed->list.data ? feed->list.view.origin : NULL;
+
+	return json_pack("{s:s,s:s,s:I}", "format", feed_format_name(origin ? origin->format : feed->config->format), "format_why",
+			 origin ? origin->why : "not known: no list, or one that an earlier version read", "skipped", (json_int_t)(origin ? origin->skipped : 0));
+}
+
 json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long)
 {
 	static const char *const actions[] = { "none", "allow", "block", "monitor" };
@@ -89,6 +98,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 					       "errors", feed_errors(feed), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
+	json_object_update_new(json, feed_origin(feed));
 	return json;
 }
 

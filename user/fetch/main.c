@@ -52,13 +52,15 @@ static int receive_job(struct fetch_job *job)
 
 	if (err)
 		return err;
-	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format > FETCH_NETSET || job->is_file > 1 ||
+	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > 1 ||
 	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
 	    job->total_timeout_s > TIMEOUT_MAX_S)
 		return -EBADMSG;
 	if (!is_text(job->name, sizeof(job->name)) || !is_text(job->url, sizeof(job->url)) ||
 	    !is_text(job->etag, sizeof(job->etag)) || !is_text(job->last_modified, sizeof(job->last_modified)) ||
-	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->ca_file, sizeof(job->ca_file)))
+	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->ca_file, sizeof(job->ca_file)) ||
+	    !is_text(job->options.column_name, sizeof(job->options.column_name)) ||
+	    !is_text(job->options.select, sizeof(job->options.select)) || job->options.column > FEED_COLUMN_MAX)
 		return -EBADMSG;
 	if (!is_one_line(job->url) || !is_one_line(job->etag) || !is_one_line(job->last_modified) ||
 	    !is_one_line(job->user_agent))
@@ -130,6 +132,7 @@ static int work(const struct fetch_job *job, struct body *body, struct fetch_res
 			(void)snprintf(result->why, sizeof(result->why), "%s", body_why(body));
 	}
 	result->body_bytes = body_plain_bytes(body);
+	result->format = body_format(body);
 	if (err)
 		return -1;
 	memfd = channel_memfd("sekisho-list", file, len);

@@ -56,6 +56,7 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	memset(job, 0, sizeof(*job));
 	job->magic = FETCH_MAGIC;
 	job->format = feed->format;
+	job->options = feed->options;
 	job->is_file = feed->path != NULL;
 	job->max_entries = feed->max_entries;
 	job->max_body_bytes = FETCH_BODY_MAX_BYTES;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "feed_options.h"
 #include "limit.h"
 #include "prefix.h"
 #include <sekisho/limits.h>
@@ -26,6 +27,7 @@ struct config_feed {
 	char *url; /* one of url and path is set */
 	char *path;
 	uint32_t format; /* enum fetch_format of fetch_msg.h */
+	struct feed_options options; /* for the formats that take some */
 	enum sek_action action;
 	uint32_t interval_s;         /* default 12 h; at least 60 s for a path, 300 s for a url */
 	uint32_t max_entries;        /* default 1,000,000; at most SEK_PREFIXES_V4_MAX */

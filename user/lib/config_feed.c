@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed_parse.h"
+#include "feed_shape.h"
 #include "fetch_msg.h"
 #include "units.h"
 
@@ -64,21 +66,96 @@ static void feed_ca(struct config_walk *w, const yaml_node_t *node, const char *
 
 static void feed_format(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	static const char *const words[] = {"auto", "plain", "netset", NULL};
-	static const char *const later[] = {"dshield", "csv",       "json", "ndjson",
-					    "p2p",     "aws-ipset", NULL};
-	int i;
-
-	for (i = 0; later[i]; i++) {
-		if (!strcmp(later[i], text)) {
-			config_bad_value(w, node, "format", text,
-					 "not read by this version: use auto, plain or netset");
+	for (uint32_t i = 0; i < FETCH_FORMAT_MAX; i++) {
+		if (!strcmp(feed_format_name(i), text)) {
+			w->feed->format = i;
 			return;
 		}
 	}
-	i = config_choose(w, node, "format", text, words, "use auto, plain or netset");
-	if (i >= 0)
-		w->feed->format = (uint32_t)i;
+	config_bad_value(w, node, "format", text,
+			 "use auto, or one of the names in sekisho.yaml(5), such as plain or csv");
+}
+
+static void feed_column(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	struct feed_options *options = &w->feed->options;
+	size_t len = strlen(text);
+
+	if (len && !text[strspn(text, "0123456789")]) {
+		options->column = len < 5 ? (uint32_t)strtoul(text, NULL, 10) : 0;
+		if (options->column < 1 || options->column > FEED_COLUMN_MAX)
+			config_bad_value(w, node, "column", text,
+					 "give 1 for the first column, or the column's name");
+	} else if (!len || len >= sizeof(options->column_name)) {
+		config_bad_value(w, node, "column", text,
+				 "give its number, or its name in the header line");
+	} else {
+		strcpy(options->column_name, text);
+	}
+}
+
+static void feed_separator(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	if (!strcmp(text, "tab"))
+		w->feed->options.separator = '\t';
+	else if (strlen(text) == 1 && strchr(",;|: \t", *text))
+		w->feed->options.separator = *text;
+	else
+		config_bad_value(w, node, "separator", text, "use one of \",\" \";\" \"|\" \":\" \" \" and tab");
+}
+
+static void feed_select(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	if (strlen(text) >= sizeof(w->feed->options.select) || !feed_select_is_good(text))
+		config_bad_value(w, node, "select", text,
+				 "give paths such as prefixes[].ip_prefix, with commas between");
+	else
+		strcpy(w->feed->options.select, text);
+}
+
+static void feed_country(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	if (!feed_countries_read(text, w->feed->options.countries))
+		config_bad_value(w, node, "country", text,
+				 "give up to 32 two-letter codes, such as \"DE, AT\"");
+}
+
+static void feed_threshold(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	size_t len = strlen(text);
+	unsigned long n = strtoul(text, NULL, 10);
+
+	if (!len || len > 4 || text[strspn(text, "0123456789")] || n < 1 || n > FEED_THRESHOLD_MAX)
+		config_bad_value(w, node, "threshold", text, "give a whole number from 1 to 1000");
+	else
+		w->feed->options.threshold = (uint32_t)n;
+}
+
+/* Each option belongs to a format, and some formats cannot do without. */
+static void check_options(struct config_walk *w, const yaml_node_t *node)
+{
+	const struct config_feed *feed = w->feed;
+	const struct feed_options *options = &feed->options;
+	bool has_column = options->column || options->column_name[0];
+	bool is_json = feed->format == FETCH_JSON || feed->format == FETCH_NDJSON;
+	const struct {
+		bool is_wrong;
+		const char *text;
+	} rows[] = {
+	    {has_column && feed->format != FETCH_CSV, "column: is for format: csv, set that too"},
+	    {options->separator && feed->format != FETCH_CSV, "separator: is for format: csv, set that too"},
+	    {feed->format == FETCH_CSV && !has_column, "format: csv needs column: NUMBER or NAME"},
+	    {options->select[0] && !is_json, "select: is for format: json and ndjson, set one too"},
+	    {is_json && !options->select[0], "format: json and ndjson need select: PATH"},
+	    {options->countries[0][0] && feed->format != FETCH_MAXMIND && feed->format != FETCH_GEOFEED,
+	     "country: is for format: maxmind and geofeed, set one too"},
+	    {feed->format == FETCH_MAXMIND && !options->countries[0][0], "format: maxmind needs country: CODES"},
+	    {options->threshold && feed->format != FETCH_IPSUM, "threshold: is for format: ipsum, set that too"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].is_wrong)
+			config_complain_at(w, node, "feed \"%s\": %s", feed->name, rows[i].text);
 }
 
 static void feed_action(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -170,6 +247,11 @@ static const struct config_key feed_keys[] = {
     {"url", feed_url, true},
     {"path", feed_path, true},
     {"format", feed_format, true},
+    {"column", feed_column, true},
+    {"separator", feed_separator, true},
+    {"select", feed_select, true},
+    {"country", feed_country, true},
+    {"threshold", feed_threshold, true},
     {"action", feed_action, true},
     {"interval", feed_interval, true},
     {"max-entries", feed_max_entries, true},
@@ -203,6 +285,7 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 		config_complain_at(w, node, "feeds: more than %d: remove some", SEK_LISTS_MAX - 1);
 	if (node->type != YAML_MAPPING_NODE)
 		return;
+	check_options(w, node);
 	if (!w->feed->name[0])
 		config_complain_at(w, node, "feed without a valid name: add name: NAME");
 	if (!w->feed->url == !w->feed->path)

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include <stdint.h>
+#include "feed_options.h"
 
 #define FETCH_MAGIC 0x534b464a
 #define FETCH_CHANNEL_FD 3
@@ -18,9 +18,33 @@
 #define FETCH_WHY_BYTES 256
 
 enum fetch_format {
-	FETCH_AUTO = 0, /* recognise plain or netset; refuse what looks like neither */
+	FETCH_AUTO = 0, /* recognise one of the others; refuse what is not surely one */
 	FETCH_PLAIN = 1,
 	FETCH_NETSET = 2,
+	FETCH_SPAMHAUS = 3,
+	FETCH_TOR = 4,
+	FETCH_IPSUM = 5,
+	FETCH_DSHIELD = 6,
+	FETCH_CSV = 7,
+	FETCH_ABUSE_CH = 8,
+	FETCH_GEOFEED = 9,
+	FETCH_MAXMIND = 10,
+	FETCH_P2P = 11,
+	FETCH_DAT = 12,
+	FETCH_JSON = 13, /* from here on all are JSON */
+	FETCH_NDJSON = 14,
+	FETCH_AWS = 15,
+	FETCH_AWS_IPSET = 16,
+	FETCH_GOOGLE = 17,
+	FETCH_GITHUB = 18,
+	FETCH_CLOUDFLARE = 19,
+	FETCH_ATLASSIAN = 20,
+	FETCH_MISP = 21,
+	FETCH_ABUSEIPDB = 22,
+	FETCH_SPAMHAUS_JSON = 23,
+	FETCH_CROWDSEC = 24,
+	FETCH_RIR = 25,
+	FETCH_FORMAT_MAX = 26, /* append before, never reorder: the config's words are in this order */
 };
 
 struct fetch_job {
@@ -37,6 +61,7 @@ struct fetch_job {
 	char last_modified[FETCH_TIME_BYTES];
 	char user_agent[64];
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
+	struct feed_options options;
 };
 
 enum fetch_status {

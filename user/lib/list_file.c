@@ -6,6 +6,8 @@
 #include <sekisho/limits.h>
 #include <string.h>
 
+#include "fetch_msg.h"
+
 uint64_t list_file_checksum(const void *data, size_t len)
 {
 	const unsigned char *at = data;
@@ -58,12 +60,12 @@ static const char *why_bad_head(const struct list_head *head, size_t len)
 
 	if (head->magic != LIST_MAGIC)
 		return "not a list file";
-	if (head->version != LIST_VERSION)
+	if (head->version != LIST_VERSION && head->version != 1)
 		return "list file of another version";
 	if (head->n4 > SEK_PREFIXES_V4_MAX || head->n6 > SEK_PREFIXES_V6_MAX || head->n_errors > LIST_ERRORS_MAX)
 		return "counts over their limits";
 	want = sizeof(*head) + (uint64_t)head->n4 * sizeof(struct prefix4) + (uint64_t)head->n6 * sizeof(struct prefix6) +
-	       head->n_errors * sizeof(struct list_error);
+	       head->n_errors * sizeof(struct list_error) + (head->version > 1 ? sizeof(struct list_origin) : 0);
 	if (want != len)
 		return "size and counts disagree";
 	if (list_file_checksum(head + 1, len - sizeof(*head)) != head->checksum)
@@ -87,6 +89,11 @@ int list_file_check(const void *data, size_t len, struct list_view *ret_view, co
 		view.errors = (const void *)(view.v6 + view.head->n6);
 		if (!is_good4(view.v4, view.head->n4) || !is_good6(view.v6, view.head->n6))
 			why = "a prefix is invalid or out of order";
+		view.origin = view.head->version > 1 ? (const void *)(view.errors + view.head->n_errors) : NULL;
+		if (view.origin && !memchr(view.origin->why, 0, sizeof(view.origin->why)))
+			why = "its origin is no text";
+		if (view.origin && view.origin->format >= FETCH_FORMAT_MAX)
+			why = "its origin is of no known format";
 		for (uint32_t i = 0; !why && i < view.head->n_errors; i++)
 			if (view.errors[i].text_len > sizeof(view.errors[i].text))
 				why = "an error row is invalid";

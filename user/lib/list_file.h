@@ -3,7 +3,9 @@
  * A list as records: what the fetcher hands over in a sealed memfd, what the engine keeps on
  * disk as the last good list, and maps when it compiles. Never trusted without list_file_check().
  *
- *   struct list_head | struct prefix4[n4] | struct prefix6[n6] | struct list_error[n_errors]
+ *   struct list_head | struct prefix4[n4] | struct prefix6[n6] | struct list_error[n_errors] | struct list_origin
+ *
+ * Version 1 had no list_origin; what is on disk of it is still read.
  *
  * Prefixes are sorted and unique, host bits 0.
  */
@@ -12,7 +14,7 @@
 #include "prefix.h"
 
 #define LIST_MAGIC 0x3154534c4b455353ull
-#define LIST_VERSION 1
+#define LIST_VERSION 2
 #define LIST_ERRORS_MAX 100   /* rows kept of lines not understood; all are counted */
 #define LIST_ERROR_TEXT_BYTES 52 /* start of the offending line, escaped by the printer */
 
@@ -24,6 +26,14 @@ struct list_error {
 	uint32_t pad;
 };
 _Static_assert(sizeof(struct list_error) == 64, "list file format");
+
+/* What the text was read as, and why: recognised or told. */
+struct list_origin {
+	uint64_t skipped; /* entries left out on purpose: under the threshold, of another country, not blocked */
+	uint32_t format;  /* enum fetch_format of fetch_msg.h */
+	char why[116];	  /* printable ASCII with a NUL */
+};
+_Static_assert(sizeof(struct list_origin) == 128, "list file format");
 
 struct list_head {
 	uint64_t magic;
@@ -46,6 +56,7 @@ struct list_view {
 	const struct prefix4 *v4;
 	const struct prefix6 *v6;
 	const struct list_error *errors;
+	const struct list_origin *origin; /* NULL: a list of version 1 */
 };
 
 /* 64-bit checksum of @len bytes (not cryptographic: it finds torn and rotten files). */

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A slow second reading of every feed format, on the standard library alone: whole bodies, regular expressions,
+the json module, ipaddress. It shares no code and no tables with user/lib/feed_*.c; where the two differ, one of them is wrong."""
+import ipaddress, json, re
+
+COUNTRY_IDS = {"DE": "2921044", "AT": "2782113", "US": "6252001"}
+PATHS = {  # the places of the addresses, as regular expressions over paths
+    "aws": r"prefixes\[\]\.ip_prefix|ipv6_prefixes\[\]\.ipv6_prefix", "aws-ipset": r"IPSet\.Addresses\[\]",
+    "google": r"prefixes\[\]\.ipv[46]Prefix", "github": r"(?!ssh_keys)[^.\[]+\[\]", "cloudflare": r"result\.(ipv[46]|jdcloud)_cidrs\[\]",
+    "atlassian": r"items\[\]\.cidr", "misp": r"list\[\]", "abuseipdb": r"data\[\]\.ipAddress", "spamhaus-json": "cidr",
+    "rir": r"prefixes\.ipv[46]\[\]"}
+
+
+class Refused(Exception):
+    pass
+
+
+class Reading:
+    def __init__(self):
+        self.entries, self.nets = {4: 0, 6: 0}, []
+        self.errors = self.skipped = self.host_bits = self.rows = 0
+        self.claim = None
+
+    def one(self, text):
+        """ADDRESS or ADDRESS/LEN; raises ValueError for all that inet_pton(3) and a plain decimal length are not."""
+        if "%" in text or not re.fullmatch(r"[0-9A-Fa-f:.]+(/(0|[1-9][0-9]{0,2}))?", text):
+            raise ValueError(text)
+        face = ipaddress.ip_interface(text)
+        if face.network.prefixlen == 0 or face.version == 6 and face.ip.ipv4_mapped is not None:
+            raise ValueError(text)
+        return face
+
+    def entry(self, text):
+        try:
+            if "-" in text and "/" not in text.split("-")[0]:
+                first, last = [self.one(end.strip(" \t")) for end in text.split("-", 1)]
+                if "/" in text.split("-", 1)[1]:
+                    raise ValueError(text)
+                self.span(first.ip, last.ip)
+                return
+            face = self.one(text)
+        except ValueError:
+            self.errors += 1
+            return
+        self.host_bits += face.ip != face.network.network_address
+        self.entries[face.version] += 1
+        self.nets.append(face.network)
+
+    def span(self, first, last):
+        nets = list(ipaddress.summarize_address_range(first, last))  # ValueError: reversed, or of two families (TypeError)
+        if nets[0].prefixlen == 0:
+            raise ValueError("everything")
+        self.entries[first.version] += 1
+        self.nets += nets
+
+
+def lines(text):
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def read_plain(r, text, kind, options):
+    for line in lines(text):
+        claim = re.fullmatch(r"#[ \t]*Entries[^:]*:[ \t]*([0-9]{1,12}) .*", line)
+        if kind == "netset" and claim:
+            r.claim = int(claim[1])
+        word = re.split("[#;]", line)[0].strip(" \t")
+        if word:
+            r.rows += 1
+            r.entry(word)
+
+
+def read_tor(r, text, kind, options):
+    for line in lines(text):
+        words = re.split("[ \t]+", line.strip(" \t"))
+        if words[0] == "ExitAddress":
+            r.entry((words + [""])[1])
+        elif words[0] and not words[0].startswith("#") and words[0] not in ("ExitNode", "Published", "LastStatus"):
+            r.errors += 1
+
+
+def read_ipsum(r, text, kind, options):
+    for line in lines(text):
+        words = re.split("[ \t]+", line.strip(" \t"))
+        if not words[0] or words[0].startswith("#"):
+            continue
+        if len(words) < 2 or not re.fullmatch("[0-9]{1,12}", words[-1]):
+            r.errors += 1
+        elif int(words[-1]) < int(options.get("threshold", 0)):
+            r.skipped += 1
+        else:
+            r.entry(" ".join(words[:-1]))
+
+
+def read_dshield(r, text, kind, options):
+    for line in lines(text):
+        words = re.split("[ \t]+", line.strip(" \t"))
+        if not words[0] or words[0].startswith("#") or line.strip(" \t").startswith("Start\tEnd\t"):
+            continue
+        try:
+            net = ipaddress.ip_network(f"{words[0]}/{int(words[2])}")
+            if str(net.broadcast_address) != words[1] or net.prefixlen == 0:
+                raise ValueError(line)
+            r.entry(str(net))
+        except (ValueError, IndexError):
+            r.errors += 1
+
+
+def fields_of(line, separator=","):
+    """Fields without blanks and quotes; a quote that does not enclose a whole field is text."""
+    comma = re.escape(separator)
+    blank = "[ ]*" if separator == "\t" else "[ \t]*"
+    out, rest = [], line
+    while True:
+        quoted = re.match(rf'{blank}"((?:[^"]|"")*)"{blank}({comma}|$)', rest)
+        plain = re.match(rf"([^{comma}]*)({comma}|$)", rest)
+        field = quoted or plain
+        out.append(field[1].strip(" \t"))
+        if not field[2]:
+            return out
+        rest = rest[field.end():]
+
+
+def read_csv(r, text, kind, options):
+    separator = {"tab": "\t"}.get(options.get("separator"), options.get("separator", ","))
+    column = options.get("column", "")
+    names = ["dst_ip", "dstip", "ip_address"] if kind == "abuse-ch" else [column.lower()]
+    at, is_first, needs_claim = None, True, False
+    for line in lines(text):
+        line = line.strip(" \t")
+        fields = fields_of(line.lstrip("# ") if line.startswith("#") else line, separator)
+        named = [i for i, f in enumerate(fields) if f.lower() in names]
+        if line.startswith(("#", ";")):
+            needs_claim |= kind == "abuse-ch" and "Feodo Tracker" in line
+            claim = re.search(r"^[# ]*(?:END \(?|Number of entries: )([0-9]+)", line)
+            if kind == "abuse-ch" and claim:
+                r.claim = int(claim[1])
+            if at is None and named and not column.isdigit():
+                at = named[0]
+            continue
+        if not line:
+            continue
+        if is_first:
+            is_first = False
+            if column.isdigit():
+                at = int(column) - 1
+                if at < len(fields) and re.match("[A-Za-z]", fields[at]) and not re.search("[:.]", fields[at]):
+                    continue
+            elif named:
+                at = named[0]
+                continue
+            if at is None:
+                raise Refused("no such column")
+        r.rows += 1
+        if at < len(fields) and fields[at]:
+            r.entry(fields[at])
+        else:
+            r.errors += 1
+    if needs_claim and r.claim is None:
+        raise Refused("cut short")
+
+
+def read_geofeed(r, text, kind, options):
+    wanted = options.get("country", "").replace(" ", "").upper().split(",")
+    for line in lines(text):
+        line = line.strip(" \t")
+        if line and not line.startswith("#"):
+            fields = fields_of(line)
+            if len(fields) < 2:
+                r.errors += 1
+            elif wanted != [""] and fields[1].upper() not in wanted:
+                r.skipped += 1
+            else:
+                r.entry(fields[0])
+
+
+def read_maxmind(r, text, kind, options):
+    wanted = [COUNTRY_IDS[code] for code in options["country"].replace(" ", "").upper().split(",")]
+    rows = [fields_of(line.strip(" \t")) for line in lines(text) if line.strip(" \t")]
+    if not rows or [name.lower() for name in rows[0][:2]] != ["network", "geoname_id"]:
+        raise Refused("header")
+    for row in rows[1:]:
+        if len(row) < 2 or not row[1] and len(row) < 3:
+            r.errors += 1
+        elif (row[1] or row[2]) in wanted:
+            r.entry(row[0])
+        else:
+            r.skipped += 1
+
+
+def read_p2p(r, text, kind, options):
+    for line in lines(text):
+        line = line.strip(" \t")
+        if line and not line.startswith("#"):
+            name, colon, span = line.rpartition(":")
+            if colon and "-" in span:
+                r.entry(span.strip(" \t"))
+            else:
+                r.errors += 1
+
+
+def read_dat(r, text, kind, options):
+    for line in lines(text):
+        line = line.strip(" \t")
+        if not line or line.startswith("#"):
+            continue
+        row = re.match(r"([0-9.]+)[ \t]*-[ \t]*([0-9.]+)[ \t]*,[ \t]*([0-9]{1,12})[ \t]*(,|$)", line)
+        try:
+            ends = [[int(part) for part in end.split(".")] for end in row.groups()[:2]]
+            if any(len(part) > 3 for end in row.groups()[:2] for part in end.split(".")):
+                raise ValueError(line)
+            first, last = [ipaddress.IPv4Address(".".join(map(str, end))) for end in ends]
+            if int(row[3]) < 127:
+                r.span(first, last)
+            else:
+                r.skipped += 1
+        except (ValueError, TypeError, AttributeError):
+            r.errors += 1
+
+
+class Members(list):
+    """An object as (name, value) pairs: names may come twice."""
+
+
+def no_constant(word):
+    raise ValueError(word)
+
+
+def load(text):
+    depth = 0
+    for piece in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.S):
+        depth += piece[0] in "[{"
+        depth -= piece[0] in "]}"
+        if depth > 32:
+            raise Refused("deep")
+    try:
+        return json.loads(text, object_pairs_hook=Members, parse_constant=no_constant)
+    except ValueError as error:
+        raise Refused(str(error))
+
+
+def walk(value, path=""):
+    if isinstance(value, Members):
+        for name, inner in value:
+            yield from walk(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from walk(inner, path + "[]")
+    else:
+        yield path, value
+
+
+def read_json(r, text, kind, options):
+    many = kind in ("ndjson", "spamhaus-json")
+    roots = [load(line) for line in text.split("\n") if line.strip()] if many else [load(text)]
+    if kind == "crowdsec":
+        for row in [dict(row) for root in roots if isinstance(root, list) for row in root if isinstance(row, Members)]:
+            scope = row.get("scope", "ip")
+            if not isinstance(row.get("value"), str):
+                r.errors += 1
+            elif row.get("type", "ban") != "ban" or not isinstance(scope, str) or scope.lower() not in ("ip", "range"):
+                r.skipped += 1
+            else:
+                r.entry(row["value"])
+        return
+    paths = PATHS.get(kind) or "|".join(re.escape(p.strip()).replace(r"\*", r"[^.\[]+") for p in options["select"].split(","))
+    for root in roots:
+        if kind == "spamhaus-json" and ("type", "metadata") in root:
+            records = dict(root).get("records")
+            if type(records) is int and 0 <= records < 10**12:
+                r.claim = records
+        for path, value in walk(root):
+            if kind == "misp" and path == "type" and value not in ("cidr", "string"):
+                raise Refused("type")
+            if re.fullmatch(paths, path):
+                r.rows += 1
+                if isinstance(value, str):
+                    r.entry(value)
+                else:
+                    r.errors += 1
+    if kind == "spamhaus-json" and r.claim is None:
+        raise Refused("cut short")
+
+
+READERS = {"plain": read_plain, "netset": read_plain, "spamhaus": read_plain, "tor": read_tor, "ipsum": read_ipsum, "dshield": read_dshield,
+           "csv": read_csv, "abuse-ch": read_csv, "geofeed": read_geofeed, "maxmind": read_maxmind, "p2p": read_p2p, "dat": read_dat}
+
+
+def read(body, kind, **options):
+    """The Reading of @body in format @kind; raises Refused."""
+    if b"\0" in body or body.lstrip().startswith(b"<"):
+        raise Refused("no text")
+    is_json = kind not in READERS
+    try:
+        text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8" if is_json else "latin-1")
+    except UnicodeDecodeError as error:
+        raise Refused(str(error))
+    if not is_json and text.lstrip(" \t\r\n").startswith("{" if kind == "p2p" else ("{", "[")):
+        raise Refused("JSON")
+    r = Reading()
+    READERS.get(kind, read_json)(r, text, kind, options)
+    if r.claim is not None and r.claim != r.rows:
+        raise Refused(f"says {r.claim}, holds {r.rows}")
+    if not r.nets or r.errors > 10 and r.errors > sum(r.entries.values()):
+        raise Refused("no list")
+    return r

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * format: auto. Each format's own test counts the lines it would read; one must read nearly all of
+ * them, where it could be mistaken for another its sign must be there too. When unsure it refuses:
+ * a wrong guess blocks strangers.
+ */
+#include "feed_detect.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "feed_entry.h"
+#include "feed_lines.h"
+#include "feed_parse.h"
+#include "feed_reader.h"
+#include "feed_shape.h"
+#include "fetch_msg.h"
+
+#define COLUMNS 8 /* of a CSV are tried */
+
+/* Lines seen, and how many of them each grammar reads. */
+struct census {
+	unsigned content, plain, tor, ipsum, dshield, dat, p2p, geofeed;
+	unsigned column[4][COLUMNS]; /* by separator: an address there */
+	const char *sign;            /* name of a list that a comment or header tells */
+	uint32_t sign_format;
+};
+
+static const char separators[] = ",;|\t";
+
+static int refuse(struct feed_found *found, const char *why)
+{
+	(void)snprintf(found->why, sizeof(found->why), "%s", why);
+	return -EBADMSG;
+}
+
+static int accept(struct feed_found *found, uint32_t format, const char *why)
+{
+	found->format = format;
+	(void)snprintf(found->why, sizeof(found->why), "%s", why);
+	return 0;
+}
+
+const char *feed_detect_rubbish(const char *text, size_t len)
+{
+	if (len >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+		return "UTF-16 text: serve the list as ASCII or UTF-8";
+	if (len >= 4 && ((text[0] && !text[1] && text[2] && !text[3]) ||
+			 (!text[0] && text[1] && !text[2] && text[3])))
+		return "UTF-16 text: serve the list as ASCII or UTF-8";
+	while (len && (*text == ' ' || *text == '\t' || *text == '\r' || *text == '\n')) {
+		text++;
+		len--;
+	}
+	if (len && *text == '<')
+		return "an HTML page, not a list";
+	len = len < 1024 ? len : 1024; /* a page behind that has told itself */
+	for (size_t i = 0; i + 5 <= len; i++)
+		if (!strncasecmp(text + i, "<html", 5) ||
+		    (i + 9 <= len && !strncasecmp(text + i, "<!doctype", 9)))
+			return "an HTML page, not a list";
+	return NULL;
+}
+
+/* Signs in comments and header lines. The rows are in the order in which they are believed. */
+static void look_for_sign(struct census *census, const char *text, size_t len)
+{
+	static const struct {
+		const char *text, *sign;
+		uint32_t format;
+	} rows[] = {
+	    {"ipv4 hash:net ipset", "FireHOL's header: hash:net", FETCH_NETSET},
+	    {"ipv4 hash:ip ipset", "FireHOL's header: hash:ip", FETCH_NETSET},
+	    {"; Spamhaus ", "Spamhaus's header", FETCH_SPAMHAUS},
+	    {"Feodo Tracker Botnet C2 IP Blocklist (CSV)", "Feodo Tracker's header",
+	     FETCH_ABUSE_CH},
+	    {"DstIP,DstPort", "the columns of abuse.ch's SSL blacklist", FETCH_ABUSE_CH},
+	    {"DShield.org Recommended Block List", "DShield's header", FETCH_DSHIELD},
+	    {"network,geoname_id,", "MaxMind's header", FETCH_MAXMIND},
+	};
+
+	for (size_t i = 0; !census->sign && i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (memmem(text, len, rows[i].text, strlen(rows[i].text))) {
+			census->sign = rows[i].sign;
+			census->sign_format = rows[i].format;
+		}
+	}
+}
+
+static void count_columns(struct census *census, const char *text, size_t len)
+{
+	const char *field;
+	size_t field_len;
+
+	for (unsigned s = 0; separators[s]; s++) {
+		if (!memchr(text, separators[s], len))
+			continue;
+		for (unsigned n = 0; n < COLUMNS; n++)
+			if (feed_csv_field(text, len, separators[s], n, &field, &field_len) &&
+			    feed_is_entry(field, field_len))
+				census->column[s][n]++;
+	}
+}
+
+static bool is_tor(const char *text, size_t len)
+{
+	return (len > 9 && !memcmp(text, "ExitNode ", 9)) ||
+	       (len > 10 && !memcmp(text, "Published ", 10)) ||
+	       (len > 11 && !memcmp(text, "LastStatus ", 11)) ||
+	       (len > 12 && !memcmp(text, "ExitAddress ", 12));
+}
+
+static void count_line(struct census *census, const char *text, size_t len)
+{
+	size_t bare = 0;
+
+	feed_trim(&text, &len);
+	if (!len)
+		return;
+	if (*text == '#' || *text == ';' || !memcmp(text, "network", len < 7 ? len : 7))
+		look_for_sign(census, text, len);
+	if (*text == '#' || *text == ';' || (len >= 10 && !memcmp(text, "Start\tEnd\t", 10)))
+		return;
+	census->content++;
+	while (bare < len && text[bare] != '#' && text[bare] != ';')
+		bare++;
+	while (bare && (text[bare - 1] == ' ' || text[bare - 1] == '\t'))
+		bare--;
+	census->plain += feed_is_entry(text, bare);
+	census->tor += is_tor(text, len);
+	census->ipsum += feed_is_ipsum(text, len);
+	census->dshield += feed_is_dshield(text, len);
+	census->dat += feed_is_dat(text, len);
+	census->p2p += feed_is_p2p(text, len);
+	census->geofeed += feed_is_geofeed(text, len);
+	count_columns(census, text, len);
+}
+
+/* A CSV of no known kind: tells what to write into the config. */
+static int refuse_csv(const struct census *census, struct feed_found *found)
+{
+	static const char *const names[] = {"", " and separator: ;", " and separator: |",
+					    " and separator: tab"};
+	unsigned best = 0, s_best = 0, n_best = 0;
+
+	for (unsigned s = 0; s < 4; s++) {
+		for (unsigned n = 0; n < COLUMNS; n++) {
+			if (census->column[s][n] > best) {
+				best = census->column[s][n];
+				s_best = s;
+				n_best = n;
+			}
+		}
+	}
+	if (best * 2 < census->content || !best)
+		return refuse(found, "not a list of addresses");
+	(void)snprintf(
+	    found->why, sizeof(found->why),
+	    "a table of no known kind; column %u holds addresses: if they are the ones meant, give format: csv, column: %u%s",
+	    n_best + 1, n_best + 1, names[s_best]);
+	return -EBADMSG;
+}
+
+static bool is_most(const struct census *census, unsigned n)
+{
+	return n && (uint64_t)n * 10 >= (uint64_t)census->content * 9;
+}
+
+static int judge(const struct census *census, bool is_whole, struct feed_found *found)
+{
+	if (!census->content && is_whole && !census->sign)
+		return refuse(found, "no entries");
+	if (census->sign_format == FETCH_MAXMIND)
+		return refuse(found,
+			      "MaxMind's country blocks: give format: maxmind and country: CODES");
+	if (census->sign)
+		return accept(found, census->sign_format, census->sign);
+	if (is_most(census, census->tor))
+		return accept(found, FETCH_TOR, "Tor's ExitNode and ExitAddress lines");
+	if (is_most(census, census->dshield))
+		return accept(found, FETCH_DSHIELD, "lines of START, END and LENGTH that agree");
+	if (is_most(census, census->dat))
+		return accept(found, FETCH_DAT, "lines of A - B , LEVEL , NAME");
+	if (is_most(census, census->p2p))
+		return accept(found, FETCH_P2P, "lines of NAME:A-B");
+	if (is_most(census, census->ipsum))
+		return accept(found, FETCH_IPSUM, "lines of ADDRESS and COUNT");
+	if ((uint64_t)census->plain * 2 >= census->content && census->plain)
+		return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
+	if (is_most(census, census->geofeed))
+		return accept(found, FETCH_GEOFEED, "lines of PREFIX,COUNTRY (RFC 8805)");
+	return census->content
+		   ? refuse_csv(census, found)
+		   : refuse(
+			 found,
+			 "nothing but comments or one endless line in the first 64 KiB: if it is a list, give its format");
+}
+
+static int detect_text(const char *text, size_t len, bool is_whole, struct feed_found *found)
+{
+	struct census census = {0};
+	size_t begin = 0;
+
+	for (size_t i = 0; i <= len; i++) {
+		if (i < len && text[i] != '\n' && text[i] != '\r')
+			continue;
+		if (i == len && !is_whole)
+			break; /* a part of a line tells nothing */
+		if (i - begin <= FEED_LINE_BYTES)
+			count_line(&census, text + begin, i - begin);
+		begin = i + 1;
+	}
+	return judge(&census, is_whole, found);
+}
+
+/* What is seen of each shape in the start of a JSON text. */
+struct survey {
+	unsigned good[32], bad[32];
+	bool sign[32];
+	unsigned roots;
+	char path[64]; /* the first with an address */
+};
+_Static_assert(sizeof(((struct survey *)0)->good) / sizeof(unsigned) >= 20,
+	       "a place for each shape");
+
+static int survey_item(void *ctx, const struct feed_json_item *item)
+{
+	struct survey *survey = ctx;
+	bool is_entry = item->event == FEED_JSON_STRING && feed_is_entry(item->text, item->len);
+
+	survey->roots += item->event == FEED_JSON_ROOT;
+	if (item->event == FEED_JSON_ROOT || item->event == FEED_JSON_OBJECT)
+		return 0;
+	for (unsigned i = 0; i < feed_shapes_n; i++) {
+		const struct feed_shape *shape = &feed_shapes[i];
+
+		survey->sign[i] |= !shape->sign || !strcmp(shape->sign, item->path);
+		if (!feed_select_has(shape->paths, item->path) ||
+		    (shape->except && feed_select_has(shape->except, item->path)))
+			continue;
+		survey->good[i] += is_entry;
+		survey->bad[i] += !is_entry;
+	}
+	if (is_entry && !survey->path[0] && strlen(item->path) < sizeof(survey->path))
+		strcpy(survey->path, item->path);
+	return 0;
+}
+
+static int judge_json(const struct survey *survey, struct feed_found *found)
+{
+	const struct feed_shape *best = NULL;
+
+	for (unsigned i = 0; i < feed_shapes_n; i++) {
+		if (!survey->good[i] || survey->bad[i] > survey->good[i] || !survey->sign[i])
+			continue;
+		if (best)
+			return refuse(
+			    found,
+			    "JSON that could be of two kinds: give format: json and select: PATH");
+		best = &feed_shapes[i];
+	}
+	if (best && best->refuse)
+		return refuse(found, best->refuse);
+	if (best) {
+		found->format = best->format;
+		found->shape = best;
+		(void)snprintf(found->why, sizeof(found->why), "%s: addresses at %s", best->name,
+			       best->paths);
+		return 0;
+	}
+	if (!survey->path[0])
+		return refuse(found, "JSON without addresses at a known place");
+	(void)snprintf(
+	    found->why, sizeof(found->why),
+	    "JSON of no known kind; addresses stand at %s: if they are the ones meant, give format: %s and select: %s",
+	    survey->path, survey->roots > 1 ? "ndjson" : "json", survey->path);
+	return -EBADMSG;
+}
+
+static int detect_json(const char *text, size_t len, bool is_whole, struct feed_found *found)
+{
+	struct survey survey = {0};
+	struct feed_json *json = feed_json_new(true, survey_item, &survey);
+	uint64_t line;
+	int rc;
+
+	if (!json)
+		return -ENOMEM;
+	rc = feed_json_push(json, text, len);
+	if (!rc && is_whole)
+		rc = feed_json_end(json);
+	if (rc == -EBADMSG) {
+		const char *why = feed_json_why(json, &line);
+
+		(void)snprintf(found->why, sizeof(found->why),
+			       "not valid JSON: line %" PRIu64 ": %s", line, why);
+	}
+	feed_json_free(json);
+	return rc ? rc : judge_json(&survey, found);
+}
+
+int feed_detect(const char *text, size_t len, bool is_whole, struct feed_found *ret_found)
+{
+	size_t blank = 0;
+
+	memset(ret_found, 0, sizeof(*ret_found));
+	while (blank < len && strchr(" \t\r\n", text[blank]) && text[blank])
+		blank++;
+	if (blank < len && (text[blank] == '{' || text[blank] == '['))
+		return detect_json(text, len, is_whole, ret_found);
+	return detect_text(text, len, is_whole, ret_found);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Prefixes in any order in, sorted unique ones and error rows out; memory is bounded by
+ * max_entries. */
+#include "feed_sink.h"
+
+#include <errno.h>
+#include <sekisho/limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct feed_sink *feed_sink_new(uint32_t max_entries)
+{
+	struct feed_sink *sink = calloc(1, sizeof(*sink));
+
+	if (sink)
+		sink->max_entries = max_entries;
+	return sink;
+}
+
+void feed_sink_free(struct feed_sink *sink)
+{
+	if (!sink)
+		return;
+	free(sink->k4);
+	free(sink->v6);
+	free(sink);
+}
+
+/* LSD radix sort of the 38-bit keys, then unique. */
+static int compact4(struct feed_sink *sink)
+{
+	uint64_t *from = sink->k4, *to;
+	size_t out = 0;
+
+	if (sink->n4 < 2)
+		return 0;
+	to = malloc(sink->cap4 * sizeof(*to));
+	if (!to)
+		return -ENOMEM;
+	for (int shift = 0; shift < 40; shift += 10) {
+		size_t at[1024] = {0}, sum = 0, n;
+		uint64_t *swap = from;
+
+		for (size_t i = 0; i < sink->n4; i++)
+			at[from[i] >> shift & 1023]++;
+		for (int i = 0; i < 1024; i++) {
+			n = at[i];
+			at[i] = sum;
+			sum += n;
+		}
+		for (size_t i = 0; i < sink->n4; i++)
+			to[at[from[i] >> shift & 1023]++] = from[i];
+		from = to;
+		to = swap;
+	}
+	for (size_t i = 0; i < sink->n4; i++)
+		if (!i || from[i] != from[out - 1])
+			from[out++] = from[i];
+	sink->head.duplicates += sink->n4 - out;
+	sink->n4 = out;
+	sink->k4 = from;
+	free(to);
+	return 0;
+}
+
+static void compact6(struct feed_sink *sink)
+{
+	size_t out = 0;
+
+	if (sink->n6 < 2)
+		return;
+	qsort(sink->v6, sink->n6, sizeof(*sink->v6), prefix6_compare);
+	for (size_t i = 0; i < sink->n6; i++)
+		if (!i || prefix6_compare(&sink->v6[i], &sink->v6[out - 1]))
+			sink->v6[out++] = sink->v6[i];
+	sink->head.duplicates += sink->n6 - out;
+	sink->n6 = out;
+}
+
+static bool is_over(const struct feed_sink *sink)
+{
+	return sink->n4 + sink->n6 > sink->max_entries || sink->n4 > SEK_PREFIXES_V4_MAX ||
+	       sink->n6 > SEK_PREFIXES_V6_MAX;
+}
+
+/* More room; where that would go far over max_entries, duplicates are taken out instead. */
+static int make_room(struct feed_sink *sink, int family)
+{
+	size_t *cap = family == 4 ? &sink->cap4 : &sink->cap6;
+	size_t want = *cap ? *cap * 2 : 1024;
+	void *more;
+
+	if (*cap > 2 * (size_t)sink->max_entries + 1024) {
+		if (compact4(sink))
+			return -ENOMEM;
+		compact6(sink);
+		return is_over(sink) ? -E2BIG : 0;
+	}
+	if (family == 4)
+		more = realloc(sink->k4, want * sizeof(*sink->k4));
+	else
+		more = realloc(sink->v6, want * sizeof(*sink->v6));
+	if (!more)
+		return -ENOMEM;
+	if (family == 4)
+		sink->k4 = more;
+	else
+		sink->v6 = more;
+	*cap = want;
+	return 0;
+}
+
+int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix)
+{
+	bool is_full = prefix->family == 4 ? sink->n4 >= sink->cap4 : sink->n6 >= sink->cap6;
+	int rc = is_full ? make_room(sink, prefix->family) : 0;
+
+	if (rc)
+		return rc;
+	if (prefix->family == 4) {
+		struct prefix4 v = prefix_to4(prefix);
+
+		sink->k4[sink->n4++] = (uint64_t)v.addr << 6 | v.len;
+	} else {
+		sink->v6[sink->n6++] = prefix_to6(prefix);
+	}
+	return 0;
+}
+
+void feed_sink_skip(struct feed_sink *sink)
+{
+	sink->origin.skipped++;
+}
+
+void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, size_t len)
+{
+	struct list_error *row;
+
+	if (sink->head.errors++ >= LIST_ERRORS_MAX)
+		return;
+	row = &sink->errors[sink->head.n_errors++];
+	row->line = sink->head.lines > UINT32_MAX ? UINT32_MAX : (uint32_t)sink->head.lines;
+	row->reason = reason;
+	row->text_len = (uint8_t)(len < sizeof(row->text) ? len : sizeof(row->text));
+	memcpy(row->text, text, row->text_len);
+}
+
+static int make_file(struct feed_sink *sink, void **ret_file, size_t *ret_len)
+{
+	size_t len = sizeof(sink->head) + sink->n4 * sizeof(struct prefix4) +
+		     sink->n6 * sizeof(struct prefix6) +
+		     sink->head.n_errors * sizeof(struct list_error) + sizeof(sink->origin);
+	struct list_head *head = calloc(1, len);
+	struct prefix4 *v4 = (void *)(head + 1);
+	struct prefix6 *v6;
+
+	if (!head)
+		return -ENOMEM;
+	*head = sink->head;
+	head->magic = LIST_MAGIC;
+	head->version = LIST_VERSION;
+	head->n4 = (uint32_t)sink->n4;
+	head->n6 = (uint32_t)sink->n6;
+	for (size_t i = 0; i < sink->n4; i++) {
+		v4[i].addr = (uint32_t)(sink->k4[i] >> 6);
+		v4[i].len = (uint8_t)(sink->k4[i] & 63);
+	}
+	v6 = (void *)(v4 + sink->n4);
+	if (sink->n6)
+		memcpy(v6, sink->v6, sink->n6 * sizeof(*v6));
+	memcpy(v6 + sink->n6, sink->errors, sink->head.n_errors * sizeof(struct list_error));
+	memcpy((char *)head + len - sizeof(sink->origin), &sink->origin, sizeof(sink->origin));
+	head->checksum = list_file_checksum(head + 1, len - sizeof(*head));
+	*ret_file = head;
+	*ret_len = len;
+	return 0;
+}
+
+int feed_sink_finish(struct feed_sink *sink, void **ret_file, size_t *ret_len)
+{
+	int rc = compact4(sink);
+
+	if (rc)
+		return rc;
+	compact6(sink);
+	return is_over(sink) ? -E2BIG : make_file(sink, ret_file, ret_len);
+}

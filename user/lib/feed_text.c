@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Text lists with an address a line: plain and netset, Spamhaus DROP, Tor's exit addresses, ipsum's
+ * counts. */
+#include <string.h>
+
+#include "feed_entry.h"
+#include "feed_parse.h"
+#include "feed_reader.h"
+#include "fetch_msg.h"
+
+static bool starts(const char *text, size_t len, const char *word)
+{
+	size_t n = strlen(word);
+
+	return len >= n && !memcmp(text, word, n);
+}
+
+/* FireHOL's comment "# Entries : 2701 subnets, 619477723 unique IPs": the first number is that of
+ * the lines. */
+static void read_claim(struct feed_reader *reader, const char *text, size_t len)
+{
+	const char *colon = memchr(text, ':', len);
+	size_t n = 0, left;
+
+	if (reader->format != FETCH_NETSET || !colon)
+		return;
+	text++;
+	len--;
+	feed_trim(&text, &len);
+	if (!starts(text, len, "Entries"))
+		return;
+	left = len - (size_t)(colon + 1 - text);
+	text = colon + 1;
+	feed_trim(&text, &left);
+	while (n < left && text[n] >= '0' && text[n] <= '9')
+		n++;
+	if (n < left && text[n] == ' ' && feed_number(text, n, &reader->claim))
+		reader->has_claim = true;
+}
+
+int feed_read_plain(struct feed_reader *reader, const char *text, size_t len)
+{
+	if (len && *text == '#')
+		read_claim(reader, text, len);
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '#' || text[i] == ';')
+			len = i;
+	feed_trim(&text, &len);
+	reader->rows += len > 0;
+	return len ? feed_entry(reader->sink, text, len) : 0;
+}
+
+/* Cuts the first word off *text; returns its length, 0 where there is none. */
+static size_t cut_word(const char **text, size_t *len, const char **ret_word)
+{
+	size_t n = 0;
+
+	feed_trim(text, len);
+	while (n < *len && (*text)[n] != ' ' && (*text)[n] != '\t')
+		n++;
+	*ret_word = *text;
+	*text += n;
+	*len -= n;
+	return n;
+}
+
+static bool is_word(const char *text, size_t len, const char *word)
+{
+	return len == strlen(word) && !memcmp(text, word, len);
+}
+
+int feed_read_tor(struct feed_reader *reader, const char *text, size_t len)
+{
+	const char *line = text, *word;
+	size_t line_len = len, n = cut_word(&text, &len, &word);
+
+	if (!n || *word == '#' || is_word(word, n, "ExitNode") || is_word(word, n, "Published") ||
+	    is_word(word, n, "LastStatus"))
+		return 0;
+	if (is_word(word, n, "ExitAddress")) {
+		n = cut_word(&text, &len, &word);
+		return feed_entry(reader->sink, word, n);
+	}
+	feed_sink_error(reader->sink, PREFIX_BAD_ADDRESS, line, line_len);
+	return 0;
+}
+
+/* ADDRESS, a blank, COUNT: where the count starts; 0 where the line is none. */
+static size_t ipsum_split(const char *text, size_t len, uint64_t *ret_count)
+{
+	size_t at = len;
+
+	while (at && text[at - 1] != '\t' && text[at - 1] != ' ')
+		at--;
+	return at && feed_number(text + at, len - at, ret_count) ? at : 0;
+}
+
+bool feed_is_ipsum(const char *text, size_t len)
+{
+	uint64_t count;
+	size_t at;
+
+	feed_trim(&text, &len);
+	at = ipsum_split(text, len, &count);
+	len = at;
+	feed_trim(&text, &len);
+	return at && feed_is_entry(text, len);
+}
+
+int feed_read_ipsum(struct feed_reader *reader, const char *text, size_t len)
+{
+	uint64_t count;
+	size_t at;
+
+	feed_trim(&text, &len);
+	if (!len || *text == '#')
+		return 0;
+	at = ipsum_split(text, len, &count);
+	if (!at) {
+		feed_sink_error(reader->sink, FEED_E_NO_COUNT, text, len);
+		return 0;
+	}
+	if (count < reader->options->threshold) {
+		feed_sink_skip(reader->sink);
+		return 0;
+	}
+	len = at;
+	feed_trim(&text, &len);
+	return feed_entry(reader->sink, text, len);
+}
