@@ -26,18 +26,22 @@ static __always_inline void account_verdict(struct sek_cpu *cpu, __u32 verdict, 
 	account_add(&cpu->verdicts[slot][verdict][reason], frame_bytes);
 }
 
-/* True: this packet is in the sample of sek_top. */
-static __always_inline bool account(const struct decision *d, __u64 frame_bytes)
+#define ACCOUNT_TOP 1u	 /* this packet is in the sample of sek_top */
+#define ACCOUNT_RATE 4u	 /* its source is in the sample of sek_rates */
+#define ACCOUNT_EVENT 2u /* it was or would have been dropped, and an event of it may be due */
+
+/* What is left to do for this packet, off the common path: a call and its return cost more than a lookup in a table that is in the cache. */
+static __always_inline __u32 account(const struct decision *d, __u64 frame_bytes)
 {
 	__u32 id = bpf_get_smp_processor_id();
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &id);
 	bool is_would = d->verdict == SEK_V_WOULD;
 	bool is_feed = d->reason == SEK_R_FEED;
 	__u32 counter = d->counter;
-	__u32 passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
+	__u32 todo = d->is_rated * ACCOUNT_RATE, passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
 
 	if (!cpu)
-		return false;
+		return 0;
 	account_verdict(cpu, d->verdict, d->reason, frame_bytes);
 	if (is_would)
 		account_verdict(cpu, SEK_V_PASS, passed_as, frame_bytes);
@@ -45,9 +49,17 @@ static __always_inline bool account(const struct decision *d, __u64 frame_bytes)
 	asm volatile("" : "+r"(counter));
 	if (is_feed && counter < SEK_CLASSES_MAX)
 		account_add(is_would ? &cpu->class_woulds[counter] : &cpu->class_drops[counter], frame_bytes);
-	if (cpu->top_left) {
-		cpu->top_left--;
-		return false;
+	if (d->verdict != SEK_V_PASS) {
+		if (cpu->event_skip) {
+			cpu->event_skip--;
+			cpu->events_unsampled++;
+		} else {
+			todo |= ACCOUNT_EVENT;
+		}
 	}
-	return true;
+	if (cpu->top_left)
+		cpu->top_left--;
+	else
+		todo |= ACCOUNT_TOP;
+	return todo;
 }

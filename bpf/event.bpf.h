@@ -13,7 +13,8 @@
 
 #define EVENT_SECOND_NS 1000000000ull
 #define EVENT_NO_LIMIT 0xff
-#define EVENT_SKIP 8 /* drops that pass over without a look at the clock once the second's budget is spent */
+#define EVENT_SKIP 16 /* drops that pass over without a look at the clock once the second's budget is spent */
+#define EVENT_SKIP_OFF 64 /* the same where the config wants none, before that is asked again */
 
 /* What an event says beside its frame, in one word: a global function takes five arguments. */
 #define EVENT_NOTE(type, verdict, reason, limit, counter)                                                              \
@@ -56,15 +57,13 @@ static __always_inline void event_fill(struct xdp_md *ctx, const struct pkt *pkt
 	event_header(ctx, event);
 }
 
-/* May this CPU give one more sample in this second? Of sources that go over, as many again. */
+/* May this CPU give one more sample in this second? Of sources that go over, as many again. account() minds event_skip. */
 static __always_inline bool event_is_due(struct sek_cpu *cpu, __u32 events_per_s, bool is_drop)
 {
 	__u64 second;
 
-	if (!events_per_s)
-		return false;
-	if (is_drop && cpu->event_skip) {
-		cpu->event_skip--;
+	if (!events_per_s) {
+		cpu->event_skip = EVENT_SKIP_OFF;
 		return false;
 	}
 	second = bpf_ktime_get_coarse_ns() / EVENT_SECOND_NS;
@@ -73,7 +72,8 @@ static __always_inline bool event_is_due(struct sek_cpu *cpu, __u32 events_per_s
 		cpu->event_count = 0;
 	}
 	if (cpu->event_count >= (is_drop ? events_per_s : 2 * events_per_s)) {
-		cpu->event_skip = EVENT_SKIP;
+		if (is_drop)
+			cpu->event_skip = EVENT_SKIP;
 		return false;
 	}
 	cpu->event_count++;

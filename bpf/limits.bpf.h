@@ -118,18 +118,6 @@ static __always_inline void limits_rate(const struct limits_run *run, const stru
 		rates_note(hash, number | pkt->source.family << 8, pkt->frame_bytes);
 }
 
-/* The source's row of all packets, whatever the limits. */
-static __always_inline void limits_rate_all(const struct limits_run *run, const struct pkt *pkt)
-{
-	struct sek_limit whole = { .len4 = 32, .len6 = run->head->source_len6 };
-	struct limit_place place;
-
-	if (!whole.len6)
-		whole.len6 = LIMITS_SOURCE_LEN6;
-	place = limit_place(&pkt->source, &whole, &run->control->limit_keys, run->control->limit_bits);
-	limits_rate(run, &place, SEK_LIMITS_MAX, pkt);
-}
-
 /* Takes back what the first @n limits of @list, those in the set @charged, charged. */
 static __always_inline void limits_refund(const struct limits_run *run, const struct sek_limit_list *list, __u32 n,
 					  __u32 charged, const struct pkt *pkt, struct limit_packet *packet)
@@ -239,7 +227,7 @@ static __always_inline __u32 limits_judge(const struct limits_run *run, const st
 }
 
 /*
- * Charges a packet to every limit it matches in the image at @table_slot, and its source's rates. Over one, what the limits
+ * Charges a packet to every limit it matches in the image at @table_slot, and notes its source's rates by them. Over one, what the limits
  * before it charged is taken back: a packet that is dropped costs only nothing. Returns as of LIMITS_VERDICT().
  */
 __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot)
@@ -253,8 +241,6 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 
 	if (!pkt || !limits_open(&run, table_slot) || !run.control->limit_bits)
 		return 0;
-	if (run.control->rates_threshold)
-		limits_rate_all(&run, pkt);
 	if (!run.head->n_limits)
 		return 0;
 	l4_read(ctx, pkt, &l4);
@@ -273,6 +259,28 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	if (met.over)
 		limits_refund(&run, list, met.over - 1, met.charged, pkt, &packet);
 	return answer | LIMITS_F_OVER | limits_judge(&run, pkt, &met);
+}
+
+/*
+ * The source's row of all packets, whatever the limits: of one that rates_pick() picked. A global function, as above; few packets
+ * call it.
+ */
+__noinline int limits_rate_all(const struct pkt *pkt, __u32 table_slot)
+{
+	struct sek_limit whole = { .len4 = 32 };
+	const struct sek_limit_keys *keys;
+	struct limit_place place;
+	struct limits_run run;
+	__u64 pick;
+
+	if (!pkt || !limits_open(&run, table_slot))
+		return 0;
+	keys = &run.control->limit_keys;
+	whole.len6 = run.head->source_len6 ? run.head->source_len6 : LIMITS_SOURCE_LEN6;
+	place = limit_place(&pkt->source, &whole, keys, run.control->limit_bits);
+	pick = rates_pick(&pkt->source, keys, run.head->source_len6);
+	return rates_note(pick << 32 | (__u32)limits_hash(&place, keys, run.control->limit_bits), SEK_LIMITS_MAX | pkt->source.family << 8,
+			  pkt->frame_bytes);
 }
 
 /* The limit that @answer of limits_charge() names, its source's place, slots and tag. NULL: it is not there. */

@@ -10,15 +10,37 @@
 
 #define TOP_GAP_OFF 1024 /* packets until it is asked again whether sek_top is on: a thousandth of the cost of asking */
 #define TOP_GAP_MAX 65536
+#define TOP_SAMPLES 4096 /* a CPU and second at one gap: the gap doubles beyond it, and halves again below a quarter of it */
 #define RATES_SECOND_NS 1000000000ull
 #define SPREAD 0x9E3779B97F4A7C15ull /* odd, 2^64 / golden ratio: the high bits depend on all */
 
-/* Packets that are passed over before the next sample: 0 to 2 * gap - 2, so one in gap on average, so that no traffic can step in time with it. */
-static __always_inline __u32 top_next_gap(__u32 gap)
+/*
+ * The gap to come: 1 on a quiet CPU, so that every packet counts, doubling to control.top_gap where there are more samples than
+ * TOP_SAMPLES a second. It settles within 30,000 samples of a flood's beginning, and comes back a step a second.
+ */
+static __always_inline __u32 top_adapt(struct sek_cpu *cpu, __u32 gap, __u32 gap_most, __u64 second)
 {
+	if (++cpu->top_count >= TOP_SAMPLES) {
+		cpu->top_count = TOP_SAMPLES / 2; /* no step back in this second */
+		gap *= 2;
+	}
+	if (cpu->top_second != second) {
+		if (cpu->top_count < TOP_SAMPLES / 4)
+			gap /= 2;
+		cpu->top_second = second;
+		cpu->top_count = 0;
+	}
+	if (gap > gap_most)
+		gap = gap_most;
 	if (gap > TOP_GAP_MAX)
 		gap = TOP_GAP_MAX;
-	return bpf_get_prandom_u32() % (2 * gap - 1);
+	return gap ? gap : 1;
+}
+
+/* Packets that are passed over before the next sample: 0 to 2 * gap - 2, so one in gap on average, so that no traffic can step in time with it. */
+static __always_inline __u32 top_next(__u32 gap)
+{
+	return gap > 1 ? bpf_get_prandom_u32() % (2 * gap - 1) : 0;
 }
 
 static __always_inline void top_take(struct sek_top_row *row, const struct source *source)
@@ -55,6 +77,8 @@ __noinline int top_note(const struct source *source, __u32 frame_bytes, __u32 is
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
 	struct sek_top_set *set;
 	struct sek_top_row *row;
+	__u64 now_ns;
+	__u32 gap;
 
 	if (!control || !cpu || !source)
 		return 0;
@@ -62,21 +86,38 @@ __noinline int top_note(const struct source *source, __u32 frame_bytes, __u32 is
 		cpu->top_left = TOP_GAP_OFF;
 		return 0;
 	}
-	cpu->top_left = top_next_gap(control->top_gap);
+	now_ns = bpf_ktime_get_coarse_ns();
+	gap = cpu->top_gap ? cpu->top_gap : 1; /* this packet stands for so many */
+	cpu->top_gap = top_adapt(cpu, gap, control->top_gap, now_ns / RATES_SECOND_NS);
+	cpu->top_left = top_next(cpu->top_gap);
 	index = ((source->halves_be[0] ^ control->limit_keys.add6) * SPREAD ^ source->halves_be[1]) * SPREAD >> 55;
 	index = cpu_id * SEK_TOP_SETS + (index & (SEK_TOP_SETS - 1));
 	set = bpf_map_lookup_elem(&sek_top, &index);
 	if (!set)
 		return 0;
 	row = top_row(set, source);
-	row->packets++;
-	row->bytes += frame_bytes;
+	row->packets += gap;
+	row->bytes += (__u64)gap * frame_bytes;
 	if (is_drop) {
-		row->drops++;
-		row->drop_bytes += frame_bytes;
+		row->drops += gap;
+		row->drop_bytes += (__u64)gap * frame_bytes;
 	}
-	row->last_ns = bpf_ktime_get_coarse_ns();
+	row->last_ns = now_ns;
 	return 0;
+}
+
+/*
+ * 32 bits of @source that decide whether it is in the sample: below control.rates_threshold. An IPv6 source by its first @len6
+ * bits, 64 at most: sources with those in common are in it together. Cheap, as every packet that passes asks.
+ */
+static __always_inline __u32 rates_pick(const struct source *source, const struct sek_limit_keys *keys, __u32 len6)
+{
+	__u64 half = source->halves_be[0];
+
+	if (source->family == 6 && len6 - 1 < 63)
+		half &= bpf_cpu_to_be64(~0ull << ((64 - len6) & 63));
+	half = (half ^ keys->add6) * (keys->mul6[2] | 1);
+	return (half ^ half >> 32) * (__u64)(keys->mul4[0] | 1) >> 16;
 }
 
 static __always_inline bool rates_claim(struct sek_rate_row *row, __u64 tag, __u64 window)

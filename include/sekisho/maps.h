@@ -93,7 +93,7 @@ struct sek_control {
 	__u32 events_per_s;    /* sampled drops a CPU and second, and as many sources that go over; 0: bans alone */
 	__u64 rates_window;    /* grows: rows of another window are free */
 	__u32 rates_threshold; /* a source is in the sample if its 32-bit hash is below it; 0: none is */
-	__u32 top_gap;	       /* one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
+	__u32 top_gap;	       /* at least one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
 	__u64 pad[5];
 };
 _Static_assert(sizeof(struct sek_control) == 256, "shared with the kernel program");
@@ -151,6 +151,9 @@ struct sek_cpu {
 	__u32 event_count;
 	__u32 event_skip; /* drops to come that are no sample */
 	__u32 top_left;	  /* packets until the next one for sek_top */
+	__u32 top_gap;	  /* the gap that one was drawn in; 0: none yet */
+	__u64 top_second; /* that top_count is of */
+	__u32 top_count;  /* samples in it at this gap */
 	__u32 zero;	  /* always 0, which the verifier cannot know: what starts from it is one state to it, not many */
 	struct sek_ban ban; /* one that is being made */
 };

@@ -82,6 +82,7 @@ static int add_sekisho(struct bench *bench, enum variant variant)
 		return fail("sekisho object", errno);
 	bpf_program__set_autoload(object->progs.sek_explain, false);
 	bpf_map__set_max_entries(object->maps.sek_counters, libbpf_num_possible_cpus());
+	bpf_map__set_max_entries(object->maps.sek_top, libbpf_num_possible_cpus() * SEK_TOP_SETS);
 	err = sekisho_bpf__load(object);
 	if (!err)
 		err = variant_set(variant, bench->list.bits, bpf_map__fd(object->maps.sek_control),

@@ -12,6 +12,11 @@
 
 #include <sekisho/maps.h>
 #include <sekisho/table.h>
+#include <sekisho/top.h>
+
+/* The keeper's knobs on a host of two CPUs: 100 events a second, and the rates of one source in 256, as a million sources leave. */
+#define VARIANT_EVENTS_PER_S 50
+#define VARIANT_RATES_THRESHOLD (1u << 24)
 
 enum variant { PLAIN, MORE_LIST, ALLOW_LIST, MONITOR_LIST, MONITOR_MODE, HAND_BLOCK, HAND_ALLOW, VARIANTS };
 
@@ -79,7 +84,16 @@ static inline int variant_put_entry(int outer_fd, int bits, bool is_allow)
 /* Sets up what of @variant is not in the image. */
 static inline int variant_set(enum variant variant, int bits, int control_fd, int entries_fd)
 {
-	struct sek_control control = { .mode = variant == MONITOR_MODE ? SEK_MODE_MONITOR : SEK_MODE_ENFORCE };
+	struct sek_control control = {
+		.mode = variant == MONITOR_MODE ? SEK_MODE_MONITOR : SEK_MODE_ENFORCE,
+		.events_per_s = VARIANT_EVENTS_PER_S,
+		.top_gap = SEK_TOP_GAP,
+		.rates_window = 1,
+		.rates_threshold = VARIANT_RATES_THRESHOLD,
+		.limit_bits = SEK_LIMIT_LINES_BITS,
+		.limit_keys = { 0x9b1c2d3e, { 0x85ebca6b, 0xc2b2ae35 }, 0, 0x2545f4914f6cdd1d,
+				{ 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9, 0x94d049bb133111eb } },
+	};
 	uint32_t slot = 0;
 	int err = 0;
 

@@ -25,7 +25,7 @@ struct sekisho_bpf *harness_skel;
 struct sek_control harness_control;
 
 static int entries_fd = -1;
-static const struct sek_cpu *cpus; /* the counter map itself */
+static struct sek_cpu *cpus; /* the counter map itself */
 static int n_cpus;
 
 typedef struct sek_counter verdicts[SEK_IFACES_MAX][SEK_V_MAX][SEK_R_MAX];
@@ -228,6 +228,8 @@ void harness_limits(const struct limit_settings *limits, size_t n_limits, struct
 	wipe(harness_skel->maps.sek_evidence);
 	wipe(harness_skel->maps.sek_rates);
 	wipe(harness_skel->maps.sek_top);
+	for (int cpu = 0; cpu < n_cpus; cpu++)
+		cpus[cpu].event_skip = 0; /* left where events were off */
 	harness_control.limit_bits = SEK_LIMIT_LINES_MIN_BITS;
 	harness_control.limit_keys = (struct sek_limit_keys){ 0x1234567, { 0x9e3779b1, 0x85ebca6b }, 0, 0xfedcba9876543210, { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
 	memcpy(harness_control.ban_lens4, (uint8_t[]){ 32, 24 }, 2);
@@ -294,7 +296,7 @@ int harness_setup(void **state)
 	bpf_map__set_max_entries(harness_skel->maps.sek_bans, HARNESS_BANS_MAX);
 	if (sekisho_bpf__load(harness_skel))
 		return -1;
-	counters = mmap(NULL, n_cpus * sizeof(*cpus), PROT_READ, MAP_SHARED, bpf_map__fd(harness_skel->maps.sek_counters), 0);
+	counters = mmap(NULL, n_cpus * sizeof(*cpus), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(harness_skel->maps.sek_counters), 0);
 	if (counters == MAP_FAILED)
 		return -1;
 	cpus = counters;

@@ -39,7 +39,7 @@ static int show(const struct cli *cli, json_t *data)
 	round_rates(json_object_get(data, "sources"));
 	status = print_table(json_object_get(data, "sources"), columns, "no source sent anything for a minute");
 	if (!status)
-		printf("\nFrom one packet in %" JSON_INTEGER_FORMAT "; PACKETS and DROPS may be too high by ERROR, see sekisho(1).\n",
+		printf("\nFrom every packet of a quiet CPU to one in %" JSON_INTEGER_FORMAT " of a busy one; PACKETS and DROPS may be too high by ERROR, see sekisho(1).\n",
 		       json_integer_value(json_object_get(data, "sample")));
 	return status;
 }

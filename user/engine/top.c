@@ -20,7 +20,7 @@
 struct top_source {
 	uint8_t addr_be[16];
 	uint32_t family;
-	double packets, bytes, drops, error; /* scaled to all packets */
+	double packets, bytes, drops, error;
 };
 
 struct top_look {
@@ -67,12 +67,12 @@ static int by_address(const void *a, const void *b)
 	return x->family != y->family ? (x->family < y->family ? -1 : 1) : memcmp(x->addr_be, y->addr_be, sizeof(x->addr_be));
 }
 
-static void add_row(struct top_look *look, const struct sek_top_row *row, double scale)
+static void add_row(struct top_look *look, const struct sek_top_row *row)
 {
 	struct top_source *source = &look->source[look->n++];
 
-	*source = (struct top_source){ .family = row->family, .packets = scale * row->packets, .bytes = scale * row->bytes,
-				       .drops = scale * row->drops, .error = scale * row->error };
+	*source = (struct top_source){ .family = row->family, .packets = row->packets, .bytes = row->bytes,
+				       .drops = row->drops, .error = row->error };
 	memcpy(source->addr_be, row->addr_be, sizeof(source->addr_be));
 }
 
@@ -100,7 +100,6 @@ static void merge(struct top_look *look)
 static int look_now(struct engine *engine, struct top_look *look)
 {
 	struct top *top = engine->top;
-	double scale = engine->read.control->top_gap;
 	unsigned i, way;
 	int err = bpf_read_array(engine->map_fds[ROLE_FD_TOP], 0, top->n_sets, sizeof(*top->sets), top->sets);
 
@@ -113,7 +112,7 @@ static int look_now(struct engine *engine, struct top_look *look)
 			const struct sek_top_row *row = &top->sets[i].row[way];
 
 			if (row->family && row->last_ns + IDLE_NS > look->time_ns)
-				add_row(look, row, scale);
+				add_row(look, row);
 		}
 	}
 	merge(look);

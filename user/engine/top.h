@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The busiest sources, from the kernel's bounded summary: one packet in sixteen, 2048 sources a CPU. */
+/* The busiest sources, from the kernel's bounded summary: every packet of a quiet CPU, one in 64 of a busy one; 2048 sources a CPU. */
 #pragma once
 
 #include <jansson.h>

@@ -60,7 +60,7 @@ struct keeper {
 	struct sek_control control_before; /* as an earlier agent left it */
 	struct bpf_entries entries;
 	struct bpf_ban_map bans;
-	uint64_t swept_ms, window_ms; /* on the loop's clock: bans were swept, the rates' window began */
+	uint64_t swept_ms, window_ms, rows_ms; /* on the loop's clock: bans were swept, the rates' window began, its rows were counted */
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */

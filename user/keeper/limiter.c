@@ -13,6 +13,8 @@
 #define SWEEP_MS 60000	 /* ms: 256 k bans are looked through in 20 ms */
 #define WINDOW_MS 600000 /* ms: long enough for a peak, short enough that new sources find rows */
 #define ROWS_MANY (SEK_RATES_MAX / 2)  /* rows in use: collisions cost too many sources above it */
+#define ROWS_FULL (SEK_RATES_MAX / 4 * 3) /* the window ends now: what finds no row costs each packet, and says nothing */
+#define FULL_MS 10000 /* ms between looks at that */
 #define ROWS_FEW (SEK_RATES_MAX / 16)  /* below it a larger sample says more */
 #define SAMPLE_ALL 0xffffffffu
 
@@ -55,6 +57,7 @@ static void next_window(struct keeper *keeper)
 void limiter_tick(struct keeper *keeper, uint64_t now_ms)
 {
 	unsigned gone;
+	bool is_full;
 
 	if (now_ms - keeper->swept_ms >= SWEEP_MS) {
 		gone = bpf_ban_map_sweep(&keeper->bans, keeper_boot_ns());
@@ -64,7 +67,10 @@ void limiter_tick(struct keeper *keeper, uint64_t now_ms)
 	}
 	if (!keeper->window_ms)
 		keeper->window_ms = now_ms;
-	if (now_ms - keeper->window_ms >= WINDOW_MS) {
+	is_full = now_ms - keeper->rows_ms >= FULL_MS && bpf_rates_used(&keeper->side, keeper->side.control->rates_window) > ROWS_FULL;
+	if (now_ms - keeper->rows_ms >= FULL_MS)
+		keeper->rows_ms = now_ms;
+	if (is_full || now_ms - keeper->window_ms >= WINDOW_MS) {
 		next_window(keeper);
 		keeper->window_ms = now_ms;
 	}

@@ -338,13 +338,15 @@ unsigned long long bpf_table_generation(const struct bpf_side *side)
 
 unsigned bpf_rates_used(const struct bpf_side *side, unsigned long long window)
 {
-	struct sek_rate_row row;
+	size_t bytes = SEK_RATES_MAX * sizeof(struct sek_rate_row);
+	const struct sek_rate_row *rows = mmap(NULL, bytes, PROT_READ, MAP_SHARED, side->map_fd[BPF_MAP_RATES], 0);
 	unsigned used = 0;
-	__u32 i;
+	size_t i;
 
-	for (i = 0; i < SEK_RATES_MAX; i++) {
-		if (!bpf_map_lookup_elem(side->map_fd[BPF_MAP_RATES], &i, &row))
-			used += row.tag && row.window == window;
-	}
+	if (rows == MAP_FAILED)
+		return 0;
+	for (i = 0; i < SEK_RATES_MAX; i++)
+		used += rows[i].tag && rows[i].window == window;
+	munmap((void *)rows, bytes);
 	return used;
 }

@@ -79,5 +79,5 @@ int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name);
 /* Generation of the table in force, 0 where there is none. */
 unsigned long long bpf_table_generation(const struct bpf_side *side);
 
-/* Rows of the rates' sample that are of @window. */
+/* Rows of the rates' sample that are of @window; 0 too where the map cannot be read. */
 unsigned bpf_rates_used(const struct bpf_side *side, unsigned long long window);
