@@ -48,9 +48,11 @@ __noinline int ban_find(const struct source *source, __u64 frame_bytes)
 	__u32 zero = 0, len;
 	const __u8 *lens;
 	__u64 now_ns;
+	void *bans;
 
 	control = bpf_map_lookup_elem(&sek_control, &zero);
-	if (!control || !source)
+	bans = map_inside(&sek_limiter_bans);
+	if (!control || !bans || !source)
 		return 0;
 	lens = source->family == 4 ? control->ban_lens4 : control->ban_lens6;
 	for (__u32 i = 0; i < SEK_BAN_LENS_MAX; i++) {
@@ -58,7 +60,7 @@ __noinline int ban_find(const struct source *source, __u64 frame_bytes)
 		if (!len)
 			break;
 		entry_key(source, len, &key);
-		ban = bpf_map_lookup_elem(&sek_bans, &key);
+		ban = bpf_map_lookup_elem(bans, &key);
 		if (!ban)
 			continue;
 		now_ns = bpf_ktime_get_boot_ns();
@@ -134,13 +136,14 @@ __noinline int ban_begin(const struct sek_entry_key *source_key, const struct se
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
 	struct sek_ban *ban;
 	__u64 now_ns, length_ns;
+	void *bans = map_inside(&sek_limiter_bans);
 	long err;
 
-	if (!control || !cpu || !source_key || !limit)
+	if (!control || !cpu || !bans || !source_key || !limit)
 		return BAN_THERE;
 	key = *source_key;
 	now_ns = bpf_ktime_get_boot_ns();
-	ban = bpf_map_lookup_elem(&sek_bans, &key);
+	ban = bpf_map_lookup_elem(bans, &key);
 	if (ban)
 		return ban_again(ban, limit, now_ns, generation);
 	length_ns = ban_length_ns(limit, 0);
@@ -148,7 +151,7 @@ __noinline int ban_begin(const struct sek_entry_key *source_key, const struct se
 	cpu->ban.until_ns = now_ns + length_ns;
 	/* Before the ban is there: a packet that asks for none of it in between would miss it. */
 	__sync_fetch_and_add(&control->n_bans, 1);
-	err = bpf_map_update_elem(&sek_bans, &key, &cpu->ban, BPF_NOEXIST);
+	err = bpf_map_update_elem(bans, &key, &cpu->ban, BPF_NOEXIST);
 	if (!err)
 		return BAN_BEGUN;
 	__sync_fetch_and_add(&control->n_bans, -1);

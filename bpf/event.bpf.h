@@ -123,13 +123,14 @@ __noinline int event_ban(struct xdp_md *ctx, const struct pkt *pkt, const struct
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
 	const struct sek_evidence *evidence;
 	struct sek_ban_event *event;
+	void *bans = map_inside(&sek_limiter_bans);
 	struct sek_ban *ban;
 
-	if (!cpu || !pkt || !source_key)
+	if (!cpu || !pkt || !bans || !source_key)
 		return 0;
 	key = *source_key;
-	ban = bpf_map_lookup_elem(&sek_bans, &key);
-	evidence = bpf_map_lookup_elem(&sek_evidence, &evidence_index);
+	ban = bpf_map_lookup_elem(bans, &key);
+	evidence = evidence_at(evidence_index);
 	if (!ban)
 		return 0; /* lifted in the meantime */
 	event = bpf_ringbuf_reserve(&sek_events, sizeof(*event), 0);

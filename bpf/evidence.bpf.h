@@ -24,6 +24,14 @@ struct evidence_packet {
 	__u32 is_over;
 };
 
+/* Record @index, NULL where there are none. */
+static __always_inline struct sek_evidence *evidence_at(__u32 index)
+{
+	void *records = map_inside(&sek_limiter_evidence);
+
+	return records ? bpf_map_lookup_elem(records, &index) : NULL;
+}
+
 static __always_inline bool evidence_is_of(const struct sek_evidence *e, const struct sek_entry_key *key)
 {
 	const __u64 *a = (const void *)e->source.addr_be, *b = (const void *)key->addr_be;
@@ -201,7 +209,7 @@ __noinline int evidence_note(struct xdp_md *ctx, const struct pkt *pkt, const st
 	if (!cpu || !pkt || !packet)
 		return 0;
 	index = packet->index;
-	e = bpf_map_lookup_elem(&sek_evidence, &index);
+	e = evidence_at(index);
 	if (!e)
 		return 0;
 	now_ns = bpf_ktime_get_boot_ns();

@@ -78,7 +78,7 @@ static __always_inline void explain_limit(const struct limits_run *run, const st
 	row->len = source->family == 4 ? limit->len4 : limit->len6;
 	row->tau_ns = (limit->tau >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
 	place = limit_place(source, limit, &run->control->limit_keys, run->control->limit_bits);
-	line = limits_slots(run->control, &place, limit, &tag);
+	line = limits_slots(run, &place, limit, &tag);
 	if (!line)
 		return;
 	if (limit_find(line, tag, &slot) < SEK_LIMIT_SLOTS) {
@@ -155,9 +155,11 @@ __noinline int explain_ban(struct xdp_md *ctx)
 	struct sek_ban *ban;
 	__u32 zero = 0, len;
 	const __u8 *lens;
+	void *bans;
 
 	control = bpf_map_lookup_elem(&sek_control, &zero);
-	if ((void *)(q + 1) > (void *)(long)ctx->data_end || !control)
+	bans = map_inside(&sek_limiter_bans);
+	if ((void *)(q + 1) > (void *)(long)ctx->data_end || !control || !bans)
 		return 0;
 	explain_source_of(q, &source);
 	lens = q->family == 4 ? control->ban_lens4 : control->ban_lens6;
@@ -166,7 +168,7 @@ __noinline int explain_ban(struct xdp_md *ctx)
 		if (!len)
 			break;
 		entry_key(&source, len, &key);
-		ban = bpf_map_lookup_elem(&sek_bans, &key);
+		ban = bpf_map_lookup_elem(bans, &key);
 		if (!ban || ban->trial_until_ns <= now_ns || (q->ban_len && ban->until_ns <= now_ns))
 			continue;
 		q->ban = *ban;

@@ -34,6 +34,7 @@ struct limits_run {
 	const struct sek_table_limits *head;
 	struct sek_control *control;
 	struct sek_cpu *cpu;
+	void *lines; /* the map of the sources' slots; NULL: there is none yet */
 };
 
 static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot)
@@ -48,6 +49,7 @@ static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot
 	if (!run->image.first)
 		return false;
 	run->head = image_front(&run->image, SEK_TABLE_LIMITS_LINE);
+	run->lines = map_inside(&sek_limiter_lines);
 	return true;
 }
 
@@ -57,13 +59,13 @@ static __always_inline const struct sek_limit *limits_get(const struct limits_ru
 }
 
 /* The line with the source's slots for @limit, and its tag: four limits a line, the others in its neighbours. */
-static __always_inline struct sek_limit_line *limits_slots(const struct sek_control *control, const struct limit_place *place,
+static __always_inline struct sek_limit_line *limits_slots(const struct limits_run *run, const struct limit_place *place,
 							   const struct sek_limit *limit, __u32 *ret_tag)
 {
 	__u32 line = place->line ^ (limit->number >> 2 & 3);
 
 	*ret_tag = limit_tag(place, limit);
-	return bpf_map_lookup_elem(&sek_limit_lines, &line);
+	return run->lines ? bpf_map_lookup_elem(run->lines, &line) : NULL;
 }
 
 /* Names the source at @place in 64 bits, evenly; another boot has other ones. */
@@ -135,7 +137,7 @@ static __always_inline void limits_refund(const struct limits_run *run, const st
 		if (!limit)
 			break;
 		place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
-		line = limits_slots(run->control, &place, limit, &packet->tag);
+		line = limits_slots(run, &place, limit, &packet->tag);
 		if (line)
 			limit_refund(line, limit, packet);
 	}
@@ -173,7 +175,7 @@ static __always_inline void limits_walk(const struct limits_run *run, const stru
 		if (!limit)
 			break;
 		place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
-		line = limits_slots(run->control, &place, limit, &packet->tag);
+		line = limits_slots(run, &place, limit, &packet->tag);
 		if (!line)
 			break;
 		if (run->control->rates_threshold)
@@ -239,7 +241,7 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	struct l4 l4 = {};
 	__u32 answer;
 
-	if (!pkt || !limits_open(&run, table_slot) || !run.control->limit_bits)
+	if (!pkt || !limits_open(&run, table_slot) || !run.control->limit_bits || !run.lines)
 		return 0;
 	if (!run.head->n_limits)
 		return 0;
@@ -341,7 +343,7 @@ __noinline int limits_punish(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	limit = limits_noted(&run, pkt, answer, &place);
 	if (!limit)
 		return 0;
-	line = limits_slots(run.control, &place, limit, &packet.tag);
+	line = limits_slots(&run, &place, limit, &packet.tag);
 	packet.now_ns = bpf_ktime_get_coarse_ns();
 	over = line ? limit_over(line, limit, &packet, run.head->ahead) : 0;
 	number = LIMITS_NUMBER(answer);

@@ -73,32 +73,52 @@ struct {
 	__type(value, struct sek_cpu);
 } sek_counters SEC(".maps");
 
-/* Every source's slots by keyed hash (size set before load, control.limit_bits says it again). The program alone writes. */
+/*
+ * The limiter's large maps, each in slot 0 of an outer one: there from the first limit or ban on (bpf_limiter.h of the agent). Until
+ * then they cost no memory, and no limit holds anything.
+ *
+ * Every source's slots by keyed hash (size set before load, control.limit_bits says it again). The program alone writes.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE); /* else an element is not one cache line */
-	__uint(max_entries, 1u << SEK_LIMIT_LINES_BITS);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct sek_limit_line);
-} sek_limit_lines SEC(".maps");
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(map_flags, BPF_F_MMAPABLE); /* else an element is not one cache line */
+		__uint(key_size, 4);
+		__uint(value_size, sizeof(struct sek_limit_line));
+		__uint(max_entries, 1u << SEK_LIMIT_LINES_BITS);
+	});
+} sek_limiter_lines SEC(".maps");
 
 /* Bans of limits, network order: begun and counted by the program, deleted and restored by the keeper. Full: it refuses. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, SEK_BANS_MAX);
-	__type(key, struct sek_entry_key);
-	__type(value, struct sek_ban);
-} sek_bans SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_HASH);
+		__uint(map_flags, BPF_F_NO_PREALLOC);
+		__uint(key_size, sizeof(struct sek_entry_key));
+		__uint(value_size, sizeof(struct sek_ban));
+		__uint(max_entries, 1);
+	});
+} sek_limiter_bans SEC(".maps");
 
 /* What sources near or over a limit did, by hash of the source. The program writes, the engine reads. */
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, SEK_EVIDENCE_MAX);
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct sek_evidence);
-} sek_evidence SEC(".maps");
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_ARRAY);
+		__uint(map_flags, BPF_F_MMAPABLE);
+		__uint(key_size, 4);
+		__uint(value_size, sizeof(struct sek_evidence));
+		__uint(max_entries, SEK_EVIDENCE_MAX);
+	});
+} sek_limiter_evidence SEC(".maps");
 
 /* struct sek_event, or struct sek_ban_event: written by the program, read by the engine; full, it loses and counts. */
 struct {
@@ -134,3 +154,11 @@ const volatile __u32 sek_has_buff_len = 1;
 
 /* 0 where the kernel refuses bpf_skc_lookup_tcp in XDP: evidence then knows no open connections. */
 const volatile __u32 sek_has_skc_lookup = 1;
+
+/* The one map inside @outer, NULL where there is none yet. */
+static __always_inline void *map_inside(void *outer)
+{
+	__u32 slot = 0;
+
+	return bpf_map_lookup_elem(outer, &slot);
+}

@@ -214,6 +214,31 @@ def test_limits_go_on_without_the_agent(lab, agent):
     assert row(one, "slow")["dropped"] == 80
 
 
+def limiter_pins(one):
+    return {path.name for path in one.layout().iterdir()} & {"limit_lines", "bans", "evidence"}
+
+
+def test_the_limiters_maps_come_with_the_first_limit(lab, agent):
+    """Without limits their 13 MiB are not taken; a reload brings them, the next start without limits and bans lets go of them."""
+    one = agent().start()
+    assert not limiter_pins(one) and lab.probe(BAD) == 20  # nothing is held yet
+    listed = one.ask("limit", "list")
+    assert listed["limits"] == [] and listed["memory"] == 0
+    reload_with(one, limits(SLOW))
+    assert limiter_pins(one) == {"limit_lines", "bans", "evidence"}
+    assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
+    listed = one.ask("limit", "list")
+    assert listed["limits"][0]["over_now"] == 1 and listed["memory"] == 8 << 20
+    one.stop(signal.SIGKILL)
+    one.start()  # adopted: the source is still held
+    assert lab.probe(BAD) == 0
+    reload_with(one, "")
+    assert lab.probe(BAD) == 20
+    one.stop()
+    one.start()
+    assert not limiter_pins(one) and lab.probe(BAD) == 20
+
+
 def test_another_size_of_the_limiter_begins_anew(lab, agent):
     one = agent(limits(SLOW)).start()
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]

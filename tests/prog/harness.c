@@ -18,6 +18,7 @@
 #include <sekisho/top.h>
 #include "lib/table_build.h"
 #include "lib/table_check.h"
+#include "sys/bpf_limiter.h"
 #include "sys/bpf_table.h"
 #include "sekisho.skel.h"
 
@@ -27,6 +28,7 @@ struct sek_control harness_control;
 static int entries_fd = -1;
 static struct sek_cpu *cpus; /* the counter map itself */
 static int n_cpus;
+static struct bpf_side side; /* of the limiter's maps only */
 
 typedef struct sek_counter verdicts[SEK_IFACES_MAX][SEK_V_MAX][SEK_R_MAX];
 
@@ -207,11 +209,16 @@ void harness_table(struct policy_list *lists, size_t n_lists)
 }
 
 /* Every slot, row and record of an mmapable array back to zero. */
-static void wipe(const struct bpf_map *map)
+static void wipe(int fd)
 {
-	size_t bytes = (size_t)bpf_map__value_size(map) * bpf_map__max_entries(map);
-	void *values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	struct bpf_map_info info = { 0 };
+	__u32 info_len = sizeof(info);
+	size_t bytes;
+	void *values;
 
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &info_len), 0);
+	bytes = (size_t)info.value_size * info.max_entries;
+	values = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	assert_ptr_not_equal(values, MAP_FAILED);
 	memset(values, 0, bytes);
 	munmap(values, bytes);
@@ -219,15 +226,14 @@ static void wipe(const struct bpf_map *map)
 
 void harness_limits(const struct limit_settings *limits, size_t n_limits, struct policy_list *lists, size_t n_lists)
 {
-	int bans_fd = bpf_map__fd(harness_skel->maps.sek_bans);
 	struct sek_entry_key key;
 
-	while (!bpf_map_get_next_key(bans_fd, NULL, &key))
-		assert_int_equal(bpf_map_delete_elem(bans_fd, &key), 0);
-	wipe(harness_skel->maps.sek_limit_lines);
-	wipe(harness_skel->maps.sek_evidence);
-	wipe(harness_skel->maps.sek_rates);
-	wipe(harness_skel->maps.sek_top);
+	while (!bpf_map_get_next_key(harness_fd(BPF_MAP_BANS), NULL, &key))
+		assert_int_equal(bpf_map_delete_elem(harness_fd(BPF_MAP_BANS), &key), 0);
+	wipe(harness_fd(BPF_MAP_LIMIT_LINES));
+	wipe(harness_fd(BPF_MAP_EVIDENCE));
+	wipe(bpf_map__fd(harness_skel->maps.sek_rates));
+	wipe(bpf_map__fd(harness_skel->maps.sek_top));
 	for (int cpu = 0; cpu < n_cpus; cpu++)
 		cpus[cpu].event_skip = 0; /* left where events were off */
 	harness_control.limit_bits = SEK_LIMIT_LINES_MIN_BITS;
@@ -280,10 +286,28 @@ uint64_t harness_now_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/* The limiter's maps as the keeper makes them, but small, and pinned nowhere. */
+static int make_limiter(void)
+{
+	for (int i = 0; i < BPF_MAP_ALL; i++)
+		side.map_fd[i] = -1;
+	side.map_fd[BPF_MAP_LIMITER_LINES] = bpf_map__fd(harness_skel->maps.sek_limiter_lines);
+	side.map_fd[BPF_MAP_LIMITER_BANS] = bpf_map__fd(harness_skel->maps.sek_limiter_bans);
+	side.map_fd[BPF_MAP_LIMITER_EVIDENCE] = bpf_map__fd(harness_skel->maps.sek_limiter_evidence);
+	side.limiter_bits = SEK_LIMIT_LINES_MIN_BITS;
+	return bpf_limiter_make(&side, HARNESS_BANS_MAX);
+}
+
+int harness_fd(enum bpf_map_name name)
+{
+	return side.map_fd[name];
+}
+
 int harness_setup(void **state)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 	uint32_t zero = 0;
+	int lines_fd;
 	void *counters;
 
 	n_cpus = libbpf_num_possible_cpus();
@@ -292,10 +316,9 @@ int harness_setup(void **state)
 		return -1;
 	bpf_map__set_max_entries(harness_skel->maps.sek_counters, n_cpus);
 	bpf_map__set_max_entries(harness_skel->maps.sek_top, n_cpus * SEK_TOP_SETS);
-	bpf_map__set_max_entries(harness_skel->maps.sek_limit_lines, 1 << SEK_LIMIT_LINES_MIN_BITS);
-	bpf_map__set_max_entries(harness_skel->maps.sek_bans, HARNESS_BANS_MAX);
-	if (sekisho_bpf__load(harness_skel))
+	if (bpf_limiter_size(harness_skel->maps.sek_limiter_lines, SEK_LIMIT_LINES_MIN_BITS, &lines_fd) || sekisho_bpf__load(harness_skel) || make_limiter())
 		return -1;
+	close(lines_fd);
 	counters = mmap(NULL, n_cpus * sizeof(*cpus), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(harness_skel->maps.sek_counters), 0);
 	if (counters == MAP_FAILED)
 		return -1;

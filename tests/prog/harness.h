@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "lib/limit.h"
 #include "lib/policy.h"
+#include "sys/bpf_load.h"
 
 #define HARNESS_NO_WOULD (-1)
 
@@ -42,6 +43,9 @@ void harness_limits(const struct limit_settings *limits, size_t n_limits, struct
 
 /* Another image with other limits, as a reload makes one; sources are not forgotten. */
 void harness_relimit(const struct limit_settings *limits, size_t n_limits);
+
+/* The limiter's map @name, one of BPF_MAP_LIMIT_LINES, BPF_MAP_BANS, BPF_MAP_EVIDENCE. */
+int harness_fd(enum bpf_map_name name);
 
 /* Sum over CPUs of the __u64 at @offset in struct sek_cpu. */
 uint64_t harness_counter(size_t offset);

@@ -53,14 +53,14 @@ static int get_ban(int family, unsigned len, struct sek_ban *ret_ban)
 {
 	struct sek_entry_key key = key_of(family, len);
 
-	return bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, ret_ban);
+	return bpf_map_lookup_elem(harness_fd(BPF_MAP_BANS), &key, ret_ban);
 }
 
 static void put_ban(int family, unsigned len, const struct sek_ban *ban)
 {
 	struct sek_entry_key key = key_of(family, len);
 
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, ban, 0), 0);
+	assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_BANS), &key, ban, 0), 0);
 }
 
 /* The control record as the program left it. */
@@ -203,7 +203,7 @@ static void full_map(void **state)
 	set_limit(&l, 4);
 	for (int i = 0; i < HARNESS_BANS_MAX; i++) {
 		key.addr_be[0] = i + 1;
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, &other, 0), 0);
+		assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_BANS), &key, &other, 0), 0);
 	}
 	for (int i = 0; i < 2; i++)
 		harness_expect("within", &frame, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
@@ -214,9 +214,9 @@ static void full_map(void **state)
 	assert_int_equal(control_now().n_bans, 0);
 	for (int i = 0; i < HARNESS_BANS_MAX; i++) {
 		key.addr_be[0] = i + 1;
-		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, &got), 0);
+		assert_int_equal(bpf_map_lookup_elem(harness_fd(BPF_MAP_BANS), &key, &got), 0);
 	}
-	assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key), 0);
+	assert_int_equal(bpf_map_delete_elem(harness_fd(BPF_MAP_BANS), &key), 0);
 	offend(4, 32);
 }
 

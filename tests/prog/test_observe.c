@@ -62,7 +62,7 @@ static const struct sek_evidence *record(unsigned *ret_n)
 
 	*ret_n = 0;
 	for (__u32 i = 0; i < SEK_EVIDENCE_MAX; i++) {
-		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &i, &e), 0);
+		assert_int_equal(bpf_map_lookup_elem(harness_fd(BPF_MAP_EVIDENCE), &i, &e), 0);
 		if (!e.busy)
 			continue;
 		found = e;
@@ -136,17 +136,17 @@ static void evidence_owner(void **state)
 	send_l4(4, IPPROTO_UDP, 1, 0, 3);
 	assert_non_null(record(&n));
 	for (at = 0; at < SEK_EVIDENCE_MAX; at++) {
-		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e), 0);
+		assert_int_equal(bpf_map_lookup_elem(harness_fd(BPF_MAP_EVIDENCE), &at, &e), 0);
 		if (e.busy)
 			break;
 	}
 	e.source.addr_be[3]++;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e, 0), 0);
+	assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_EVIDENCE), &at, &e, 0), 0);
 	send_l4(4, IPPROTO_UDP, 1, 0, 2);
 	assert_int_equal(HARNESS_COUNTER(evidence_missed) - missed, 2);
 	assert_int_equal(record(&n)->source.addr_be[3], frame_source4[3] + 1);
 	e.last_ns = harness_now_ns() - SEK_EVIDENCE_IDLE_NS - 1;
-	assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_evidence), &at, &e, 0), 0);
+	assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_EVIDENCE), &at, &e, 0), 0);
 	send_l4(4, IPPROTO_UDP, 1, 0, 2);
 	assert_int_equal(HARNESS_COUNTER(evidence_missed) - missed, 2);
 	assert_memory_equal(record(&n)->source.addr_be, frame_source4, 4);
@@ -317,7 +317,7 @@ static void events_of_bans(void **state)
 	harness_apply();
 	for (int i = 0; i < HARNESS_BANS_MAX; i++) {
 		key.addr_be[0] = i + 1;
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_bans), &key, &other, 0), 0);
+		assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_BANS), &key, &other, 0), 0);
 	}
 	send_l4(4, IPPROTO_UDP, 53, 0, 6);
 	read_events();

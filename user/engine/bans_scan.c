@@ -39,7 +39,7 @@ static const struct sek_evidence *find_evidence(struct engine *engine, const str
 
 	if (!scan.evidence) {
 		scan.evidence = calloc(SEK_EVIDENCE_MAX, sizeof(*scan.evidence));
-		scan.has_evidence = scan.evidence && !bpf_read_array(engine->map_fds[ROLE_FD_EVIDENCE], 0, SEK_EVIDENCE_MAX, sizeof(*scan.evidence), scan.evidence);
+		scan.has_evidence = scan.evidence && engine->map_fds[ROLE_FD_EVIDENCE] >= 0 && !bpf_read_array(engine->map_fds[ROLE_FD_EVIDENCE], 0, SEK_EVIDENCE_MAX, sizeof(*scan.evidence), scan.evidence);
 	}
 	for (i = 0; scan.has_evidence && i < SEK_EVIDENCE_MAX; i++) {
 		if (scan.evidence[i].busy && !memcmp(&scan.evidence[i].source, key, sizeof(*key)))

@@ -56,7 +56,7 @@ struct engine {
 	struct role_msg hello, ifaces; /* last of each */
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails;
-	int map_fds[ROLE_FD_FIXED]; /* by enum role_hello_fd, of the maps from ROLE_FD_SLOTS on; ours while we live */
+	int map_fds[ROLE_FD_FIXED]; /* by enum role_hello_fd, of the maps from ROLE_FD_SLOTS on; ours while we live; -1 of a limiter that is not there */
 	int listener[3]; /* control, view, metrics; -1 none */
 
 	struct config *config;

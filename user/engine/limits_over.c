@@ -45,7 +45,7 @@ int limits_over(struct engine *engine, uint64_t ret_over[SEK_LIMITS_MAX])
 {
 	struct sek_limit_line *lines = calloc(CHUNK, sizeof(*lines));
 	struct over over = { .now = now_word(), .count = ret_over };
-	uint32_t n = engine->read.control->limit_bits ? 1u << engine->read.control->limit_bits : 0, at, i, k;
+	uint32_t n = engine->map_fds[ROLE_FD_SLOTS] >= 0 && engine->read.control->limit_bits ? 1u << engine->read.control->limit_bits : 0, at, i, k;
 	int err = lines ? 0 : -ENOMEM;
 
 	memset(ret_over, 0, SEK_LIMITS_MAX * sizeof(ret_over[0]));

@@ -83,6 +83,18 @@ static void take_config(struct engine *engine, int fd, uint32_t epoch)
 		munmap(data, bytes);
 }
 
+/* Until the keeper sends the limiter's maps there are none: no lines, no bans, no evidence. */
+static void close_limiter(struct engine *engine)
+{
+	int i;
+
+	for (i = ROLE_FD_SLOTS; i < ROLE_FD_SLOTS + ROLE_LIMITER_FDS; i++) {
+		if (engine->map_fds[i] >= 0)
+			close(engine->map_fds[i]);
+		engine->map_fds[i] = -1;
+	}
+}
+
 static void take_hello(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
 {
 	if (n_fds < ROLE_FD_FIXED)
@@ -93,6 +105,8 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	engine->listener[1] = fds[ROLE_FD_VIEW];
 	engine->listener[2] = n_fds > ROLE_FD_METRICS ? fds[ROLE_FD_METRICS] : -1;
 	memcpy(engine->map_fds, fds, sizeof(engine->map_fds));
+	if (!msg->body.hello.has_limiter)
+		close_limiter(engine);
 	if (bpf_read_open(&engine->read, fds[ROLE_FD_COUNTERS], fds[ROLE_FD_CONTROL], msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
 	credit_open(engine);
@@ -152,6 +166,12 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 		if (n_fds == 1)
 			return;
 		break;
+	case ROLE_LIMITER:
+		if (n_fds != ROLE_LIMITER_FDS)
+			break;
+		close_limiter(engine);
+		memcpy(&engine->map_fds[ROLE_FD_SLOTS], fds, ROLE_LIMITER_FDS * sizeof(*fds));
+		return;
 	case ROLE_STOP:
 		uv_stop(&engine->loop);
 		break;

@@ -157,6 +157,11 @@ void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd)
 	memcpy(job->rails, keeper->rails, sizeof(job->rails));
 	job->n_rails = keeper->n_rails;
 	job->work.data = job;
+	if (msg->type == ROLE_BAN_SET && (job->err = limiter_need(keeper))) {
+		snprintf(job->text, sizeof(job->text), "the kernel has no memory for the map of bans");
+		finish(job);
+		return;
+	}
 	if (fd < 0) {
 		job->count = 1;
 		job->err = do_all(job, &msg->body.ban);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sys/bpf_limiter.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 #include "sys/spawn.h"
@@ -102,6 +103,42 @@ void engine_tell_rails(struct keeper *keeper)
 	close(fd);
 }
 
+void engine_close_limiter(int *fds)
+{
+	int i;
+
+	for (i = 0; i < ROLE_LIMITER_FDS; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+		fds[i] = -1;
+	}
+}
+
+int engine_open_limiter(struct keeper *keeper, int *fds)
+{
+	int i, err = 0;
+
+	for (i = 0; i < ROLE_LIMITER_FDS; i++) {
+		fds[i] = bpf_map_open_readonly(&keeper->side, BPF_MAP_LIMIT_LINES + i);
+		err = fds[i] < 0 ? fds[i] : err;
+	}
+	if (err)
+		engine_close_limiter(fds);
+	return err;
+}
+
+/* In the hello another map stands where there is no limiter: a message has no holes. */
+static int open_no_limiter(struct keeper *keeper, int *fds)
+{
+	int i, err = 0;
+
+	for (i = 0; i < ROLE_LIMITER_FDS; i++) {
+		fds[i] = bpf_map_open_readonly(&keeper->side, BPF_MAP_CONTROL);
+		err = fds[i] < 0 ? fds[i] : err;
+	}
+	return err;
+}
+
 /* Descriptors that are made for the hello, and closed behind it: all but the listeners. -1 where one failed. */
 static int open_maps(struct keeper *keeper, int *fds)
 {
@@ -110,9 +147,8 @@ static int open_maps(struct keeper *keeper, int *fds)
 		enum bpf_map_name map;
 	} maps[] = {
 	    {ROLE_FD_COUNTERS, BPF_MAP_COUNTERS}, {ROLE_FD_CONTROL, BPF_MAP_CONTROL},
-	    {ROLE_FD_SLOTS, BPF_MAP_LIMIT_LINES}, {ROLE_FD_BANS, BPF_MAP_BANS},
-	    {ROLE_FD_EVIDENCE, BPF_MAP_EVIDENCE}, {ROLE_FD_EVENTS, BPF_MAP_EVENTS},
-	    {ROLE_FD_TOP, BPF_MAP_TOP},		  {ROLE_FD_RATES, BPF_MAP_RATES},
+	    {ROLE_FD_EVENTS, BPF_MAP_EVENTS},	  {ROLE_FD_TOP, BPF_MAP_TOP},
+	    {ROLE_FD_RATES, BPF_MAP_RATES},
 	};
 	unsigned i;
 	int err = 0;
@@ -136,6 +172,11 @@ static int say_hello(struct keeper *keeper)
 	fds[ROLE_FD_CONFIG] =
 	    channel_memfd("config", keeper->current.bundle, keeper->current.bundle_len);
 	err = open_maps(keeper, fds);
+	msg.body.hello.has_limiter = bpf_limiter_is_there(&keeper->side);
+	if (msg.body.hello.has_limiter)
+		err = engine_open_limiter(keeper, fds + ROLE_FD_SLOTS) ?: err;
+	else
+		err = open_no_limiter(keeper, fds + ROLE_FD_SLOTS) ?: err;
 	if (fds[ROLE_FD_CONFIG] < 0)
 		err = fds[ROLE_FD_CONFIG];
 	fds[ROLE_FD_LISTENER] = keeper->control_fd;

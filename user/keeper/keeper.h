@@ -150,6 +150,9 @@ int engine_start(struct keeper *keeper);
 /* Chooses anew what is waited for on the engine's channel: outbox or is_putting has changed. */
 void engine_listen(struct keeper *keeper);
 void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds);
+/* Read-only descriptors of the limiter's maps, which must be there; @fds has room for ROLE_LIMITER_FDS. Errors: negative errno. */
+int engine_open_limiter(struct keeper *keeper, int *fds);
+void engine_close_limiter(int *fds);
 void engine_tell_ifaces(struct keeper *keeper);
 void engine_tell_rails(struct keeper *keeper);
 void engine_stop(struct keeper *keeper);
@@ -165,6 +168,13 @@ void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
 bool entries_key_is_valid(const struct sek_entry_key *key);
 /* The same for a ROLE_BAN_SET or ROLE_BAN_DEL (bans.c). */
 void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
+/*
+ * limiter.c. Makes the limiter's maps where they are not there, and hands them to the engine: before a limit or a ban is put in
+ * force. limiter_open(), at the start: only if the config has limits or there are bans; else those of before are let go of.
+ * Errors: negative errno, which is in the log.
+ */
+int limiter_need(struct keeper *keeper);
+int limiter_open(struct keeper *keeper);
 /* limiter.c: what the config says of limits, but their rates, which are in the table. */
 void limiter_apply(struct keeper *keeper);
 /* Once a second: sweeps bans that are over, and gives the rates their windows. @now_ms is on the loop's clock. */

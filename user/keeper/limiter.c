@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the limiter needs of the keeper beside the table: its knobs in the control record, a sweep of bans that are over, and
+ * What the limiter needs of the keeper beside the table: its maps, once there is a limit or a ban; its knobs in the control record, a sweep of bans that are over, and
  * windows for the sample of sources' rates. It goes on by itself without us; only bans and rates then pile up.
  */
 #include "keeper.h"
 
+#include <string.h>
 #include <time.h>
 
 #include <sekisho/top.h>
+#include "sys/bpf_limiter.h"
 #include "sys/log.h"
 
 #define SWEEP_MS 60000	 /* ms: 256 k bans are looked through in 20 ms */
@@ -17,6 +19,33 @@
 #define FULL_MS 10000 /* ms between looks at that */
 #define ROWS_FEW (SEK_RATES_MAX / 16)  /* below it a larger sample says more */
 #define SAMPLE_ALL 0xffffffffu
+
+int limiter_need(struct keeper *keeper)
+{
+	struct role_msg msg = {.type = ROLE_LIMITER};
+	int fds[ROLE_LIMITER_FDS], err;
+
+	if (bpf_limiter_is_there(&keeper->side))
+		return 0;
+	err = bpf_limiter_make(&keeper->side, SEK_BANS_MAX);
+	if (!err)
+		err = engine_open_limiter(keeper, fds);
+	if (!err)
+		engine_send(keeper, &msg, fds, ROLE_LIMITER_FDS);
+	if (!err)
+		engine_close_limiter(fds);
+	if (err)
+		log_line(LOG_ERR, "limits: the kernel does not give their maps: %s; limiter-memory says how large they are", strerror(-err));
+	return err;
+}
+
+int limiter_open(struct keeper *keeper)
+{
+	if (keeper->current.config->n_limits || keeper->side.control->n_bans)
+		return limiter_need(keeper);
+	bpf_limiter_drop(&keeper->side); /* of limits that the config had once */
+	return 0;
+}
 
 void limiter_apply(struct keeper *keeper)
 {

@@ -135,6 +135,11 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		log_line(LOG_ERR, "reload: %s", why);
 		return -EINVAL;
 	}
+	if (next.config->n_limits && limiter_need(keeper)) {
+		snprintf(why, why_bytes, "the kernel has no memory for the limiter's maps; the old config stays in force");
+		keeper_config_free(&next);
+		return -ENOMEM;
+	}
 	err = sockets_reopen_metrics(keeper, next.config, &metrics_fd, why, why_bytes);
 	if (err) {
 		log_line(LOG_ERR, "reload: %s; the old config stays in force", why);
@@ -286,6 +291,9 @@ static int start(struct keeper *keeper)
 		log_line(LOG_NOTICE, "limiter-memory: another size than before: it begins without sources");
 	keeper->side.control->mode = keeper->current.config->mode;
 	apply_config(keeper);
+	err = limiter_open(keeper);
+	if (err)
+		return err;
 	err = bpf_entries_open(&keeper->entries, &keeper->side);
 	if (err) {
 		log_line(LOG_ERR, "kernel: the entry map: %s", strerror(-err));

@@ -26,6 +26,7 @@ enum role_type {
 	ROLE_REPLY = 5,	  /* keeper to engine: answers the request of the same seq; err and text */
 	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
 	ROLE_METRICS = 7, /* keeper to engine: the descriptor is the metrics listener from now on; none: there is no more */
+	ROLE_LIMITER = 8, /* keeper to engine: the limiter's maps were made: three descriptors, those of the hello from ROLE_FD_SLOTS on */
 	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
 	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
 	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */
@@ -53,7 +54,7 @@ enum role_hello_fd {
 	ROLE_FD_CONTROL,
 	ROLE_FD_LISTENER, /* control socket */
 	ROLE_FD_VIEW,	  /* view socket */
-	ROLE_FD_SLOTS,	  /* the limiter's lines */
+	ROLE_FD_SLOTS,	  /* the limiter's lines; this and the next two without body.hello.has_limiter: no such map */
 	ROLE_FD_BANS,
 	ROLE_FD_EVIDENCE,
 	ROLE_FD_EVENTS, /* ring buffer */
@@ -62,6 +63,7 @@ enum role_hello_fd {
 	ROLE_FD_FIXED,		       /* so many are always there */
 	ROLE_FD_METRICS = ROLE_FD_FIXED, /* with body.hello.has_metrics */
 };
+#define ROLE_LIMITER_FDS (ROLE_FD_EVIDENCE - ROLE_FD_SLOTS + 1)
 _Static_assert(ROLE_FD_METRICS < ROLE_FDS_MAX, "room for all");
 
 /* One ban as it is to stand in the kernel's map. */
@@ -109,7 +111,7 @@ struct role_msg {
 			uint32_t has_metrics;
 			uint32_t mode;
 			uint32_t n_cpus; /* possible CPUs: entries of the counters map */
-			uint32_t mode_from_state; /* reserved, 0 */
+			uint32_t has_limiter; /* the limiter's maps are there */
 			uint32_t config_epoch;
 			uint64_t generation; /* of the table in force, 0 none: number the next one above it */
 		} hello;

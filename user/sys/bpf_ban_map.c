@@ -9,6 +9,7 @@
 
 #include <sekisho/table.h>
 #include "bpf_lens.h"
+#include "bpf_limiter.h"
 
 #define BATCH 1024 /* records a system call: 256 k of them are read in 20 ms */
 
@@ -132,6 +133,8 @@ int bpf_ban_map_put(struct bpf_ban_map *bans, const struct sek_entry_key *key, c
 /* Its length stays in use until the next sweep. */
 int bpf_ban_map_delete(struct bpf_ban_map *bans, const struct sek_entry_key *key)
 {
+	if (!bpf_limiter_is_there(bans->side))
+		return 0;
 	if (bpf_map_delete_elem(bans->side->map_fd[BPF_MAP_BANS], key))
 		return errno == ENOENT ? 0 : -errno;
 	__atomic_sub_fetch(&bans->side->control->n_bans, 1, __ATOMIC_SEQ_CST);
@@ -192,7 +195,7 @@ static bool sweep_all(struct bpf_ban_map *bans, struct sweep *sweep, __u64 now_n
 
 unsigned bpf_ban_map_sweep(struct bpf_ban_map *bans, __u64 now_ns)
 {
-	struct sweep *sweep = calloc(1, sizeof(*sweep));
+	struct sweep *sweep = bpf_limiter_is_there(bans->side) ? calloc(1, sizeof(*sweep)) : NULL;
 	unsigned gone;
 
 	if (!sweep)

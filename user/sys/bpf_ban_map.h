@@ -36,7 +36,7 @@ int bpf_ban_map_open(struct bpf_ban_map *bans, const struct bpf_side *side);
 int bpf_ban_map_prepare(struct bpf_ban_map *bans, const void *lines);
 void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines);
 
-/* Errors: -ENOSPC, the map is full; -E2BIG as above; else errno. */
+/* The limiter's maps must be there (bpf_limiter.h). Errors: -ENOSPC, the map is full; -E2BIG as above; else errno. */
 int bpf_ban_map_put(struct bpf_ban_map *bans, const struct sek_entry_key *key, const struct sek_ban *ban);
 /* One that is not there is no error. */
 int bpf_ban_map_delete(struct bpf_ban_map *bans, const struct sek_entry_key *key);

@@ -56,8 +56,9 @@ int bpf_bans_read(int fd, struct bpf_ban **ret_bans, size_t *ret_n)
 	size_t n = 0, room = 0;
 	__u32 count, position = 0; /* a bucket's number, to the kernel */
 	bool is_first = true, is_over = false;
-	int err = batch_make(&batch, BATCH);
+	int err = fd < 0 ? 0 : batch_make(&batch, BATCH);
 
+	is_over = fd < 0;
 	while (!err && !is_over) {
 		count = batch.size;
 		err = bpf_map_lookup_batch(fd, is_first ? NULL : &position, &position, batch.keys, batch.values, &count, NULL) ? -errno : 0;

@@ -13,7 +13,7 @@ struct bpf_ban {
 
 /*
  * All bans: a copy of each that was there all the while; one that came or went meanwhile may be missing, or be there twice.
- * 100,000 take about 30 ms, so it is for a worker thread. *ret_bans is the caller's to free(). Errors: -ENOMEM; of bpf(2).
+ * 100,000 take about 30 ms, so it is for a worker thread. *ret_bans is the caller's to free(). Without a map (@fd -1) there are none. Errors: -ENOMEM; of bpf(2).
  */
 int bpf_bans_read(int fd, struct bpf_ban **ret_bans, size_t *ret_n);
 /* One ban. Errors: -ENOENT; of bpf(2). */

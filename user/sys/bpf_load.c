@@ -21,12 +21,9 @@
 #include <sekisho/table.h>
 #include <sekisho/top.h>
 #include "sekisho.skel.h"
+#include "sys/bpf_limiter.h"
 #include "sys/bpf_table.h"
 #include "sys/log.h"
-
-static const char *const map_names[BPF_MAP_N] = {
-	"table", "entries", "control", "rails", "counters", "limit_lines", "bans", "evidence", "events", "top", "rates",
-};
 
 static int say(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -44,16 +41,11 @@ static struct bpf_map *map_of(struct sekisho_bpf *object, enum bpf_map_name name
 {
 	struct bpf_map *const maps[BPF_MAP_N] = {
 		object->maps.sek_table, object->maps.sek_entries, object->maps.sek_control,
-		object->maps.sek_rails, object->maps.sek_counters, object->maps.sek_limit_lines, object->maps.sek_bans,
-		object->maps.sek_evidence, object->maps.sek_events, object->maps.sek_top, object->maps.sek_rates,
+		object->maps.sek_rails, object->maps.sek_counters, object->maps.sek_limiter_lines, object->maps.sek_limiter_bans,
+		object->maps.sek_limiter_evidence, object->maps.sek_events, object->maps.sek_top, object->maps.sek_rates,
 	};
 
 	return maps[name];
-}
-
-static void pin_path(const struct bpf_side *side, enum bpf_map_name name, char *path, size_t size)
-{
-	snprintf(path, size, "%s/%s", side->pin_dir, map_names[name]);
 }
 
 /* Takes over the pinned maps where all are there. */
@@ -63,27 +55,11 @@ static int adopt(struct bpf_side *side)
 	int i;
 
 	for (i = 0; i < BPF_MAP_N; i++) {
-		pin_path(side, i, path, sizeof(path));
+		bpf_pin_path(side, i, path, sizeof(path));
 		side->map_fd[i] = bpf_obj_get(path);
 		if (side->map_fd[i] < 0)
 			return -errno;
 	}
-	return 0;
-}
-
-/* Lets go of adopted lines of another size: new ones are made and pinned in their place. */
-static int check_limiter(struct bpf_side *side)
-{
-	struct bpf_map_info info = { 0 };
-	__u32 info_len = sizeof(info);
-
-	if (bpf_obj_get_info_by_fd(side->map_fd[BPF_MAP_LIMIT_LINES], &info, &info_len))
-		return -errno;
-	if (info.max_entries == 1u << side->limiter_bits)
-		return 0;
-	close(side->map_fd[BPF_MAP_LIMIT_LINES]);
-	side->map_fd[BPF_MAP_LIMIT_LINES] = -1;
-	side->limiter_is_new = true;
 	return 0;
 }
 
@@ -98,7 +74,6 @@ static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slo
 	bpf_program__set_autoload(object->progs.sek_explain, is_first);
 	bpf_program__set_autoload(object->progs.sek_xdp, !is_first);
 	bpf_map__set_max_entries(object->maps.sek_counters, side->n_cpus);
-	bpf_map__set_max_entries(object->maps.sek_limit_lines, 1u << side->limiter_bits);
 	bpf_map__set_max_entries(object->maps.sek_top, side->n_cpus * SEK_TOP_SETS);
 	for (i = 0; i < BPF_MAP_N; i++) {
 		if (side->map_fd[i] >= 0 && bpf_map__reuse_fd(map_of(object, i), side->map_fd[i])) {
@@ -118,7 +93,7 @@ static int pin_new(struct bpf_side *side)
 	for (i = 0; i < BPF_MAP_N; i++) {
 		if (side->map_fd[i] >= 0)
 			continue;
-		pin_path(side, i, path, sizeof(path));
+		bpf_pin_path(side, i, path, sizeof(path));
 		(void)unlink(path); /* there is one only where it has another size */
 		if (bpf_obj_pin(bpf_map__fd(map_of(side->first, i)), path))
 			return -errno;
@@ -161,12 +136,17 @@ static int map_control(struct bpf_side *side)
 
 static int load_first(struct bpf_side *side)
 {
-	int err;
+	int err = 0, lines = -1;
 
 	side->first = open_object(side, 0, true);
 	if (!side->first)
 		return -errno;
-	err = sekisho_bpf__load(side->first);
+	if (side->map_fd[BPF_MAP_LIMITER_LINES] < 0)
+		err = bpf_limiter_size(side->first->maps.sek_limiter_lines, side->limiter_bits, &lines);
+	if (!err)
+		err = sekisho_bpf__load(side->first);
+	if (lines >= 0)
+		close(lines);
 	if (err)
 		return err;
 	side->explain_fd = bpf_program__fd(side->first->progs.sek_explain);
@@ -189,7 +169,7 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_b
 	int i, err;
 
 	memset(side, 0, sizeof(*side));
-	for (i = 0; i < BPF_MAP_N; i++)
+	for (i = 0; i < BPF_MAP_ALL; i++)
 		side->map_fd[i] = -1;
 	libbpf_set_print(say);
 	side->n_cpus = libbpf_num_possible_cpus();
@@ -200,7 +180,7 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_b
 		return err;
 	side->adopted = adopt(side) == 0;
 	if (side->adopted) {
-		err = check_limiter(side);
+		bpf_limiter_adopt(side);
 	} else {
 		bpf_side_unpin(side);
 		err = make_dirs(side, pin_dir);
@@ -234,7 +214,7 @@ void bpf_side_close(struct bpf_side *side)
 	side->control = NULL;
 	sekisho_bpf__destroy(side->first);
 	side->first = NULL;
-	for (i = 0; i < BPF_MAP_N; i++) {
+	for (i = 0; i < BPF_MAP_ALL; i++) {
 		if (side->map_fd[i] >= 0)
 			close(side->map_fd[i]);
 		side->map_fd[i] = -1;
@@ -246,8 +226,8 @@ void bpf_side_unpin(struct bpf_side *side)
 	char path[300];
 	int i;
 
-	for (i = 0; i < BPF_MAP_N; i++) {
-		pin_path(side, i, path, sizeof(path));
+	for (i = 0; i < BPF_MAP_ALL; i++) {
+		bpf_pin_path(side, i, path, sizeof(path));
 		(void)unlink(path); /* may never have been pinned */
 		if (!side->first && side->map_fd[i] >= 0) {
 			close(side->map_fd[i]);
@@ -322,7 +302,7 @@ int bpf_map_open_readonly(const struct bpf_side *side, enum bpf_map_name name)
 	char path[300];
 	int fd;
 
-	pin_path(side, name, path, sizeof(path));
+	bpf_pin_path(side, name, path, sizeof(path));
 	fd = bpf_obj_get_opts(path, &opts);
 	return fd < 0 ? -errno : fd;
 }

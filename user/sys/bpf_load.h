@@ -15,8 +15,10 @@ struct bpf_object;
 #define BPF_FORMER_MAX 8 /* other layouts' folders at once; one is usual after an upgrade */
 
 enum bpf_map_name {
-	BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_LIMIT_LINES, BPF_MAP_BANS,
-	BPF_MAP_EVIDENCE, BPF_MAP_EVENTS, BPF_MAP_TOP, BPF_MAP_RATES, BPF_MAP_N
+	BPF_MAP_TABLE, BPF_MAP_ENTRIES, BPF_MAP_CONTROL, BPF_MAP_RAILS, BPF_MAP_COUNTERS, BPF_MAP_LIMITER_LINES, BPF_MAP_LIMITER_BANS,
+	BPF_MAP_LIMITER_EVIDENCE, BPF_MAP_EVENTS, BPF_MAP_TOP, BPF_MAP_RATES, BPF_MAP_N,
+	/* inside those named LIMITER, made when first needed (bpf_limiter.h): else their descriptors are -1 */
+	BPF_MAP_LIMIT_LINES = BPF_MAP_N, BPF_MAP_BANS, BPF_MAP_EVIDENCE, BPF_MAP_ALL
 };
 
 struct bpf_side {
@@ -26,13 +28,13 @@ struct bpf_side {
 		unsigned control_id;  /* of its control map, which every program of it uses; 0: not there */
 	} former[BPF_FORMER_MAX];
 	unsigned n_former;
-	int map_fd[BPF_MAP_N];	      /* read-write */
+	int map_fd[BPF_MAP_ALL];      /* read-write */
 	struct sek_control *control;  /* the control map, mmap'd for writing */
 	struct sekisho_bpf *first;    /* object that made or adopted the maps; holds sek_explain */
 	int explain_fd;
 	bool adopted;		      /* the maps were there before us */
 	bool limiter_is_new;	      /* of them, the limiter's lines were made anew, in another size */
-	unsigned limiter_bits;	      /* log2 of the limiter's lines */
+	unsigned limiter_bits;	      /* log2 of the limiter's lines, if there are any */
 	unsigned n_cpus;	      /* possible CPUs */
 };
 
@@ -67,6 +69,9 @@ void bpf_program_free(struct sekisho_bpf *object);
  * see table.md of the design): never call it from the event loop. Errors: negative errno; the old table stays.
  */
 int bpf_table_swap(const struct bpf_side *side, const void *lines, unsigned n_lines);
+
+/* Where @name is, or would be, pinned. */
+void bpf_pin_path(const struct bpf_side *side, enum bpf_map_name name, char *path, size_t size);
 
 /* Asks the kernel's own maps about one source. Errors: negative errno. */
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain);
