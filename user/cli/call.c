@@ -149,24 +149,32 @@ int cli_call(struct cli *cli, json_t *request, json_t **ret_data)
 	return status;
 }
 
-int cli_do(struct cli *cli, json_t *request)
+int cli_show(struct cli *cli, json_t *request, int (*show)(json_t *data))
 {
-	char text[PRINT_CELL_BYTES];
-	json_t *data, *said;
+	json_t *data;
 	int status = cli_call(cli, request, &data);
 
 	if (status)
 		return status;
-	if (cli->json) {
-		status = print_json(data);
-	} else {
-		said = json_object_get(data, "text");
-		if (json_is_string(said))
-			puts(print_cell(said, PRINT_TEXT, text));
-		print_lines("warning", json_object_get(data, "warnings"));
-	}
+	status = cli->json ? print_json(data) : show(data);
 	json_decref(data);
 	return status;
+}
+
+static int show_said(json_t *data)
+{
+	const json_t *said = json_object_get(data, "text");
+	char text[PRINT_CELL_BYTES];
+
+	if (json_is_string(said))
+		puts(print_cell(said, PRINT_TEXT, text));
+	print_lines("warning", json_object_get(data, "warnings"));
+	return CLI_DONE;
+}
+
+int cli_do(struct cli *cli, json_t *request)
+{
+	return cli_show(cli, request, show_said);
 }
 
 int cli_duration(const char *text, json_int_t *ret_for_s)

@@ -61,6 +61,12 @@ void cli_help(const struct cli_command *command) __attribute__((noreturn));
 int cli_call(struct cli *cli, json_t *request, json_t **ret_data);
 
 /*
+ * cli_call() for commands whose answer is shown as it comes: prints the data with --json, else @show does. Returns its status, or
+ * cli_call()'s.
+ */
+int cli_show(struct cli *cli, json_t *request, int (*show)(json_t *data));
+
+/*
  * cli_call() for commands with nothing to show: prints the data with --json, else data.text or data.warnings
  * where the agent sent any.
  */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+static int show_list(json_t *data)
 {
 	static const struct print_column columns[] = {
 		{"NAME", "name", PRINT_TEXT},	   {"ACTION", "action", PRINT_STATE},
@@ -18,17 +18,16 @@ int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, 
 		{"AGE", "last_success", PRINT_AGO}, {"NEXT", "next_try", PRINT_LEFT},
 		{"ERROR", "error", PRINT_TEXT},	   {NULL, NULL, PRINT_TEXT},
 	};
+
+	return print_table(json_object_get(data, "feeds"), columns, "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
+}
+
+int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
 	const char *words[CLI_WORDS_MAX];
-	json_t *data;
 	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
 
-	if (!status)
-		status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : print_table(json_object_get(data, "feeds"), columns, "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
-	json_decref(data);
-	return status;
+	return status ? status : cli_show(cli, json_pack("{s:s}", "verb", "feed.list"), show_list);
 }
 
 /* {"verb": "feed.show", "name": ...}; NULL after saying why not. */
@@ -84,7 +83,7 @@ static void show_review(const json_t *review)
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
-static int show_feed(const json_t *feed)
+static int show_feed(json_t *feed)
 {
 	static const struct print_column fields[] = {
 		{"name", "name", PRINT_TEXT},
@@ -134,17 +133,11 @@ static int show_feed(const json_t *feed)
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX];
-	json_t *data, *request;
+	json_t *request;
 	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
 
 	request = status ? NULL : feed_request(command, words[0], &status);
-	if (!status)
-		status = cli_call(cli, request, &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : show_feed(data);
-	json_decref(data);
-	return status;
+	return status ? status : cli_show(cli, request, show_feed);
 }
 
 /* The rows of feed.list that are called @name, all of them where it is NULL; says each one's error. */

@@ -6,14 +6,6 @@
 
 #include <stdio.h>
 
-static int ask(struct cli *cli, const struct cli_command *command, int argc, char **argv, const char *verb, json_t **ret_data)
-{
-	const char *words[CLI_WORDS_MAX];
-	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
-
-	return status ? status : cli_call(cli, json_pack("{s:s}", "verb", verb), ret_data);
-}
-
 /* What a limit that forgets its sources is missing. */
 static void warn_forgotten(const json_t *data)
 {
@@ -33,7 +25,7 @@ static void spread_reviews(json_t *rows)
 		(void)json_object_update_missing(row, json_object_get(row, "review")); /* out of memory: dashes */
 }
 
-int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+static int show_list(json_t *data)
 {
 	static const struct print_column columns[] = {
 		{"NAME", "name", PRINT_TEXT},	    {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT},
@@ -43,23 +35,15 @@ int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc,
 		{"RIGHT", "confirmed", PRINT_NUMBER}, {"WRONG", "rejected", PRINT_NUMBER}, {"PRECISION", "precision", PRINT_PERCENT},
 		{NULL, NULL, PRINT_TEXT},
 	};
-	json_t *data;
-	int status = ask(cli, command, argc, argv, "limit.list", &data);
+	int status;
 
-	if (status)
-		return status;
-	if (cli->json) {
-		status = print_json(data);
-	} else {
-		spread_reviews(json_object_get(data, "limits"));
-		status = print_table(json_object_get(data, "limits"), columns, "no limits; limits: in the config names them, see sekisho.yaml(5)");
-		warn_forgotten(data);
-	}
-	json_decref(data);
+	spread_reviews(json_object_get(data, "limits"));
+	status = print_table(json_object_get(data, "limits"), columns, "no limits; limits: in the config names them, see sekisho.yaml(5)");
+	warn_forgotten(data);
 	return status;
 }
 
-int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+static int show_suggestions(json_t *data)
 {
 	static const struct print_column columns[] = {
 		{"LIMIT", "name", PRINT_TEXT},	    {"UNIT", "unit", PRINT_TEXT},	{"SOURCES", "sources", PRINT_NUMBER},
@@ -67,17 +51,29 @@ int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int ar
 		{"99.9 %", "p999", PRINT_TEXT},	    {"HIGHEST", "highest", PRINT_TEXT}, {"SUGGESTED", "suggested", PRINT_TEXT},
 		{"NOW", "now", PRINT_TEXT},	    {"NOW HITS", "now_hits", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
 	};
-	json_t *data;
-	int status = ask(cli, command, argc, argv, "limit.suggest", &data);
 
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : print_table(json_object_get(data, "suggestions"), columns, NULL);
-	json_decref(data);
-	return status;
+	return print_table(json_object_get(data, "suggestions"), columns, NULL);
 }
 
-static int show_try(const json_t *data)
+static int ask(struct cli *cli, const struct cli_command *command, int argc, char **argv, int (*show)(json_t *data))
+{
+	const char *words[CLI_WORDS_MAX];
+	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
+
+	return status ? status : cli_show(cli, json_pack("{s:s++}", "verb", command->group, ".", command->verb), show);
+}
+
+int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	return ask(cli, command, argc, argv, show_list);
+}
+
+int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int argc, char **argv)
+{
+	return ask(cli, command, argc, argv, show_suggestions);
+}
+
+static int show_try(json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"limit", "name", PRINT_TEXT},	      {"rate", "rate", PRINT_TEXT}, {"unit", "unit", PRINT_TEXT}, {"sources", "sources", PRINT_NUMBER},
@@ -94,7 +90,7 @@ int cmd_limit_try(struct cli *cli, const struct cli_command *command, int argc, 
 {
 	const char *words[CLI_WORDS_MAX], *packets = NULL, *bits = NULL;
 	const struct cli_option options[] = {{"--packets", &packets, NULL}, {"--bits", &bits, NULL}, {NULL, NULL, NULL}};
-	json_t *data, *request;
+	json_t *request;
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
 
 	if (status)
@@ -111,10 +107,5 @@ int cmd_limit_try(struct cli *cli, const struct cli_command *command, int argc, 
 		json_decref(request);
 		return status;
 	}
-	status = cli_call(cli, request, &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : show_try(data);
-	json_decref(data);
-	return status;
+	return cli_show(cli, request, show_try);
 }

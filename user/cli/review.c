@@ -136,7 +136,7 @@ static void print_signals(const json_t *rows)
 	}
 }
 
-static int show(const json_t *data)
+static int show(json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
@@ -180,17 +180,10 @@ int cmd_review_show(struct cli *cli, const struct cli_command *command, int argc
 	const char *words[CLI_WORDS_MAX];
 	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
 	json_int_t id = 0;
-	json_t *data;
 
 	if (!status)
 		status = read_id(words[0], &id);
-	if (!status)
-		status = cli_call(cli, json_pack("{s:s, s:I}", "verb", "review.show", "id", id), &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : show(data);
-	json_decref(data);
-	return status;
+	return status ? status : cli_show(cli, json_pack("{s:s, s:I}", "verb", "review.show", "id", id), show);
 }
 
 int cmd_review_judge(struct cli *cli, const struct cli_command *command, int argc, char **argv)

@@ -89,7 +89,7 @@ static void warn_unprotected(const json_t *interfaces)
 			       print_cell(json_object_get(interface, "name"), PRINT_TEXT, name));
 }
 
-static int show_status(const json_t *data)
+static int show_status(json_t *data)
 {
 	static const struct print_column mode[] = {
 		{"version", "version", PRINT_TEXT}, {"mode", "mode", PRINT_STATE},
@@ -136,16 +136,9 @@ static int show_status(const json_t *data)
 int cmd_status(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX];
-	json_t *data;
 	int status = cli_args(cli, command, argc, argv, NULL, 0, 0, words);
 
-	if (!status)
-		status = cli_call(cli, json_pack("{s:s}", "verb", "status"), &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : show_status(data);
-	json_decref(data);
-	return status;
+	return status ? status : cli_show(cli, json_pack("{s:s}", "verb", "status"), show_status);
 }
 
 static const struct print_column ban_columns[] = {
@@ -167,7 +160,7 @@ static void whole_times(json_t *rows)
 		(void)json_object_set_new(row, "time_s", json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
 }
 
-static int show_explain(const json_t *data)
+static int show_explain(json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
@@ -192,7 +185,7 @@ static int show_explain(const json_t *data)
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX];
-	json_t *data, *request;
+	json_t *request;
 	int status = cli_args(cli, command, argc, argv, NULL, 1, 1, words);
 
 	if (status)
@@ -203,10 +196,5 @@ int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, ch
 		json_decref(request);
 		return status;
 	}
-	status = cli_call(cli, request, &data);
-	if (status)
-		return status;
-	status = cli->json ? print_json(data) : show_explain(data);
-	json_decref(data);
-	return status;
+	return cli_show(cli, request, show_explain);
 }
