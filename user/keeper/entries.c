@@ -1,33 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hand-made entries from the engine into the kernel's map, each checked. One is put at once; many
- * are put on a worker thread, and no request is read meanwhile, so that the event loop never waits
- * for millions of them.
+ * Hand-made entries from the engine into the kernel's map, each checked as if an attacker had sent it.
  */
-#include "keeper.h"
+#include "keeper/job.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "lib/rail.h"
-#include "sys/channel.h"
-
-/* A request with copies of all that changes on the event loop. keeper->entries is the job's while
- * it runs. */
-struct entries_job {
-	uv_work_t work;
-	struct keeper *keeper;
-	struct role_msg msg;
-	uint32_t life; /* of the engine that asked */
-	int fd, err;
-	struct role_rail rails[SEK_RAILS_MAX];
-	unsigned n_rails;
-	char text[ROLE_TEXT_BYTES];
-};
 
 bool entries_key_is_valid(const struct sek_entry_key *key)
 {
@@ -48,7 +30,7 @@ bool entries_key_is_valid(const struct sek_entry_key *key)
  * is in force already, or restored from the state, came before its rail: the rail holds in the
  * program then, unless forced.
  */
-static int put_entry(struct entries_job *job, const struct role_entry *entry, bool is_restored,
+static int put_entry(struct job *job, const struct role_entry *entry, bool is_restored,
 		     const char **ret_why)
 {
 	bool is_forced =
@@ -87,7 +69,7 @@ static int compare_keys(const void *a, const void *b)
 }
 
 /* What is in the kernel and not in the whole set goes, after the new ones are in. */
-static int retain(struct entries_job *job, const struct role_entry *entries, uint32_t count)
+static int retain(struct job *job, const struct role_entry *entries, uint32_t count)
 {
 	struct sek_entry_key *keys = calloc(count + 1, sizeof(*keys));
 	uint32_t i;
@@ -103,10 +85,10 @@ static int retain(struct entries_job *job, const struct role_entry *entries, uin
 	return err;
 }
 
-static int put_one(struct entries_job *job)
+static int put_one(struct job *job, const struct role_entry *entry)
 {
 	const char *why = "";
-	int err = put_entry(job, &job->msg.body.entry, false, &why);
+	int err = put_entry(job, entry, false, &why);
 
 	snprintf(job->text, sizeof(job->text), "%s%s%s", err == -EPERM ? "it holds " : "", why,
 		 err == -EPERM ? "; --force overrides" : "");
@@ -114,10 +96,10 @@ static int put_one(struct entries_job *job)
 }
 
 /* The text names the first refused entry; the others are in force. */
-static int put_all(struct entries_job *job, const struct role_entry *entries)
+static int put_all(struct job *job, const struct role_entry *entries)
 {
 	bool is_whole = job->msg.body.entries.replace;
-	uint32_t i, refused = 0, count = job->msg.body.entries.count;
+	uint32_t i, refused = 0, count = job->count;
 	const char *why = NULL, *first = NULL;
 	int err, last = 0;
 
@@ -145,78 +127,20 @@ static int put_all(struct entries_job *job, const struct role_entry *entries)
 	return refused ? last : err;
 }
 
-static int put_many(struct entries_job *job)
+static int put(struct job *job, const void *rows)
 {
-	size_t bytes, want = (size_t)job->msg.body.entries.count * sizeof(struct role_entry);
-	void *entries = NULL;
-	int err;
-
-	snprintf(job->text, sizeof(job->text), "the entries do not arrive whole");
-	if (job->fd < 0 || job->msg.body.entries.count > SEK_ENTRIES_MAX ||
-	    channel_check_sealed(job->fd, &bytes) || bytes < want)
-		return -EBADMSG;
-	if (want)
-		entries = mmap(NULL, bytes, PROT_READ, MAP_SHARED, job->fd, 0);
-	if (entries == MAP_FAILED)
-		return -EBADMSG;
-	err = put_all(job, entries);
-	if (entries)
-		munmap(entries, bytes);
-	return err;
-}
-
-static void work(uv_work_t *work)
-{
-	struct entries_job *job = work->data;
-
-	job->err = put_many(job);
-}
-
-static void finish(struct entries_job *job)
-{
-	struct keeper *keeper = job->keeper;
-
-	engine_tell_ifaces(keeper); /* how full the entry map is */
-	if (job->life == keeper->engine_life)
-		requests_reply(keeper, job->msg.seq, job->err, job->text);
-	if (job->fd >= 0)
-		close(job->fd);
-	free(job);
-}
-
-static void done(uv_work_t *work, int status)
-{
-	struct entries_job *job = work->data;
-	struct keeper *keeper = job->keeper;
-
-	keeper->is_putting = false;
-	finish(job);
-	engine_listen(keeper);
+	return job->msg.type == ROLE_ENTRY ? put_one(job, rows) : put_all(job, rows);
 }
 
 void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd)
 {
-	struct entries_job *job = calloc(1, sizeof(*job));
+	static const struct job_kind entries = {
+		.run = put, .after = engine_tell_ifaces, /* how full the entry map is */
+		.row_bytes = sizeof(struct role_entry), .most = SEK_ENTRIES_MAX, .cut = "the entries do not arrive whole",
+	};
 
-	if (!job) {
-		requests_reply(keeper, msg->seq, -ENOMEM, NULL);
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	job->keeper = keeper;
-	job->msg = *msg;
-	job->life = keeper->engine_life;
-	job->fd = fd;
-	memcpy(job->rails, keeper->rails, sizeof(job->rails));
-	job->n_rails = keeper->n_rails;
-	job->work.data = job;
-	if (msg->type == ROLE_ENTRY) {
-		job->err = put_one(job);
-		finish(job);
-		return;
-	}
-	keeper->is_putting = true;
-	engine_listen(keeper);
-	uv_queue_work(&keeper->loop, &job->work, work, done);
+	if (msg->type == ROLE_ENTRY)
+		job_start(keeper, &entries, msg, &msg->body.entry, 1, fd);
+	else
+		job_start(keeper, &entries, msg, NULL, msg->body.entries.count, fd);
 }
