@@ -3,7 +3,7 @@
  * The engine's cage, tried from the inside by a child a row: what must not work does not, what the engine lives on does.
  * Capabilities and the rest of /proc/PID/status are looked at in the end-to-end tests. Run as root, so that what stops a row is the cage and not a missing right; each row is also run uncaged, as a control.
  */
-/* link: sys/sandbox_engine.c -lseccomp -lcap */
+/* link: sys/sandbox_engine.c sys/sandbox_parts.c -lseccomp -lcap */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,19 +14,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cage.h"
 #include "sys/sandbox_engine.h"
 
 static char state_dir[] = "/tmp/sek-cage-XXXXXX";
@@ -58,25 +56,6 @@ static int try_bind(void)
 
 	return bind(inet_socket, (struct sockaddr *)&address, sizeof(address)) ? errno : 0;
 }
-
-static int try_exec(void)
-{
-	execl("/bin/true", "true", NULL);
-	return errno;
-}
-
-static int try_fork(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid < 0 ? errno : 0;
-}
-
-static int try_ptrace(void) { return ptrace(PTRACE_TRACEME, 0, NULL, NULL) ? errno : 0; }
-static int try_kill(void) { return kill(getppid(), 0) ? errno : 0; }
-static int try_map_create(void) { return bpf_map_create(BPF_MAP_TYPE_ARRAY, "x", 4, 4, 1, NULL) < 0 ? errno : 0; }
 
 static int try_map_write(void)
 {
@@ -119,18 +98,6 @@ static int try_state_pipe(void)
 	return fd ? errno : 0;
 }
 
-static void *thread_body(void *arg)
-{
-	return arg;
-}
-
-static int try_thread(void)
-{
-	pthread_t thread;
-
-	return pthread_create(&thread, NULL, thread_body, NULL) ? EAGAIN : pthread_join(thread, NULL);
-}
-
 static int try_user_name(void)
 {
 	struct passwd *user = getpwuid(0);
@@ -145,38 +112,23 @@ static int try_talk(void)
 	return send(unix_pair[0], "x", 1, 0) != 1 || recv(unix_pair[1], &c, 1, 0) != 1 ? errno : 0;
 }
 
-#define DIES -1
-
 static const struct {
 	const char *name;
 	int (*try)(void);
-	int caged; /* errno, 0 works, DIES: by SIGSYS */
+	int caged; /* errno, 0 works, CAGE_DIES */
 } rows[] = {
 	{ "connect", try_connect, EPERM }, { "sendto an address", try_sendto, EPERM }, { "socket inet", try_socket, EPERM },
 	{ "socket unix", try_unix, EPERM }, { "socket netlink", try_netlink, EPERM }, { "bind", try_bind, EPERM },
-	{ "exec", try_exec, DIES }, { "fork", try_fork, EPERM }, { "ptrace", try_ptrace, DIES }, { "kill", try_kill, EPERM },
-	{ "map create", try_map_create, EPERM }, { "map write", try_map_write, EPERM }, { "map read", try_map_read, 0 },
+	{ "exec", cage_exec, CAGE_DIES }, { "fork", cage_fork, EPERM }, { "ptrace", cage_ptrace, CAGE_DIES }, { "kill", cage_kill, EPERM },
+	{ "map create", cage_map_create, EPERM }, { "map write", try_map_write, EPERM }, { "map read", try_map_read, 0 },
 	{ "/etc/shadow", try_open_shadow, EACCES }, { "write outside", try_write_outside, EACCES }, { "/proc/self/mem", try_own_memory, EACCES },
-	{ "the state folder", try_state, 0 }, { "a pipe in it", try_state_pipe, EPERM }, { "a thread", try_thread, 0 },
+	{ "the state folder", try_state, 0 }, { "a pipe in it", try_state_pipe, EPERM }, { "a thread", cage_thread, 0 },
 	{ "a user's name", try_user_name, 0 }, { "an inherited socket", try_talk, 0 },
 };
 
-/* The row's errno, or DIES. */
-static int in_child(int (*try)(void), bool caged)
+static int lock(const void *folder)
 {
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (caged && sandbox_engine_apply(state_dir))
-			_exit(200);
-		_exit(try());
-	}
-	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		return DIES;
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return sandbox_engine_apply(folder);
 }
 
 static void test_rows(void **state)
@@ -185,11 +137,11 @@ static void test_rows(void **state)
 	int got;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		got = in_child(rows[i].try, false);
+		got = cage_try(rows[i].try, NULL, NULL);
 		if (got)
 			print_error("%s: does not even work outside: %d\n", rows[i].name, got);
 		assert_int_equal(got, 0);
-		got = in_child(rows[i].try, true);
+		got = cage_try(rows[i].try, lock, state_dir);
 		if (got != rows[i].caged)
 			print_error("%s: %d, not %d\n", rows[i].name, got, rows[i].caged);
 		assert_int_equal(got, rows[i].caged);

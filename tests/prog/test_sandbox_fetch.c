@@ -3,31 +3,26 @@
  * The fetcher's cage, tried from the inside by a child a row, once for a job with a network and once for one with a file.
  * Run as root, so that what stops a row is the cage and not a missing right; each row is also run uncaged, as a control.
  */
-/* link: sys/sandbox_fetch.c -lseccomp -lcap -lpthread */
+/* link: sys/sandbox_fetch.c sys/sandbox_parts.c -lseccomp -lcap -lpthread */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
+#include "cage.h"
 #include "sys/sandbox_fetch.h"
 
-#define DIES (-1)
 #define MEMORY_BYTES (2ull << 30) /* more than a job of one entry may have */
 
 static char ca_file[] = "/tmp/sek-ca-XXXXXX";
@@ -51,25 +46,7 @@ static int try_inet6(void) { return socket(AF_INET6, SOCK_DGRAM, 0) < 0 ? errno 
 static int try_unix(void) { return socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0; }
 static int try_packet(void) { return socket(AF_PACKET, SOCK_RAW, 0) < 0 ? errno : 0; }
 static int try_listen(void) { return listen(socket(AF_INET, SOCK_STREAM, 0), 1) < 0 ? errno : 0; }
-static int try_kill(void) { return kill(getppid(), 0) ? errno : 0; }
-static int try_ptrace(void) { return ptrace(PTRACE_TRACEME, 0, NULL, NULL) ? errno : 0; }
-static int try_map(void) { return bpf_map_create(BPF_MAP_TYPE_ARRAY, "x", 4, 4, 1, NULL) < 0 ? errno : 0; }
 static int try_memfd(void) { return memfd_create("x", MFD_CLOEXEC) < 0 ? errno : 0; }
-
-static int try_exec(void)
-{
-	execl("/bin/true", "true", NULL);
-	return errno;
-}
-
-static int try_fork(void)
-{
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(0);
-	return pid < 0 ? errno : 0;
-}
 
 static int try_memory(void)
 {
@@ -85,50 +62,25 @@ static int try_many_files(void)
 	return fd < 0 ? errno : 0;
 }
 
-static void *thread_body(void *arg)
-{
-	return arg;
-}
-
-static int try_thread(void)
-{
-	pthread_t thread;
-
-	return pthread_create(&thread, NULL, thread_body, NULL) ? EPERM : pthread_join(thread, NULL);
-}
-
 static const struct {
 	const char *name;
 	int (*try)(void);
-	int net, file; /* of a job with a network and with a file: errno, 0 works, DIES: by SIGSYS */
+	int net, file; /* of a job with a network and with a file: errno, 0 works, CAGE_DIES */
 } rows[] = {
 	{ "/etc/shadow", try_shadow, EACCES, EPERM }, { "/root", try_root_home, EACCES, EPERM },
 	{ "the pinned maps", try_bpffs, EACCES, EPERM }, { "/proc/self/mem", try_own_memory, EACCES, EPERM },
 	{ "a new file", try_write_file, EACCES, EPERM }, { "write the CA file", try_write_ca, EACCES, EPERM }, { "write in /etc/ssl", try_write_ssl, EACCES, EPERM },
 	{ "read the CA file", try_read_ca, 0, EPERM }, { "/etc/hosts", try_read_hosts, 0, EPERM },
 	{ "inet", try_inet, 0, EPERM }, { "inet6", try_inet6, 0, EPERM }, { "unix", try_unix, EPERM, EPERM },
-	{ "packet", try_packet, EPERM, EPERM }, { "listen", try_listen, EPERM, EPERM }, { "kill", try_kill, EPERM, EPERM },
-	{ "exec", try_exec, DIES, DIES }, { "ptrace", try_ptrace, DIES, DIES }, { "a map", try_map, DIES, DIES },
-	{ "fork", try_fork, EPERM, EPERM }, { "a thread", try_thread, 0, EPERM }, { "a memfd", try_memfd, 0, 0 },
+	{ "packet", try_packet, EPERM, EPERM }, { "listen", try_listen, EPERM, EPERM }, { "kill", cage_kill, EPERM, EPERM },
+	{ "exec", cage_exec, CAGE_DIES, CAGE_DIES }, { "ptrace", cage_ptrace, CAGE_DIES, CAGE_DIES }, { "a map", cage_map_create, CAGE_DIES, CAGE_DIES },
+	{ "fork", cage_fork, EPERM, EPERM }, { "a thread", cage_thread, 0, EPERM }, { "a memfd", try_memfd, 0, 0 },
 	{ "two gigabytes", try_memory, ENOMEM, ENOMEM }, { "a hundred files", try_many_files, EMFILE, EMFILE },
 };
 
-/* The row's errno, or DIES. @job: NULL for no cage. */
-static int in_child(int (*try)(void), const struct sandbox_fetch *job)
+static int lock(const void *job)
 {
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (job && sandbox_fetch_apply(job))
-			_exit(200);
-		_exit(try());
-	}
-	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		return DIES;
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	return sandbox_fetch_apply(job);
 }
 
 static void expect(const char *name, int got, int want)
@@ -144,9 +96,9 @@ static void test_rows(void **state)
 	size_t i;
 
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		expect(rows[i].name, in_child(rows[i].try, NULL), 0);
-		expect(rows[i].name, in_child(rows[i].try, &net), rows[i].net);
-		expect(rows[i].name, in_child(rows[i].try, &file), rows[i].file);
+		expect(rows[i].name, cage_try(rows[i].try, NULL, NULL), 0);
+		expect(rows[i].name, cage_try(rows[i].try, lock, &net), rows[i].net);
+		expect(rows[i].name, cage_try(rows[i].try, lock, &file), rows[i].file);
 	}
 }
 
