@@ -159,6 +159,20 @@ void harness_block_both(void)
 	harness_apply();
 }
 
+void harness_block_all(void)
+{
+	struct sek_entry block = { .block_until_ns = SEK_FOREVER };
+
+	harness_reset();
+	harness_control.n_entry_lens4 = harness_control.n_entry_lens6 = 1;
+	harness_control.entry_lens4[0] = harness_control.entry_lens6[0] = 1;
+	harness_apply();
+	for (int family = 4; family <= 6; family += 2) {
+		harness_entry_of(family, (uint8_t[16]){ 0 }, 1, block);
+		harness_entry_of(family, (uint8_t[16]){ 0x80 }, 1, block);
+	}
+}
+
 void harness_judged(const char *row, const struct frame *f)
 {
 	harness_block_both();

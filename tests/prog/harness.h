@@ -25,6 +25,8 @@ void harness_reset(void);
 
 /* Both test sources blocked for ever by their full length, nothing else. */
 void harness_block_both(void);
+/* Every source of both families blocked for ever, by two halves; nothing else. */
+void harness_block_all(void);
 void harness_apply(void);
 
 /* Sets the entry of the test source's first @len bits; ends are CLOCK_BOOTTIME nanoseconds. */

@@ -174,19 +174,11 @@ static void noise(void **state)
 /* The whole program while every source is blocked: it drops just what has one, but for the rails. */
 static void whole_program(void **state)
 {
-	struct sek_entry block = { .block_until_ns = SEK_FOREVER };
 	struct parse_answer ref;
 	struct sek_explain q;
 	struct frame f;
 
-	harness_reset();
-	harness_control.n_entry_lens4 = harness_control.n_entry_lens6 = 1;
-	harness_control.entry_lens4[0] = harness_control.entry_lens6[0] = 1;
-	harness_apply();
-	for (int family = 4; family <= 6; family += 2) {
-		harness_entry_of(family, (uint8_t[16]){ 0 }, 1, block);
-		harness_entry_of(family, (uint8_t[16]){ 0x80 }, 1, block);
-	}
+	harness_block_all();
 	for (unsigned i = 0; i < slow_share(WHOLE); i++) {
 		int want;
 

@@ -124,17 +124,9 @@ static void local_rails(void **state)
 		{ "1::1", 0 }, { "7f00::1", 0 }, { "a9fe::1", 0 },
 		{ "fe7f:ffff::1", 0 }, { "fe80::", 1 }, { "febf:ffff::1", 1 }, { "fec0::", 0 },
 	};
-	struct sek_entry block = { .block_until_ns = SEK_FOREVER };
 	struct frame f;
 
-	harness_reset();
-	harness_control.n_entry_lens4 = harness_control.n_entry_lens6 = 1;
-	harness_control.entry_lens4[0] = harness_control.entry_lens6[0] = 1;
-	harness_apply();
-	for (int family = 4; family <= 6; family += 2) {
-		harness_entry_of(family, (uint8_t[16]){ 0 }, 1, block);
-		harness_entry_of(family, (uint8_t[16]){ 0x80 }, 1, block);
-	}
+	harness_block_all();
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int family = strchr(rows[i].addr, ':') ? 6 : 4;
 		uint8_t addr[16];
