@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The state file: schema steps, damage, a newer version, a full disk, entries, counts by origin, held feeds, the audit's bound. */
-/* link: sys/store.c sys/store_entries.c sys/store_feeds.c sys/store_audit.c -lsqlite3 */
+/* link: sys/store.c sys/store_disk.c sys/store_entries.c sys/store_feeds.c sys/store_audit.c -lsqlite3 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -347,13 +347,52 @@ static int remove_folder(void **state)
 	return system(words);
 }
 
+/* What is committed lazily is there for every reader; the log is written back from beside, and starts again. */
+static void test_log(void **state)
+{
+	struct store *store = open_it(), *other;
+	struct store_entry row;
+	unsigned i, grown;
+
+	for (i = 0; i < 3000; i++) {
+		row = entry(i * 257, "manual");
+		if (i % 500 == 0)
+			assert_int_equal(store_begin_lazy(store), 0);
+		assert_int_equal(store_entry_put(store, &row), 0);
+		if (i % 500 == 499)
+			assert_int_equal(store_commit(store), 0);
+	}
+	other = open_it();
+	assert_int_equal(rows(other), 3000);
+	store_close(other);
+	grown = store_log_pages(store);
+	assert_true(grown > 100);
+	assert_string_equal(store_path(store), path);
+	assert_int_equal(store_flush(path), 0);
+	row = entry(0xffff0000, "manual");
+	assert_int_equal(store_entry_put(store, &row), 0);
+	assert_true(store_log_pages(store) > grown); /* a control: not written back, it goes on */
+	assert_int_equal(store_checkpoint(path), 0);
+	row = entry(0xffff0001, "manual");
+	assert_int_equal(store_entry_put(store, &row), 0);
+	assert_true(store_log_pages(store) < 20);
+	assert_int_equal(store_begin_lazy(store), 0);
+	row = entry(0xffff0002, "manual");
+	assert_int_equal(store_entry_put(store, &row), 0);
+	store_rollback(store);
+	assert_int_equal(rows(store), 3002);
+	store_close(store);
+	assert_int_equal(store_flush("/nonexistent/state"), 0); /* no log: nothing to put on disk */
+	assert_true(store_checkpoint("/nonexistent/state") < 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_old_version, fresh), cmocka_unit_test_setup(test_newer_version, fresh),
 		cmocka_unit_test_setup(test_damage, fresh), cmocka_unit_test_setup(test_not_a_file, fresh),
 		cmocka_unit_test_setup(test_full_disk, fresh), cmocka_unit_test_setup(test_entries, fresh),
-		cmocka_unit_test_setup(test_feeds, fresh), cmocka_unit_test_setup(test_audit, fresh),
+		cmocka_unit_test_setup(test_log, fresh), cmocka_unit_test_setup(test_feeds, fresh), cmocka_unit_test_setup(test_audit, fresh),
 	};
 
 	if (!mkdtemp(folder))

@@ -118,6 +118,13 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply);
 /* Puts the state's entries in force, and nothing else. */
 int entries_restore(struct engine *engine);
 void entries_expire(struct engine *engine);
+void entries_jobs_go_on(struct engine *engine); /* they waited for the disk */
+
+/* disk.c */
+/* Once a second: has the state's log written back where it is long. */
+void disk_tick(struct engine *engine);
+/* Is the log so long that who writes much has to wait? entries_jobs_go_on() is called when not any more. */
+bool disk_is_behind(struct engine *engine);
 
 /* control.c, verbs.c (verbs.h), explain.c, metrics.c */
 int control_open(struct engine *engine);

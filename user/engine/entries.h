@@ -19,6 +19,9 @@ enum entries_job_kind { ENTRIES_IMPORT, ENTRIES_FLUSH, ENTRIES_EXPIRE };
 /* What is done slice by slice. Filled by who starts it, who reads is_done, err, why and count, and frees it then. */
 struct entries_job {
 	struct entries_job *next;
+	uv_work_t work; /* puts it on disk at its end */
+	struct engine *engine;
+	const char *path; /* of the state */
 	enum entries_job_kind what;
 	enum sek_action kind;
 	struct entries_row *rows; /* import: the caller's, until the job is done */

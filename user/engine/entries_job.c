@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Many entries at once: an import, a flush, what expired. One slice a turn of the loop, each a transaction of its own, in
- * the order they were asked for; requests are answered between slices.
+ * the order they were asked for; requests are answered between slices. A worker thread puts them on disk at the end.
  */
 #include "bans.h"
 #include "entries.h"
@@ -10,13 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sys/log.h"
 #include "verbs.h"
 
-#define SLICE 500 /* entries at most */
-#define SLICE_MIN 20
-#define SLICE_NS 15000000 /* how long one may take: what others wait; the next is cut to it */
+#define SLICE 2000 /* entries at most */
+#define SLICE_MIN 100 /* fewer take no less time: the keeper's answer and the disk are what is waited for */
+#define SLICE_NS 15000000 /* of the processor's time that one may take: what others wait; the next is cut to it */
 
 static struct entries_job *first, **end = &first;
 static uv_idle_t turn;
@@ -63,7 +64,7 @@ static int import_slice(struct engine *engine, struct entries_job *job)
 	struct store_entry row = { .kind = job->kind, .since_s = engine_now_s(), .is_forced = job->is_forced };
 	struct prefix prefixes[SLICE];
 	size_t n = 0;
-	int err = store_begin(engine->store);
+	int err = store_begin_lazy(engine->store);
 
 	snprintf(row.by_user, sizeof(row.by_user), "%s", job->by_user);
 	for (; !err && n < slice && job->at + n < job->n_rows; n++) {
@@ -127,7 +128,7 @@ static int delete_slice(struct engine *engine, struct entries_job *job)
 		more = store_entry_expired(engine->store, engine_now_s(), note_gone, &gone);
 	if (more < 0 || !gone.n)
 		return more < 0 ? more : lift_slice(engine, job);
-	err = store_begin(engine->store);
+	err = store_begin_lazy(engine->store);
 	for (i = 0; i < gone.n && !err; i++)
 		err = store_entry_delete_id(engine->store, gone.id[i]);
 	err = finish_slice(engine, job, gone.prefix, gone.n, err);
@@ -137,13 +138,22 @@ static int delete_slice(struct engine *engine, struct entries_job *job)
 	return more || (job->what == ENTRIES_FLUSH && verbs_ban_limit(job->origin)); /* bans are next */
 }
 
-static void finish(struct engine *engine, struct entries_job *job, int err)
+static void flush(uv_work_t *work)
 {
-	first = job->next;
-	if (!first)
-		end = &first;
-	job->is_done = true;
+	struct entries_job *job = work->data;
+	int err = store_flush(job->path);
+
+	if (!err || job->err)
+		return;
 	job->err = err;
+	snprintf(job->why, sizeof(job->why), "the state cannot be put on disk: %s", strerror(-err));
+}
+
+static void end_job(struct engine *engine, struct entries_job *job)
+{
+	int err = job->err;
+
+	job->is_done = true;
 	if (err && !job->why[0])
 		snprintf(job->why, sizeof(job->why), "%s", strerror(-err));
 	if (job->what == ENTRIES_EXPIRE) {
@@ -157,23 +167,60 @@ static void finish(struct engine *engine, struct entries_job *job, int err)
 		control_poll_waiting(engine);
 }
 
+static void flushed(uv_work_t *work, int status)
+{
+	struct entries_job *job = work->data;
+
+	end_job(job->engine, job);
+}
+
+static void finish(struct engine *engine, struct entries_job *job, int err)
+{
+	first = job->next;
+	if (!first)
+		end = &first;
+	job->err = err;
+	job->engine = engine;
+	job->path = store_path(engine->store);
+	job->work.data = job;
+	if (job->count && !uv_queue_work(&engine->loop, &job->work, flush, flushed))
+		return;
+	if (job->count)
+		flush(&job->work); /* no thread: then everybody waits */
+	end_job(engine, job);
+}
+
+static uint64_t thread_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
 static void take_turn(uv_idle_t *idle)
 {
 	struct engine *engine = idle->data;
 	struct entries_job *job = first;
-	uint64_t begin_ns = uv_hrtime(), took_ns;
+	uint64_t begin_ns = thread_ns(), took_ns;
 	int more;
 
-	if (!job) {
+	if (!job || disk_is_behind(engine)) {
 		uv_idle_stop(idle);
 		return;
 	}
 	more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
-	took_ns = uv_hrtime() - begin_ns;
+	took_ns = thread_ns() - begin_ns;
 	slice = slice * SLICE_NS / (took_ns + 1);
 	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;
 	if (more <= 0)
 		finish(engine, job, more);
+}
+
+void entries_jobs_go_on(struct engine *engine)
+{
+	if (first)
+		uv_idle_start(&turn, take_turn);
 }
 
 void entries_job_start(struct engine *engine, struct entries_job *job)

@@ -48,6 +48,7 @@ static void on_tick(uv_timer_t *timer)
 	feeds_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
+	disk_tick(engine);
 	bans_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;

@@ -208,20 +208,46 @@ static int exec(struct store *store, const char *sql)
 	return store_errno(sqlite3_exec(store->db, sql, NULL, NULL, NULL));
 }
 
+static int set_sync(struct store *store, bool is_lazy)
+{
+	int r;
+
+	if (is_lazy == store->is_lazy)
+		return 0;
+	r = exec(store, is_lazy ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL");
+	if (r == 0)
+		store->is_lazy = is_lazy;
+	return r;
+}
+
 int store_begin(struct store *store)
 {
 	return exec(store, "BEGIN IMMEDIATE");
 }
 
+int store_begin_lazy(struct store *store)
+{
+	int r = set_sync(store, true);
+
+	if (r == 0)
+		r = store_begin(store);
+	if (r < 0)
+		(void)set_sync(store, false); /* fails only where nothing can be written either */
+	return r;
+}
+
 int store_commit(struct store *store)
 {
-	return exec(store, "COMMIT");
+	int r = exec(store, "COMMIT"), r2 = r == 0 ? set_sync(store, false) : 0;
+
+	return r ? r : r2;
 }
 
 void store_rollback(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
 		exec(store, "ROLLBACK");
+	(void)set_sync(store, false); /* fails only where nothing can be written either */
 }
 
 /* The one integer or text answer of @sql, in @buf. */
@@ -280,19 +306,38 @@ static int check_sound(struct store *store)
 	return strcmp(buf, "ok") ? -EUCLEAN : 0;
 }
 
+static int note_log(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	((struct store *)arg)->log_pages = pages;
+	return SQLITE_OK;
+}
+
+unsigned store_log_pages(const struct store *store)
+{
+	return store->log_pages;
+}
+
+const char *store_path(const struct store *store)
+{
+	return store->path;
+}
+
 static int open_once(const char *path, struct store *store)
 {
 	int rc, r;
 
 	rc = sqlite3_open_v2(path, &store->db,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW, NULL);
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
 	r = store_errno(rc);
 	if (r < 0)
 		return r;
 	sqlite3_busy_timeout(store->db, 2000);
 	r = check_sound(store);
 	if (r == 0)
-		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;");
+		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
+				" PRAGMA cache_size=-65536;"); /* kB: a million entries' keys; SQLite's 2 MB reads them again for every slice of an import */
+	if (r == 0)
+		(void)sqlite3_wal_hook(store->db, note_log, store); /* in place of SQLite's own, which writes back on this thread */
 	return r < 0 ? r : migrate(store);
 }
 
@@ -347,7 +392,8 @@ int store_open(const char *path, struct store **ret_store, char *ret_set_aside)
 	store = calloc(1, sizeof(*store));
 	if (!store)
 		return -ENOMEM;
-	r = open_once(path, store);
+	store->path = strdup(path);
+	r = store->path ? open_once(path, store) : -ENOMEM;
 	if (r == -EUCLEAN) {
 		close_db(store);
 		r = set_aside(path, ret_set_aside);
@@ -367,5 +413,6 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	close_db(store);
+	free(store->path);
 	free(store);
 }

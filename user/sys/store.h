@@ -2,7 +2,7 @@
 /*
  * The engine's state on disk: one SQLite file. Nothing else in the project speaks SQLite.
  * Every call is its own transaction unless between store_begin() and store_commit(). Errors are
- * -EIO (see store_error()), -ENOSPC and -ENOMEM unless named.
+ * -EIO (see store_error()), -ENOSPC and -ENOMEM unless named. One thread at a time.
  */
 #pragma once
 
@@ -73,8 +73,21 @@ void store_close(struct store *store);
 const char *store_error(struct store *store);
 
 int store_begin(struct store *store);
+/* The same, but its commit is on disk only after store_flush(), or the next other commit: a power cut leaves what came before it. */
+int store_begin_lazy(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
+
+/* Pages in the log that are not, or were not when it was last asked, written back to the file itself; somebody has to. */
+unsigned store_log_pages(const struct store *store);
+/* As given to store_open(). */
+const char *store_path(const struct store *store);
+
+/* store_disk.c: of any thread, beside whoever has the state at @path open */
+/* What was committed before is on disk when it returns. Errors: errno. */
+int store_flush(const char *path);
+/* Writes the log back, as far as it went when called, without a wait for whoever goes on writing. */
+int store_checkpoint(const char *path);
 
 typedef int (*store_entry_fn)(void *arg, const struct store_entry *entry); /* not 0 ends the walk */
 

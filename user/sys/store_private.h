@@ -9,6 +9,9 @@
 
 struct store {
 	sqlite3 *db;
+	bool is_lazy; /* in store_begin_lazy() */
+	unsigned log_pages;
+	char *path;
 	struct store_kept {
 		const char *sql; /* by address: every one is a literal */
 		sqlite3_stmt *stmt;

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The state's log is written back on a worker thread: on the loop everybody would wait for the disk. One at a time. */
+#include "engine.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sys/log.h"
+
+#define WRITE_BACK_PAGES 4000 /* of 4 kB: SQLite's own measure is 1000, on the loop */
+#define FULL_PAGES 32768      /* 128 MB: the log starts again only once all of it is written back and nobody adds to it */
+
+static struct {
+	uv_work_t work;
+	char path[PATH_MAX];
+	int err;
+	unsigned asked, written; /* pages of the log: when it was begun; that are in the file as well */
+	bool is_under_way, was_told;
+} disk;
+
+static void work(uv_work_t *work)
+{
+	disk.err = store_checkpoint(disk.path);
+}
+
+static void done(uv_work_t *work, int status)
+{
+	struct engine *engine = work->data;
+
+	disk.is_under_way = false;
+	if (!disk.err)
+		disk.written = disk.asked;
+	if (disk.err && !disk.was_told)
+		log_line(LOG_ERR, "state: its log cannot be written back and grows: %s", strerror(-disk.err));
+	disk.was_told = disk.err;
+	entries_jobs_go_on(engine);
+}
+
+void disk_tick(struct engine *engine)
+{
+	unsigned pages = store_log_pages(engine->store);
+
+	if (disk.is_under_way)
+		return;
+	if (pages < disk.written)
+		disk.written = 0; /* the log has started again */
+	if (pages - disk.written < WRITE_BACK_PAGES)
+		return;
+	disk.asked = pages;
+	snprintf(disk.path, sizeof(disk.path), "%s", store_path(engine->store));
+	disk.work.data = engine;
+	disk.is_under_way = !uv_queue_work(&engine->loop, &disk.work, work, done);
+}
+
+bool disk_is_behind(struct engine *engine)
+{
+	disk_tick(engine);
+	return disk.is_under_way && store_log_pages(engine->store) >= FULL_PAGES;
+}
