@@ -48,6 +48,8 @@ def answer(request, entries):
         return {"ok": False, "error": "refused: " + HOSTILE, "code": 1}
     if verb.endswith(".import"):
         bad = [{"index": i, "error": "it is protected"} for i, e in enumerate(request["entries"]) if e["prefix"] == "192.0.2.254"]
+        if request.get("stream"):
+            return {"ok": True, "data": {"added": len(request["entries"]) - len(bad), "rejected": bad}}
         entries.extend([] if bad else request["entries"])
         return {"ok": True, "data": {"added": 0 if request["more"] else len(entries), "rejected": bad}}
     return {"ok": True, "data": DATA.get(verb, {})}
@@ -57,7 +59,7 @@ class Engine:
     """Answers on a socket in its own thread and keeps what it was asked."""
 
     def __init__(self, path):
-        self.path, self.requests, self.entries = path, [], []
+        self.path, self.requests, self.entries, self.mute = path, [], [], False
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(8)
@@ -72,6 +74,9 @@ class Engine:
             with peer, peer.makefile("rwb") as stream:
                 for line in stream:
                     self.requests.append(json.loads(line))
+                    if self.mute:
+                        self.mute = False
+                        break
                     stream.write(json.dumps(answer(self.requests[-1], self.entries)).encode() + b"\n")
                     stream.flush()
 
@@ -316,7 +321,9 @@ def test_list_pages(engine):
 def test_import(engine, tmp_path):
     text = "# list\n\n192.0.2.1\n192.0.2.2 1h f2b too many  tries\n010.0.0.1\n192.0.2.3 1x\n" \
            '{"prefix": "2001:db8::/32", "for": "2h", "reason": "r"}\n{"prefix": 3}\n'
-    done = run(engine, "block", "import", "-", "--origin", "mine", text=text)
+    path = tmp_path / "list"
+    path.write_text(text)
+    done = run(engine, "block", "import", str(path), "--origin", "mine")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 4 and "nothing was applied: 3 bad lines" in done.stderr
     for line in (5, 6, 8):
@@ -325,15 +332,57 @@ def test_import(engine, tmp_path):
         {"prefix": "192.0.2.1", "for_s": -1, "origin": "mine"},
         {"prefix": "192.0.2.2", "for_s": 3600, "origin": "f2b", "reason": "too many  tries"},
         {"prefix": "2001:db8::/32", "for_s": 7200, "origin": "mine", "reason": "r"}]}]
-    path = tmp_path / "list"
     path.write_text("".join(f"10.0.{i >> 8}.{i & 255}\n" for i in range(2001)))
     engine.requests.clear()
     engine.entries.clear()
     done = run(engine, "allow", "import", str(path), "--json")
     assert done.returncode == 0 and json.loads(done.stdout) == {"added": 2001, "rejected": 0}
     assert [(len(r["entries"]), r["more"]) for r in engine.requests] == [(1000, True), (1000, True), (1, False)]
-    done = run(engine, "block", "import", "-", text="192.0.2.1\n\n192.0.2.254\n")
+    path.write_text("192.0.2.1\n\n192.0.2.254\n")
+    done = run(engine, "block", "import", str(path))
     assert done.returncode == 1 and "line 3: it is protected" in done.stderr and "nothing was applied" in done.stderr
+
+
+def acks(stdout):
+    return [json.loads(line) for line in stdout.splitlines()]
+
+
+def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
+    text = "192.0.2.1\n\nnonsense\n192.0.2.254 1h\n192.0.2.9 1x\n" + "# " + "x" * 5000 + "\n" + "y" * 70000 + "\n192.0.2.2 1h f2b too  many"
+    done = run(engine, "--json", "block", "import", "-", "--origin", "mine", text=text)
+    assert done.returncode == 1
+    for line, why in ((3, "not an IPv4"), (4, "it is protected"), (5, "no duration"), (6, "4096"), (7, "4096")):
+        assert any(f"line {line}:" in row and why in row for row in done.stderr.splitlines()), (line, done.stderr)
+    assert "5 lines were left out" in done.stderr and done.stderr.count("\n") == 6
+    rows = acks(done.stdout)
+    assert [row["last"] for row in rows][-1] == 8 and rows[0]["first"] == 1
+    assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 5)
+    assert all(r["verb"] == "block.import" and r["stream"] is True and "more" not in r for r in engine.requests)
+    assert [e for r in engine.requests for e in r["entries"] if e["prefix"] != "192.0.2.254"] == [
+        {"prefix": "192.0.2.1", "for_s": -1, "origin": "mine"}, {"prefix": "192.0.2.2", "for_s": 3600, "origin": "f2b", "reason": "too  many"}]
+    engine.requests.clear()
+    done = run(engine, "allow", "import", "-", text="".join(f"10.{i >> 8}.{i & 255}.0/24 1h o {chr(7) * 200}\n" for i in range(4001)))
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.splitlines()[-1] == "4001 entries in force"
+    assert max(len(json.dumps(r, separators=(",", ":"))) for r in engine.requests) < 1 << 20 and len(engine.requests) > 1
+    assert run(engine, "block", "import", "-", text="").stdout == "0 entries in force\n"
+    assert run("/nowhere/sock", "block", "import", "-", text="192.0.2.1\n").returncode == 3
+
+
+def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engine):
+    words = [SEKISHO, "-s", engine.path, "--json", "block", "import", "-"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pipe:
+        for i in (1, 2, 3):
+            engine.mute = i == 2  # goes down with the request unanswered; the next connection gets it again
+            pipe.stdin.write(("" if i == 1 else "1\n") + f"192.0.2.{i}")  # a line without its end is none yet
+            pipe.stdin.flush()
+            if i > 1:
+                assert json.loads(pipe.stdout.readline()) == {"first": i - 1, "last": i - 1, "added": 1, "rejected": 0}
+        pipe.stdin.close()
+        assert json.loads(pipe.stdout.readline()) == {"first": 3, "last": 3, "added": 1, "rejected": 0}
+        said = pipe.stderr.read()
+        assert pipe.wait(20) == 0
+    assert said.count("is gone; trying again") == 1
+    assert [r["entries"][0]["prefix"] for r in engine.requests] == ["192.0.2.11", "192.0.2.11", "192.0.2.21", "192.0.2.3"]
 
 
 def test_check_config(tmp_path):

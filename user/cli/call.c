@@ -92,7 +92,7 @@ int cli_args(struct cli *cli, const struct cli_command *command, int argc, char 
 	return CLI_DONE;
 }
 
-static int connect_agent(struct cli *cli)
+int cli_connect(struct cli *cli)
 {
 	int err;
 
@@ -106,21 +106,34 @@ static int connect_agent(struct cli *cli)
 	return CLI_DONE;
 }
 
-/* Takes *@reply apart. */
-static int read_answer(const char *text, size_t len, json_t **ret_data)
+int cli_answer(const char *text, size_t len, json_t **ret_data, char **ret_why)
 {
 	json_t *reply = json_loadb(text, len, 0, NULL);
 	json_t *data = json_object_get(reply, "data");
 	const char *error = json_string_value(json_object_get(reply, "error"));
-	int status = CLI_DONE;
+	int status = CLI_FAILED;
 
-	if (!json_is_object(reply) || !json_is_boolean(json_object_get(reply, "ok")))
-		status = cli_fail(CLI_FAILED, "the agent's answer is not understood; are its version and this program's the same?");
-	else if (!json_is_true(json_object_get(reply, "ok")))
-		status = cli_fail(CLI_FAILED, "%s", error ? error : "the agent refused without a reason");
-	else
+	if (!json_is_object(reply) || !json_is_boolean(json_object_get(reply, "ok"))) {
+		*ret_why = strdup("the agent's answer is not understood; are its version and this program's the same?");
+	} else if (!json_is_true(json_object_get(reply, "ok"))) {
+		*ret_why = strdup(error ? error : "the agent refused without a reason");
+	} else {
 		*ret_data = json_is_object(data) ? json_incref(data) : json_object();
+		status = CLI_DONE;
+	}
 	json_decref(reply);
+	return status;
+}
+
+/* The same, and says why not. */
+static int read_answer(const char *text, size_t len, json_t **ret_data)
+{
+	char *why = NULL;
+	int status = cli_answer(text, len, ret_data, &why);
+
+	if (status)
+		status = cli_fail(status, "%s", why ? why : "out of memory");
+	free(why);
 	return status;
 }
 
@@ -133,7 +146,7 @@ int cli_call(struct cli *cli, json_t *request, json_t **ret_data)
 	json_decref(request);
 	if (!line)
 		return cli_fail(CLI_FAILED, "out of memory");
-	status = connect_agent(cli);
+	status = cli_connect(cli);
 	if (!status) {
 		line[line_len] = '\n'; /* over the NUL: the length is known */
 		err = client_call(cli->fd, line, line_len + 1, &reply, &reply_len);

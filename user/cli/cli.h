@@ -54,6 +54,15 @@ int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 
 /* Prints the usage line of @command to stdout and exits 0: help that was asked for. */
 void cli_help(const struct cli_command *command) __attribute__((noreturn));
 
+/* Opens cli->fd unless it is. Returns CLI_DONE, or a status after saying why not. */
+int cli_connect(struct cli *cli);
+
+/*
+ * Takes one of the agent's lines apart. Returns CLI_DONE with *ret_data as cli_call(), or CLI_FAILED with *ret_why, the caller's to
+ * free() (NULL: out of memory), and says nothing.
+ */
+int cli_answer(const char *text, size_t len, json_t **ret_data, char **ret_why);
+
 /*
  * Sends @request (taken) and waits for the answer. *ret_data, the caller's to json_decref(), is an object.
  * Returns CLI_DONE, CLI_FAILED where the agent refused (its line is printed), or CLI_NO_AGENT.

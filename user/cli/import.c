@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * block import and allow import: lines or JSON lines in, batches of entries out. Every bad line is named on stderr, and
+ * block import and allow import of a file: lines or JSON lines in, batches of entries out. Every bad line is named on stderr, and
  * then nothing is applied: the agent keeps the batches until the last one says that all are there.
  */
-#include "cli.h"
+#include "import.h"
 
 #include "print.h"
 
@@ -14,37 +14,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BATCH_ENTRIES 1000 /* entries a request: about 100 kB, answered at once */
 #define BLANKS " \t\r\n"
 
-struct import {
-	struct cli *cli;
-	const struct cli_command *command;
-	const char *origin; /* where the line names none */
-	json_int_t for_s;   /* as above */
-	bool force;
-	json_t *entries;    /* of the batch */
-	unsigned line;	    /* number of the line being read, from 1 */
-	unsigned lines[BATCH_ENTRIES]; /* of the batch's entries */
-	json_int_t added;   /* entries the agent has put in force */
-	json_int_t rejected; /* lines it or we did not take */
+/* A file on its way. */
+struct batch {
+	struct import *import;
+	json_t *entries;
+	unsigned line;		       /* number of the line being read, from 1 */
+	unsigned lines[BATCH_ENTRIES]; /* of the entries */
 };
 
-/* Names a line that cannot be. */
-static void reject_line(struct import *import, unsigned line, const char *why)
+void import_reject(struct import *import, unsigned number, const char *why)
 {
 	import->rejected++;
-	(void)cli_fail(CLI_FAILED, "line %u: %s", line, why); /* told; the others are looked at too */
+	(void)cli_fail(CLI_FAILED, "line %u: %s", number, why); /* told; the others are looked at too */
 }
 
-static void reject(struct import *import, const char *why)
-{
-	reject_line(import, import->line, why);
-}
-
-/* Names the lines that the agent refuses: protected addresses, mostly. */
-static void take_rejected(struct import *import, const json_t *data, size_t n)
+void import_rejected(struct import *import, const json_t *data, const unsigned *lines, size_t n)
 {
 	json_t *row, *rows = json_object_get(data, "rejected");
 	size_t i;
@@ -54,139 +43,161 @@ static void take_rejected(struct import *import, const json_t *data, size_t n)
 		const char *why = json_string_value(json_object_get(row, "error"));
 
 		if (index >= 0 && (size_t)index < n)
-			reject_line(import, import->lines[index], why ? why : "refused by the agent");
+			import_reject(import, lines[index], why ? why : "refused by the agent");
 	}
 }
 
-/* Hands the batch over; the last one puts all in force. */
-static int send_batch(struct import *import, bool is_last)
+json_t *import_request(struct import *import, json_t *entries)
 {
-	size_t n = json_array_size(import->entries);
-	json_t *request, *data = NULL;
+	json_t *request = json_pack("{s:s++, s:o, s:b}", "verb", import->command->group, ".", "import", "entries", entries, "force",
+				    import->force);
+
+	if (!request) {
+		(void)cli_fail(CLI_FAILED, "out of memory");
+		return NULL;
+	}
+	if (!cli_set_ssh_client(request))
+		return request;
+	json_decref(request);
+	return NULL;
+}
+
+/* Hands the batch over; the last one puts all in force. */
+static int send_batch(struct batch *batch, bool is_last)
+{
+	size_t n = json_array_size(batch->entries);
+	json_t *request = import_request(batch->import, batch->entries), *data = NULL;
 	int status;
 
-	request = json_pack("{s:s++, s:o, s:b, s:b}", "verb", import->command->group, ".", "import", "entries",
-			    import->entries, "force", import->force, "more", !is_last);
-	import->entries = json_array();
-	if (!request || !import->entries)
-		return cli_fail(CLI_FAILED, "out of memory");
-	status = cli_set_ssh_client(request);
-	if (status) {
+	batch->entries = json_array();
+	if (!request || !batch->entries || json_object_set_new(request, "more", json_boolean(!is_last))) {
 		json_decref(request);
-		return status;
+		return CLI_FAILED;
 	}
-	status = cli_call(import->cli, request, &data);
+	status = cli_call(batch->import->cli, request, &data);
 	if (!status)
-		take_rejected(import, data, n);
+		import_rejected(batch->import, data, batch->lines, n);
 	if (!status && is_last)
-		import->added = json_integer_value(json_object_get(data, "added"));
+		batch->import->added = json_integer_value(json_object_get(data, "added"));
 	json_decref(data);
 	return status;
 }
 
-/* As cli_duration(), naming the line. */
-static bool is_duration(struct import *import, const char *text, json_int_t *ret_for_s)
+/* As cli_duration(), with the reason why not. */
+static const char *bad_duration(const char *text, json_int_t *ret_for_s)
 {
 	uint64_t for_s;
 
 	if (!strcmp(text, "-1")) {
 		*ret_for_s = -1;
-		return true;
+		return NULL;
 	}
-	if (units_parse_duration(text, strlen(text), &for_s)) {
-		reject(import, "no duration; write 90s, 10m, 12h, 7d, or -1 for good");
-		return false;
-	}
+	if (units_parse_duration(text, strlen(text), &for_s))
+		return "no duration; write 90s, 10m, 12h, 7d, or -1 for good";
 	*ret_for_s = (json_int_t)for_s;
-	return true;
+	return NULL;
 }
 
-static bool is_prefix(struct import *import, const char *text)
+static const char *bad_prefix(const char *text)
 {
 	struct prefix prefix;
 	enum prefix_error error = prefix_parse(text, strlen(text), &prefix, NULL);
 
-	if (error != PREFIX_OK)
-		reject(import, prefix_error_text(error));
-	return error == PREFIX_OK;
+	return error == PREFIX_OK ? NULL : prefix_error_text(error);
 }
 
-/* PREFIX [DURATION [ORIGIN [REASON...]]]; NULL after naming the line. */
-static json_t *entry_of_words(struct import *import, char *line)
+/* PREFIX [DURATION [ORIGIN [REASON...]]]; returns why it cannot be, or NULL. */
+static const char *entry_of_words(const struct import *import, char *line, json_t **ret_entry)
 {
 	char *rest, *prefix = strtok_r(line, BLANKS, &rest), *duration = strtok_r(NULL, BLANKS, &rest);
 	char *origin = duration ? strtok_r(NULL, BLANKS, &rest) : NULL, *reason = origin ? rest + strspn(rest, BLANKS) : NULL;
 	json_int_t for_s = import->for_s;
-	json_t *entry;
+	const char *why = bad_prefix(prefix);
 
-	if (!is_prefix(import, prefix) || (duration && !is_duration(import, duration, &for_s)))
-		return NULL;
+	if (!why && duration)
+		why = bad_duration(duration, &for_s);
+	if (why)
+		return why;
 	if (reason)
 		reason[strcspn(reason, "\r\n")] = '\0';
-	entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", for_s, "origin",
-			  origin ? origin : import->origin, "reason", reason && reason[0] ? reason : NULL);
-	if (!entry)
-		reject(import, "not UTF-8 text");
-	return entry;
+	*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", for_s, "origin",
+			       origin ? origin : import->origin, "reason", reason && reason[0] ? reason : NULL);
+	return *ret_entry ? NULL : "not UTF-8 text";
 }
 
-/* {"prefix": ..., "for_s": 3600 or "for": "1h", "origin": ..., "reason": ...}; NULL after naming the line. */
-static json_t *entry_of_json(struct import *import, const char *line)
+/* {"prefix": ..., "for_s": 3600 or "for": "1h", "origin": ..., "reason": ...}; as above. */
+static const char *entry_of_json(const struct import *import, const char *line, json_t **ret_entry)
 {
-	json_t *in = json_loads(line, 0, NULL), *out = NULL;
+	json_t *in = json_loads(line, 0, NULL);
 	const char *prefix = json_string_value(json_object_get(in, "prefix"));
 	const char *origin = json_string_value(json_object_get(in, "origin"));
 	const char *for_text = json_string_value(json_object_get(in, "for"));
 	json_t *for_s = json_object_get(in, "for_s");
 	json_int_t seconds = json_is_integer(for_s) ? json_integer_value(for_s) : import->for_s;
+	const char *why = prefix ? bad_prefix(prefix) : "not a JSON object with a \"prefix\"";
 
-	if (!prefix)
-		reject(import, "not a JSON object with a \"prefix\"");
-	else if (is_prefix(import, prefix) && (!for_text || is_duration(import, for_text, &seconds)))
-		out = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", seconds, "origin",
-				origin ? origin : import->origin, "reason", json_string_value(json_object_get(in, "reason")));
+	if (!why && for_text)
+		why = bad_duration(for_text, &seconds);
+	if (!why) {
+		*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", seconds, "origin",
+				       origin ? origin : import->origin, "reason", json_string_value(json_object_get(in, "reason")));
+		why = *ret_entry ? NULL : "out of memory";
+	}
 	json_decref(in);
-	return out;
+	return why;
 }
 
-static int import_line(struct import *import, char *line, size_t len)
+json_t *import_entry(struct import *import, char *line, size_t len, unsigned number)
 {
 	char *start = line + strspn(line, BLANKS);
-	int status = CLI_DONE;
-	json_t *entry;
+	json_t *entry = NULL;
+	const char *why;
 
-	if (strlen(line) != len) {
-		reject(import, "a NUL byte");
-		return CLI_DONE;
-	}
-	if (!*start || *start == '#')
-		return CLI_DONE;
-	entry = *start == '{' ? entry_of_json(import, start) : entry_of_words(import, start);
+	if (strlen(line) != len)
+		why = "a NUL byte";
+	else if (!*start || *start == '#')
+		return NULL;
+	else if (*start == '{')
+		why = entry_of_json(import, start, &entry);
+	else
+		why = entry_of_words(import, start, &entry);
+	if (why)
+		import_reject(import, number, why);
+	return entry;
+}
+
+static int take_line(struct batch *batch, char *line, size_t len)
+{
+	json_t *entry = import_entry(batch->import, line, len, batch->line);
+	int status = CLI_DONE;
+
 	if (!entry)
 		return CLI_DONE;
-	if (json_array_size(import->entries) == BATCH_ENTRIES)
-		status = send_batch(import, false);
-	import->lines[json_array_size(import->entries)] = import->line;
-	if (json_array_append_new(import->entries, entry))
+	if (json_array_size(batch->entries) == BATCH_ENTRIES)
+		status = send_batch(batch, false);
+	batch->lines[json_array_size(batch->entries)] = batch->line;
+	if (json_array_append_new(batch->entries, entry))
 		return cli_fail(CLI_FAILED, "out of memory");
 	return status;
 }
 
 static int import_file(struct import *import, FILE *file)
 {
+	struct batch batch = {.import = import, .entries = json_array()};
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
 	int status = CLI_DONE;
 
 	while (!status && (len = getline(&line, &size, file)) >= 0) {
-		import->line++;
-		status = import_line(import, line, (size_t)len);
+		batch.line++;
+		status = take_line(&batch, line, (size_t)len);
 	}
 	if (!status && ferror(file))
-		status = cli_fail(CLI_FAILED, "cannot read line %u: %s", import->line + 1, strerror(errno));
+		status = cli_fail(CLI_FAILED, "cannot read line %u: %s", batch.line + 1, strerror(errno));
 	if (!status)
-		status = send_batch(import, !import->rejected); /* with a bad line: only to hear of more */
+		status = send_batch(&batch, !import->rejected); /* with a bad line: only to hear of more */
+	json_decref(batch.entries);
 	free(line);
 	return status;
 }
@@ -221,15 +232,14 @@ int cmd_entry_import(struct cli *cli, const struct cli_command *command, int arg
 		status = cli_duration(for_text, &import.for_s);
 	if (status)
 		return status;
-	file = strcmp(words[0], "-") ? fopen(words[0], "re") : stdin;
+	if (!strcmp(words[0], "-"))
+		return import_stream(&import, STDIN_FILENO);
+	file = fopen(words[0], "re");
 	if (!file)
 		return cli_fail(CLI_FAILED, "%s: %s", words[0], strerror(errno));
-	import.entries = json_array();
 	status = import_file(&import, file);
 	if (!status)
 		status = show_result(&import);
-	json_decref(import.entries);
-	if (file != stdin)
-		(void)fclose(file); /* only read from */
+	(void)fclose(file); /* only read from */
 	return status;
 }

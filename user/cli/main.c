@@ -21,7 +21,7 @@ static const struct cli_command commands[] = {
 	{"block", "del", cmd_entry_del, "PREFIX [--origin NAME]", "take one origin's entry away"},
 	{"block", "list", cmd_entry_list, "[--origin NAME]", "entries in force"},
 	{"block", "import", cmd_entry_import, "FILE|- [--for D] [--origin NAME] [--force]",
-	 "lines PREFIX [DURATION [ORIGIN [REASON]]], or JSON lines"},
+	 "lines PREFIX [DURATION [ORIGIN [REASON]]] or JSON; -: in force as they come"},
 	{"block", "flush", cmd_entry_flush, "--origin NAME", "take all of one origin's entries away"},
 	{"allow", "add", cmd_entry_add, ADD_WORDS, "never drop a source"},
 	{"allow", "del", cmd_entry_del, "PREFIX [--origin NAME]", "take one origin's entry away"},

@@ -21,6 +21,7 @@ struct verbs_stage {
 	const char *last_origin, *last_reason;
 	enum sek_action kind;
 	bool is_forced;
+	json_t *rejected; /* of a stream's batch: entries that were left out of it; NULL: none is known */
 };
 
 static size_t staged_rows, staged_text_bytes; /* of all stages */
@@ -98,6 +99,7 @@ void verbs_stage_free(struct verbs_stage *stage)
 		return;
 	for (i = 0; i < stage->n_texts; i++)
 		free(stage->texts[i]);
+	json_decref(stage->rejected);
 	staged_rows -= stage->n;
 	staged_text_bytes -= stage->text_bytes;
 	free(stage->texts);
@@ -180,6 +182,7 @@ static bool stage_entries(struct verbs_request *request, struct verbs_stage *sta
 static json_t *import_over(struct engine *engine, struct verbs_wait *wait)
 {
 	struct entries_job *job = wait->job;
+	struct verbs_stage *stage = job->memory;
 	json_t *answer;
 
 	if (!job->is_done)
@@ -187,7 +190,7 @@ static json_t *import_over(struct engine *engine, struct verbs_wait *wait)
 	if (job->err)
 		answer = verbs_error(1, "stopped after %llu of %zu entries, which are in force: %s", (unsigned long long)job->count, job->n_rows, job->why);
 	else
-		answer = verbs_ok(json_pack("{s:I,s:[]}", "added", (json_int_t)job->count, "rejected"));
+		answer = verbs_ok(json_pack("{s:I,s:o}", "added", (json_int_t)job->count, "rejected", stage->rejected ? json_incref(stage->rejected) : json_array()));
 	entries_job_free(job);
 	return answer;
 }
@@ -244,14 +247,46 @@ static struct verbs_stage *open_stage(struct verbs_request *request)
 	return client->stage;
 }
 
-/* All or nothing: with "more" entries are only kept; the last request applies them, unless one of its own is bad. */
+/* A batch of a stream: what is good goes in now, what is bad is named. */
+static json_t *import_batch(struct verbs_request *request)
+{
+	struct verbs_client *client = request->client;
+	struct verbs_stage *stage;
+	json_t *rejected;
+
+	verbs_stage_free(client->stage); /* of an import that was broken off */
+	client->stage = NULL;
+	stage = open_stage(request);
+	rejected = json_array();
+	if (!stage || !rejected || !stage_entries(request, stage, rejected)) {
+		json_decref(rejected);
+		verbs_stage_free(stage);
+		client->stage = NULL;
+		return verbs_error(1, "no room: imports that wait hold %zu entries; none of these is in force", staged_rows);
+	}
+	stage->rejected = rejected;
+	if (stage->n)
+		return start_import(request);
+	json_incref(rejected);
+	verbs_stage_free(stage);
+	client->stage = NULL;
+	return verbs_ok(json_pack("{s:i,s:o}", "added", 0, "rejected", rejected));
+}
+
+/*
+ * All or nothing: with "more" entries are only kept; the last request applies them, unless one of its own is bad. With "stream" each
+ * request is a whole.
+ */
 json_t *verbs_entry_import(struct verbs_request *request)
 {
 	bool is_more = json_is_true(json_object_get(request->json, "more"));
+	bool is_stream = json_is_true(json_object_get(request->json, "stream"));
 	size_t n = json_array_size(json_object_get(request->json, "entries"));
-	struct verbs_stage *stage = n <= IMPORT_MAX ? open_stage(request) : NULL;
+	struct verbs_stage *stage = n <= IMPORT_MAX && !is_stream ? open_stage(request) : NULL;
 	json_t *rejected;
 
+	if (is_stream && n <= IMPORT_MAX)
+		return import_batch(request);
 	if (!stage)
 		return n > IMPORT_MAX ? verbs_error(1, "at most %d entries a request", IMPORT_MAX) : verbs_error(1, "out of memory");
 	rejected = json_array();

@@ -53,7 +53,7 @@ int client_connect(const char *path, int *ret_fd)
 	return connect_path(view, dir_len + strlen(CLIENT_VIEW_NAME), ret_fd) ? err : 0;
 }
 
-static int send_all(int fd, const char *line, size_t len)
+int client_send(int fd, const char *line, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(fd, line, len, MSG_NOSIGNAL);
@@ -112,21 +112,26 @@ static int read_line(int fd, char **buf, size_t size, size_t *ret_len)
 	}
 }
 
-int client_call(int fd, const char *line, size_t len, char **ret_reply, size_t *ret_len)
+int client_receive(int fd, char **ret_reply, size_t *ret_len)
 {
 	char *buf = malloc(FIRST_BYTES);
 	int err;
 
 	if (!buf)
 		return -ENOMEM;
-	err = send_all(fd, line, len);
-	/* The agent may refuse and hang up before it has read all: what it said is still there to read. */
-	if (!err || err == -EPIPE)
-		err = read_line(fd, &buf, FIRST_BYTES, ret_len);
+	err = read_line(fd, &buf, FIRST_BYTES, ret_len);
 	if (err) {
 		free(buf);
 		return err;
 	}
 	*ret_reply = buf;
 	return 0;
+}
+
+int client_call(int fd, const char *line, size_t len, char **ret_reply, size_t *ret_len)
+{
+	int err = client_send(fd, line, len);
+
+	/* The agent may refuse and hang up before it has read all: what it said is still there to read. */
+	return err && err != -EPIPE ? err : client_receive(fd, ret_reply, ret_len);
 }

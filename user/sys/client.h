@@ -20,11 +20,17 @@
  */
 int client_connect(const char *path, int *ret_fd);
 
+/* Sends @line of @len bytes, which ends in a newline. Errors: -ETIMEDOUT; otherwise what send(2) said. */
+int client_send(int fd, const char *line, size_t len);
+
 /*
- * Sends @line of @len bytes, which ends in a newline, and reads one line back. *ret_reply ends in NUL in
- * place of the newline; the caller frees it.
+ * Reads one line, the answer to the request before. *ret_reply ends in NUL in place of the newline; the caller frees it. There must be
+ * at most one answer on its way: what follows the newline is thrown away.
  *
  * Errors: -ECONNRESET where the agent hung up first; -ETIMEDOUT; -EMSGSIZE over CLIENT_REPLY_MAX; -ENOMEM;
- * otherwise what send(2) or recv(2) said.
+ * otherwise what recv(2) said.
  */
+int client_receive(int fd, char **ret_reply, size_t *ret_len);
+
+/* client_send(), then client_receive(). Errors: of either. */
 int client_call(int fd, const char *line, size_t len, char **ret_reply, size_t *ret_len);
