@@ -199,6 +199,7 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 	install -D -m 0644 user/man/sekisho.1 $(DESTDIR)$(PREFIX)/share/man/man1/sekisho.1
 	install -D -m 0644 user/man/sekisho.yaml.5 $(DESTDIR)$(PREFIX)/share/man/man5/sekisho.yaml.5
 	install -D -m 0644 scripts/sekisho.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sekisho
+	install -D -m 0644 scripts/fail2ban-sekisho.py $(DESTDIR)/etc/fail2ban/action.d/sekisho.py
 	install -D -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/sekisho/README.md
 	install -D -m 0644 scripts/sekisho.yaml $(DESTDIR)$(PREFIX)/share/doc/sekisho/sekisho.yaml
 	install -d -m 0755 $(DESTDIR)/etc/sekisho $(DESTDIR)/etc/sekisho/feeds.d

@@ -28,20 +28,26 @@ missing=()
 for package in $want; do
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
 done
-# promtool alone, out of Debian's package prometheus: installed whole, that would start a server here.
-promtool=/usr/local/libexec/sekisho-tests/promtool
-wants_promtool=$([[ ${1:-build} =~ ^(build|demo)$ || -x $promtool ]] || echo yes)
-[[ ${#missing[@]} -gt 0 || $wants_promtool ]] || exit 0
-[[ $wants_promtool ]] && missing+=("promtool (of prometheus)")
-[[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]}" >&2; exit 1; }
+# Out of Debian's packages prometheus and fail2ban only what the tests run: installed whole, each would start a server here.
+tools=/usr/local/libexec/sekisho-tests
+unpacked=()
+if [[ ! ${1:-build} =~ ^(build|demo)$ ]]; then
+	[[ -x $tools/promtool ]] || unpacked+=(prometheus)
+	[[ -x $tools/fail2ban/usr/bin/fail2ban-server ]] || unpacked+=(fail2ban)
+fi
+[[ ${#missing[@]} -gt 0 || ${#unpacked[@]} -gt 0 ]] || exit 0
+[[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]} ${unpacked[*]/%/ (unpacked)}" >&2; exit 1; }
 
-echo "install-deps: installing ${missing[*]}" >&2
+echo "install-deps: installing ${missing[*]} ${unpacked[*]/%/ (unpacked)}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-[[ ! $wants_promtool ]] || unset 'missing[-1]'
 [[ ${#missing[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-if [[ $wants_promtool ]]; then
-	folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
-	(cd "$folder" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb .) >&2
-	install -D -m 0755 "$folder/usr/bin/promtool" "$promtool"
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+for package in "${unpacked[@]}"; do
+	(cd "$folder" && apt-get download -qq "$package" && dpkg -x "${package}"_*.deb "$package") >&2
+done
+[[ ! -d $folder/prometheus ]] || install -D -m 0755 "$folder/prometheus/usr/bin/promtool" "$tools/promtool"
+if [[ -d $folder/fail2ban ]]; then
+	mkdir -p "$tools"
+	cp -a "$folder/fail2ban" "$tools/"
 fi

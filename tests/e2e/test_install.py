@@ -44,7 +44,7 @@ def unit_of(dest):
 def test_layout(dest):
     files = {str(p.relative_to(dest)): oct(p.stat().st_mode & 0o7777) for p in dest.rglob("*") if p.is_file()}
     assert files == {
-        "etc/sekisho/sekisho.yaml": "0o640", "usr/bin/sekisho": "0o755", "usr/sbin/sekishod": "0o755",
+        "etc/fail2ban/action.d/sekisho.py": "0o644", "etc/sekisho/sekisho.yaml": "0o640", "usr/bin/sekisho": "0o755", "usr/sbin/sekishod": "0o755",
         "usr/libexec/sekisho/sekisho-engine": "0o755", "usr/libexec/sekisho/sekisho-fetch": "0o755",
         "usr/lib/systemd/system/sekishod.service": "0o644", "usr/lib/sysusers.d/sekisho.conf": "0o644",
         "usr/share/man/man1/sekisho.1": "0o644", "usr/share/man/man5/sekisho.yaml.5": "0o644",

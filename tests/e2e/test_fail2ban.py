@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian's fail2ban with our action: from lines in a log to packets dropped and back, with restarts of either side in between."""
+import os, pathlib, signal, sqlite3, subprocess, time
+import pytest
+from lab import run, wait_for
+
+ROOT = pathlib.Path("/usr/local/libexec/sekisho-tests/fail2ban")
+ACTION = pathlib.Path(__file__).parents[2] / "scripts/fail2ban-sekisho.py"
+BAD, OTHER, GOOD, BAD6 = "198.51.100.7", "198.51.100.8", "203.0.113.9", "2001:db8::7"
+MANY = 10000
+
+
+class Fail2ban:
+    """A server with two jails, `door` and `window`, each reading a log of its own."""
+
+    def __init__(self, folder, agent):
+        self.dir, self.process = folder, None
+        for name in ("action.d", "filter.d"):
+            (folder / name).mkdir(parents=True)
+        (folder / "action.d/sekisho.py").write_text(ACTION.read_text())
+        (folder / "fail2ban.conf").write_text(
+            f"[Definition]\nloglevel = INFO\nlogtarget = {folder}/log\nsyslogsocket = auto\nsocket = {folder}/sock\npidfile = {folder}/pid\n"
+            f"dbfile = {folder}/db\ndbpurgeage = 1d\ndbmaxmatches = 10\n[Thread]\nstacksize = 0\n")
+        (folder / "filter.d/knock.conf").write_text("[Definition]\nfailregex = ^ knocked: <ADDR>$\ndatepattern = ^EPOCH\n")
+        jails = "".join(f"[{name}]\nenabled = true\nlogpath = {folder}/{name}.log\n" for name in ("door", "window"))
+        (folder / "jail.conf").write_text(
+            "[INCLUDES]\n[DEFAULT]\nignoreip = 127.0.0.1/8\nbantime = 600\nfindtime = 600\nmaxretry = 2\nbackend = polling\nusedns = no\nfilter = knock\n"
+            f"banaction = sekisho.py\naction_ = %(banaction)s[port=\"ssh\", protocol=\"tcp\", socket=\"{agent.dir}/run/sekisho.sock\"]\naction = %(action_)s\n" + jails)
+        for name in ("door", "window"):
+            (folder / f"{name}.log").touch()
+
+    def program(self, name):
+        return ["/usr/bin/python3", ROOT / f"usr/bin/fail2ban-{name}", "-c", self.dir]
+
+    def start(self):
+        self.env = dict(os.environ, PYTHONPATH=str(ROOT / "usr/lib/python3/dist-packages"), PYTHONDONTWRITEBYTECODE="1")
+        self.process = subprocess.Popen([*map(str, self.program("server")), "-f", "-x", "start"], env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+        wait_for(lambda: self.client("status", check=False).returncode == 0, 20, "fail2ban; log: " + self.said())
+        return self
+
+    def said(self):
+        path = self.dir / "log"
+        return path.read_text() if path.exists() else ""
+
+    def client(self, *words, check=True):
+        return run(*self.program("client"), *words, env=self.env, check=check)
+
+    def knock(self, jail, address, times=2):
+        with open(self.dir / f"{jail}.log", "a") as log:
+            log.write(f"{int(time.time())} knocked: {address}\n" * times)
+
+    def stop(self, sig=None):
+        """In order, or by a signal."""
+        if self.process and self.process.poll() is None:
+            if sig:
+                self.process.send_signal(sig)
+            else:
+                self.client("stop")
+            self.process.wait(60)
+        self.process = None
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def fail2ban(tmp_path):
+    made = []
+
+    def make(agent):
+        made.append(Fail2ban(tmp_path / "f2b", agent))
+        return made[-1].start()
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def held(agent):
+    """{(address, origin): seconds left} of the agent's block entries."""
+    return {(row["prefix"], row["origin"]): row["expires"] and row["expires"] - time.time() for row in agent.ask("block", "list")["entries"]}
+
+
+def until(agent, *want, deadline_s=10):
+    return wait_for(lambda: set(held(agent)) == set(want), deadline_s, f"entries {want}")
+
+
+def test_from_log_lines_to_dropped_packets_and_back(lab, agent, fail2ban):
+    one = agent("on-exit: keep\n").start()
+    jails = fail2ban(one)
+    jails.knock("door", BAD, times=1)
+    jails.knock("door", OTHER)
+    jails.knock("door", BAD6)
+    until(one, (OTHER, "fail2ban:door"), (BAD6, "fail2ban:door"))
+    assert (lab.probe(OTHER), lab.probe(BAD6), lab.probe(BAD), lab.probe(GOOD)) == (0, 0, 20, 20)
+    row = one.ask("explain", OTHER)["matches"][0]
+    assert row["source"] == "fail2ban:door" and row["reason"] == "2 failures" and 590 < held(one)[OTHER, "fail2ban:door"] <= 602
+    jails.client("set", "window", "banip", OTHER, "192.0.2.0/24")
+    until(one, (OTHER, "fail2ban:door"), (BAD6, "fail2ban:door"), (OTHER, "fail2ban:window"), ("192.0.2.0/24", "fail2ban:window"))
+    jails.client("set", "door", "unbanip", OTHER)
+    assert (lab.probe(OTHER), lab.probe("192.0.2.3")) == (0, 0)  # the window's own ban of it stays
+    jails.client("set", "window", "unbanip", OTHER)
+    assert (lab.probe(OTHER), lab.probe("192.0.2.3"), lab.probe(BAD6)) == (20, 0, 0)
+    jails.client("set", "window", "unbanip", OTHER)  # what is not there is no error
+    jails.client("reload")
+    jails.knock("window", BAD)
+    until(one, (BAD6, "fail2ban:door"), ("192.0.2.0/24", "fail2ban:window"), (BAD, "fail2ban:window"))
+    jails.client("set", "window", "banip", "10.99.0.254")  # the gateway: refused, and fail2ban's log says why
+    wait_for(lambda: "default gateway" in jails.said(), what="the refusal in the log")
+    jails.client("unban", "--all")
+    until(one)
+    assert lab.probe(BAD) == 20 and "Traceback" not in jails.said()
+
+
+def test_restarts_of_either_side_lose_no_ban(lab, agent, fail2ban):
+    one = agent("on-exit: keep\n").start()
+    one.cli("block", "add", BAD, "--origin", "mine")
+    jails = fail2ban(one)
+    for jail in ("door", "window"):
+        jails.knock(jail, OTHER)
+    bans = [(BAD, "mine"), (OTHER, "fail2ban:door"), (OTHER, "fail2ban:window")]
+    until(one, *bans)
+    one.stop(signal.SIGKILL)
+    jails.knock("door", GOOD)  # while there is no agent: it is not lost
+    wait_for(lambda: "no answer from the agent" in jails.said(), what="the complaint")
+    assert (lab.probe(OTHER), lab.probe(GOOD)) == (0, 20)  # the program goes on; the new ban waits
+    one.start()
+    until(one, *bans, (GOOD, "fail2ban:door"))
+    assert (lab.probe(OTHER), lab.probe(GOOD)) == (0, 0)
+    jails.stop(signal.SIGKILL)
+    assert set(held(one)) == {*bans, (GOOD, "fail2ban:door")}
+    jails.start()  # replays what it knows: each ban twice is one, with the time that is left
+    wait_for(lambda: sum("Ban " in line for line in jails.said().splitlines()) >= 6, what="the replay")
+    until(one, *bans, (GOOD, "fail2ban:door"))
+    assert max(left for left in held(one).values() if left) <= 602
+    jails.stop()  # in order: each jail lifts its own, nobody else's
+    until(one, (BAD, "mine"))
+    assert (lab.probe(OTHER), lab.probe(GOOD), lab.probe(BAD)) == (20, 20, 0)
+
+
+def test_ten_thousand_bans_are_restored_and_flushed_in_seconds(lab, agent, fail2ban):
+    one = agent().start()
+    jails = fail2ban(one)
+    jails.knock("window", BAD)
+    until(one, (BAD, "fail2ban:window"))
+    jails.stop()
+    now = int(time.time())
+    with sqlite3.connect(jails.dir / "db") as db:
+        db.executemany("INSERT INTO bips(ip, jail, timeofban, bantime, bancount, data) VALUES(?, 'door', ?, 600, 1, '{}')",
+                       ((f"11.0.{i >> 8}.{i & 255}", now - 300) for i in range(MANY)))
+    db.close()
+    used = lambda: one.ask("status")["entries"]["used"]
+    jails.start()
+    begin = time.monotonic()
+    wait_for(lambda: used() == MANY + 1, 30, "the bans")
+    restored_s = time.monotonic() - begin
+    row = one.ask("explain", "11.0.39.15")["matches"][0]
+    assert row["source"] == "fail2ban:door" and 0 < row["expires"] - now <= 302  # what is left of its time
+    begin = time.monotonic()
+    jails.client("unban", "--all")
+    wait_for(lambda: used() == 0, 30, "an empty map")
+    print(f"{MANY} bans restored in {restored_s:.1f} s, flushed in {time.monotonic() - begin:.1f} s")
+    assert lab.probe(BAD) == 20
