@@ -48,6 +48,8 @@ def answer(request, entries):
         return {"ok": False, "error": "refused: " + HOSTILE, "code": 1}
     if verb.endswith(".import"):
         bad = [{"index": i, "error": "it is protected"} for i, e in enumerate(request["entries"]) if e["prefix"] == "192.0.2.254"]
+        if request.get("sync"):
+            assert not request["entries"]
         if request.get("stream"):
             return {"ok": True, "data": {"added": len(request["entries"]) - len(bad), "rejected": bad}}
         entries.extend([] if bad else request["entries"])
@@ -358,6 +360,7 @@ def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
     assert [row["last"] for row in rows][-1] == 8 and rows[0]["first"] == 1
     assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 5)
     assert all(r["verb"] == "block.import" and r["stream"] is True and "more" not in r for r in engine.requests)
+    assert engine.requests[-1]["sync"] is True and engine.requests[-1]["entries"] == [] and not any(r.get("sync") for r in engine.requests[:-1])
     assert [e for r in engine.requests for e in r["entries"] if e["prefix"] != "192.0.2.254"] == [
         {"prefix": "192.0.2.1", "for_s": -1, "origin": "mine"}, {"prefix": "192.0.2.2", "for_s": 3600, "origin": "f2b", "reason": "too  many"}]
     engine.requests.clear()
@@ -382,7 +385,7 @@ def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engin
         said = pipe.stderr.read()
         assert pipe.wait(20) == 0
     assert said.count("is gone; trying again") == 1
-    assert [r["entries"][0]["prefix"] for r in engine.requests] == ["192.0.2.11", "192.0.2.11", "192.0.2.21", "192.0.2.3"]
+    assert [r["entries"][0]["prefix"] for r in engine.requests[:-1]] == ["192.0.2.11", "192.0.2.11", "192.0.2.21", "192.0.2.3"]
 
 
 def test_check_config(tmp_path):

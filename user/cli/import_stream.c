@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH_ENTRIES 4000 /* the most the agent reads in 20 ms */
+#define BATCH_ENTRIES 2000 /* the agent reads so many in 10 ms */
 #define BATCH_BYTES 400000 /* of the request, which may have 1 MiB: bounded from above while it is filled */
 #define LINE_BYTES 4096
 #define BUFFER_BYTES 65536 /* what a pipe holds */
@@ -37,6 +37,7 @@ struct stream {
 	struct import *import;
 	int fd;
 	bool is_over;	  /* the input */
+	bool is_synced;	  /* the last request was sent: it asks whether all is on disk */
 	bool is_skipping; /* the rest of a line that is too long */
 	char buffer[BUFFER_BYTES + 1];
 	size_t used;
@@ -162,6 +163,8 @@ static int send_batch(struct stream *stream)
 	if (!request)
 		return CLI_FAILED;
 	(void)json_object_set_new(request, "stream", json_true()); /* without it the agent answers nothing was added: it is seen */
+	if (stream->is_synced)
+		(void)json_object_set_new(request, "sync", json_true()); /* without it the agent answers at once, which is no harm */
 	stream->text = json_dumps(request, JSON_COMPACT);
 	json_decref(request);
 	if (!stream->text)
@@ -193,6 +196,22 @@ static int say(const struct stream *stream, json_int_t added, json_int_t rejecte
 	return fflush(stdout) ? cli_fail(CLI_FAILED, "cannot write the output") : CLI_DONE;
 }
 
+/* Takes @reply, the answer to the last request. */
+static int take_end(char *reply, size_t len)
+{
+	char *why = NULL;
+	json_t *data;
+	int status = cli_answer(reply, len, &data, &why);
+
+	if (status)
+		status = cli_fail(status, "all is in force, but: %s", why ? why : "out of memory");
+	else
+		json_decref(data);
+	free(why);
+	free(reply);
+	return status;
+}
+
 static int take_answer(struct stream *stream)
 {
 	json_int_t before = stream->import->rejected, added = 0;
@@ -208,6 +227,8 @@ static int take_answer(struct stream *stream)
 	free(stream->text);
 	stream->text = NULL;
 	stream->gone_s = 0;
+	if (stream->is_synced)
+		return take_end(reply, len);
 	if (!cli_answer(reply, len, &data, &why)) {
 		added = json_integer_value(json_object_get(data, "added"));
 		import_rejected(stream->import, data, stream->sent.lines, n);
@@ -250,8 +271,15 @@ static int run(struct stream *stream)
 				return status;
 			continue;
 		}
-		if (!stream->text && !is_open)
-			return CLI_DONE;
+		if (!stream->text && !is_open) {
+			if (stream->is_synced || !stream->import->added)
+				return CLI_DONE;
+			stream->is_synced = true;
+			status = send_batch(stream);
+			if (status)
+				return status;
+			continue;
+		}
 		fds[INPUT].fd = is_open ? stream->fd : -1;
 		fds[AGENT].fd = stream->text ? stream->import->cli->fd : -1;
 		n = poll(fds, 2, stream->text ? CLIENT_TIMEOUT_S * 1000 : -1);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The state's log is written back on a worker thread: on the loop everybody would wait for the disk. One at a time. */
+/*
+ * The state's log is put on disk, and written back to the state's file, by worker threads: on the loop everybody would wait for the
+ * disk. One of each at a time.
+ */
 #include "engine.h"
 
 #include <limits.h>
@@ -35,6 +38,57 @@ static void done(uv_work_t *work, int status)
 		log_line(LOG_ERR, "state: its log cannot be written back and grows: %s", strerror(-disk.err));
 	disk.was_told = disk.err;
 	entries_jobs_go_on(engine);
+}
+
+static struct {
+	uv_work_t work;
+	char path[PATH_MAX];
+	uint64_t wanted, begun, done; /* numbers of disk_flush() */
+	int err;		      /* of the last one done */
+} flush;
+
+static void flush_work(uv_work_t *work)
+{
+	flush.err = store_flush(flush.path);
+}
+
+static void flush_begin(struct engine *engine);
+
+static void flush_done(uv_work_t *work, int status)
+{
+	flush.done = flush.begun;
+	if (flush.err)
+		log_line(LOG_ERR, "state: what was just answered may not be on disk: %s", strerror(-flush.err));
+	flush_begin(work->data);
+	control_poll_waiting(work->data);
+}
+
+static void flush_begin(struct engine *engine)
+{
+	if (flush.begun != flush.done || flush.wanted == flush.done)
+		return;
+	snprintf(flush.path, sizeof(flush.path), "%s", store_path(engine->store));
+	flush.work.data = engine;
+	flush.begun = flush.wanted;
+	if (!uv_queue_work(&engine->loop, &flush.work, flush_work, flush_done))
+		return;
+	flush_work(&flush.work); /* no thread: then everybody waits */
+	flush.done = flush.begun;
+}
+
+uint64_t disk_flush(struct engine *engine)
+{
+	flush.wanted++;
+	flush_begin(engine);
+	return flush.wanted;
+}
+
+bool disk_has_flushed(uint64_t number, int *ret_err)
+{
+	if (flush.done < number)
+		return false;
+	*ret_err = flush.err;
+	return true;
 }
 
 void disk_tick(struct engine *engine)

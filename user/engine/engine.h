@@ -121,6 +121,9 @@ void entries_expire(struct engine *engine);
 void entries_jobs_go_on(struct engine *engine); /* they waited for the disk */
 
 /* disk.c */
+/* Has all that was committed so far put on disk by a thread; returns a number for disk_has_flushed(), who waits is polled then. */
+uint64_t disk_flush(struct engine *engine);
+bool disk_has_flushed(uint64_t number, int *ret_err);
 /* Once a second: has the state's log written back where it is long. */
 void disk_tick(struct engine *engine);
 /* Is the log so long that who writes much has to wait? entries_jobs_go_on() is called when not any more. */

@@ -31,6 +31,7 @@ struct entries_job {
 	char origin[STORE_ORIGIN_BYTES]; /* flush */
 	void *memory;			 /* freed with the job by @free_memory */
 	void (*free_memory)(void *memory);
+	bool is_lazy; /* done when in force; on disk soon after */
 	bool is_done, is_abandoned;
 	int err;
 	char why[ROLE_TEXT_BYTES];

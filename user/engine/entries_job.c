@@ -17,7 +17,7 @@
 
 #define SLICE 2000 /* entries at most */
 #define SLICE_MIN 100 /* fewer take no less time: the keeper's answer and the disk are what is waited for */
-#define SLICE_NS 15000000 /* of the processor's time that one may take: what others wait; the next is cut to it */
+#define SLICE_NS 8000000 /* of the processor's time that one may take: what others wait; the next is cut to it */
 
 static struct entries_job *first, **end = &first;
 static uv_idle_t turn;
@@ -183,6 +183,11 @@ static void finish(struct engine *engine, struct entries_job *job, int err)
 	job->engine = engine;
 	job->path = store_path(engine->store);
 	job->work.data = job;
+	if (job->count && job->is_lazy) {
+		disk_flush(engine);
+		end_job(engine, job);
+		return;
+	}
 	if (job->count && !uv_queue_work(&engine->loop, &job->work, flush, flushed))
 		return;
 	if (job->count)

@@ -240,17 +240,30 @@ static const struct {
 	{ "version", version, false, 0 },
 };
 
-static void record(struct engine *engine, const struct verbs_client *client, const char *verb, const char *detail, const json_t *answer)
+static int put_record(struct store *store, const struct store_audit *row, bool is_lazy)
+{
+	int err = is_lazy ? store_begin_lazy(store) : 0;
+
+	if (!err)
+		err = store_audit_add(store, row);
+	if (is_lazy && !err)
+		err = store_commit(store);
+	if (is_lazy && err)
+		store_rollback(store);
+	return err;
+}
+
+static void record(struct engine *engine, const struct verbs_client *client, const struct verbs_wait *wait, const json_t *answer)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	struct store_audit row = { .time_s = engine_now_s(), .uid = client->uid };
 
 	snprintf(row.user, sizeof(row.user), "%s", client->user);
-	snprintf(row.verb, sizeof(row.verb), "%s", verb);
-	snprintf(row.detail, sizeof(row.detail), "%s", detail);
+	snprintf(row.verb, sizeof(row.verb), "%s", wait->verb);
+	snprintf(row.detail, sizeof(row.detail), "%s", wait->detail);
 	snprintf(row.result, sizeof(row.result), "%s", error ? error : "done");
-	if (store_audit_add(engine->store, &row) && !error)
-		log_line(LOG_ERR, "audit: %s %s by %s (uid %u) cannot be recorded: %s", verb, detail, client->user, client->uid, store_error(engine->store));
+	if (put_record(engine->store, &row, wait->is_lazy) && !error)
+		log_line(LOG_ERR, "audit: %s %s by %s (uid %u) cannot be recorded: %s", wait->verb, wait->detail, client->user, client->uid, store_error(engine->store));
 }
 
 /* What was changed, in the words that were given. */
@@ -307,7 +320,7 @@ json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *c
 		return answer;
 	ret_wait->verb = verbs[i].name;
 	if (answer)
-		record(engine, client, ret_wait->verb, ret_wait->detail, answer);
+		record(engine, client, ret_wait, answer);
 	return answer;
 }
 
@@ -319,7 +332,7 @@ json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, str
 		return NULL;
 	wait->abandon = NULL; /* it has ended by itself */
 	if (wait->verb)
-		record(engine, client, wait->verb, wait->detail, answer);
+		record(engine, client, wait, answer);
 	return answer;
 }
 

@@ -34,6 +34,7 @@ struct verbs_wait {
 	uint64_t number;
 	char name[64];
 	const char *verb; /* for the audit; NULL: nothing is recorded */
+	bool is_lazy; /* so many ask so that the audit's row is on disk with what is next: the loop waits for no disk */
 	char detail[160];
 };
 

@@ -21,7 +21,7 @@ struct verbs_stage {
 	const char *last_origin, *last_reason;
 	enum sek_action kind;
 	bool is_forced;
-	json_t *rejected; /* of a stream's batch: entries that were left out of it; NULL: none is known */
+	json_t *rejected; /* of a stream's batch: entries that were left out of it; NULL: an import as a whole */
 };
 
 static size_t staged_rows, staged_text_bytes; /* of all stages */
@@ -216,6 +216,7 @@ static json_t *start_import(struct verbs_request *request)
 	job->what = ENTRIES_IMPORT;
 	job->kind = stage->kind;
 	job->is_forced = stage->is_forced;
+	job->is_lazy = stage->rejected != NULL;
 	job->rows = stage->rows;
 	job->n_rows = stage->n;
 	job->memory = stage;
@@ -247,7 +248,25 @@ static struct verbs_stage *open_stage(struct verbs_request *request)
 	return client->stage;
 }
 
-/* A batch of a stream: what is good goes in now, what is bad is named. */
+static json_t *flush_is_done(struct engine *engine, struct verbs_wait *wait)
+{
+	int err;
+
+	if (!disk_has_flushed(wait->number, &err))
+		return NULL;
+	return err ? verbs_error(1, "the state cannot be put on disk: %s", strerror(-err)) : verbs_ok(json_pack("{s:i,s:[]}", "added", 0, "rejected"));
+}
+
+/* The end of a stream: answered when all its batches are on disk. */
+static json_t *end_stream(struct verbs_request *request)
+{
+	request->wait->poll = flush_is_done;
+	request->wait->number = disk_flush(request->engine);
+	request->wait->is_lazy = true;
+	return flush_is_done(request->engine, request->wait); /* already, where there was no thread */
+}
+
+/* A batch of a stream: what is good goes in now, what is bad is named. It is on disk soon after its answer. */
 static json_t *import_batch(struct verbs_request *request)
 {
 	struct verbs_client *client = request->client;
@@ -265,6 +284,7 @@ static json_t *import_batch(struct verbs_request *request)
 		return verbs_error(1, "no room: imports that wait hold %zu entries; none of these is in force", staged_rows);
 	}
 	stage->rejected = rejected;
+	request->wait->is_lazy = true;
 	if (stage->n)
 		return start_import(request);
 	json_incref(rejected);
@@ -275,7 +295,7 @@ static json_t *import_batch(struct verbs_request *request)
 
 /*
  * All or nothing: with "more" entries are only kept; the last request applies them, unless one of its own is bad. With "stream" each
- * request is a whole.
+ * request is a whole; one with "sync" has no entries, and its answer says that those before are on disk.
  */
 json_t *verbs_entry_import(struct verbs_request *request)
 {
@@ -285,6 +305,8 @@ json_t *verbs_entry_import(struct verbs_request *request)
 	struct verbs_stage *stage = n <= IMPORT_MAX && !is_stream ? open_stage(request) : NULL;
 	json_t *rejected;
 
+	if (is_stream && json_is_true(json_object_get(request->json, "sync")))
+		return end_stream(request);
 	if (is_stream && n <= IMPORT_MAX)
 		return import_batch(request);
 	if (!stage)
