@@ -140,7 +140,7 @@ def test_a_pipe_is_in_force_as_it_comes_and_outlives_the_agent(lab, agent):
     one.stop(signal.SIGKILL)
     one.start()
     pipe.put("192.0.2.99 1h pipe later\n")
-    assert lab.probe("192.0.2.99") == 0
+    assert (lab.probe("192.0.2.99"), pipe.added, pipe.rejected) == (0, 3, 3)
     code, said = pipe.end()
     assert code == 1 and "3 lines were left out" in said and "is gone; trying again" in said
     for line, why in ((2, "not an IPv4"), (3, "loopback"), (5, "gateway")):

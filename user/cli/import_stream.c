@@ -45,6 +45,7 @@ struct stream {
 	struct batch batch, sent; /* being filled; waiting for its answer */
 	char *text;	     /* of the one sent; NULL: none is */
 	size_t text_len;
+	json_int_t counted; /* rejected lines that were said with a batch */
 	time_t gone_s; /* monotonic, when the agent went before it had answered; 0: it is there */
 };
 
@@ -214,7 +215,7 @@ static int take_end(char *reply, size_t len)
 
 static int take_answer(struct stream *stream)
 {
-	json_int_t before = stream->import->rejected, added = 0;
+	json_int_t before = stream->import->rejected, added = 0, refused;
 	size_t n = json_array_size(stream->sent.entries), len;
 	char *reply, *why = NULL;
 	json_t *data;
@@ -240,7 +241,9 @@ static int take_answer(struct stream *stream)
 	free(why);
 	free(reply);
 	stream->import->added += added;
-	return say(stream, added, stream->sent.rejected + stream->import->rejected - before);
+	refused = stream->import->rejected - before;
+	stream->counted += refused; /* with this batch, not with the next */
+	return say(stream, added, stream->sent.rejected + refused);
 }
 
 static bool is_readable(int fd)
@@ -250,45 +253,53 @@ static bool is_readable(int fd)
 	return poll(&in, 1, 0) > 0;
 }
 
-static int run(struct stream *stream)
+/* Sends the batch, or after the last one the question whether all is on disk. */
+static int send_next(struct stream *stream)
+{
+	json_int_t rejected = stream->import->rejected;
+
+	stream->is_synced = !json_array_size(stream->batch.entries);
+	stream->batch.rejected = rejected - stream->counted;
+	stream->counted = rejected;
+	return send_batch(stream);
+}
+
+/* For an answer, more lines or both. */
+static int wait_on(struct stream *stream, bool is_open)
 {
 	enum { INPUT, AGENT };
-	struct pollfd fds[2] = {{.events = POLLIN}, {.events = POLLIN}};
-	json_int_t before = 0;
-	bool is_open;
-	int status, n;
+	struct pollfd fds[2] = {
+		{.fd = is_open ? stream->fd : -1, .events = POLLIN},
+		{.fd = stream->text ? stream->import->cli->fd : -1, .events = POLLIN},
+	};
+	int status = CLI_DONE, n = poll(fds, 2, stream->text ? CLIENT_TIMEOUT_S * 1000 : -1);
+
+	if (!n)
+		return cli_fail(CLI_FAILED, "no answer from the agent: %s", strerror(ETIMEDOUT));
+	if (n > 0 && fds[AGENT].revents)
+		status = take_answer(stream);
+	if (!status && n > 0 && fds[INPUT].revents)
+		status = read_more(stream);
+	return status;
+}
+
+static int run(struct stream *stream)
+{
+	bool is_open, is_last;
+	int status;
 
 	for (;;) {
 		status = take_lines(stream);
 		if (status)
 			return status;
 		is_open = !stream->is_over && !is_full(&stream->batch);
-		if (!stream->text && json_array_size(stream->batch.entries) && (!is_open || !is_readable(stream->fd))) {
-			stream->batch.rejected = stream->import->rejected - before;
-			status = send_batch(stream);
-			before = stream->import->rejected;
-			if (status)
-				return status;
-			continue;
-		}
-		if (!stream->text && !is_open) {
-			if (stream->is_synced || !stream->import->added)
-				return CLI_DONE;
-			stream->is_synced = true;
-			status = send_batch(stream);
-			if (status)
-				return status;
-			continue;
-		}
-		fds[INPUT].fd = is_open ? stream->fd : -1;
-		fds[AGENT].fd = stream->text ? stream->import->cli->fd : -1;
-		n = poll(fds, 2, stream->text ? CLIENT_TIMEOUT_S * 1000 : -1);
-		if (!n)
-			return cli_fail(CLI_FAILED, "no answer from the agent: %s", strerror(ETIMEDOUT));
-		if (n > 0 && fds[AGENT].fd >= 0 && fds[AGENT].revents)
-			status = take_answer(stream);
-		if (!status && n > 0 && is_open && fds[INPUT].revents)
-			status = read_more(stream);
+		is_last = !is_open && !json_array_size(stream->batch.entries);
+		if (!stream->text && is_last && (stream->is_synced || !stream->import->added))
+			return CLI_DONE;
+		if (!stream->text && (!is_open || (json_array_size(stream->batch.entries) && !is_readable(stream->fd))))
+			status = send_next(stream);
+		else
+			status = wait_on(stream, is_open);
 		if (status)
 			return status;
 	}
