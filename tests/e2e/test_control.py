@@ -65,9 +65,16 @@ class Watch:
         self.waits.sort()
         assert len(self.waits) > 30
 
-    def check(self):
-        """One in ten may suffer from what else runs on the test's machine; none is forgotten: a whole import or compile takes longer."""
-        assert self.waits[int(len(self.waits) * 0.9) - 1] < LIMIT_S, self.waits[-20:]
+    def slow_s(self):
+        """What nine in ten are faster than."""
+        return self.waits[int(len(self.waits) * 0.9) - 1]
+
+    def check(self, idle_s=0):
+        """
+        One in ten may suffer from what else runs on the test's machine; none is forgotten: a whole import or compile takes longer.
+        @idle_s: slow_s() of an agent with nothing to do: where it is over a tenth of the limit, the machine is that busy.
+        """
+        assert self.slow_s() < max(LIMIT_S, 10 * idle_s), (idle_s, self.waits[-20:])
         assert self.waits[-1] < max(10 * LIMIT_S, self.took / 4), (self.took, self.waits[-20:])
 
 
@@ -156,10 +163,12 @@ def test_a_pipe_of_fifty_thousand_a_second_keeps_nobody_waiting(lab, agent):
     """At 50,000 a second each entry may cost the engine, which is one thread, 20 us; wall time here is what else runs on the machine."""
     one = agent().start()
     pipe, n = Pipe(one), 50000
+    with Watch(one) as idle:
+        wait_for(lambda: len(idle.waits) > 60, what="answers")
     before = spent_s(engine_pid(one))
     with Watch(one) as watch:
         pipe.put(addresses(n).replace("\n", " 1h hook:flood too many tries\n"))
-    watch.check()
+    watch.check(idle.slow_s())
     cost_us = (spent_s(engine_pid(one)) - before - len(watch.waits) * 100e-6) / n * 1e6  # less what the watch's questions cost
     assert cost_us < 20, cost_us
     assert pipe.end() == (0, "") and (pipe.added, pipe.rejected) == (n, 0)
