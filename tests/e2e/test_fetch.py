@@ -130,7 +130,7 @@ class Evil(http.server.BaseHTTPRequestHandler):
         elif path == "/headers":
             self.answer(body=GOOD, **{f"X_{i}": "y" * 900 for i in range(90)})
         elif path == "/hang":
-            time.sleep(3)
+            time.sleep(30)
         elif path == "/retryafter":
             self.answer(503, Retry_After="99999999")
         elif path == "/crlf":
@@ -274,7 +274,7 @@ def test_hang(base):
     begin = time.monotonic()
     result = fetch(base + "/hang", timeout=1)
     assert result.status == FAILED and result.why.startswith("timed out")
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10  # the server takes thirty seconds
 
 
 def test_retry_after_is_capped(base):
