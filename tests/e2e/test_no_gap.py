@@ -225,10 +225,14 @@ def test_no_packet_in_and_none_lost(lab, agent, stream):
     one = agent()
     churn = Churn(one)
     server = Server(lab, b"192.0.2.66\n")
-    free = stream(BAD + GOOD)
-    time.sleep(2)  # a length of traffic, not a wait
-    counts, overflow = free.stop()
-    assert all(sent == received > RATE_PPS for sent, received in counts.values()), (counts, overflow)  # nothing is in the way yet
+    for _ in range(3):  # nothing is in the way yet but the machine's other work
+        free = stream(BAD + GOOD)
+        time.sleep(2)  # a length of traffic, not a wait
+        counts, overflow = free.stop()
+        lost = {s: c for s, c in counts.items() if not c[0] == c[1] > RATE_PPS}
+        if not lost:
+            break
+    assert not lost, (lost, overflow)
 
     one.write(churn.config())
     one.start()
