@@ -313,6 +313,15 @@ def test_tls(tls):
     assert (result.status, result.why) == (FAILED, "redirect from https:// to http:// refused")
 
 
+def test_ca_file_out_of_reach(tls, tmp_path):
+    """Absent, or in a folder that is another's: told as what it is, not as a fetcher that died."""
+    (tmp_path / "closed").mkdir(mode=0o700)
+    os.chown(tmp_path / "closed", 65534, 65534)
+    for name in ("absent.pem", "closed/ca.pem", "closed/deeper/ca.pem"):
+        result = fetch(tls[0] + "/good", ca=str(tmp_path / name))
+        assert result.status == FAILED and result.why.startswith("TLS: error setting certificate") and name in result.why, result.why
+
+
 def test_file(tmp_path):
     path = tmp_path / "list"
     path.write_bytes(GOOD)

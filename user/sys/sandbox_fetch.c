@@ -71,7 +71,7 @@ static int drop_capabilities(void)
 	return err;
 }
 
-/* Lets @path be read, and what is below it; a path that is not there needs no rule. */
+/* Lets @path be read, and what is below it; one that is not there, or out of this user's reach, needs no rule. */
 static int landlock_allow(int ruleset, const char *path)
 {
 	struct landlock_path_beneath_attr rule = {
@@ -81,7 +81,7 @@ static int landlock_allow(int ruleset, const char *path)
 	int err = 0;
 
 	if (rule.parent_fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -errno;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) {
 		rule.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE; /* a file has no entries to read */
 		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
