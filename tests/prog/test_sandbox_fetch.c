@@ -28,6 +28,7 @@
 #include "sys/sandbox_fetch.h"
 
 #define DIES (-1)
+#define CPU_S 120
 #define MEMORY_BYTES (2ull << 30) /* more than a job of one entry may have */
 
 static char ca_file[] = "/tmp/sek-ca-XXXXXX";
@@ -85,6 +86,14 @@ static int try_many_files(void)
 	return fd < 0 ? errno : 0;
 }
 
+static int try_processor_time(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_CPU, &limit), 0);
+	return limit.rlim_max == CPU_S ? ETIME : 0;
+}
+
 static void *thread_body(void *arg)
 {
 	return arg;
@@ -111,6 +120,7 @@ static const struct {
 	{ "exec", try_exec, DIES, DIES }, { "ptrace", try_ptrace, DIES, DIES }, { "a map", try_map, DIES, DIES },
 	{ "fork", try_fork, EPERM, EPERM }, { "a thread", try_thread, 0, EPERM }, { "a memfd", try_memfd, 0, 0 },
 	{ "two gigabytes", try_memory, ENOMEM, ENOMEM }, { "a hundred files", try_many_files, EMFILE, EMFILE },
+	{ "more processor time", try_processor_time, ETIME, ETIME },
 };
 
 /* The row's errno, or DIES. @job: NULL for no cage. */
@@ -150,6 +160,24 @@ static void test_rows(void **state)
 	}
 }
 
+/* The limit on processor time is no advice: who only spins ends by a signal. One second here, which a cage leaves as it is. */
+static void test_spinning_ends(void **state)
+{
+	const struct sandbox_fetch file = { .ca_file = "", .max_entries = 1 };
+	const struct rlimit second = { 1, 1 };
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_CPU, &second) || sandbox_fetch_apply(&file))
+			_exit(200);
+		for (;;)
+			;
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_true(WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL));
+}
+
 static int setup(void **state)
 {
 	return mkstemp(ca_file) < 0;
@@ -163,7 +191,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_spinning_ends) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
