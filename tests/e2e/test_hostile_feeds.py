@@ -97,19 +97,21 @@ def certificates(folder):
 class Stage:
     """A lab with the server and an agent whose feeds are @cases, each with its good list in force."""
 
-    def __init__(self, folder, cases):
-        self.cases, self.lab = cases, Lab()
+    def __init__(self, cases):
+        self.cases, self.lab, self.server = cases, Lab(), None
+        self.agent = Agent(self.lab)
+
+    def start(self, folder):
         self.lab.ip(self.lab.edge, "addr", "add", hostile_server.PUBLIC + "/32", "dev", "lo")
         self.server = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", hostile_server.__file__, folder],
                                        stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline() == "ready\n"
-        self.agent = Agent(self.lab)
-        rows = [f'  - {{name: "{feed_name(case)}", url: "{hostile_server.url_of(case)}", interval: 12h{self.extra(folder, case)}}}\n' for case in cases]
+        rows = [f'  - {{name: "{feed_name(case)}", url: "{hostile_server.url_of(case)}", interval: 12h{self.extra(folder, case)}}}\n' for case in self.cases]
         self.agent.write("feeds:\n" + "".join(rows))
         self.agent.start()
         wait_for(lambda: not any(f["state"] == "pending" for f in self.agent.ask("feed", "list")["feeds"]), 60, "every list")
         assert not [f for f in self.agent.ask("feed", "list")["feeds"] if f["state"] != "ok"]
-        wait_for(lambda: self.blocks(cases[-1]), what="the table")
+        wait_for(lambda: self.blocks(self.cases[-1]), what="the table")
 
     @staticmethod
     def extra(folder, case):
@@ -150,9 +152,10 @@ class Stage:
 
     def close(self):
         self.agent.close()
-        self.server.kill()
-        self.server.wait()
-        self.server.stdout.close()
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            self.server.stdout.close()
         self.lab.close()
 
 
@@ -170,7 +173,8 @@ def played():
         stages = []
         try:
             for cases in ([c for c in NAMES if c not in SLOW], sorted(SLOW)):
-                stages.append(Stage(folder, cases))
+                stages.append(Stage(cases))
+                stages[-1].start(folder)
             yield play(*stages)
         finally:
             for stage in stages:
