@@ -151,7 +151,7 @@ deps: ## install what building and testing need
 test: ## install what is missing, build, run every test (root)
 	$(Q)scripts/install-deps.sh bench
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(BUILD)/.tests
-	$(Q)scripts/run-tests.sh $(BUILD) unit fuzz prog e2e
+	$(Q)scripts/run-tests.sh $(BUILD) e2e prog unit fuzz
 
 $(BUILD)/.tests: $(unit_bins) $(prog_bins) $(fuzz_bins) $(e2e_bins) $(bench_bins) $(other_layout)
 	$(Q)touch $@

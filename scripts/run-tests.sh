@@ -1,103 +1,150 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs test layers and ends with `N passed, N failed[, N skipped]`.
-# usage: run-tests.sh BUILD LAYER...   with LAYER one of unit fuzz prog e2e vm
+# Runs test layers, several files at once, and ends with `N passed, N failed[, N skipped]`.
+# usage: run-tests.sh BUILD LAYER|LAYER/FILE...   with LAYER one of unit fuzz prog e2e vm, FILE such as e2e/test_feeds.py
+# Each file is a job with namespaces of its own (e2e: a mount namespace; prog: a network too). What bears no neighbour (pytest's
+# mark `alone`) comes after all others, one by one. TEST_JOBS is how many run at once.
 # vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace.
-# SEKISHO_SLOW=1, which those guests set, makes prog tests repeat less; what they assert stays.
+# SEKISHO_SLOW=1, which those guests set, makes prog tests repeat less and run one by one; what they assert stays.
 set -uo pipefail
-build=$1; shift
-passed=0 failed=0 skipped=0
-log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
 
-# Counts the lines of a cmocka run: [       OK ], [  FAILED  ], [  SKIPPED ].
-count_cmocka() {
-	local file=$1 rc=$2 ok bad skip
-	ok=$(grep -c '^\[       OK \]' "$file"); skip=$(grep -c '^\[  SKIPPED \] [^0-9]*$' "$file")
-	bad=$(grep -E '^\[  FAILED  \] [a-z_0-9]+$' "$file" | sort -u | wc -l) # named again in the summary
+# The longest files, started first so that none of them is what the run waits for in the end.
+long="no_gap upgrade limits control metrics feeds bench ban_stories rails agent"
+
+# Leaves "passed failed skipped" of job @1 in its file, and shows what it said where something failed or was skipped.
+finish() {
+	local job=$1 ok=$2 bad=$3 skip=$4 out=$5
+	echo "$ok $bad $skip" >"$out.count"
+	{
+		printf '== %s: %s passed' "$job" "$ok"
+		[[ $bad -eq 0 ]] || printf ', %s FAILED' "$bad"
+		[[ $skip -eq 0 ]] || printf ', %s skipped' "$skip"
+		printf ' (%s s)\n' "$SECONDS"
+		[[ $bad -eq 0 ]] || tail -n 120 "$out"
+		[[ $skip -eq 0 ]] || grep -E -B2 '^(\[  SKIPPED \]|SKIPPED)' "$out"
+	} >"$out.said"
+	cat "$out.said" # in one go, so that the lines of two jobs do not mix
+	[[ $bad -eq 0 ]] || echo "FAILED: $job" >>"$log/failed"
+}
+
+# A cmocka program: its lines [       OK ], [  FAILED  ], [  SKIPPED ] are counted.
+run_cmocka() {
+	local job=$1 out=$2 rc ok bad skip
+	if [[ $job == prog/* ]]; then
+		unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec timeout 300 "$0"' "$build/$job" >"$out" 2>&1
+	else
+		timeout 300 "$build/$job" >"$out" 2>&1
+	fi
+	rc=$?
+	ok=$(grep -c '^\[       OK \]' "$out"); skip=$(grep -c '^\[  SKIPPED \] [^0-9]*$' "$out")
+	bad=$(grep -E '^\[  FAILED  \] [a-z_0-9]+$' "$out" | sort -u | wc -l) # named again in the summary
 	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
 	[[ $((ok + bad + skip)) -gt 0 ]] || bad=1
-	passed=$((passed + ok)) failed=$((failed + bad)) skipped=$((skipped + skip))
-	[[ $bad -eq 0 ]] || { echo "FAILED: $3"; tail -n 60 "$file"; }
-	[[ $skip -eq 0 ]] || grep -B2 '^\[  SKIPPED \]' "$file"
+	finish "$job" "$ok" "$bad" "$skip" "$out"
 }
 
-run_cmocka() {
-	local test name rc
-	for test in "$build/$1"/test_*; do
-		[[ -x $test && ! $test == *.* ]] || continue
-		name=$1/${test##*/} SECONDS=0
-		printf '== %s' "$name"
-		if [[ $1 == prog ]]; then
-			unshare -n -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && ip link set lo up && exec timeout 300 "$0"' "$test" >"$log/out" 2>&1
-		else
-			timeout 300 "$test" >"$log/out" 2>&1
-		fi
-		rc=$?
-		echo " ($SECONDS s)"
-		count_cmocka "$log/out" "$rc" "$name"
-	done
-}
-
+# A fuzz target for FUZZ_S seconds, from its corpus and the recorded lists, at the lowest priority: it takes what is left over.
 run_fuzz() {
-	local test name corpus real=${SEKISHO_SHARED:-../shared}/feeds/open
-	for test in "$build"/fuzz/fuzz_*; do
-		[[ -x $test ]] || continue
-		name=${test##*/} corpus=tests/golden/${test##*/fuzz_}
-		echo "== fuzz/$name"
-		mkdir -p "$log/$name"
-		if [[ $name == fuzz_feed_* && -d $real ]]; then # the recorded lists, cut short
-			find "$real" -type f -exec sh -c 'head -c 4096 "$1" >"$2/${1##*/}"' - {} "$log/$name" \;
-		fi
-		if "$test" -max_total_time="${FUZZ_S:-5}" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$log/$name-" \
-			"$log/$name" $([[ ! -d $corpus ]] || echo "$corpus") >"$log/out" 2>&1; then
-			passed=$((passed + 1))
-		else
-			failed=$((failed + 1)); echo "FAILED: fuzz/$name"; tail -n 40 "$log/out"
-		fi
-	done
+	local job=$1 out=$2 bad=0 corpus real=${SEKISHO_SHARED:-../shared}/feeds/open
+	corpus=tests/golden/${job#fuzz/fuzz_}
+	mkdir -p "$out.new"
+	if [[ $job == fuzz/fuzz_feed_* && -d $real ]]; then # the recorded lists, cut short
+		find "$real" -type f -exec sh -c 'head -c 4096 "$1" >"$2/${1##*/}"' - {} "$out.new" \;
+	fi
+	nice -n 19 "$build/$job" -max_total_time="${FUZZ_S:-5}" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$out.new-" \
+		"$out.new" $([[ ! -d $corpus ]] || echo "$corpus") >"$out" 2>&1 || bad=1
+	finish "$job" $((1 - bad)) "$bad" 0 "$out"
 }
 
-# The number before @1 in pytest's last line, such as "3 failed, 12 passed in 4.05s"; 0 where it is not there.
+# The number before @2 in the last line of pytest in file @1, such as "3 failed, 12 passed in 4.05s"; 0 where it is not there.
 pytest_count() {
-	tail -n 1 "$log/out" | awk -v word="$1" '{ for (i = 2; i <= NF; i++) if (index($i, word) == 1) n = $(i - 1) } END { print n + 0 }'
+	tail -n 1 "$1" | awk -v word="$2" '{ for (i = 2; i <= NF; i++) if (index($i, word) == 1) n = $(i - 1) } END { print n + 0 }'
 }
 
-# Runs pytest on @2..., printed as layer @1.
+# Ends job @1, which pytest left with code @2 and its words in @3.
+finish_pytest() {
+	local job=$1 rc=$2 out=$3 bad
+	bad=$(($(pytest_count "$out" failed) + $(pytest_count "$out" error)))
+	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
+	finish "$job" "$(pytest_count "$out" passed)" "$bad" "$(pytest_count "$out" skipped)" "$out"
+}
+
+pytest=(/usr/bin/python3 -m pytest -p no:cacheprovider -rs --color=no --tb=short)
+
+# The rows with mark @3 of the files @4...; a file may have none.
 run_e2e() {
-	echo "== $1"; shift
-	SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private /usr/bin/python3 -m pytest -p no:cacheprovider -rs -q --color=no --tb=short "$@" >"$log/out" 2>&1
-	local rc=$?
-	count_pytest "$rc"
-	if [[ $rc -eq 0 ]]; then grep '^SKIPPED' "$log/out"; else tail -n 120 "$log/out"; fi
+	local job=$1 out=$2 mark=$3 rc; shift 3
+	SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") unshare -m --propagation private "${pytest[@]}" -q --durations=10 --durations-min=3 \
+		-m "$mark" "$@" >"$out" 2>&1
+	rc=$?
+	if [[ $rc -eq 5 && $(pytest_count "$out" deselected) -gt 0 ]]; then
+		echo "0 0 0" >"$out.count"
+		return
+	fi
+	finish_pytest "$job" "$rc" "$out"
 }
 
 # In a guest: each test is shown as it ends and how long it took; one that hangs says where, and all end in time.
 run_vm() {
-	echo "== vm"
+	local out=$1 rc; shift
 	SEKISHO_VM=1 SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") timeout -s INT -k 30 900 unshare -m --propagation private \
-		/usr/bin/python3 -m pytest -p no:cacheprovider -o faulthandler_timeout=120 -rs -v --durations=0 --durations-min=1 \
-		--color=no --tb=short "$@" 2>&1 | tee "$log/out"
-	local rc=${PIPESTATUS[0]}
+		"${pytest[@]}" -o faulthandler_timeout=120 -v --durations=0 --durations-min=1 "$@" 2>&1 | tee "$out"
+	rc=${PIPESTATUS[0]}
 	[[ $rc -ne 124 ]] || echo "FAILED: vm: over 900 s, the tests behind the last one shown did not run"
-	count_pytest "$rc"
+	finish_pytest vm "$rc" "$out"
 }
 
-# Adds pytest's last line to the counts; @1 is its exit code.
-count_pytest() {
-	local rc=$1 bad
-	bad=$(($(pytest_count failed) + $(pytest_count error)))
-	[[ $rc -eq 0 || $bad -gt 0 ]] || bad=1
-	passed=$((passed + $(pytest_count passed))) failed=$((failed + bad)) skipped=$((skipped + $(pytest_count skipped)))
-}
-
-for layer; do
-	case $layer in
-	unit | prog) run_cmocka "$layer" ;;
-	fuzz) run_fuzz ;;
-	e2e) run_e2e e2e tests/e2e ;;
-	vm) run_vm tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
-	*) echo "run-tests: unknown layer $layer" >&2; exit 2 ;;
+# One job: LAYER/FILE, or with more words `alone FILE...`.
+run_job() {
+	local job=$1 out=$log/${1//\//-}; shift
+	case $job in
+	unit/* | prog/*) run_cmocka "$job" "$out" ;;
+	fuzz/*) run_fuzz "$job" "$out" ;;
+	e2e/*) run_e2e "$job" "$out" 'not alone' "tests/$job" ;;
+	alone) run_e2e alone "$out" alone "$@" ;;
+	vm) run_vm "$out" tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	*) echo "run-tests: unknown job $job" >&2; echo "0 1 0" >"$out.count" ;;
 	esac
+}
+
+# The jobs of layer @1, one a line, the long ones first.
+jobs_of() {
+	local name
+	case $1 in
+	unit | prog | fuzz)
+		for name in "$build/$1"/{test,fuzz}_*; do [[ ! -x $name || $name == *.* ]] || echo "$1/${name##*/}"; done ;;
+	e2e)
+		for name in $long; do echo "e2e/test_$name.py"; done
+		for name in tests/e2e/test_*.py; do
+			name=${name#tests/e2e/test_}
+			[[ " $long dispatcher " == *" ${name%.py} "* ]] || echo "e2e/test_$name" # dispatcher is for layer vm
+		done ;;
+	vm | */?*) echo "$1" ;;
+	*) echo "run-tests: unknown layer $1" >&2; return 2 ;;
+	esac
+}
+
+build=$1; shift
+if [[ ${1:-} == --job ]]; then
+	log=$2 SECONDS=0
+	shift 2
+	run_job "$@"
+	exit 0
+fi
+jobs=()
+for layer; do
+	list=$(jobs_of "$layer") || exit 2
+	mapfile -t -O "${#jobs[@]}" jobs <<<"$list"
 done
-echo "$passed passed, $failed failed$([[ $skipped -eq 0 ]] || echo ", $skipped skipped")"
-[[ $failed -eq 0 && $passed -gt 0 ]]
+log=$(mktemp -d); trap 'rm -rf "$log"' EXIT
+many=${TEST_JOBS:-$(($(nproc) + 2))} # most of a job's time is waiting
+[[ -z ${SEKISHO_SLOW:-} ]] || many=1
+printf '%s\n' "${jobs[@]}" | xargs -d '\n' -P "$many" -n 1 "$0" "$build" --job "$log"
+alone=()
+for job in "${jobs[@]}"; do [[ $job != e2e/* ]] || alone+=("tests/$job"); done
+[[ ${#alone[@]} -eq 0 ]] || "$0" "$build" --job "$log" alone "${alone[@]}"
+[[ ! -e $log/failed ]] || sort "$log/failed" # once more, where they are seen
+missing=$((${#jobs[@]} - $(find "$log" -name '*.count' ! -name alone.count | wc -l)))
+cat "$log"/*.count | awk -v missing="$missing" '
+	{ passed += $1; failed += $2; skipped += $3 }
+	END { printf "%d passed, %d failed%s\n", passed, failed + missing, skipped ? ", " skipped " skipped" : ""; exit !(passed && !failed && !missing) }'

@@ -10,6 +10,10 @@ from lab import Agent, Lab  # noqa: E402 - the path above has to be there first
 collect_ignore = [] if os.environ.get("SEKISHO_VM") else ["test_dispatcher.py"]
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: measures time or loss, so run-tests.sh runs it after all others, one by one")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_bpffs():
     if not os.environ.get("SEKISHO_OWN_MOUNTS"):

@@ -14,12 +14,15 @@ def run(*words, check=True, **kw):
     return subprocess.run([str(w) for w in words], check=check, text=True, capture_output=True, **kw)
 
 
-# A virtual machine without hardware help is some thirty times slower than its host.
-PATIENCE = 10 if os.environ.get("SEKISHO_VM") else 1
+# A virtual machine without hardware help is some thirty times slower than its host. On any machine test files run side by side,
+# and other work beside them: a deadline is only there to end what hangs.
+IN_VM = bool(os.environ.get("SEKISHO_VM"))
+PATIENCE = 10 if IN_VM else 4
 
 
-def wait_for(question, deadline_s=10, what="the condition"):
-    deadline_s *= PATIENCE
+def wait_for(question, deadline_s=10, what="the condition", is_promise=False):
+    """@is_promise: the time is one that the documents promise, so it is not stretched (but for a virtual machine)."""
+    deadline_s *= PATIENCE if IN_VM or not is_promise else 1
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         answer = question()
@@ -89,7 +92,7 @@ class Lab:
             self.sources.add(source)
         sink = self.socket_in(self.edge, family, socket.SOCK_DGRAM)
         sink.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", PORT))
-        sink.settimeout(0.3 * min(PATIENCE, 3))
+        sink.settimeout(0.9 if IN_VM else 0.3)
         gun = self.socket_in(self.attacker, family, socket.SOCK_DGRAM)
         gun.bind((source, 0))
         arrived = 0
@@ -125,7 +128,8 @@ class Stream:
     def __init__(self, lab, sources, rate_pps, port=PORT + 1):
         self.sources = sources
         lab.add_sources(sources)
-        inside = lambda ns, *words: subprocess.Popen(["nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
+        # First in line for the processor: a sender that was kept waiting catches up in a burst, which a veth's queue does not hold.
+        inside = lambda ns, *words: subprocess.Popen(["nice", "-n", "-20", "nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
                                                      stdout=subprocess.PIPE, text=True)
         self.sink = inside(lab.edge, "count", port)
         assert self.sink.stdout.readline() == "ready\n"
@@ -136,7 +140,7 @@ class Stream:
         lines = {}
         for process in (self.gun, self.sink):
             process.terminate()
-            lines[process] = [line.split() for line in process.communicate(timeout=20)[0].splitlines()]
+            lines[process] = [line.split() for line in process.communicate(timeout=20 * PATIENCE)[0].splitlines()]
             assert process.returncode == 0, process.args
         sent = {words[0]: int(words[1]) for words in lines[self.gun]}
         received, overflow = {}, 0
@@ -186,7 +190,7 @@ class Agent:
         self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", *map(str, self.words())],
                                         stderr=self.log, stdout=self.log)
         if wait:
-            wait_for(self.is_ready, 20, "ready; log: " + self.said())
+            wait_for(self.is_ready, 20, "ready")
         return self
 
     def said(self):

@@ -152,7 +152,7 @@ def test_refusals_are_one_line_and_change_nothing(lab, agent, case, said):
                                    "import socket,time;s=socket.create_server(('127.0.0.1',9477));print(1,flush=True);time.sleep(60)"],
                                   stdout=subprocess.PIPE)
         holder.stdout.readline()
-    out = run("nsenter", f"--net=/run/netns/{lab.edge}", *one.words(), check=False, timeout=20)
+    out = run("nsenter", f"--net=/run/netns/{lab.edge}", *one.words(), check=False, timeout=80)
     if holder:
         holder.kill()
         holder.wait()

@@ -47,7 +47,7 @@ def test_foreign_program_alone_is_named_and_left(lab, agent, alone):
     before = program_on(lab)
     assert before
     one = agent().start(wait=False)
-    assert one.process.wait(20) == 1
+    assert one.process.wait(80) == 1
     assert f'another XDP program is attached ("xdpfilt_alw_all", id {before}, generic); it is left alone' in one.said()
     assert program_on(lab) == before
     in_edge(lab, "xdp-filter", "unload", lab.iface)
@@ -101,7 +101,7 @@ def test_a_start_that_cannot_attach_leaves_mode_and_programs_of_before(lab, agen
     in_edge(lab, "xdp-filter", "load", "-m", "skb", "other0")
     one.config.write_text(f"interfaces: [{lab.iface}, other0]\nmode: monitor\nmalformed: drop\n")
     one.start(wait=False)
-    assert one.process.wait(20) == 1 and "interface other0: another XDP program" in one.said()
+    assert one.process.wait(80) == 1 and "interface other0: another XDP program" in one.said()
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20) and program_on(lab)
     in_edge(lab, "xdp-filter", "unload", "other0")
     one.mark = len(one.said())

@@ -148,8 +148,9 @@ def test_explain_tells_limit_list_entry_and_nobody_apart(lab, agent):
     one.cli("block", "add", "198.51.100.98")
     flood = Stream(lab, [BAD], 1000)
     try:
-        said = wait_for(lambda: (lambda a: a["stopped_by"] == "limit" and a["recent"] and a)(one.ask("explain", BAD)), 10, "the limit's drops")
-        assert "rate limit some" in said["answer"] and said["bans"] == []
+        said = wait_for(lambda: (lambda a: a["stopped_by"] == "limit" and "rate limit some" in a["answer"] and a["recent"] and a)(one.ask("explain", BAD)),
+                        10, "the limit's drops")
+        assert said["bans"] == []
     finally:
         flood.stop()
     for address, by, words in (("198.51.100.99", "list", "Stopped by a list: bad"), ("198.51.100.98", "entry", "made by manual"), (GOOD, "nobody", "Not stopped by Sekisho")):
@@ -203,8 +204,10 @@ def test_events_follow(lab, agent):
     finally:
         flood.stop()
         follower.terminate()
-        follower.wait(5)
+        follower.wait(20)
         out.close()
-    numbers = [json.loads(line)["number"] for line in said().splitlines() if line.endswith("}")]
-    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    assert any(e["source"] == BAD and e["limit"] == "flood" for e in one.ask("events")["events"])
+    events = [json.loads(line) for line in said().splitlines() if line.endswith("}")]
+    assert [e["number"] for e in events] == list(range(events[0]["number"], events[0]["number"] + len(events)))
+    assert any(e["source"] == BAD and e["limit"] == "flood" for e in events)
+    latest = one.ask("events")["events"]  # without the older ones, where the flood's drops were many
+    assert latest and latest[-1]["number"] >= events[-1]["number"] and any(e["source"] == BAD for e in latest)

@@ -186,6 +186,7 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 
+@pytest.mark.alone
 def test_no_stall_with_many_bans(one):
     """Twenty thousand live bans: recorded, listed and flushed while others are served."""
     n = 20000

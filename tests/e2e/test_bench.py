@@ -10,7 +10,7 @@ ROWS = ("sek_xdp", "parse and drop", "LPM trie", "hash, exact", "one block list"
 
 def test_bench_prints_every_row():
     out = subprocess.run([ROOT / "scripts/bench.sh", BUILD, "--rounds", "1", "--adds", "3", "--packets", "256", "1000"], text=True,
-                         capture_output=True, timeout=240)
+                         capture_output=True, timeout=1200)
     assert out.returncode == 0, out.stdout + out.stderr
     for row in ROWS:
         found = re.findall(rf"^  {row} +-?[0-9.]+ +-?[0-9.]+ ", out.stdout, re.M)

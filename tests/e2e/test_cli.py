@@ -65,7 +65,8 @@ class Engine:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen(8)
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     def serve(self):
         while True:
@@ -87,13 +88,15 @@ class Engine:
 def engine(tmp_path):
     one = Engine(str(tmp_path / "sekisho.sock"))
     yield one
+    one.listener.shutdown(socket.SHUT_RDWR)  # else the thread might accept on the descriptor's next user
+    one.thread.join()
     one.listener.close()
 
 
 def run(engine, *words, text=None, env=None):
     path = engine if isinstance(engine, str) else engine.path
     full = dict(os.environ, SEKISHO_SOCKET=path, **(env or {}))
-    return subprocess.run([SEKISHO, *words], input=text, env=full, capture_output=True, text=True, timeout=20)
+    return subprocess.run([SEKISHO, *words], input=text, env=full, capture_output=True, text=True, timeout=80)
 
 
 def entry(i):
@@ -205,7 +208,7 @@ def test_view_socket_where_control_is_closed(tmp_path):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         os.chmod(folder, 0o755)
     done = subprocess.run([SEKISHO, "-s", str(tmp_path / "sekisho.sock"), "version"], capture_output=True, text=True,
-                          user=65534, group=65534, extra_groups=[], timeout=20)
+                          user=65534, group=65534, extra_groups=[], timeout=80)
     assert done.returncode == 0, done.stderr
     assert view.requests == [{"verb": "version"}]
 
@@ -237,7 +240,7 @@ def on_terminal(engine, *words, width=80, env=None):
     except OSError:  # EIO: the other side is closed
         pass
     os.close(main)
-    assert child.wait(20) == 0
+    assert child.wait(80) == 0
     return said.decode().replace("\r\n", "\n")
 
 
@@ -405,7 +408,7 @@ def as_user(one, groups, *words):
     """The CLI as nobody with the supplementary @groups."""
     who = ["--groups", groups] if groups else ["--clear-groups"]
     return subprocess.run(["setpriv", "--reuid", "nobody", "--regid", "nogroup", *who, SEKISHO, "-s",
-                           str(one.dir / "run/sekisho.sock"), *words], capture_output=True, text=True, timeout=20)
+                           str(one.dir / "run/sekisho.sock"), *words], capture_output=True, text=True, timeout=80)
 
 
 def test_what_each_group_may_do(lab, agent):
@@ -433,7 +436,7 @@ def test_completion(engine, line, offered):
     script = os.path.join(os.path.dirname(__file__), "../../scripts/sekisho.bash")
     ask = 'source "$0"; words=$1; COMP_WORDS=($words); [[ $words != *" " ]] || COMP_WORDS+=(""); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _sekisho; printf "%s\\n" "${COMPREPLY[@]}"'
     try:
-        done = subprocess.run(["bash", "-c", ask, script, line], capture_output=True, text=True, timeout=20,
+        done = subprocess.run(["bash", "-c", ask, script, line], capture_output=True, text=True, timeout=80,
                               env=dict(os.environ, SEKISHO_SOCKET=engine.path, PATH=f"{BUILD}:{os.environ['PATH']}"))
     finally:
         DATA["feed.list"] = before

@@ -82,6 +82,7 @@ def addresses(n, first=0x0b000000):
     return "".join(f"{a >> 24}.{a >> 16 & 255}.{a >> 8 & 255}.{a & 255}\n" for a in range(first, first + 2 * n, 2))
 
 
+@pytest.mark.alone
 def test_import_of_120000_keeps_nobody_waiting_and_survives(lab, agent):
     one = agent("on-exit: keep\n").start()
     path = one.dir / "many.txt"
@@ -176,6 +177,7 @@ def test_a_pipe_of_fifty_thousand_a_second_keeps_nobody_waiting(lab, agent):
     assert one.ask("explain", "11.0.0.1")["reason"] == "none"
 
 
+@pytest.mark.alone
 def test_many_expire_together_and_keep_nobody_waiting(lab, agent):
     one = agent().start()
     path = one.dir / "many.txt"
@@ -189,6 +191,7 @@ def test_many_expire_together_and_keep_nobody_waiting(lab, agent):
     assert one.ask("status")["entries"]["used"] == 1  # the watch's own
 
 
+@pytest.mark.alone
 def test_a_million_compiled_and_swapped_keep_nobody_waiting(lab, agent):
     one = agent().start()
     path = one.dir / "million.txt"
@@ -296,10 +299,11 @@ def test_slow_silent_and_endless_clients(lab, agent):
                 time.sleep(0.5)
         except (BrokenPipeError, ConnectionResetError):
             pass
-        assert 8 < time.monotonic() - begin < 15
+        assert 8 < time.monotonic() - begin < 20
         assert ask(silent, verb="version")["ok"]  # saying nothing is no crime
 
 
+@pytest.mark.alone
 def test_a_thousand_connections_keep_nobody_out(lab, agent):
     one = agent().start()
     fds = len(os.listdir(f"/proc/{engine_pid(one)}/fd"))

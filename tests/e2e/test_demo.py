@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make demo` runs to its end with what it checks itself, and leaves nothing, nor does an interrupted one."""
 import os, pathlib, signal, subprocess, time
-from lab import BUILD, run, wait_for
+from lab import BUILD, PATIENCE, run, wait_for
 
 TOP = pathlib.Path(__file__).parents[2]
 AGENT = "sekishod -c /run/sekisho.yaml --state-dir /run/state"
@@ -20,10 +20,10 @@ def traces():
 
 def test_demo_runs_and_cleans_up():
     before, start = traces(), time.monotonic()
-    done = subprocess.run(["make", "-s", "demo", f"BUILD={BUILD}"], cwd=TOP, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["make", "-s", "demo", f"BUILD={BUILD}"], cwd=TOP, capture_output=True, text=True, timeout=480)
     said = done.stdout
     assert done.returncode == 0, said + done.stderr
-    assert time.monotonic() - start < 90  # 25 s on an idle machine
+    assert time.monotonic() - start < 90 * PATIENCE  # 25 s on an idle machine
     for piece in ("victim$ sekisho explain 198.51.100.7\n", "verdict         drop", "sekisho: feed bad-sources: Failed to connect",
                   "203.0.113.9 manual", "the mode goes back", 'sekisho_feed_would_drop_packets_total{feed="bad-sources"} 3',
                   "adopted, native", "That was Sekisho"):
@@ -39,6 +39,6 @@ def test_interrupted_demo_cleans_up(tmp_path):
     wait_for(lambda: "sekisho explain" in (tmp_path / "said").read_text(), 60, "the lab at work")
     assert traces() != before
     os.killpg(demo.pid, signal.SIGINT)  # what Ctrl-C does
-    assert demo.wait(20) == 130
+    assert demo.wait(80) == 130
     assert "interrupted" in (tmp_path / "said").read_text()
     wait_for(lambda: traces() == before, 10, "nothing left")

@@ -127,6 +127,7 @@ def rss_kb(pid):
     return int(next(line for line in open(f"/proc/{pid}/status") if line.startswith("VmRSS")).split()[1])
 
 
+@pytest.mark.alone
 def test_a_flood_that_reads_no_answer_stalls_itself_alone(lab, hostile):
     one = hostile("flood")
     holds(lab, one)
@@ -150,6 +151,7 @@ def test_one_that_never_reads_is_started_again(lab, hostile):
     holds(lab, one)
 
 
+@pytest.mark.alone
 def test_very_many_entries_in_one_request_stall_nothing(lab, hostile):
     one = hostile("many")
     wait_for(lambda: "fake: sent" in said(one), 20, "the request")

@@ -109,7 +109,7 @@ def test_runs_with_the_rights_of_its_unit_and_tells_systemd(lab, dest, tmp_path)
     one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain, interval: 12h}}\n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(20)
+        manager.settimeout(80)
         os.environ["NOTIFY_SOCKET"] = str(tmp_path / "notify")
         try:
             one.start()

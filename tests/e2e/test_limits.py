@@ -47,6 +47,7 @@ def passed_at(one):
     return now, *found
 
 
+@pytest.mark.alone
 def test_a_source_over_is_held_to_the_rate_and_one_below_loses_nothing(lab, agent, stream):
     one = agent(limits("name: l, packets: 1000/s, burst: 1000")).start()
     lab.add_sources([BAD, GOOD])
@@ -65,6 +66,7 @@ def test_a_source_over_is_held_to_the_rate_and_one_below_loses_nothing(lab, agen
     assert rate == pytest.approx(1000, rel=0.02), rate
 
 
+@pytest.mark.alone
 def test_bits_are_held(lab, agent, stream):
     one = agent(limits("name: l, bits: 1M/s, burst: 125k")).start()
     flood = stream([BAD], 10000)
@@ -270,6 +272,7 @@ def test_suggest_and_try(lab, agent, stream):
     assert one.cli("limit", "try", "l", check=False).returncode == 2
 
 
+@pytest.mark.alone
 def test_top(lab, agent, stream):
     one = agent(limits("name: l, packets: 1k/s, burst: 100")).start()
     flow, flood = stream([GOOD], 500), stream([BAD], 4000, port=PORT + 2)

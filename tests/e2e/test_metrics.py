@@ -167,7 +167,7 @@ def test_slow_and_many_scrapers(lab, agent):
         sock.sendall(b"GET /metr" if i % 2 else b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
         socks.append(sock)
     begin = time.monotonic()
-    assert one.ask("status")["mode"] == "enforce" and time.monotonic() - begin < 2
+    assert one.ask("status")["mode"] == "enforce" and time.monotonic() - begin < 8  # idle ones are closed after 10
     wait_for(lambda: "sekisho_build_info" in http_or_nothing(lab), 20, "an answer once the idle ones are closed")
     for sock in socks:
         sock.close()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Under steady traffic, 500 table swaps, 100 block add and del of others, a restart and 20 SIGKILLs of each process: not one
 packet of a blocked source comes through and not one of an innocent is lost. Counted at the receiver, beside a control run."""
-import json, os, random, signal, socket, threading, time
+import contextlib, json, os, random, signal, socket, threading, time
 import pytest
-from lab import Stream, run, wait_for
+from lab import PATIENCE, Stream, run, wait_for
 
 RATE_PPS = 2000  # of each source
 SWAPS, ENTRIES, KILLS = 500, 100, 20
@@ -54,7 +54,7 @@ class Control:
         try:
             if not self.stream:
                 one = socket.socket(socket.AF_UNIX)
-                one.settimeout(20)
+                one.settimeout(80)
                 one.connect(self.path)
                 self.stream = one.makefile("rwb")
             self.stream.write(json.dumps({"verb": verb, **request}).encode() + b"\n")
@@ -160,7 +160,8 @@ def kill_fetcher(agent):
     def is_answered():  # where one was under way already, the update starts another
         pid = child(agent, "sekisho-fetch")
         if pid and update.is_alive():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may end just now
+                os.kill(pid, signal.SIGKILL)
         return not update.is_alive()
     wait_for(is_answered, 20, "the end of the update")
 
@@ -203,7 +204,7 @@ def disturb(agent, churn):
         threads.append(threading.Thread(target=work[0], args=work[1:]))
         threads[-1].start()
     for thread in threads:
-        thread.join(150)
+        thread.join(150 * PATIENCE)
     assert not failures and not any(t.is_alive() for t in threads), (failures, agent.said()[-2000:])
     agent.stop()
     agent.start()
@@ -216,7 +217,7 @@ def disturb(agent, churn):
             kill_keeper(agent)
     finally:
         over.set()
-        noise.join(30)
+        noise.join(30 * PATIENCE)
     for _ in range(KILLS):
         kill_fetcher(agent)
 
@@ -225,10 +226,14 @@ def test_no_packet_in_and_none_lost(lab, agent, stream):
     one = agent()
     churn = Churn(one)
     server = Server(lab, b"192.0.2.66\n")
-    free = stream(BAD + GOOD)
-    time.sleep(2)  # a length of traffic, not a wait
-    counts, overflow = free.stop()
-    assert all(sent == received > RATE_PPS for sent, received in counts.values()), (counts, overflow)  # nothing is in the way yet
+    for _ in range(3):  # nothing is in the way yet but the machine's other work
+        free = stream(BAD + GOOD)
+        time.sleep(2)  # a length of traffic, not a wait
+        counts, overflow = free.stop()
+        lost = {s: c for s, c in counts.items() if not c[0] == c[1] > RATE_PPS}
+        if not lost:
+            break
+    assert not lost, (lost, overflow)
 
     one.write(churn.config())
     one.start()
@@ -273,7 +278,7 @@ def test_reloads_among_fetches_end_no_engine(lab, agent):
         for _ in range(3):
             time.sleep(chooser.random() * 0.004)  # somewhere inside the update's eight starts
             one.process.send_signal(signal.SIGHUP)
-        update.join(20)
+        update.join(20 * PATIENCE)
         assert not update.is_alive() and "engine: ended" not in one.said(), one.said()[-2000:]
     assert one.said().count("reload: done") > 12
     wait_for(lambda: lab.probe("198.51.100.7") == 0, 5, "the list in force")

@@ -85,6 +85,19 @@ def test_rights_of_each_process(hanging):
     assert status(fetcher)["Seccomp"] == "2"
 
 
+def test_a_fetcher_is_held_to_its_limits(hanging):
+    """Memory, processor time and all else, on the running process."""
+    pid = child(hanging, "sekisho-fetch")
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in open(f"/proc/{pid}/limits")}
+    memory, hard = map(int, limits["Max address space"])
+    assert memory == hard == (768 << 20) + 128 * 1000000  # the default max-entries
+    for what, most in (("Max cpu time", "120"), ("Max open files", "32"), ("Max processes", "64"), ("Max file size", str(1 << 30)), ("Max core file size", "0")):
+        assert limits[what] == [most, most], what
+    assert int(status(pid)["VmHWM"].split()[0]) < 40000  # kB: far from it
+    stat = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    assert int(stat[11]) + int(stat[12]) < 200  # hundredths of a second so far
+
+
 def test_descriptors_of_each_process(hanging):
     engine, fetcher = descriptors(child(hanging, "sekisho-engine")), descriptors(child(hanging, "sekisho-fetch"))
     assert engine[3] == "socket" and fetcher[3] == "socket"

@@ -117,16 +117,17 @@ def test_expiry_brings_the_rail_back(lab, agent):
     assert lab.probe(NEIGHBOUR) == 0
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("address, length, wide", [("10.99.44.9", 24, "10.99.44.0/24"), ("fd99:44::9", 64, "fd99:44::/64")])
 def test_new_address_is_protected_within_two_seconds(lab, agent, address, length, wide):
     one = agent().start()
     one.cli("block", "add", wide)
     assert one.ask("explain", address)["verdict"] == "drop"
     lab.ip(lab.edge, "addr", "add", f"{address}/{length}", *(["nodad"] if ":" in address else []), "dev", lab.iface)
-    answer = wait_for(lambda: (a := one.ask("explain", address))["reason"] == "protected" and a, 2, "protection")
+    answer = wait_for(lambda: (a := one.ask("explain", address))["reason"] == "protected" and a, 2, "protection", is_promise=True)
     assert answer["protected"] == "own address"
     lab.ip(lab.edge, "addr", "del", f"{address}/{length}", "dev", lab.iface)
-    wait_for(lambda: one.ask("explain", address)["verdict"] == "drop", 2, "no protection any more")
+    wait_for(lambda: one.ask("explain", address)["verdict"] == "drop", 2, "no protection any more", is_promise=True)
 
 
 def ssh(one, *words):

@@ -125,7 +125,7 @@ class MakeRun:
     def ctrl_c(self):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)
-        self.process.wait(20)
+        self.process.wait(80)
 
 
 def volley(lab, sources):

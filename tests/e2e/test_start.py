@@ -147,7 +147,7 @@ def refused(lab, one, *said, words=None, wrap=()):
     """Starts @one, which must fail with one line that holds all of @said, and change nothing."""
     before = state_of(lab, one)
     words = words or one.words()
-    out = run("nsenter", f"--net=/run/netns/{lab.edge}", *wrap, *words, check=False, timeout=20)
+    out = run("nsenter", f"--net=/run/netns/{lab.edge}", *wrap, *words, check=False, timeout=80)
     assert out.returncode == 1, out
     lines = out.stderr.strip().splitlines()
     assert len(lines) == 1 and all(part in lines[0] for part in said), out.stderr

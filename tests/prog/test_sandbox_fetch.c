@@ -23,6 +23,7 @@
 #include "cage.h"
 #include "sys/sandbox_fetch.h"
 
+#define CPU_S 120
 #define MEMORY_BYTES (2ull << 30) /* more than a job of one entry may have */
 
 static char ca_file[] = "/tmp/sek-ca-XXXXXX";
@@ -62,6 +63,14 @@ static int try_many_files(void)
 	return fd < 0 ? errno : 0;
 }
 
+static int try_processor_time(void)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_CPU, &limit), 0);
+	return limit.rlim_max == CPU_S ? ETIME : 0;
+}
+
 static const struct {
 	const char *name;
 	int (*try)(void);
@@ -76,6 +85,7 @@ static const struct {
 	{ "exec", cage_exec, CAGE_DIES, CAGE_DIES }, { "ptrace", cage_ptrace, CAGE_DIES, CAGE_DIES }, { "a map", cage_map_create, CAGE_DIES, CAGE_DIES },
 	{ "fork", cage_fork, EPERM, EPERM }, { "a thread", cage_thread, 0, EPERM }, { "a memfd", try_memfd, 0, 0 },
 	{ "two gigabytes", try_memory, ENOMEM, ENOMEM }, { "a hundred files", try_many_files, EMFILE, EMFILE },
+	{ "more processor time", try_processor_time, ETIME, ETIME },
 };
 
 static int lock(const void *job)
@@ -102,6 +112,24 @@ static void test_rows(void **state)
 	}
 }
 
+/* The limit on processor time is no advice: who only spins ends by a signal. One second here, which a cage leaves as it is. */
+static void test_spinning_ends(void **state)
+{
+	const struct sandbox_fetch file = { .ca_file = "", .max_entries = 1 };
+	const struct rlimit second = { 1, 1 };
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setrlimit(RLIMIT_CPU, &second) || sandbox_fetch_apply(&file))
+			_exit(200);
+		for (;;)
+			;
+	}
+	assert_true(pid > 0 && waitpid(pid, &status, 0) == pid);
+	assert_true(WIFSIGNALED(status) && (WTERMSIG(status) == SIGXCPU || WTERMSIG(status) == SIGKILL));
+}
+
 static int setup(void **state)
 {
 	return mkstemp(ca_file) < 0;
@@ -115,7 +143,7 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_spinning_ends) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -250,6 +250,20 @@ static int check_claim(struct feed_parser *p)
 	return -EBADMSG;
 }
 
+/* No entries, and why: the first line that was not understood tells most. */
+static int refuse_empty(struct feed_parser *p)
+{
+	const struct list_error *first = p->sink->head.n_errors ? &p->sink->errors[0] : NULL;
+
+	if (p->sink->origin.skipped)
+		return refuse(p, "no entries: all were left out by threshold, country or type");
+	if (!first)
+		return refuse(p, "no entries");
+	(void)snprintf(p->reader.why, sizeof(p->reader.why), "no entries; line %" PRIu32 ": %s", first->line,
+		       feed_error_text(first->reason));
+	return -EBADMSG;
+}
+
 static int finish(struct feed_parser *p)
 {
 	const struct list_head *head = &p->sink->head;
@@ -265,9 +279,7 @@ static int finish(struct feed_parser *p)
 	if (!rc && head->errors > 10 && head->errors > head->entries4 + head->entries6)
 		rc = refuse(p, "not a list of addresses");
 	if (!rc && !p->sink->n4 && !p->sink->n6)
-		rc = refuse(p, p->sink->origin.skipped
-				   ? "no entries: all were left out by threshold, country or type"
-				   : "no entries");
+		rc = refuse_empty(p);
 	return rc;
 }
 

@@ -23,6 +23,7 @@ enum stop {
 	STOP_STATUS,  /* not a 200: its body is of no interest */
 	STOP_SIZE,
 	STOP_HEADERS,
+	STOP_LENGTHS, /* two that differ: where the body ends is anybody's guess */
 	STOP_CALLBACK,
 };
 
@@ -31,6 +32,7 @@ struct transfer {
 	const struct http_request *request;
 	struct http_answer *answer;
 	size_t header_bytes;
+	char length[24]; /* the answer's Content-Length as sent; empty: none yet */
 	unsigned hops; /* answers seen: 0 while the feed's own URL is being asked */
 	enum stop stop;
 	bool is_refused_address;
@@ -80,18 +82,28 @@ static void on_status_line(struct transfer *t)
 	char *scheme = NULL;
 
 	memset(t->answer, 0, sizeof(*t->answer));
-	t->scheme[0] = '\0';
+	t->scheme[0] = t->length[0] = '\0';
 	t->hops++;
 	/* Once there was TLS, no redirect leads out of it again. */
 	if (!curl_easy_getinfo(t->curl, CURLINFO_SCHEME, &scheme) && scheme && !strcasecmp(scheme, "https"))
 		curl_easy_setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 }
 
+/* curl takes the last of several. Source: RFC 9110, 8.6: differing ones are an error. */
+static void on_length(struct transfer *t, const char *value)
+{
+	if (t->length[0] && strcmp(t->length, value))
+		t->stop = STOP_LENGTHS;
+	(void)snprintf(t->length, sizeof(t->length), "%.*s", (int)sizeof(t->length) - 1, value); /* what is longer is no length */
+}
+
 static void on_field(struct transfer *t, const char *name, const char *value, size_t len)
 {
 	struct http_answer *answer = t->answer;
 
-	if (!strcasecmp(name, "etag"))
+	if (!strcasecmp(name, "content-length"))
+		on_length(t, value);
+	else if (!strcasecmp(name, "etag"))
 		copy_value(answer->etag, sizeof(answer->etag), value, len);
 	else if (!strcasecmp(name, "last-modified"))
 		copy_value(answer->last_modified, sizeof(answer->last_modified), value, len);
@@ -131,7 +143,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	*value++ = '\0';
 	value += strspn(value, " \t");
 	on_field(t, line, value, strlen(value));
-	return bytes;
+	return t->stop ? 0 : bytes;
 }
 
 static size_t on_data(char *data, size_t size, size_t n, void *ctx)
@@ -277,10 +289,14 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 
 	if (t->stop == STOP_HEADERS)
 		(void)snprintf(why, why_bytes, "headers of more than %u bytes", HTTP_HEADER_BYTES_MAX);
+	else if (t->stop == STOP_LENGTHS)
+		(void)snprintf(why, why_bytes, "two Content-Length headers that differ");
 	else if (t->stop == STOP_SIZE || code == CURLE_FILESIZE_EXCEEDED)
 		say_size(t->request->max_body_bytes, why, why_bytes);
 	else if (t->stop == STOP_STATUS)
 		(void)snprintf(why, why_bytes, "HTTP %u", t->answer->code);
+	else if (code == CURLE_OUT_OF_MEMORY && !t->answer->wire_bytes)
+		(void)snprintf(why, why_bytes, "a header line of over 100 kB, or out of memory"); /* curl does not tell them apart */
 	else if (code == CURLE_PARTIAL_FILE)
 		say_cut(t, why, why_bytes);
 	else if (code == CURLE_TOO_MANY_REDIRECTS)
