@@ -48,6 +48,8 @@ static const struct {
 	ROW("badmask", "192.0.2.0/33\n192.0.2.0/-1\n192.0.2.0/\n2001:db8::/129\n192.0.2.0/255.255.255.0\n192.0.2.1\n", NULL, 1, 0, 5),
 	ROW("range", "192.0.2.10 - 192.0.2.20\n192.0.2.9-192.0.2.1\n", NULL, 4, 0, 1),
 	ROW("range6", "2001:db8::-2001:db8::ff\n192.0.2.1-::1\n0.0.0.0-255.255.255.255\n", NULL, 0, 1, 2),
+	ROW("range of prefixes", "192.0.2.1-192.0.2.9/24\n192.0.2.1 - 192.0.2.9/32\n2001:db8::1-2001:db8::9/64\n192.0.2.0/24-192.0.2.9\n192.0.2.1\n", NULL, 1, 0, 4),
+	ROW("half a range", "192.0.2.1-\n-192.0.2.1\n-\n192.0.2.7\n", NULL, 1, 0, 3),
 	ROW("zone", "fe80::1%eth0\n[2001:db8::1]:443\n192.0.2.1:80\n", "no entries", 0, 0, 0),
 	ROW("dups", "192.0.2.1\n192.0.2.1\n192.0.2.1\n", NULL, 1, 0, 0),
 	ROW("ansi", "\x1b]0;pwned\x07" "192.0.2.1\n192.0.2.2 ; \x1b[31m%s%n$(id)\n", NULL, 1, 0, 1),
@@ -94,6 +96,33 @@ static void test_bodies(void **state)
 		assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
 		assert_int_equal(list_file_check(file, len - 1, &view, &why), -EBADMSG);
 		free(file);
+	}
+}
+
+/* A line end of two bytes is one, wherever the chunks cut it: the number shown is the one an editor shows. */
+static void test_line_numbers(void **state)
+{
+	static const char *const ends[] = { "\n", "\r\n", "\r" };
+	struct list_view view;
+	const char *why;
+	char text[200];
+	void *file;
+	size_t len;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *e = ends[i];
+
+		snprintf(text, sizeof(text), "# head%s192.0.2.1%sbad%s%s192.0.2.1-192.0.2.9/24%s2001:db8::1%sworse%s", e, e, e, e, e, e, e);
+		for (size_t chunk = 1; chunk <= strlen(text); chunk++) {
+			assert_int_equal(parse(FETCH_PLAIN, text, strlen(text), chunk, 1000, &file, &len, &why), 0);
+			assert_int_equal(list_file_check(file, len, &view, &why), 0);
+			assert_int_equal(view.head->errors, 3);
+			assert_int_equal(view.errors[0].line, 3);
+			assert_int_equal(view.errors[1].line, 5);
+			assert_int_equal(view.errors[1].reason, PREFIX_BAD_ADDRESS);
+			assert_int_equal(view.errors[2].line, 7);
+			free(file);
+		}
 	}
 }
 
@@ -171,7 +200,7 @@ static void test_origin_is_checked(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_line_numbers), cmocka_unit_test(test_limits),
 					    cmocka_unit_test(test_old_list), cmocka_unit_test(test_origin_is_checked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
