@@ -43,9 +43,29 @@ static void test_rows(void **state)
 	}
 }
 
+/* Ever more slowly up to the longest wait; only one that had lived for long is started at once again. */
+static void test_restarts(void **state)
+{
+	static const struct {
+		uint64_t lived_ms;
+		unsigned want_ms;
+	} rows[] = {
+		{ 0, 50 }, { 0, 100 }, { 9999, 200 }, { 0, 400 }, { 0, 800 }, { 0, 1600 }, { 0, 3200 }, { 0, 5000 }, { 9999, 5000 },
+		{ 10000, 50 }, { 0, 100 }, { UINT64_MAX, 50 }, { 10000, 50 }, { 1, 100 },
+	};
+	unsigned deaths = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(backoff_restart_ms(&deaths, rows[i].lived_ms), rows[i].want_ms);
+	deaths = 7;
+	for (i = 0; i < 100; i++)
+		assert_int_equal(backoff_restart_ms(&deaths, 0), 5000);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_restarts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,7 +208,6 @@ static void handle_ready(struct keeper *keeper)
 {
 	bool was_ready = keeper->is_ready;
 
-	keeper->engine_deaths = 0;
 	keeper->is_ready = true;
 	if (!was_ready) {
 		interfaces_take_over(keeper);
