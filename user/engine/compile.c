@@ -170,19 +170,19 @@ static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(con
 static int add_allow(struct compile *compile)
 {
 	struct engine *engine = compile->engine;
-	size_t bytes4 = (engine->n_allow4 + 1) * sizeof(*engine->allow4), bytes6 = (engine->n_allow6 + 1) * sizeof(*engine->allow6);
+	size_t bytes4 = (engine->allow.n4 + 1) * sizeof(*engine->allow.v4), bytes6 = (engine->allow.n6 + 1) * sizeof(*engine->allow.v6);
 	struct policy_list *list = &compile->lists[0];
 	char *copy = mmap(NULL, bytes4 + bytes6, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy == MAP_FAILED)
 		return -errno;
-	memcpy(copy, engine->allow4, engine->n_allow4 * sizeof(*engine->allow4));
-	memcpy(copy + bytes4, engine->allow6, engine->n_allow6 * sizeof(*engine->allow6));
+	memcpy(copy, engine->allow.v4, engine->allow.n4 * sizeof(*engine->allow.v4));
+	memcpy(copy + bytes4, engine->allow.v6, engine->allow.n6 * sizeof(*engine->allow.v6));
 	list->id = 0;
 	list->action = SEK_A_ALLOW;
 	list->keep_private = true;
-	list->n4 = sort_unique(copy, engine->n_allow4, sizeof(*engine->allow4), prefix4_compare);
-	list->n6 = sort_unique(copy + bytes4, engine->n_allow6, sizeof(*engine->allow6), prefix6_compare);
+	list->n4 = sort_unique(copy, engine->allow.n4, sizeof(*engine->allow.v4), prefix4_compare);
+	list->n6 = sort_unique(copy + bytes4, engine->allow.n6, sizeof(*engine->allow.v6), prefix6_compare);
 	list->v4 = (void *)copy;
 	list->v6 = (void *)(copy + bytes4);
 	compile->maps[0] = copy;

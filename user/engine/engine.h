@@ -13,6 +13,7 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "lib/role_msg.h"
+#include "allow.h"
 #include "credit.h"
 #include "limits.h"
 #include "rates.h"
@@ -66,9 +67,7 @@ struct engine {
 	size_t n_feeds;
 	uint64_t list_serial;
 	bool state_is_lost; /* the state file was set aside: the kernel knows more than we do */
-	struct prefix4 *allow4;
-	struct prefix6 *allow6;
-	size_t n_allow4, n_allow6;
+	struct allow allow; /* the config's own */
 
 	struct credit *credit;
 	struct limits *limits;
