@@ -64,6 +64,8 @@ static int ref_ipv4(const struct frame *f, struct cursor c, struct parse_answer 
 
 	skip(&c, 1);
 	total = take(&c, 2);
+	if (!total && c.end - start > 65535)
+		total = c.end - start; /* BIG TCP */
 	skip(&c, 2);
 	fragment = take(&c, 2);
 	skip(&c, 1);

@@ -148,6 +148,38 @@ static void ipv4_shapes(void **state)
 	harness_unjudged("version 6 under IPv4's ethertype", &f, SEK_R_MALFORMED);
 }
 
+/* BIG TCP: what this host merged itself is longer than its field can say, which is 0 then. */
+static void ipv4_longer_than_its_field(void **state)
+{
+	static const struct {
+		const char *row;
+		unsigned tags, ihl, total, ip_bytes;
+		int judged;
+	} rows[] = {
+		{ "0, the longest that the field could say", 0, 5, 0, 65535, 0 },
+		{ "0, one longer", 0, 5, 0, 65536, 1 },
+		{ "0, one longer, two tags", 2, 5, 0, 65536, 1 },
+		{ "0, two tags that do not count", 2, 5, 0, 65535, 0 },
+		{ "0, one longer, options", 0, 15, 0, 65536, 1 },
+		{ "0, one longer, ihl 4", 0, 4, 0, 65536, 0 },
+		{ "0, 70000", 0, 5, 0, 70000, 1 },
+		{ "1, one longer", 0, 5, 1, 65536, 0 },
+		{ "19, one longer", 0, 5, 19, 65536, 0 },
+	};
+	struct frame f;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		unsigned header = rows[i].ihl < 5 ? 20 : rows[i].ihl * 4;
+
+		frame_eth(&f, rows[i].tags, FRAME_IPV4);
+		frame_ipv4(&f, rows[i].ihl, rows[i].total, 6, 0, rows[i].ip_bytes - header);
+		if (rows[i].judged)
+			harness_judged(rows[i].row, &f);
+		else
+			harness_unjudged(rows[i].row, &f, SEK_R_MALFORMED);
+	}
+}
+
 /* Depths 0..SEK_V6_EXT_MAX + 1 of each extension header; a fragment header's reserved byte is 255. */
 static void ipv6_extensions(void **state)
 {
@@ -357,7 +389,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vlan_depths),	    cmocka_unit_test(vlan_kinds),
-		cmocka_unit_test(other_ethertypes), cmocka_unit_test(ipv4_shapes),
+		cmocka_unit_test(other_ethertypes), cmocka_unit_test(ipv4_shapes), cmocka_unit_test(ipv4_longer_than_its_field),
 		cmocka_unit_test(ipv6_extensions),  cmocka_unit_test(ipv6_shapes),
 		cmocka_unit_test(neighbour_discovery), cmocka_unit_test(cut_frames),
 		cmocka_unit_test(second_buffer),    cmocka_unit_test(malformed_knob),
