@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs test layers and ends with `N passed, N failed[, N skipped]`.
-# usage: run-tests.sh BUILD LAYER...   with LAYER one of unit fuzz prog e2e vm
-# vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace.
+# usage: run-tests.sh BUILD LAYER...   with LAYER one of unit fuzz prog e2e vm systemd
+# vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace;
+# systemd for those that systemd has booted: the unit.
 # SEKISHO_SLOW=1, which those guests set, makes prog tests repeat less; what they assert stays.
 set -uo pipefail
 build=$1; shift
@@ -73,12 +74,13 @@ run_e2e() {
 
 # In a guest: each test is shown as it ends and how long it took; one that hangs says where, and all end in time.
 run_vm() {
-	echo "== vm"
+	local name=$1; shift
+	echo "== $name"
 	SEKISHO_VM=1 SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") timeout -s INT -k 30 900 unshare -m --propagation private \
 		/usr/bin/python3 -m pytest -p no:cacheprovider -o faulthandler_timeout=120 -rs -v --durations=0 --durations-min=1 \
 		--color=no --tb=short "$@" 2>&1 | tee "$log/out"
 	local rc=${PIPESTATUS[0]}
-	[[ $rc -ne 124 ]] || echo "FAILED: vm: over 900 s, the tests behind the last one shown did not run"
+	[[ $rc -ne 124 ]] || echo "FAILED: $name: over 900 s, the tests behind the last one shown did not run"
 	count_pytest "$rc"
 }
 
@@ -95,7 +97,8 @@ for layer; do
 	unit | prog) run_cmocka "$layer" ;;
 	fuzz) run_fuzz ;;
 	e2e) run_e2e e2e tests/e2e ;;
-	vm) run_vm tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	vm) run_vm vm tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	systemd) SEKISHO_SYSTEMD=1 run_vm systemd tests/e2e/test_systemd.py ;;
 	*) echo "run-tests: unknown layer $layer" >&2; exit 2 ;;
 	esac
 done
