@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "feed_ids.h"
 #include "lib/table_build.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -35,6 +36,17 @@ struct compile {
 	size_t bytes;
 	double took_s;
 };
+
+/* What there is to say of @compile's table. */
+static struct engine_table describe(const struct compile *compile)
+{
+	struct engine_table table = { compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s, { 0 } };
+	size_t i;
+
+	for (i = 0; i < compile->n_lists; i++)
+		table.lists[compile->lists[i].id / 64] |= 1ull << (compile->lists[i].id % 64);
+	return table;
+}
 
 static int build(struct compile *compile, struct policy *policy)
 {
@@ -118,7 +130,7 @@ static void done(uv_work_t *request, int status)
 	} else {
 		take_left_out(engine, compile);
 		credit_install(engine, compile->plan);
-		engine->built = (struct engine_table){ compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s };
+		engine->built = describe(compile);
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
 		engine->swap_seq = role_send(engine, &msg, &compile->fd, 1);
@@ -296,6 +308,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 	}
 	if (!reply->err && credit_retire(engine))
 		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */
+	if (!reply->err && feed_ids_claim(engine))
+		engine->compile_wanted = true;
 	if (!reply->err)
 		say_ready(engine);
 	if (engine->compile_wanted)

@@ -44,6 +44,7 @@ struct engine_table {
 	uint32_t prefixes_v4, prefixes_v6;
 	uint64_t bytes;
 	double build_s;
+	uint64_t lists[SEK_LISTS_MAX / 64]; /* ids of its lists */
 };
 
 struct engine {

@@ -365,6 +365,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	struct engine_feed *feeds = calloc(config->n_feeds + 1, sizeof(*feeds));
 	struct allow allow;
 	size_t i;
+	int err;
 
 	if (!feeds || allow_split(config->allow, config->n_allow, &allow)) {
 		log_line(LOG_ERR, "config: out of memory, the old one stays");
@@ -376,7 +377,8 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		const struct config_feed *one = feeds[i].config = &config->feeds[i];
 
 		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", one->name);
-		if (store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state))
+		err = store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state);
+		if (err && err != -ENOSPC) /* no id: feed_ids_claim() */
 			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", one->name, store_error(engine->store));
 		inherit(engine, &feeds[i]);
 		plan_first(engine, &feeds[i]);

@@ -91,6 +91,40 @@ int store_feed_put(struct store *store, const struct store_feed *f)
 	return r < 0 ? r : store_run(store, stmt);
 }
 
+/* The first row that is not kept. */
+static int find_unkept(struct store *store, const uint64_t *kept, struct store_feed *feed)
+{
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt, "SELECT id, name FROM feeds ORDER BY last_try_s, id", "");
+	if (r < 0)
+		return r;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		feed->id = sqlite3_column_int(stmt, 0);
+		store_column_text(stmt, 1, feed->name, sizeof(feed->name));
+		if (!(kept[feed->id / 64] >> (feed->id % 64) & 1))
+			break;
+	}
+	store_release(store, stmt);
+	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
+}
+
+int store_feed_forget(struct store *store, const uint64_t *kept, struct store_feed *ret_feed)
+{
+	struct store_feed feed = { .id = 0 };
+	sqlite3_stmt *stmt;
+	int r = find_unkept(store, kept, &feed);
+
+	if (r == 0)
+		r = store_prepare(store, &stmt, "DELETE FROM feeds WHERE id = ?", "i", (int64_t)feed.id);
+	if (r == 0)
+		r = store_run(store, stmt);
+	if (r == 0)
+		*ret_feed = feed;
+	return r;
+}
+
 int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen)
 {
 	sqlite3_stmt *stmt;
