@@ -10,6 +10,9 @@
 
 #include "role_msg.h"
 
+/* Reads an address, and nothing else; false: it is none. */
+bool rail_key_parse(const char *text, struct sek_rail_key *ret_key);
+
 /* Is @key protected by the kernel program itself: loopback, link-local, unspecified? */
 bool rail_is_local(const struct sek_rail_key *key);
 
