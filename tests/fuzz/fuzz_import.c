@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any bytes as the file of `block import`: every line is an entry with a sound prefix, named as bad, or nothing; with a bad one
- * the agent is never told that all are there. The agent is a stand-in that refuses some entries.
+ * Any bytes as the file of `block import`: every line is an entry with a sound prefix, named as
+ * bad, or nothing; with a bad one the agent is never told that all are there. The agent is a
+ * stand-in that refuses some entries.
  */
 /* link: cli/import.c */
 #include <jansson.h>
@@ -22,8 +23,9 @@
 static size_t n_entries, n_named, n_calls;
 static bool refuses, is_over;
 
-int cli_args(struct cli *cli, const struct cli_command *command, int argc, char **argv, const struct cli_option *options, int min,
-	     int max, const char *ret_words[CLI_WORDS_MAX])
+int cli_args(struct cli *cli, const struct cli_command *command, int argc, char **argv,
+	     const struct cli_option *options, int min, int max,
+	     const char *ret_words[CLI_WORDS_MAX])
 {
 	ret_words[0] = argv[0];
 	return CLI_DONE;
@@ -72,7 +74,8 @@ static void check_entry(const json_t *entry)
 
 	if (!text || prefix_parse(text, strlen(text), &prefix, NULL) != PREFIX_OK)
 		abort();
-	if (!json_is_integer(json_object_get(entry, "for_s")) || !json_is_string(json_object_get(entry, "origin")))
+	if (!json_is_integer(json_object_get(entry, "for_s")) ||
+	    !json_is_string(json_object_get(entry, "origin")))
 		abort();
 }
 
@@ -89,9 +92,10 @@ int cli_call(struct cli *cli, json_t *request, json_t **ret_data)
 	n_entries += json_array_size(entries);
 	n_calls++;
 	is_over = is_last;
-	*ret_data = refuses && json_array_size(entries) ?
-		json_pack("{s:i,s:[{s:i,s:s},{s:i}]}", "added", 0, "rejected", "index", 0, "error", "no", "index", 5000) :
-		json_pack("{s:i}", "added", (int)n_entries);
+	*ret_data = refuses && json_array_size(entries)
+			? json_pack("{s:i,s:[{s:i,s:s},{s:i}]}", "added", 0, "rejected", "index", 0,
+				    "error", "no", "index", 5000)
+			: json_pack("{s:i}", "added", (int)n_entries);
 	json_decref(request);
 	return CLI_DONE;
 }
@@ -134,7 +138,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	status = cmd_entry_import(&cli, &command, 1, argv);
 	close(fd);
-	by_agent = refuses && n_entries ? n_named : 0; /* what it named is counted among the entries, too */
+	by_agent = refuses && n_entries ? n_named
+					: 0; /* what it named is counted among the entries, too */
 	if (n_entries + n_named < count_lines((const char *)data + 1, size - 1) || !n_calls)
 		abort();
 	if (!by_agent && n_entries + n_named != count_lines((const char *)data + 1, size - 1))

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Any bytes as resolv.conf: each server told stands in them, and what stands before it hides no server. */
+/*
+ * Any bytes as resolv.conf: each server told stands in them, and what stands before it hides no
+ * server.
+ */
 #include <arpa/inet.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +23,8 @@ static void take(void *context, const struct sek_rail_key *server)
 
 	if (server->family != 4 && server->family != 6)
 		abort();
-	if (server->family == 4 && (!inet_ntop(AF_INET, server->addr_be, text, sizeof(text)) || !memmem(told->text, told->len, text, strlen(text))))
+	if (server->family == 4 && (!inet_ntop(AF_INET, server->addr_be, text, sizeof(text)) ||
+				    !memmem(told->text, told->len, text, strlen(text))))
 		abort();
 	if (!memmem(told->text, told->len, "nameserver", 10))
 		abort();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test only: a packet that takes very long. It opens the image in force once, as every packet does, and then looks at the
- * head and the last segment of that half over and over: as long as it runs, nobody may write there or take a slot away.
+ * Test only: a packet that takes very long. It opens the image in force once, as every packet does,
+ * and then looks at the head and the last segment of that half over and over: as long as it runs,
+ * nobody may write there or take a slot away.
  */
 #include "image.bpf.h"
 #include "table_reader.h"
@@ -33,7 +34,8 @@ static long look(__u32 n, void *context)
 		return 1;
 	last = image_segment(last_slot(slot, reader->lines));
 	reader->n_looks++;
-	if (head->generation != reader->generation || head->lines != reader->lines || !last || *last != reader->last)
+	if (head->generation != reader->generation || head->lines != reader->lines || !last ||
+	    *last != reader->last)
 		reader->n_changed++;
 	return 0;
 }

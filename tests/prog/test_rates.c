@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The rates of a sample of sources, which limits are suggested from: whose rows there are, and what is in them. */
+/*
+ * The rates of a sample of sources, which limits are suggested from: whose rows there are, and what
+ * is in them.
+ */
 #include "harness.h"
 
 #include <netinet/in.h>
@@ -33,7 +36,8 @@ static unsigned rate_rows(unsigned number, uint64_t *ret_packets)
 
 	*ret_packets = 0;
 	for (__u32 i = 0; i < SEK_RATES_MAX; i++) {
-		assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_rates), &i, &row), 0);
+		assert_int_equal(
+		    bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_rates), &i, &row), 0);
 		if (!row.tag || row.window != harness_control.rates_window || row.limit != number)
 			continue;
 		n++;
@@ -64,7 +68,12 @@ static void send_sources(unsigned n, int each)
  */
 static void rates(void **state)
 {
-	static const struct limit_settings limit = { .name = "l", .protocol = LIMIT_ANY, .packets_per_s = 0.01, .burst = 30, .len4 = 32, .number = NUMBER };
+	static const struct limit_settings limit = { .name = "l",
+						     .protocol = LIMIT_ANY,
+						     .packets_per_s = 0.01,
+						     .burst = 30,
+						     .len4 = 32,
+						     .number = NUMBER };
 	uint64_t packets, missed;
 
 	harness_reset();
@@ -79,7 +88,8 @@ static void rates(void **state)
 	send_sources(100, 7);
 	missed = (HARNESS_COUNTER(rates_missed) - missed) / 7; /* rows that two of 200 wanted */
 	assert_in_range(missed, 0, 15);
-	assert_int_equal(rate_rows(NUMBER, &packets) + rate_rows(SEK_LIMITS_MAX, &packets), 200 - missed);
+	assert_int_equal(rate_rows(NUMBER, &packets) + rate_rows(SEK_LIMITS_MAX, &packets),
+			 200 - missed);
 	assert_int_equal(packets, 7 * rate_rows(SEK_LIMITS_MAX, &packets));
 	harness_control.rates_window = 6;
 	harness_apply();
@@ -110,7 +120,8 @@ static void rates_without_limits(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { cmocka_unit_test(rates), cmocka_unit_test(rates_without_limits) };
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(rates),
+						   cmocka_unit_test(rates_without_limits) };
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);
 }

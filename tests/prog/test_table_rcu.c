@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A packet that is still reading the old half when a table is swapped: bpf_table_put() comes back only when that packet is
- * done, so neither its tidying nor the next image is ever written under a reader. The packet is a program that takes
- * very long (table_reader.bpf.c); without the wait for RCU it sees the next generation in its half.
+ * A packet that is still reading the old half when a table is swapped: bpf_table_put() comes back
+ * only when that packet is done, so neither its tidying nor the next image is ever written under a
+ * reader. The packet is a program that takes very long (table_reader.bpf.c); without the wait for
+ * RCU it sees the next generation in its half.
  */
 /* link: sys/bpf_table.c -lpthread */
 #include <bpf/bpf.h>
@@ -26,7 +27,7 @@
 #include "table_reader.skel.h"
 
 #define LOOKS (1u << 22) /* some 40 ms; a swap that does not wait takes some 30 us */
-#define TRIES 50	 /* to find the reader still at it when the swap begins: the machine may be busy */
+#define TRIES 50 /* to find the reader still at it when the swap begins: the machine may be busy */
 #define START_MS 5000
 
 static struct table_reader_bpf *skel;
@@ -52,13 +53,15 @@ static struct table_image make_image(uint32_t n, uint64_t generation)
 
 static void put(const struct table_image *image)
 {
-	assert_int_equal(bpf_table_put(outer_fd, &control->table_slot, image->lines, image->n_lines), 0);
+	assert_int_equal(
+	    bpf_table_put(outer_fd, &control->table_slot, image->lines, image->n_lines), 0);
 }
 
 static void *read_on(void *ret_err)
 {
 	uint8_t frame[64] = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .repeat = 1);
 
 	*(int *)ret_err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.table_reader), &opts) || opts.retval != XDP_PASS;
 	return NULL;
@@ -71,12 +74,18 @@ static bool has_begun(void)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	while (!reader->n_looks && (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 < START_MS);
+	while (!reader->n_looks &&
+	       (now.tv_sec - start.tv_sec) * 1000 + (now.tv_nsec - start.tv_nsec) / 1000000 <
+		   START_MS);
 	return reader->is_reading; /* else it is over already, or never came */
 }
 
-/* Starts the reader in @before, then swaps to @next and to @after, which is written where the reader is. Was it at it? */
-static bool swap_under_it(const struct table_image *before, const struct table_image *next, const struct table_image *after)
+/*
+ * Starts the reader in @before, then swaps to @next and to @after, which is written where the
+ * reader is. Was it at it?
+ */
+static bool swap_under_it(const struct table_image *before, const struct table_image *next,
+			  const struct table_image *after)
 {
 	bool was_reading, is_reading;
 	pthread_t thread;
@@ -96,7 +105,8 @@ static bool swap_under_it(const struct table_image *before, const struct table_i
 	assert_int_equal(reader->n_looks, skel->rodata->n_looks);
 	assert_int_equal(reader->n_changed, 0);
 	if (was_reading) {
-		assert_true(reader->generation == ((const struct sek_table_head *)before->lines)->generation);
+		assert_true(reader->generation ==
+			    ((const struct sek_table_head *)before->lines)->generation);
 		assert_false(is_reading);
 	}
 	return was_reading;
@@ -104,7 +114,8 @@ static bool swap_under_it(const struct table_image *before, const struct table_i
 
 static void swap_waits_for(uint32_t n_before)
 {
-	struct table_image before = make_image(n_before, 11), next = make_image(20, 12), after = make_image(30, 13);
+	struct table_image before = make_image(n_before, 11), next = make_image(20, 12),
+			   after = make_image(30, 13);
 	unsigned seen = 0;
 
 	for (unsigned i = 0; i < TRIES && seen < 3; i++)
@@ -138,8 +149,10 @@ static int setup(void **state)
 	if (table_reader_bpf__load(skel))
 		return -1;
 	outer_fd = bpf_map__fd(skel->maps.sek_table);
-	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.sek_control), 0);
-	reader = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.told), 0);
+	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bpf_map__fd(skel->maps.sek_control), 0);
+	reader = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      bpf_map__fd(skel->maps.told), 0);
 	return control == MAP_FAILED || reader == MAP_FAILED ? -1 : 0;
 }
 
@@ -151,7 +164,8 @@ static int teardown(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { cmocka_unit_test(small_images), cmocka_unit_test(large_image) };
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(small_images),
+						   cmocka_unit_test(large_image) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

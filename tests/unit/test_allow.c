@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The config's allow list by family, and that it is never half there: malloc fails at each call in turn. */
+/*
+ * The config's allow list by family, and that it is never half there: malloc fails at each call in
+ * turn.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +29,8 @@ static struct prefix prefixes[4];
 static int setup(void **state)
 {
 	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(prefix_parse(texts[i], strlen(texts[i]), &prefixes[i], NULL), PREFIX_OK);
+		assert_int_equal(prefix_parse(texts[i], strlen(texts[i]), &prefixes[i], NULL),
+				 PREFIX_OK);
 	return 0;
 }
 
@@ -64,7 +68,8 @@ static void out_of_memory(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(by_family), cmocka_unit_test(out_of_memory) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(by_family),
+					    cmocka_unit_test(out_of_memory) };
 
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

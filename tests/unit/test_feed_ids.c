@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * 600 feeds over time, one by one and by the hundreds, with 255 ids: each gets one, none while its former owner's is in the
- * generation in force, and those that were tried last keep theirs. The state is a real one; swaps are played.
+ * 600 feeds over time, one by one and by the hundreds, with 255 ids: each gets one, none while its
+ * former owner's is in the generation in force, and those that were tried last keep theirs. The
+ * state is a real one; swaps are played.
  */
 /* link: engine/feed_ids.c sys/store.c sys/store_feeds.c sys/log.c -lsqlite3 */
 #include <errno.h>
@@ -64,7 +65,8 @@ static void configure(unsigned first, size_t n)
 		configs[i].url = "http://192.0.2.1/";
 		feeds[i].config = &configs[i];
 		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", configs[i].name);
-		int err = store_feed_get(engine.store, configs[i].name, configs[i].url, 0, &feeds[i].state);
+		int err = store_feed_get(engine.store, configs[i].name, configs[i].url, 0,
+					 &feeds[i].state);
 
 		assert_true(!err || err == -ENOSPC);
 		feeds[i].state.last_try_s = ++now_s;
@@ -80,7 +82,8 @@ static bool swap(void)
 	memset(engine.table.lists, 0, sizeof(engine.table.lists));
 	for (size_t i = 0; i < engine.n_feeds; i++)
 		if (feeds[i].state.id)
-			engine.table.lists[feeds[i].state.id / 64] |= 1ull << (feeds[i].state.id % 64);
+			engine.table.lists[feeds[i].state.id / 64] |= 1ull
+								      << (feeds[i].state.id % 64);
 	engine.swapped_generation = ++engine.generation;
 	return feed_ids_claim(&engine);
 }
@@ -96,9 +99,12 @@ static void all_have_ids(void)
 
 		assert_false(has_id(ids, id));
 		ids[id / 64] |= 1ull << (id % 64);
-		assert_int_equal(store_feed_get(engine.store, configs[i].name, configs[i].url, 0, &row), 0);
+		assert_int_equal(
+		    store_feed_get(engine.store, configs[i].name, configs[i].url, 0, &row), 0);
 		assert_int_equal(row.id, id);
-		assert_int_equal(row.last_try_s, feeds[i].state.last_try_s); /* what it did before it had one is kept */
+		assert_int_equal(
+		    row.last_try_s,
+		    feeds[i].state.last_try_s); /* what it did before it had one is kept */
 	}
 }
 
@@ -118,7 +124,10 @@ static void six_hundred_one_by_one(void **state)
 	assert_int_equal(n_removed, 600 - 255);
 }
 
-/* All at once are others: their ids are free when the generation without the former ones is in force. */
+/*
+ * All at once are others: their ids are free when the generation without the former ones is in
+ * force.
+ */
 static void hundreds_at_once(void **state)
 {
 	for (unsigned round = 0; round < 3; round++) {
@@ -139,7 +148,10 @@ static unsigned without_id(void)
 	return n;
 }
 
-/* Nothing is taken from the generation in force, on its way, or unknown since this engine has just started. */
+/*
+ * Nothing is taken from the generation in force, on its way, or unknown since this engine has just
+ * started.
+ */
 static void ids_in_force_stay(void **state)
 {
 	configure(3000, 200);

@@ -85,7 +85,8 @@ static void test_empty_chunks(void **state)
 
 	stop_after = 0;
 	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++)
-		assert_int_equal(feed_lines_push(lines, chunks[i], strlen(chunks[i]), take, out), 0);
+		assert_int_equal(feed_lines_push(lines, chunks[i], strlen(chunks[i]), take, out),
+				 0);
 	assert_int_equal(feed_lines_end(lines, take, out), 0);
 	assert_string_equal(out, "a|b|c|d|e|");
 	free(lines);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whom the keeper answers and what it refuses, with stand-ins for all it asks: the answer of a swap goes to the engine's
- * life that asked and to no later one; how long a mode may wait for its confirmation.
+ * Whom the keeper answers and what it refuses, with stand-ins for all it asks: the answer of a swap
+ * goes to the engine's life that asked and to no later one; how long a mode may wait for its
+ * confirmation.
  */
 /* link: keeper/requests.c sys/channel.c sys/log.c -luv */
 #include <errno.h>
@@ -42,7 +43,10 @@ void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines) {}
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain) { return -ENOSYS; }
 void entries_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
 void bans_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
-int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd) { return -ENOSYS; }
+int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd)
+{
+	return -ENOSYS;
+}
 int keeper_reload(struct keeper *asked, char *why, size_t why_bytes) { return -ENOSYS; }
 void interfaces_detach(struct keeper *asked) { fail(); }
 void interfaces_take_over(struct keeper *asked) { fail(); }
@@ -116,7 +120,10 @@ static void swap_is_answered(void **state)
 	}
 }
 
-/* A later life counts its requests from 1 again: it would take the answer for that of a swap of its own. */
+/*
+ * A later life counts its requests from 1 again: it would take the answer for that of a swap of its
+ * own.
+ */
 static void answer_of_an_earlier_life(void **state)
 {
 	for (int is_good = 0; is_good <= 1; is_good++) {
@@ -128,7 +135,10 @@ static void answer_of_an_earlier_life(void **state)
 	}
 }
 
-/* While a dead engine's swap is under way the next one's waits; one that waits when its engine dies is never made. */
+/*
+ * While a dead engine's swap is under way the next one's waits; one that waits when its engine dies
+ * is never made.
+ */
 static void swap_behind_a_swap(void **state)
 {
 	ask(ROLE_SWAP, 5, 0, image_fd(true));
@@ -158,7 +168,9 @@ static void longest_wait_for_a_confirmation(void **state)
 	static const struct {
 		uint32_t confirm_s;
 		bool is_refused;
-	} rows[] = { { 0, false }, { 1, false }, { 86400, false }, { 86401, true }, { UINT32_MAX, true } };
+	} rows[] = {
+		{ 0, false }, { 1, false }, { 86400, false }, { 86401, true }, { UINT32_MAX, true }
+	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		control.mode = SEK_MODE_ENFORCE;
@@ -168,10 +180,13 @@ static void longest_wait_for_a_confirmation(void **state)
 		ask(ROLE_MODE, 9, rows[i].confirm_s, -1);
 		assert_int_equal(n_answers, 1);
 		assert_int_equal(answers[0].err, rows[i].is_refused ? -EINVAL : 0);
-		assert_int_equal(control.mode, rows[i].is_refused ? SEK_MODE_ENFORCE : SEK_MODE_MONITOR);
-		assert_int_equal(uv_is_active((uv_handle_t *)&keeper.confirm), !rows[i].is_refused && rows[i].confirm_s);
+		assert_int_equal(control.mode,
+				 rows[i].is_refused ? SEK_MODE_ENFORCE : SEK_MODE_MONITOR);
+		assert_int_equal(uv_is_active((uv_handle_t *)&keeper.confirm),
+				 !rows[i].is_refused && rows[i].confirm_s);
 		if (rows[i].confirm_s && !rows[i].is_refused)
-			assert_true(uv_timer_get_due_in(&keeper.confirm) <= 1000ull * rows[i].confirm_s);
+			assert_true(uv_timer_get_due_in(&keeper.confirm) <=
+				    1000ull * rows[i].confirm_s);
 		if (rows[i].is_refused)
 			assert_non_null(strstr(answers[0].text, "24h"));
 	}

@@ -18,7 +18,8 @@ static void take(void *context, const struct sek_rail_key *server)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	strcat(told, inet_ntop(server->family == 4 ? AF_INET : AF_INET6, server->addr_be, text, sizeof(text)));
+	strcat(told, inet_ntop(server->family == 4 ? AF_INET : AF_INET6, server->addr_be, text,
+			       sizeof(text)));
 	strcat(told, "|");
 }
 
@@ -44,7 +45,8 @@ static void test_rows(void **state)
 		ROW("nameserver 192.0.2.256\nnameserver 192.0.2\nnameserver x\n", ""),
 		ROW("search a\0nameserver 192.0.2.9\nnameserver 192.0.2.1\n", "192.0.2.1|"),
 		ROW("nameserver \0\nnameserver 192.0.2.1\n", "192.0.2.1|"),
-		ROW("nameserver 1111111111222222222233333333334444444444555555555566666666667777777777\nnameserver 192.0.2.1", "192.0.2.1|"),
+		ROW("nameserver 1111111111222222222233333333334444444444555555555566666666667777777777\nnameserver 192.0.2.1",
+		    "192.0.2.1|"),
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -7,7 +7,8 @@
 
 int allow_split(const struct prefix *prefixes, size_t n, struct allow *ret_allow)
 {
-	struct allow allow = { .v4 = calloc(n + 1, sizeof(*allow.v4)), .v6 = calloc(n + 1, sizeof(*allow.v6)) };
+	struct allow allow = { .v4 = calloc(n + 1, sizeof(*allow.v4)),
+			       .v6 = calloc(n + 1, sizeof(*allow.v6)) };
 	size_t i;
 
 	if (!allow.v4 || !allow.v6) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One transaction an id: the old owner's row and totals are gone on disk when the new owner's are there. See feed_ids.h. */
+/*
+ * One transaction an id: the old owner's row and totals are gone on disk when the new owner's are
+ * there. See feed_ids.h.
+ */
 #include "feed_ids.h"
 
 #include <errno.h>
@@ -14,8 +17,11 @@ static void add_id(uint64_t *ids, uint32_t id)
 	ids[id / 64] |= 1ull << (id % 64);
 }
 
-/* An id for @feed's row: a free one, or that of a feed which nobody wants, whose name is then told. */
-static int make_row(struct engine *engine, const struct engine_feed *feed, const uint64_t *kept, struct store_feed *ret_row, char *ret_gone)
+/*
+ * An id for @feed's row: a free one, or that of a feed which nobody wants, whose name is then told.
+ */
+static int make_row(struct engine *engine, const struct engine_feed *feed, const uint64_t *kept,
+		    struct store_feed *ret_row, char *ret_gone)
 {
 	const struct config_feed *config = feed->config;
 	const char *url = config->url ? config->url : config->path;
@@ -58,7 +64,8 @@ static int claim(struct engine *engine, struct engine_feed *feed, const uint64_t
 	if (gone[0]) {
 		credit_begin(engine, row.id);
 		lists_remove(engine->state_dir, gone);
-		log_line(LOG_INFO, "feed %s: it has the list id of %s, a feed that is no more", feed->state.name, gone);
+		log_line(LOG_INFO, "feed %s: it has the list id of %s, a feed that is no more",
+			 feed->state.name, gone);
 	}
 	return 0;
 }
@@ -80,8 +87,10 @@ bool feed_ids_claim(struct engine *engine)
 			continue;
 		err = claim(engine, &engine->feeds[i], kept);
 		if (err) {
-			log_line(LOG_WARNING, "feed %s: it has no list id yet: %s", engine->feeds[i].state.name,
-				 err == -ENOENT ? "all are in the table in force" : store_error(engine->store));
+			log_line(LOG_WARNING, "feed %s: it has no list id yet: %s",
+				 engine->feeds[i].state.name,
+				 err == -ENOENT ? "all are in the table in force"
+						: store_error(engine->store));
 			continue;
 		}
 		add_id(kept, engine->feeds[i].state.id);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A feed that is a file: opened with the rights of this process's user, before the sandbox, and read in it. */
+/*
+ * A feed that is a file: opened with the rights of this process's user, before the sandbox, and
+ * read in it.
+ */
 #pragma once
 
 #include <stddef.h>

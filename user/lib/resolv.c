@@ -31,7 +31,9 @@ static void take_line(const char *line, size_t len, resolv_fn take, void *contex
 	if (!n)
 		return;
 	at += n;
-	for (n = 0; n < ADDRESS_BYTES - 1 && at + n < len && line[at + n] && strchr("0123456789abcdefABCDEF:.", line[at + n]); n++)
+	for (n = 0; n < ADDRESS_BYTES - 1 && at + n < len && line[at + n] &&
+		    strchr("0123456789abcdefABCDEF:.", line[at + n]);
+	     n++)
 		address[n] = line[at + n];
 	address[n] = '\0';
 	if (rail_key_parse(address, &key))

@@ -9,8 +9,8 @@
 typedef void (*resolv_fn)(void *context, const struct sek_rail_key *server);
 
 /*
- * Calls @take for each name server of a resolv.conf of @len bytes, in order, repeats too. Lines that are none are passed
- * over: who writes the file (DHCP clients, VPNs) is not asked to be right.
+ * Calls @take for each name server of a resolv.conf of @len bytes, in order, repeats too. Lines
+ * that are none are passed over: who writes the file (DHCP clients, VPNs) is not asked to be right.
  *
  * Errors: none.
  * Source: resolv.conf(5), "nameserver".

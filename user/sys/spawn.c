@@ -57,8 +57,8 @@ static void become(char *const argv[], char *const env[], uid_t uid, gid_t gid, 
 }
 
 /*
- * All that a child needs of our environment: whether stderr is the journal's. Ours may hold tokens of whoever started us,
- * loader settings, and systemd's socket.
+ * All that a child needs of our environment: whether stderr is the journal's. Ours may hold tokens
+ * of whoever started us, loader settings, and systemd's socket.
  */
 static char *journal_stream(void)
 {
