@@ -21,6 +21,7 @@
 #define ND_TYPE_MAX 137	      /* redirect */
 #define ND_HOP_LIMIT 255      /* RFC 4861: any other was forwarded and is not neighbour discovery */
 #define ND_MIN_BYTES 8	      /* the shortest message, a router solicitation without options */
+#define IPV4_TOTAL_MAX 65535  /* bytes: what its 16 bits can say, RFC 791 3.1 */
 
 enum parse_result {
 	PARSE_SOURCE,	 /* pkt.source is set */
@@ -69,6 +70,12 @@ static __always_inline void parse_whole(struct xdp_md *ctx, struct pkt *pkt)
 		pkt->frame_bytes = bpf_xdp_get_buff_len(ctx);
 }
 
+static __always_inline enum parse_result parse_malformed(struct xdp_md *ctx, struct pkt *pkt)
+{
+	parse_whole(ctx, pkt); /* all its bytes are counted */
+	return PARSE_MALFORMED;
+}
+
 /* The linear part ends before offset @need_bytes: is it the frame that does? */
 static __always_inline enum parse_result parse_short(struct xdp_md *ctx, struct pkt *pkt,
 						     __u64 need_bytes)
@@ -87,6 +94,16 @@ static __always_inline bool parse_fits(struct xdp_md *ctx, struct pkt *pkt, __u6
 	return offset + ip_bytes <= pkt->frame_bytes;
 }
 
+/*
+ * Bytes of an IPv4 packet that says 0: the host's own merging of TCP segments (BIG TCP, gro_ipv4_max_size) does for one
+ * that is longer than the field can say; Linux goes by the frame then (iph_totlen()). 0: it is not that long.
+ */
+static __always_inline __u32 parse_big_ipv4(struct xdp_md *ctx, struct pkt *pkt, __u64 offset)
+{
+	parse_whole(ctx, pkt);
+	return pkt->frame_bytes - offset > IPV4_TOTAL_MAX ? pkt->frame_bytes - offset : 0;
+}
+
 static __always_inline enum parse_result parse_ipv4(struct xdp_md *ctx, void *start, void *end,
 						    struct pkt *pkt)
 {
@@ -98,8 +115,13 @@ static __always_inline enum parse_result parse_ipv4(struct xdp_md *ctx, void *st
 		return parse_short(ctx, pkt, offset + sizeof(*ip));
 	header_bytes = ip->ihl * 4;
 	total_bytes = bpf_ntohs(ip->tot_len);
-	if (ip->version != 4 || header_bytes < sizeof(*ip) || total_bytes < header_bytes)
-		return PARSE_MALFORMED;
+	if (ip->version != 4 || header_bytes < sizeof(*ip))
+		return parse_malformed(ctx, pkt);
+	if (total_bytes < header_bytes) {
+		total_bytes = total_bytes ? 0 : parse_big_ipv4(ctx, pkt, offset);
+		if (!total_bytes)
+			return parse_malformed(ctx, pkt);
+	}
 	if (!parse_fits(ctx, pkt, offset, total_bytes))
 		return PARSE_MALFORMED;
 	pkt->source.words_be[0] = ip->saddr;
@@ -135,7 +157,7 @@ static __always_inline enum parse_result parse_ipv6(struct xdp_md *ctx, void *st
 	if ((void *)(ip + 1) > end)
 		return parse_short(ctx, pkt, offset + sizeof(*ip));
 	if (ip->version != 6)
-		return PARSE_MALFORMED;
+		return parse_malformed(ctx, pkt);
 	total_bytes = sizeof(*ip) + bpf_ntohs(ip->payload_len);
 	if (!parse_fits(ctx, pkt, offset, total_bytes))
 		return PARSE_MALFORMED;

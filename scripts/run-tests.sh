@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs test layers, several files at once, and ends with `N passed, N failed[, N skipped]`.
-# usage: run-tests.sh BUILD LAYER|LAYER/FILE...   with LAYER one of unit fuzz prog e2e vm, FILE such as e2e/test_feeds.py
+# usage: run-tests.sh BUILD LAYER|LAYER/FILE...   with LAYER one of unit fuzz prog e2e vm systemd, FILE such as e2e/test_feeds.py
 # Each file is a job with namespaces of its own (e2e: a mount namespace; prog: a network too). What bears no neighbour (pytest's
 # mark `alone`) comes after all others, one by one. TEST_JOBS is how many run at once.
-# vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace.
+# vm is for the guests of `make vmtest`: real agents alone and in libxdp's dispatcher, which needs a kernel with freplace;
+# systemd for those that systemd has booted: the unit.
 # SEKISHO_SLOW=1, which those guests set, makes prog tests repeat less and run one by one; what they assert stays.
 set -uo pipefail
 
@@ -86,12 +87,12 @@ run_e2e() {
 
 # In a guest: each test is shown as it ends and how long it took; one that hangs says where, and all end in time.
 run_vm() {
-	local out=$1 rc; shift
+	local job=$1 out=$2 rc; shift 2
 	SEKISHO_VM=1 SEKISHO_OWN_MOUNTS=1 SEKISHO_BUILD=$(realpath "$build") timeout -s INT -k 30 900 unshare -m --propagation private \
 		"${pytest[@]}" -o faulthandler_timeout=120 -v --durations=0 --durations-min=1 "$@" 2>&1 | tee "$out"
 	rc=${PIPESTATUS[0]}
-	[[ $rc -ne 124 ]] || echo "FAILED: vm: over 900 s, the tests behind the last one shown did not run"
-	finish_pytest vm "$rc" "$out"
+	[[ $rc -ne 124 ]] || echo "FAILED: $job: over 900 s, the tests behind the last one shown did not run"
+	finish_pytest "$job" "$rc" "$out"
 }
 
 # One job: LAYER/FILE, or with more words `alone FILE...`.
@@ -102,7 +103,8 @@ run_job() {
 	fuzz/*) run_fuzz "$job" "$out" ;;
 	e2e/*) run_e2e "$job" "$out" 'not alone' "tests/$job" ;;
 	alone) run_e2e alone "$out" alone "$@" ;;
-	vm) run_vm "$out" tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	vm) run_vm vm "$out" tests/e2e/test_attach.py::test_{alone_says_so,foreign_program_cannot_replace_ours} tests/e2e/test_dispatcher.py ;;
+	systemd) SEKISHO_SYSTEMD=1 run_vm systemd "$out" tests/e2e/test_systemd.py ;;
 	*) echo "run-tests: unknown job $job" >&2; echo "0 1 0" >"$out.count" ;;
 	esac
 }
@@ -117,9 +119,9 @@ jobs_of() {
 		for name in $long; do echo "e2e/test_$name.py"; done
 		for name in tests/e2e/test_*.py; do
 			name=${name#tests/e2e/test_}
-			[[ " $long dispatcher " == *" ${name%.py} "* ]] || echo "e2e/test_$name" # dispatcher is for layer vm
+			[[ " $long dispatcher systemd " == *" ${name%.py} "* ]] || echo "e2e/test_$name" # those two are for guests
 		done ;;
-	vm | */?*) echo "$1" ;;
+	vm | systemd | */?*) echo "$1" ;;
 	*) echo "run-tests: unknown layer $1" >&2; return 2 ;;
 	esac
 }

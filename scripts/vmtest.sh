@@ -1,19 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Runs one command under another Debian kernel, in a virtual machine, and returns its exit code.
-#   vmtest.sh -k 6.1|6.12 [-t SECONDS] -- COMMAND [ARG...]
+#   vmtest.sh -k 6.1|6.12 [-b] [-t SECONDS] -- COMMAND [ARG...]
+# -b: this machine's systemd boots the guest, and COMMAND is a service of it; no other is started.
 # The guest sees this machine's root file system read-only under a tmpfs; nothing it does stays. It is emulated, some
 # 30 times slower than its host, and SEKISHO_SLOW=1 in COMMAND's environment says so. Kernels come from
 # Debian's packages by name, unpacked into $VMTEST_CACHE (~/.cache/sekisho-vmtest), never installed.
 # Exit codes: the command's; 124 time limit; 125 the guest died; 126 the set-up failed.
 set -euo pipefail
-kernel=6.1 limit=290
+kernel=6.1 limit=290 boot=
 fail() { echo "vmtest: $*" >&2; exit 126; }
-while getopts k:t: option; do
+while getopts k:t:b option; do
 	case $option in
 	k) kernel=$OPTARG ;;
 	t) limit=$OPTARG ;;
-	*) fail "usage: vmtest.sh -k 6.1|6.12 [-t SECONDS] -- COMMAND..." ;;
+	b) boot=1 ;;
+	*) fail "usage: vmtest.sh -k 6.1|6.12 [-b] [-t SECONDS] -- COMMAND..." ;;
 	esac
 done
 shift $((OPTIND - 1))
@@ -61,6 +63,17 @@ for d in proc sys dev; do mount --bind /$d /new/$d; done
 mount -t tmpfs run /new/run; mount -t bpf bpf /new/sys/fs/bpf
 mkdir -p "/new$RUN"; mount --bind "/host$RUN" "/new$RUN" || poweroff -f
 ifconfig lo 127.0.0.1 up
+if [ -n "$BOOT" ]; then
+	mkdir -p /new/run/systemd/system
+	cat >/new/run/systemd/system/vmtest.service <<-UNIT
+		[Unit]
+		DefaultDependencies=no
+		[Service]
+		ExecStart=/bin/bash -c "/bin/bash $RUN/job </dev/null >/dev/ttyS1 2>&1; echo \$\$? >$RUN/code; sync; systemctl poweroff -ff"
+	UNIT
+	umount /proc /sys /dev
+	exec switch_root /new /lib/systemd/systemd --unit=vmtest.service
+fi
 chroot /new /bin/bash "$RUN/job" </dev/null >/dev/ttyS1 2>&1
 echo $? >"/host$RUN/code"; sync; poweroff -f
 INIT
@@ -81,7 +94,7 @@ for _ in {1..100}; do [[ ! -S $run/fs ]] || break; sleep 0.05; done
 code=0 SECONDS=0
 timeout -k 5 "$limit" qemu-system-x86_64 -machine q35,memory-backend=mem -accel tcg -cpu max,la57=off -smp 2 -m 2048 \
 	-object memory-backend-memfd,id=mem,size=2048M,share=on -nodefaults -no-user-config -display none -no-reboot \
-	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off rcupdate.rcu_expedited=1 RUN=$run" \
+	-kernel "$image" -initrd "$initrd" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check mitigations=off rcupdate.rcu_expedited=1 RUN=$run BOOT=$boot" \
 	-chardev socket,id=fs,path="$run/fs" -device vhost-user-fs-pci,chardev=fs,tag=host \
 	-serial file:"$run/console" -serial stdio </dev/null || code=$?
 [[ $code -ne 124 && ! ($code -eq 137 && $SECONDS -ge $limit) ]] || { echo "vmtest: over $limit s" >&2; exit 124; }

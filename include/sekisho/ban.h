@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The evidence beside bans: what a source that is near or over a limit did lately. The program writes it, the engine reads
- * it, from the map at any time and from the ring buffer as it was when a ban began.
+ * The evidence beside bans: what a source that is near or over a limit did lately. The program
+ * writes it, the engine reads it, from the map at any time and from the ring buffer as it was when
+ * a ban began.
  */
 #pragma once
 
@@ -9,28 +10,36 @@
 #include <sekisho/limit.h>
 #include <sekisho/maps.h>
 
-#define SEK_EVIDENCE_MAX 4096u	  /* records; only sources more than half full of a limit touch one */
-#define SEK_EVIDENCE_IDLE_NS 60000000000ull /* ns without an update: the record may go to another source */
+#define SEK_EVIDENCE_MAX 4096u /* records; only sources more than half full of a limit touch one */
+#define SEK_EVIDENCE_IDLE_NS                                                                       \
+	60000000000ull /* ns without an update: the record may go to another source */
 #define SEK_EVIDENCE_SIZES 12
 
-/* Counts of two CPUs may lose a few: the ban's own are exact enough to judge. Times are CLOCK_BOOTTIME, coarse. */
+/*
+ * Counts of two CPUs may lose a few: the ban's own are exact enough to judge. Times are
+ * CLOCK_BOOTTIME, coarse.
+ */
 struct sek_evidence {
-	struct sek_entry_key source; /* as for the ban: len is that of the limit that is nearest to over */
+	struct sek_entry_key
+	    source; /* as for the ban: len is that of the limit that is nearest to over */
 	__u32 busy;		     /* claimed by compare-and-swap: 0 free */
 	__u64 first_ns, last_ns;
 	__u64 packets, bytes;
 	__u64 second;			 /* boot second that now_* count */
 	__u64 now_bytes, peak_bytes;	 /* in that second; the most in any second of this record */
 	__u32 now_packets, peak_packets;
-	__u32 dropped;	 /* packets over a limit, or that would have been dropped by it; all others passed */
+	__u32
+	    dropped; /* packets over a limit, or that would have been dropped by it; all others passed */
 	__u32 limits;	 /* set of the numbers of limits it was near or over */
 	__u32 tcp, udp, icmp, other; /* packets by protocol */
 	__u32 syn, ack, fin, rst;    /* TCP: first SYNs; ACK without SYN; FIN; RST */
-	__u32 established;	     /* ACK packets whose connection this host has open (bpf_skc_lookup_tcp) */
+	__u32
+	    established; /* ACK packets whose connection this host has open (bpf_skc_lookup_tcp) */
 	__u32 established_asked;     /* of so many looked up */
 	__u32 fragments;
 	__u32 min_bytes, max_bytes;
-	__u32 size_log2[SEK_EVIDENCE_SIZES]; /* packets by frame size: < 64, < 96, < 128, < 192, < 256, < 384, < 512, < 768, < 1024, < 1280, <= 1514, more */
+	__u32 size_log2
+	    [SEK_EVIDENCE_SIZES]; /* packets by frame size: < 64, < 96, < 128, < 192, < 256, < 384, < 512, < 768, < 1024, < 1280, <= 1514, more */
 	__u32 pad;
 	__u64 port_bitmap;	     /* bit hash(dport) % 64: linear counting of distinct ports */
 	__u16 ports[4];		     /* last different destination ports, 0 none */

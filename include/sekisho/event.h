@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records of the ring buffer sek_events: sampled drops, and each ban with its evidence. A full ring is counted, never waited for. */
+/*
+ * Records of the ring buffer sek_events: sampled drops, and each ban with its evidence. A full ring
+ * is counted, never waited for.
+ */
 #pragma once
 
 #include <linux/types.h>
 #include <sekisho/ban.h>
 
-#define SEK_EVENT_HEADER_BYTES 96 /* bytes of the frame kept: Ethernet, two tags, IPv6 and TCP with options */
+#define SEK_EVENT_HEADER_BYTES                                                                     \
+	96 /* bytes of the frame kept: Ethernet, two tags, IPv6 and TCP with options */
 #define SEK_EVENTS_BYTES (1u << 20) /* bytes of the ring: some seconds at the largest sample rate */
 
 enum sek_event_type {

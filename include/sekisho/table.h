@@ -48,7 +48,8 @@ _Static_assert(sizeof(struct sek_table_head) == 64, "one line");
  * rest is for user space. A class is one combination of lists with one winner.
  */
 struct sek_class {
-	__u8 action;	/* enum sek_action: what the winner asks for; never SEK_A_NONE but in class 0 */
+	__u8
+	    action; /* enum sek_action: what the winner asks for; never SEK_A_NONE but in class 0 */
 	__u8 flags;	/* SEK_C_MONITORED */
 	__u16 counter;	/* index into sek_cpu.class_drops: keeps its meaning across generations */
 	__u16 winner;	/* list id that answers: longest prefix of the strongest kind */
@@ -57,4 +58,5 @@ struct sek_class {
 	__u64 pad2[3];
 };
 _Static_assert(sizeof(struct sek_class) == SEK_LINE_BYTES, "one line");
-#define SEK_C_MONITORED 1u /* a monitor list is in the set, and no allow list: count a would-drop if it passes */
+#define SEK_C_MONITORED                                                                            \
+	1u /* a monitor list is in the set, and no allow list: count a would-drop if it passes */

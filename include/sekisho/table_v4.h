@@ -29,7 +29,7 @@
 #include <linux/types.h>
 #include <sekisho/limits.h>
 
-#define SEK_V4_FOLD 0x9E3779B1u	 /* odd, so that 15 bits of fold lose nothing: 2^32 / golden ratio */
+#define SEK_V4_FOLD 0x9E3779B1u /* odd, so that 15 bits of fold lose nothing: 2^32 / golden ratio */
 #define SEK_V4_FILTER_BITS 15	 /* 2^15 lines = 2 MiB: a bit for every /24 */
 #define SEK_V4_FILTER_FINE_BITS 17 /* 2^17 lines = 8 MiB: a bit for every /26 */
 /* What is shifted out of an address to find its bit: 8, of a fine filter 6. */

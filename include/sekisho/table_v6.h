@@ -86,10 +86,12 @@ static inline __attribute__((always_inline)) __u64 sek_v6_perm(__u64 x, __u64 s,
 }
 
 /*
- * Bucket and tag of the permuted key @p: its upper 32 bits times n_buckets are bucket.fraction. Two keys of one bucket
- * differ in the fraction by n_buckets or more, so its upper 32 - k bits and @p's low 16 are the key: exact.
+ * Bucket and tag of the permuted key @p: its upper 32 bits times n_buckets are bucket.fraction. Two
+ * keys of one bucket differ in the fraction by n_buckets or more, so its upper 32 - k bits and @p's
+ * low 16 are the key: exact.
  */
-static inline __attribute__((always_inline)) __u32 sek_v6_place(__u64 p, __u32 n_buckets, __u32 k, __u64 *ret_tag)
+static inline __attribute__((always_inline)) __u32 sek_v6_place(__u64 p, __u32 n_buckets, __u32 k,
+								__u64 *ret_tag)
 {
 	__u64 place = (p >> 16) * n_buckets;
 

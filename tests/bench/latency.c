@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Time from a request to the first packet it stops. A steady stream of one source runs through a veth pair while the
- * request is made; the first dropped packet is the one behind the last that arrived, and its send time counts.
- * usage: latency GUN-NETNS GUN-IFACE SINK-NETNS SINK-IFACE ADDRESS PORT (root); ADDRESS is the sink's.
- * One job a line on stdin, `SOURCE socket PATH REQUEST` or `SOURCE run COMMAND`; for each a line on stdout: microseconds
- * to the first dropped packet and to the answer, then how wide the stream's gap was there; or `failed: why`.
+ * Time from a request to the first packet it stops. A steady stream of one source runs through a
+ * veth pair while the request is made; the first dropped packet is the one behind the last that
+ * arrived, and its send time counts. usage: latency GUN-NETNS GUN-IFACE SINK-NETNS SINK-IFACE
+ * ADDRESS PORT (root); ADDRESS is the sink's. One job a line on stdin, `SOURCE socket PATH REQUEST`
+ * or `SOURCE run COMMAND`; for each a line on stdout: microseconds to the first dropped packet and
+ * to the answer, then how wide the stream's gap was there; or `failed: why`.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,7 +32,8 @@
 
 #define PACKETS_MAX (1u << 22) /* of one job: at 20 us and more apart, over 80 s */
 #define GAP_NS 20000
-#define SURE_PACKETS 50 /* that must arrive before a request, and be missing behind the last that arrived */
+#define SURE_PACKETS                                                                               \
+	50 /* that must arrive before a request, and be missing behind the last that arrived */
 #define SURE_NS 5000000ull /* and for at least as long */
 #define DEADLINE_NS 60000000000ull
 
@@ -80,7 +82,8 @@ static void *run_stream(void *unused)
 	while (!__atomic_load_n(&stream.stop, __ATOMIC_ACQUIRE) && stream.sent < PACKETS_MAX) {
 		stream.frame.seq = stream.sent;
 		stream.sent_ns[stream.sent] = now_ns();
-		if (send(stream.gun, &stream.frame, sizeof(stream.frame), 0) == sizeof(stream.frame))
+		if (send(stream.gun, &stream.frame, sizeof(stream.frame), 0) ==
+		    sizeof(stream.frame))
 			__atomic_store_n(&stream.sent, stream.sent + 1, __ATOMIC_RELEASE);
 		drain();
 		nanosleep(&gap, NULL);
@@ -140,7 +143,9 @@ static const char *ask(const char *path, const char *request)
 	return strstr(answer, "\"ok\":true") ? NULL : "the agent refuses";
 }
 
-/* Runs @words, cut at blanks, without a shell; spawned, as a fork would copy the pages of sent_ns. */
+/*
+ * Runs @words, cut at blanks, without a shell; spawned, as a fork would copy the pages of sent_ns.
+ */
 static const char *run_command(char *words)
 {
 	posix_spawn_file_actions_t actions;
@@ -153,7 +158,8 @@ static const char *run_command(char *words)
 	argv[n] = NULL;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-	if (posix_spawn(&child, argv[0], &actions, NULL, argv, environ) || waitpid(child, &status, 0) != child)
+	if (posix_spawn(&child, argv[0], &actions, NULL, argv, environ) ||
+	    waitpid(child, &status, 0) != child)
 		status = -1;
 	posix_spawn_file_actions_destroy(&actions);
 	return status ? "the command failed" : NULL;
@@ -178,7 +184,8 @@ static bool wait_dropping(void)
 	while (now_ns() < end) {
 		last = __atomic_load_n(&stream.last_arrived, __ATOMIC_ACQUIRE);
 		sent = __atomic_load_n(&stream.sent, __ATOMIC_ACQUIRE);
-		if (sent > last + SURE_PACKETS && stream.sent_ns[sent - 1] - stream.sent_ns[last + 1] > SURE_NS)
+		if (sent > last + SURE_PACKETS &&
+		    stream.sent_ns[sent - 1] - stream.sent_ns[last + 1] > SURE_NS)
 			return true;
 		usleep(500);
 	}
@@ -214,7 +221,8 @@ static void do_job(char *line)
 	if (why)
 		printf("failed: %s\n", why);
 	else
-		printf("%.1f %.1f %.1f\n", ((double)stream.sent_ns[first] - start) / 1000, (end - start) / 1000.0,
+		printf("%.1f %.1f %.1f\n", ((double)stream.sent_ns[first] - start) / 1000,
+		       (end - start) / 1000.0,
 		       (stream.sent_ns[first] - stream.sent_ns[first - 1]) / 1000.0);
 	fflush(stdout);
 }
@@ -238,7 +246,9 @@ static int open_gun(const char *netns, const char *iface)
 	int fd = socket_in(netns, AF_PACKET, SOCK_RAW, 0);
 
 	link.sll_ifindex = fd < 0 ? 0 : if_nametoindex(iface);
-	return fd >= 0 && !bind(fd, (struct sockaddr *)&link, sizeof(link)) ? fd : -1; /* it ends with us */
+	return fd >= 0 && !bind(fd, (struct sockaddr *)&link, sizeof(link))
+		   ? fd
+		   : -1; /* it ends with us */
 }
 
 static int open_sink(const char *netns, const char *iface, const char *port, uint8_t ret_mac[6])
@@ -248,10 +258,12 @@ static int open_sink(const char *netns, const char *iface, const char *port, uin
 	struct ifreq request = { 0 };
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", iface);
-	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) || bind(fd, (struct sockaddr *)&any, sizeof(any)))
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &request) ||
+	    bind(fd, (struct sockaddr *)&any, sizeof(any)))
 		return -1;
 	memcpy(ret_mac, request.ifr_hwaddr.sa_data, 6);
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)); /* lost packets are found */
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes,
+			 sizeof(bytes)); /* lost packets are found */
 	return fd;
 }
 
@@ -261,7 +273,8 @@ int main(int argc, char **argv)
 	static char line[1 << 16];
 
 	if (argc != 7) {
-		fprintf(stderr, "usage: latency GUN-NETNS GUN-IFACE SINK-NETNS SINK-IFACE ADDRESS PORT\n");
+		fprintf(stderr,
+			"usage: latency GUN-NETNS GUN-IFACE SINK-NETNS SINK-IFACE ADDRESS PORT\n");
 		return 2;
 	}
 	stream.gun = open_gun(argv[1], argv[2]);
@@ -271,8 +284,12 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	stream.frame.eth.h_proto = htons(ETH_P_IP);
-	stream.frame.ip = (struct iphdr){ .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
-					  .tot_len = htons(len), .daddr = inet_addr(argv[5]) };
+	stream.frame.ip = (struct iphdr){ .version = 4,
+					  .ihl = 5,
+					  .ttl = 64,
+					  .protocol = IPPROTO_UDP,
+					  .tot_len = htons(len),
+					  .daddr = inet_addr(argv[5]) };
 	stream.frame.udp.dest = htons(atoi(argv[6]));
 	stream.frame.udp.len = htons(len - sizeof(stream.frame.ip));
 	while (fgets(line, sizeof(line), stdin)) {

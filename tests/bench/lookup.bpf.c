@@ -63,7 +63,10 @@ const volatile __u32 n_sources = BENCH_SOURCES; /* in use; packets of a run */
 __u64 next_packet; /* 0 before a run */
 __u64 start_ns, end_ns;
 
-/* Index of this packet's source. Reads the clock at the first packet and at the one behind the last. */
+/*
+ * Index of this packet's source. Reads the clock at the first packet and at the one behind the
+ * last.
+ */
 static __always_inline __u32 drive_next(void)
 {
 	__u64 i = next_packet;

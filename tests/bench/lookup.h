@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the lookup benchmark's two halves share: keys of the compared maps and the number of sources. */
+/*
+ * What the lookup benchmark's two halves share: keys of the compared maps and the number of
+ * sources.
+ */
 #pragma once
 
 #include <linux/types.h>

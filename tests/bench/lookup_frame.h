@@ -19,7 +19,10 @@ static inline void put_be(addr_t addr, int bits, void *ret)
 		bytes[i] = addr;
 }
 
-/* A UDP frame of the version with @bits of address, whose lengths are right; MAC addresses are 0, as lo has them. */
+/*
+ * A UDP frame of the version with @bits of address, whose lengths are right; MAC addresses are 0,
+ * as lo has them.
+ */
 static inline void frame_make(int bits, uint8_t frame[FRAME_BYTES])
 {
 	memset(frame, 0, FRAME_BYTES);

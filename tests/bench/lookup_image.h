@@ -45,7 +45,8 @@ static inline double map_mib(int fd)
 	return bytes / (1 << 20);
 }
 
-static inline int policy_fill4(struct policy *policy, const struct bench_list *list, enum variant variant)
+static inline int policy_fill4(struct policy *policy, const struct bench_list *list,
+			       enum variant variant)
 {
 	struct policy_range4 *before = NULL;
 	size_t i;
@@ -54,9 +55,11 @@ static inline int policy_fill4(struct policy *policy, const struct bench_list *l
 	if (!policy->v4)
 		return -ENOMEM;
 	for (i = 0; i < list->n; i++) {
-		struct policy_range4 range = { list->entries[i].first, list->entries[i].last, variant_class(variant, i) };
+		struct policy_range4 range = { list->entries[i].first, list->entries[i].last,
+					       variant_class(variant, i) };
 
-		if (before && before->last + 1 == range.first && before->class_id == range.class_id) {
+		if (before && before->last + 1 == range.first &&
+		    before->class_id == range.class_id) {
 			before->last = range.last;
 		} else {
 			before = &policy->v4[policy->n4++];
@@ -66,7 +69,8 @@ static inline int policy_fill4(struct policy *policy, const struct bench_list *l
 	return 0;
 }
 
-static inline int policy_fill6(struct policy *policy, const struct bench_list *list, enum variant variant)
+static inline int policy_fill6(struct policy *policy, const struct bench_list *list,
+			       enum variant variant)
 {
 	size_t i;
 
@@ -84,8 +88,8 @@ static inline int policy_fill6(struct policy *policy, const struct bench_list *l
 }
 
 /* Builds the image of @list with the classes of @variant. Errors: table_build()'s. */
-static inline int image_make(const struct bench_list *list, enum variant variant, struct table_image *ret_image,
-			     double *ret_build_s)
+static inline int image_make(const struct bench_list *list, enum variant variant,
+			     struct table_image *ret_image, double *ret_build_s)
 {
 	struct sek_class classes[3];
 	struct policy policy = { .classes = classes, .n_classes = 3 };
@@ -93,7 +97,8 @@ static inline int image_make(const struct bench_list *list, enum variant variant
 	int err;
 
 	variant_classes(variant, classes);
-	err = list->bits == 32 ? policy_fill4(&policy, list, variant) : policy_fill6(&policy, list, variant);
+	err = list->bits == 32 ? policy_fill4(&policy, list, variant)
+			       : policy_fill6(&policy, list, variant);
 	start = now_s();
 	if (!err)
 		err = table_build(&policy, 1, 0x5eed, ret_image);
@@ -126,10 +131,12 @@ static inline double table_mib(int outer_fd)
 }
 
 /* The keeper's swap; the control record is the program's own, which nobody else writes here. */
-static inline int image_swap(const struct table_image *image, int outer_fd, int control_fd, double *ret_mib)
+static inline int image_swap(const struct table_image *image, int outer_fd, int control_fd,
+			     double *ret_mib)
 {
 	size_t bytes = getpagesize();
-	struct sek_control *control = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0);
+	struct sek_control *control =
+	    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, control_fd, 0);
 	int err;
 
 	if (control == MAP_FAILED)

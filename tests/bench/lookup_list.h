@@ -22,7 +22,8 @@ struct bench_list {
 	size_t n;
 	int bits; /* 32 or 128 */
 	uint64_t rng;
-	uint32_t *hot; /* IPv4: the /16s that most hosts are in; IPv6: the /32s that all but whole /32s are in */
+	uint32_t *
+	    hot; /* IPv4: the /16s that most hosts are in; IPv6: the /32s that all but whole /32s are in */
 	uint32_t n_hot;
 };
 
@@ -62,7 +63,10 @@ static inline addr_t list_below_top6(struct bench_list *list, uint32_t top)
 	return (addr_t)hi << 64 | list_random(list);
 }
 
-/* 85 % /32, 11 % /24, the rest /23 (half of it) up to /12, each length half as often as the one below. */
+/*
+ * 85 % /32, 11 % /24, the rest /23 (half of it) up to /12, each length half as often as the one
+ * below.
+ */
 static inline addr_t list_draw4(struct bench_list *list, bool is_hosts, uint8_t *ret_len)
 {
 	uint32_t share = list_random(list) % 100;
@@ -73,7 +77,8 @@ static inline addr_t list_draw4(struct bench_list *list, bool is_hosts, uint8_t 
 	}
 	*ret_len = 32;
 	if (list_random(list) % 10 < 7)
-		return list->hot[list_random(list) % list->n_hot] << 16 | (list_random(list) & 0xffff);
+		return list->hot[list_random(list) % list->n_hot] << 16 |
+		       (list_random(list) & 0xffff);
 	return list_unicast4(list);
 }
 
@@ -114,13 +119,16 @@ static inline void list_add(struct bench_list *list, bool is_hosts)
 	struct bench_entry *entry = &list->entries[list->n++];
 	addr_t addr, span;
 
-	addr = list->bits == 32 ? list_draw4(list, is_hosts, &entry->len) : list_draw6(list, is_hosts, &entry->len);
+	addr = list->bits == 32 ? list_draw4(list, is_hosts, &entry->len)
+				: list_draw6(list, is_hosts, &entry->len);
 	span = ((addr_t)1 << (list->bits - entry->len)) - 1;
 	entry->first = addr & ~span;
 	entry->last = addr | span;
 }
 
-/* A list of about @n entries: what overlaps is made up for with hosts, twice. 0, or -1: no memory. */
+/*
+ * A list of about @n entries: what overlaps is made up for with hosts, twice. 0, or -1: no memory.
+ */
 static inline int list_make(struct bench_list *list, int bits, size_t n, bool is_hosts)
 {
 	uint32_t i;
@@ -174,7 +182,10 @@ static inline addr_t list_hit(struct bench_list *list)
 	return entry->first | (random & (entry->last - entry->first));
 }
 
-/* An address no entry holds: uniform for IPv4; for IPv6 in the list's own /32s, which no prefilter on them can tell. */
+/*
+ * An address no entry holds: uniform for IPv4; for IPv6 in the list's own /32s, which no prefilter
+ * on them can tell.
+ */
 static inline addr_t list_miss(struct bench_list *list)
 {
 	addr_t addr;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lists and packets for what judges in the kernel's stack, nftables and ipset: the same entries as in lookup, as
- * text; the same kind of sources, sent as live frames into lo of the caller's network namespace.
- * usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS
+ * Lists and packets for what judges in the kernel's stack, nftables and ipset: the same entries as
+ * in lookup, as text; the same kind of sources, sent as live frames into lo of the caller's network
+ * namespace. usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -111,7 +111,9 @@ static int drive(int bits, const char *path)
 	else if (!err)
 		err = read_sources(path, lookup->bss->sources6, packets * 16);
 	frame_make(bits, frame);
-	if (!err && bpf_prog_test_run_opts(bpf_program__fd(bits == 32 ? lookup->progs.stack4 : lookup->progs.stack6), &opts))
+	if (!err &&
+	    bpf_prog_test_run_opts(
+		bpf_program__fd(bits == 32 ? lookup->progs.stack4 : lookup->progs.stack6), &opts))
 		err = -errno;
 	if (!err && lookup->bss->next_packet != packets + 1)
 		err = -EIO;
@@ -129,6 +131,8 @@ int main(int argc, char **argv)
 		return make_list(atoi(argv[2]), strtoul(argv[3], NULL, 10), argv[4]);
 	if (argc == 5 && !strcmp(argv[1], "drive") && packets && packets <= BENCH_SOURCES)
 		return drive(atoi(argv[2]), argv[3]);
-	fprintf(stderr, "usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS\n");
+	fprintf(
+	    stderr,
+	    "usage: traffic list BITS SIZE FOLDER PACKETS | traffic drive BITS SOURCES-FILE PACKETS\n");
 	return 2;
 }

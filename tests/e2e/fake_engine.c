@@ -336,6 +336,15 @@ static void attack_raw(size_t len, uint32_t magic, unsigned n_fds)
 	pause();
 }
 
+/* Says that all is well, and dies. */
+static int attack_ready(void)
+{
+	struct role_msg msg = {.type = ROLE_READY};
+
+	ask("ready", &msg, NULL, 0);
+	return 1;
+}
+
 static void read_attack(const char *dir)
 {
 	char path[300];
@@ -359,6 +368,8 @@ int main(int argc, char **argv)
 		return 1;
 	if (receive(&hello) != ROLE_HELLO)
 		return 3;
+	if (!strcmp(attack, "ready"))
+		return attack_ready();
 	if (!strcmp(attack, "short"))
 		attack_raw(5, ROLE_MAGIC, 0);
 	if (!strcmp(attack, "long"))

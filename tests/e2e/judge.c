@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Asks the kernel about many addresses. In: the id of an attached program, the agent's pin folder, addresses on
- * stdin, one a line. Out: for each a line of what that program did with a packet from it and what sek_explain, run on
- * the same maps, says: ADDRESS ACTION VERDICT REASON RAIL BLOCK_LEN ALLOW_LEN CLASS_ACTION WINNER LISTS.
+ * Asks the kernel about many addresses. In: the id of an attached program, the agent's pin folder,
+ * addresses on stdin, one a line. Out: for each a line of what that program did with a packet from
+ * it and what sek_explain, run on the same maps, says: ADDRESS ACTION VERDICT REASON RAIL BLOCK_LEN
+ * ALLOW_LEN CLASS_ACTION WINNER LISTS.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -22,7 +23,8 @@
 
 static const char *const verdicts[SEK_V_MAX] = { "pass", "drop", "monitor" };
 static const char *const reasons[SEK_R_MAX] = {
-	"none", "allow", "block", "ban", "feed", "limit", "malformed", "link", "protected", "internal",
+	"none",  "allow",     "block", "ban",       "feed",
+	"limit", "malformed", "link",  "protected", "internal",
 };
 
 static void die(const char *what)
@@ -72,7 +74,10 @@ static int find_explain(uint32_t table_id)
 	return -1;
 }
 
-/* The first segment of the image in force, where head and classes are; NULL where there is no image yet. */
+/*
+ * The first segment of the image in force, where head and classes are; NULL where there is no image
+ * yet.
+ */
 static const char *read_image(int table_fd, const char *pins)
 {
 	struct sek_control control;
@@ -97,13 +102,15 @@ static void read_class(const char *image, uint32_t id, struct sek_class *ret_cla
 {
 	const struct sek_table_head *head = (const void *)image;
 
-	memcpy(ret_class, image + (size_t)(head->class_base + id) * SEK_LINE_BYTES, sizeof(*ret_class));
+	memcpy(ret_class, image + (size_t)(head->class_base + id) * SEK_LINE_BYTES,
+	       sizeof(*ret_class));
 }
 
 /* A UDP packet without content from @q's address. */
 static size_t make_frame(const struct sek_explain *q, uint8_t *frame)
 {
-	static const uint8_t v4[] = { 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17 }, v6[] = { 0x60, 0, 0, 0, 0, 8, 17, 64 };
+	static const uint8_t v4[] = { 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17 },
+			     v6[] = { 0x60, 0, 0, 0, 0, 8, 17, 64 };
 
 	memset(frame, 0, 64);
 	frame[12] = q->family == 4 ? 0x08 : 0x86;
@@ -121,7 +128,8 @@ static size_t make_frame(const struct sek_explain *q, uint8_t *frame)
 static const char *packet_action(int prog_fd, const struct sek_explain *q)
 {
 	uint8_t frame[64];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = make_frame(q, frame), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = make_frame(q, frame),
+		    .repeat = 1);
 
 	if (bpf_prog_test_run_opts(prog_fd, &opts))
 		die("running the attached program");
@@ -131,8 +139,8 @@ static const char *packet_action(int prog_fd, const struct sek_explain *q)
 static void explain(int prog_fd, struct sek_explain *q)
 {
 	struct sek_explain answer = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = q, .data_size_in = sizeof(*q), .data_out = &answer,
-		    .data_size_out = sizeof(answer), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = q, .data_size_in = sizeof(*q),
+		    .data_out = &answer, .data_size_out = sizeof(answer), .repeat = 1);
 
 	if (bpf_prog_test_run_opts(prog_fd, &opts) || !answer.answered)
 		die("running sek_explain");
@@ -154,8 +162,10 @@ static void judge(int prog_fd, int explain_fd, const char *image, char *text)
 	if (q.class_id)
 		read_class(image, q.class_id, &class);
 	printf("%s %s %s %s %u %u %u %u %u %llx%016llx%016llx%016llx\n", text, action,
-	       q.verdict < SEK_V_MAX ? verdicts[q.verdict] : "?", q.reason < SEK_R_MAX ? reasons[q.reason] : "?", q.rail,
-	       q.block_len, q.allow_len, class.action, class.winner, class.lists[3], class.lists[2], class.lists[1], class.lists[0]);
+	       q.verdict < SEK_V_MAX ? verdicts[q.verdict] : "?",
+	       q.reason < SEK_R_MAX ? reasons[q.reason] : "?", q.rail, q.block_len, q.allow_len,
+	       class.action, class.winner, class.lists[3], class.lists[2], class.lists[1],
+	       class.lists[0]);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The whole path with real packets: lists and commands in, drops out, and everyone tells the same story.
 Every drop has a control source that passes."""
-import os, signal, subprocess
+import os, signal, socket, subprocess
 import pytest
 from lab import BUILD, GATEWAY, run, wait_for
 
@@ -124,6 +124,13 @@ def test_mode_monitor_goes_back_unless_confirmed(lab, agent):
     one.cli("mode", "monitor", "--confirm", "1s")
     assert lab.probe(BAD) == 20
     wait_for(lambda: lab.probe(BAD) == 0, 5, "enforce again")
+    refused = one.cli("mode", "monitor", "--confirm", "86401s", check=False)
+    assert (refused.returncode, refused.stderr) == (1, "sekisho: --confirm takes at most 24h\n")
+    with socket.socket(socket.AF_UNIX) as control:  # the number is 1 in 32 bits
+        control.connect(str(one.dir / "run/sekisho.sock"))
+        control.sendall(b'{"verb":"mode","mode":"monitor","confirm_s":4294967297}\n')
+        assert "at most 24h" in control.recv(4096).decode()
+    assert lab.probe(BAD) == 0
     one.cli("mode", "monitor")
     assert lab.probe(BAD) == 20
 

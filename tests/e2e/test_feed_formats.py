@@ -2,7 +2,7 @@
 """Every format: what a careful person reading each recorded file would name, written down a row a file; small files of
 our own for each format and each way to break one; and the C parsers against a naive second reading, in chunks of any
 size. The recorded files are those of ../shared/feeds/open (or $SEKISHO_SHARED/feeds/open) where they are there."""
-import collections, ipaddress, os, pathlib, random, re, subprocess
+import collections, ipaddress, os, pathlib, random, re, shutil, subprocess
 import pytest
 import feed_reference
 from lab import BUILD
@@ -289,14 +289,15 @@ def test_feed_show_tells_what_was_recognised(lab, agent):
     one = agent()
     for name, why in (("geofeed.csv", "lines of PREFIX,COUNTRY (RFC 8805)"), ("drop_v4.json", "Spamhaus DROP lines: addresses at cidr")):
         assert why in "\n".join(said(GOLDEN / name))
+    lists = shutil.copytree(GOLDEN, one.dir / "golden")  # the tree may be where the fetcher's user cannot go
     one.write(f"""feeds:
-  - {{name: auto, path: "{GOLDEN}/drop_v4.json"}}
-  - {{name: some, path: "{GOLDEN}/geofeed.csv", format: geofeed, country: DE}}
-  - {{name: table, path: "{GOLDEN}/table.csv", format: csv, column: address, separator: ";"}}
-  - {{name: many, path: "{GOLDEN}/ipsum.txt", format: ipsum, threshold: 3}}
-  - {{name: deep, path: "{GOLDEN}/unknown.json", format: json, select: "servers[].addr.v4"}}
-  - {{name: land, path: "{GOLDEN}/maxmind.csv", format: maxmind, country: "DE, AT"}}
-  - {{name: cut, path: "{GOLDEN}/drop_v4_cut.json"}}
+  - {{name: auto, path: "{lists}/drop_v4.json"}}
+  - {{name: some, path: "{lists}/geofeed.csv", format: geofeed, country: DE}}
+  - {{name: table, path: "{lists}/table.csv", format: csv, column: address, separator: ";"}}
+  - {{name: many, path: "{lists}/ipsum.txt", format: ipsum, threshold: 3}}
+  - {{name: deep, path: "{lists}/unknown.json", format: json, select: "servers[].addr.v4"}}
+  - {{name: land, path: "{lists}/maxmind.csv", format: maxmind, country: "DE, AT"}}
+  - {{name: cut, path: "{lists}/drop_v4_cut.json"}}
 """)
     one.start()
     one.cli("feed", "update", check=False)

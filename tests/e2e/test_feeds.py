@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Feeds through the whole agent: a real HTTP server and its bad days, the guards, held updates. The kernel's answer to
 real packets is the judge; a control source passes each time."""
-import os, pathlib, re, subprocess, time
+import json, os, pathlib, re, shutil, subprocess, time
 import pytest
 from lab import run, wait_for
 
@@ -236,3 +236,26 @@ def test_a_rotten_list_on_disk_is_fetched_again(lab, agent, server):
     one.start()
     settled(one, "web")
     assert drops(lab, BAD, GOOD) == [True, False]
+
+
+def test_a_path_is_read_without_roots_rights(lab, agent):
+    """Neither a file that is root's alone nor a link to one: `feed show` would tell its lines to who may only look."""
+    one = agent()
+    secret, link = one.dir / "secret", one.dir / "link"
+    secret.write_text(f"root:$6$hash:19000::::::\n{BAD}\n")
+    secret.chmod(0o600)
+    link.symlink_to(secret)
+    one.write("feeds:\n" + "".join(f'  - {{name: {path.name}, path: "{path}", format: plain, interval: 12h}}\n' for path in (secret, link)))
+    one.start()
+    for name in ("secret", "link"):
+        wait_for(lambda: one.ask("feed", "show", name)["error"], what="the refusal of " + name)
+        shown = one.ask("feed", "show", name)
+        assert shown["error"] == ("the user sekisho-fetch may not read the file: chmod o+r it and o+x its folders, or chgrp them to sekisho-fetch")
+        assert "hash" not in json.dumps(shown)
+    assert (lab.probe(BAD), "hash" in one.said()) == (20, False)
+    shutil.chown(secret, group="sekisho-fetch")
+    secret.chmod(0o640)
+    for name in ("secret", "link"):
+        one.cli("feed", "update", name)
+        assert (one.ask("feed", "show", name)["error"], one.ask("feed", "show", name)["errors"][0]["line"]) == (None, 1)
+    assert lab.probe(BAD) == 0

@@ -54,9 +54,12 @@ def holds(lab, one):
     assert len(os.listdir(f"/proc/{one.process.pid}/fd")) < 80
 
 
-def test_one_that_dies_at_once_is_started_ever_more_slowly(lab, hostile):
-    one = hostile("die")
+@pytest.mark.parametrize("attack", ["die", "ready"])
+def test_one_that_dies_at_once_is_started_ever_more_slowly(lab, hostile, attack):
+    """Whatever it says of itself before: `ready` has told the keeper that all is well."""
+    one = hostile(attack)
     wait_for(lambda: said(one).count("engine: ended (status 1)") >= 5, 10, "five deaths")
+    assert said(one).count("fake: ready: 0") == (5 if attack == "ready" else 0)
     waits = [int(line.split("started again in ")[1].split()[0]) for line in said(one).splitlines() if "engine: ended" in line]
     assert waits[:5] == [50, 100, 200, 400, 800]
     holds(lab, one)

@@ -96,6 +96,19 @@ def test_a_fetcher_is_held_to_its_limits(hanging):
     assert int(status(pid)["VmHWM"].split()[0]) < 40000  # kB: far from it
     stat = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     assert int(stat[11]) + int(stat[12]) < 200  # hundredths of a second so far
+@pytest.fixture
+def stained(monkeypatch):
+    """What the shell that starts an agent may hold."""
+    for name, value in (("API_TOKEN", "secret"), ("LD_BIND_NOW", "1"), ("https_proxy", "http://user:secret@192.0.2.1/"), ("JOURNAL_STREAM", "8:1")):
+        monkeypatch.setenv(name, value)
+
+
+def test_environment_of_each_process(stained, hanging):
+    whole = {pid: open(f"/proc/{pid}/environ").read().split("\0") for pid in
+             (hanging.process.pid, child(hanging, "sekisho-engine"), child(hanging, "sekisho-fetch"))}
+    ours, engine, fetcher = whole.values()
+    assert {"API_TOKEN=secret", "LD_BIND_NOW=1", "PATH=" + os.environ["PATH"]} <= set(ours)
+    assert (engine, fetcher) == (["JOURNAL_STREAM=8:1", ""],) * 2
 
 
 def test_descriptors_of_each_process(hanging):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """The state on its bad days, and a kernel that was changed behind the agent's back."""
-import ipaddress, json, os, pwd, subprocess
+import contextlib, ipaddress, json, os, pwd, re, sqlite3, subprocess
 import pytest
 from lab import run, wait_for
 
@@ -108,3 +108,27 @@ def test_explain_tells_when_the_kernel_was_changed_behind_the_agent(lab, agent):
     one.stop()
     one.start()  # a start puts the state in force, and nothing else
     assert one.ask("explain", GOOD)["differs"] is None and (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
+
+
+def test_the_id_of_a_feed_that_is_no_more_goes_to_another(lab, agent):
+    """All 255 are taken by feeds of earlier configs: the newcomer is in force all the same, and its counters begin at 0."""
+    one = agent().start()
+    one.stop()
+    state, path, left = one.dir / "state", one.dir / "list.txt", one.dir / "state/lists/old-1.list"
+    path.write_text(BAD + "\n")
+    left.write_text("")
+    with contextlib.closing(sqlite3.connect(state / "state.db")) as db, db:
+        for i in range(1, 256):
+            db.execute("INSERT INTO feeds(id, name, url, last_try_s) VALUES(?, ?, 'http://192.0.2.1/', ?)", (i, f"old-{i}", i))
+            db.execute("INSERT INTO counters VALUES(?, 77777, 0)", (f"drops:{i}",))
+    one.write(f"feeds:\n  - {{name: new, path: \"{path}\", format: plain, interval: 12h}}\n")
+    one.start()
+    wait_for(lambda: lab.probe(BAD) == 0, what="the new list in force")
+    assert lab.probe(GOOD) == 20 and not left.exists()
+    dropped = lambda: float(re.search(r'^sekisho_feed_dropped_packets_total{feed="new"} (.*)$', one.get("/metrics"), re.M).group(1))
+    assert 20 <= wait_for(dropped) <= 2000
+    one.stop()
+    with contextlib.closing(sqlite3.connect(state / "state.db")) as db:
+        assert db.execute("SELECT name FROM feeds WHERE id = 1").fetchall() == [("new",)]
+        assert db.execute("SELECT value < 2000 FROM counters WHERE name = 'drops:1'").fetchall() == [(1,)]
+        assert db.execute("SELECT count(*) FROM feeds").fetchall() == [(255,)]

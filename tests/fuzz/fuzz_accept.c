@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Fuzz target: an Accept header as a stranger sends it, and his text in a label: never a line of its own. */
+/*
+ * Fuzz target: an Accept header as a stranger sends it, and his text in a label: never a line of
+ * its own.
+ */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +27,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	for (at = text; (at = memchr(at, '\n', text + len - at)); at++)
 		lines++;
-	if (lines != (openmetrics_accepts(header) ? 4 : 3)) /* HELP, TYPE, the sample, and EOF where it is open */
+	if (lines != (openmetrics_accepts(header)
+			  ? 4
+			  : 3)) /* HELP, TYPE, the sample, and EOF where it is open */
 		abort();
 	free(text);
 	free(header);

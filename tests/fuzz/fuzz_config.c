@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct config_source sources[] = { { "a", (const char *)data, size / 2 },
-					   { "b", (const char *)data + size / 2, size - size / 2 } };
+					   { "b", (const char *)data + size / 2,
+					     size - size / 2 } };
 	static struct config_errors errors;
 
 	for (size_t n = 1; n <= 2; n++) {

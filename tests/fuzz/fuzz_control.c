@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Any bytes on the control socket, in any pieces: each line gets one answer, in order, and an object alone reaches the
- * verbs. They are a stand-in here: what they take apart (prefixes, numbers, names) has targets and tables of its own.
+ * Any bytes on the control socket, in any pieces: each line gets one answer, in order, and an
+ * object alone reaches the verbs. They are a stand-in here: what they take apart (prefixes,
+ * numbers, names) has targets and tables of its own.
  */
 /* link: engine/control.c sys/log.c -luv */
 #include <jansson.h>
@@ -21,7 +22,8 @@ static struct sockaddr_un address = { .sun_family = AF_UNIX };
 static socklen_t address_len = sizeof(address);
 static unsigned n_open;
 
-json_t *verbs_answer(struct engine *asked, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait)
+json_t *verbs_answer(struct engine *asked, json_t *json, struct verbs_client *client,
+		     struct verbs_wait *ret_wait)
 {
 	if (!json_is_object(json) || asked != &engine || !client->may_change || ret_wait->poll)
 		abort();
@@ -47,7 +49,8 @@ static int listen_somewhere(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)) || listen(fd, 8))
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address.sun_family)) ||
+	    listen(fd, 8))
 		abort();
 	return fd;
 }
@@ -59,17 +62,21 @@ static void open_once(void)
 	uv_loop_init(&engine.loop);
 	engine.loop.data = &engine;
 	engine.listener[1] = listen_somewhere();
-	engine.listener[0] = listen_somewhere(); /* bound without a name, the kernel gives one each */
-	if (getsockname(engine.listener[0], (struct sockaddr *)&address, &address_len) || control_open(&engine))
+	engine.listener[0] =
+	    listen_somewhere(); /* bound without a name, the kernel gives one each */
+	if (getsockname(engine.listener[0], (struct sockaddr *)&address, &address_len) ||
+	    control_open(&engine))
 		abort();
 }
 
 /* Is @answer, a line, what @line asked for? */
 static bool is_answer(const char *answer, size_t answer_len, const char *line, size_t len)
 {
-	json_t *request = json_loadb(line, len, 0, NULL), *got = json_loadb(answer, answer_len, 0, NULL);
-	bool is_right = got && (json_is_object(request) ? json_equal(json_object_get(got, "data"), request)
-							: json_integer_value(json_object_get(got, "code")) == 2);
+	json_t *request = json_loadb(line, len, 0, NULL),
+	       *got = json_loadb(answer, answer_len, 0, NULL);
+	bool is_right = got && (json_is_object(request)
+				    ? json_equal(json_object_get(got, "data"), request)
+				    : json_integer_value(json_object_get(got, "code")) == 2);
 
 	json_decref(request);
 	json_decref(got);
@@ -77,15 +84,18 @@ static bool is_answer(const char *answer, size_t answer_len, const char *line, s
 }
 
 /* Writes @data in pieces of @piece bytes and reads answers until as many are there as lines. */
-static char *talk(int fd, const char *data, size_t size, size_t piece, unsigned n_lines, size_t *ret_len)
+static char *talk(int fd, const char *data, size_t size, size_t piece, unsigned n_lines,
+		  size_t *ret_len)
 {
-	size_t room = 256 * (size + 1), len = 0, sent = 0; /* an escaped byte takes six, an error's answer 30 */
+	size_t room = 256 * (size + 1), len = 0,
+	       sent = 0; /* an escaped byte takes six, an error's answer 30 */
 	char *answers = malloc(room);
 	unsigned turns, n = 0;
 	ssize_t got;
 
 	for (turns = 0; turns < TURNS_MAX && (n < n_lines || sent < size); turns++) {
-		got = send(fd, data + sent, piece < size - sent ? piece : size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		got = send(fd, data + sent, piece < size - sent ? piece : size - sent,
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
 		sent += got > 0 ? got : 0;
 		uv_run(&engine.loop, UV_RUN_NOWAIT);
 		got = recv(fd, answers + len, room - len, MSG_DONTWAIT);

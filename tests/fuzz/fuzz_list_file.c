@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzz target: a list file from a hostile fetcher or a rotten disk. What the check lets through has every part inside
- * the file and every prefix in order. The input is made into a file whose head is right, so that
- * the checks behind it are reached; into one of another length where the input's is odd.
+ * Fuzz target: a list file from a hostile fetcher or a rotten disk. What the check lets through has
+ * every part inside the file and every prefix in order. The input is made into a file whose head is
+ * right, so that the checks behind it are reached; into one of another length where the input's is
+ * odd.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,9 +26,11 @@ static void walk(const struct list_view *view, const char *end)
 
 	must((const char *)(view->errors + view->head->n_errors) <= end);
 	for (i = 0; i < view->head->n4; i++)
-		must(view->v4[i].len >= 1 && view->v4[i].len <= 32 && (!i || prefix4_compare(&view->v4[i - 1], &view->v4[i]) < 0));
+		must(view->v4[i].len >= 1 && view->v4[i].len <= 32 &&
+		     (!i || prefix4_compare(&view->v4[i - 1], &view->v4[i]) < 0));
 	for (i = 0; i < view->head->n6; i++)
-		must(view->v6[i].len >= 1 && view->v6[i].len <= 128 && (!i || prefix6_compare(&view->v6[i - 1], &view->v6[i]) < 0));
+		must(view->v6[i].len >= 1 && view->v6[i].len <= 128 &&
+		     (!i || prefix6_compare(&view->v6[i - 1], &view->v6[i]) < 0));
 	for (i = 0; i < view->head->n_errors; i++)
 		must(view->errors[i].text_len <= sizeof(view->errors[i].text));
 }
@@ -44,7 +47,8 @@ static size_t shape(struct list_head *head, const uint8_t *data, size_t size)
 	head->n4 = counts[0] % 8;
 	head->n6 = counts[1] % 8;
 	head->n_errors = counts[2] % 3;
-	len = head->n4 * sizeof(struct prefix4) + head->n6 * sizeof(struct prefix6) + head->n_errors * sizeof(struct list_error);
+	len = head->n4 * sizeof(struct prefix4) + head->n6 * sizeof(struct prefix6) +
+	      head->n_errors * sizeof(struct list_error);
 	memcpy(head + 1, data + n, size - n < len ? size - n : len);
 	return sizeof(*head) + len;
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Any bytes as a message of the role channel: taken only whole, with an end to its text and no more descriptors than there is room for. */
+/*
+ * Any bytes as a message of the role channel: taken only whole, with an end to its text and no more
+ * descriptors than there is room for.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +17,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* The first byte says whether the magic is given for free: a fuzzer finds it late. */
 	if (size && data[0] & 1)
-		memcpy((char *)&msg + sizeof(msg.magic), data, n < sizeof(msg) - sizeof(msg.magic) ? n : sizeof(msg) - sizeof(msg.magic));
+		memcpy((char *)&msg + sizeof(msg.magic), data,
+		       n < sizeof(msg) - sizeof(msg.magic) ? n : sizeof(msg) - sizeof(msg.magic));
 	else
 		memcpy(&msg, data, n);
 	if (role_msg_check(&msg, size & 2 ? n : sizeof(msg), &checked))
 		return 0;
-	if (checked != &msg || msg.n_fds > ROLE_FDS_MAX || strnlen(msg.text, sizeof(msg.text)) == sizeof(msg.text))
+	if (checked != &msg || msg.n_fds > ROLE_FDS_MAX ||
+	    strnlen(msg.text, sizeof(msg.text)) == sizeof(msg.text))
 		abort();
 	return 0;
 }

@@ -22,14 +22,23 @@ struct patch {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct table_image bases[2]; /* the second with a table of ports, which takes long to check */
+static struct table_image
+    bases[2]; /* the second with a table of ports, which takes long to check */
 
 static void build(struct table_image *base, bool has_ports)
 {
 	static struct policy_range4 ranges[64];
-	struct sek_class classes[CLASSES] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct sek_class classes[CLASSES] = { { 0 },
+					      { .action = SEK_A_BLOCK },
+					      { .action = SEK_A_ALLOW } };
 	struct limit_settings limits[] = {
-		{ .name = "a", .packets_per_s = 1000, .burst = 100, .len4 = 32, .n_ports = has_ports, .ports = { { 22, 23 } }, .number = 0,
+		{ .name = "a",
+		  .packets_per_s = 1000,
+		  .burst = 100,
+		  .len4 = 32,
+		  .n_ports = has_ports,
+		  .ports = { { 22, 23 } },
+		  .number = 0,
 		  .ban = { .is_set = true, .after_ms = 1000, .for_s = 60, .repeat = 2 } },
 		{ .name = "b", .bits_per_s = 1e6, .burst = 1e5, .len4 = 24, .number = 3 },
 	};
@@ -39,7 +48,8 @@ static void build(struct table_image *base, bool has_ports)
 	for (uint32_t i = 0; i < 64; i++) {
 		uint32_t first = i < 40 ? 0x0a000000 + i * 3 : 0x0b000000 + i * 70000;
 
-		ranges[i] = (struct policy_range4){ first, first + (i > 50 ? 1000 : i & 1), 1 + i % 2 };
+		ranges[i] =
+		    (struct policy_range4){ first, first + (i > 50 ? 1000 : i & 1), 1 + i % 2 };
 	}
 	if (table_build(&policy, 1, 5, base) < 0)
 		abort();
@@ -63,11 +73,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!copy)
 		abort();
 	memcpy(copy, base.lines, bytes);
-	for (; size >= sizeof(struct patch); data += sizeof(struct patch), size -= sizeof(struct patch)) {
+	for (; size >= sizeof(struct patch);
+	     data += sizeof(struct patch), size -= sizeof(struct patch)) {
 		struct patch patch;
 
 		memcpy(&patch, data, sizeof(patch));
-		memcpy(copy + patch.word % (bytes / 8) * 8 + (patch.high & 1) * 4, &patch.value, sizeof(patch.value));
+		memcpy(copy + patch.word % (bytes / 8) * 8 + (patch.high & 1) * 4, &patch.value,
+		       sizeof(patch.value));
 	}
 	((struct sek_table_head *)copy)->checksum = table_checksum(copy, base.n_lines);
 	r = table_check(copy, bytes, &why);

@@ -37,7 +37,8 @@ void frame_eth(struct frame *f, unsigned tags, unsigned ethertype)
 	frame_put16(f, ethertype);
 }
 
-void frame_ipv4(struct frame *f, unsigned ihl, unsigned total, unsigned proto, unsigned fragment, size_t payload)
+void frame_ipv4(struct frame *f, unsigned ihl, unsigned total, unsigned proto, unsigned fragment,
+		size_t payload)
 {
 	size_t at = f->len;
 
@@ -62,7 +63,8 @@ void frame_ipv6(struct frame *f, unsigned payload, unsigned next, unsigned hops)
 	frame_put(f, NULL, 16);
 }
 
-void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport, unsigned tcp_flags)
+void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport,
+	      unsigned tcp_flags)
 {
 	size_t at;
 

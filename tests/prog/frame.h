@@ -27,14 +27,21 @@ void frame_put16(struct frame *f, unsigned value);
 /* Empties @f and starts it: Ethernet with @tags VLAN tags, the outer ones 802.1ad from two on. */
 void frame_eth(struct frame *f, unsigned tags, unsigned ethertype);
 
-/* IPv4 header that says @ihl words (at least five are written), @total bytes; @payload zero bytes. */
-void frame_ipv4(struct frame *f, unsigned ihl, unsigned total, unsigned proto, unsigned fragment, size_t payload);
+/*
+ * IPv4 header that says @ihl words (at least five are written), @total bytes; @payload zero bytes.
+ */
+void frame_ipv4(struct frame *f, unsigned ihl, unsigned total, unsigned proto, unsigned fragment,
+		size_t payload);
 
 /* IPv6 header that says @payload bytes follow; none is written. */
 void frame_ipv6(struct frame *f, unsigned payload, unsigned next, unsigned hops);
 
-/* A whole frame of @family from the test's source: @proto with ports and, for TCP, flags; 60 bytes at least. */
-void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport, unsigned tcp_flags);
+/*
+ * A whole frame of @family from the test's source: @proto with ports and, for TCP, flags; 60 bytes
+ * at least.
+ */
+void frame_l4(struct frame *f, int family, unsigned proto, unsigned sport, unsigned dport,
+	      unsigned tcp_flags);
 
 /* Replaces the source address of the IP header at @offset. */
 void frame_set_source(struct frame *f, size_t offset, int family, const void *addr_be);

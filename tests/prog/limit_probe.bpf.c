@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test only: plays a scene (limit_probe.h) against the limiter, one step a run, in time that the scene brings.
+ * Test only: plays a scene (limit_probe.h) against the limiter, one step a run, in time that the
+ * scene brings.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -54,7 +55,9 @@ __noinline int send(__u32 addr, __u64 now_ns, __u32 who)
 		return 0;
 	packet.now_ns = scene.tick_ns ? now_ns - now_ns % scene.tick_ns : now_ns;
 	answer = limit_charge(line, &scene.limit, &packet, scene.ahead);
-	count = who == INNOCENT ? &counts[cpu].innocent : who == OFFENDER ? &counts[cpu].offender : &counts[cpu].source;
+	count = who == INNOCENT   ? &counts[cpu].innocent
+		: who == OFFENDER ? &counts[cpu].offender
+				  : &counts[cpu].source;
 	if (answer & LIMIT_OVER)
 		count->over++;
 	else
@@ -64,7 +67,8 @@ __noinline int send(__u32 addr, __u64 now_ns, __u32 who)
 	if (answer & LIMIT_GAVE_UP)
 		count->gave_up++;
 	if (answer & LIMIT_OVER && scene.has_ban)
-		count->ban_due += limit_over(line, &scene.limit, &packet, scene.ahead) & LIMIT_BAN_DUE;
+		count->ban_due +=
+		    limit_over(line, &scene.limit, &packet, scene.ahead) & LIMIT_BAN_DUE;
 	return 0;
 }
 

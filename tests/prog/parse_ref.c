@@ -64,6 +64,8 @@ static int ref_ipv4(const struct frame *f, struct cursor c, struct parse_answer 
 
 	skip(&c, 1);
 	total = take(&c, 2);
+	if (!total && c.end - start > 65535)
+		total = c.end - start; /* BIG TCP */
 	skip(&c, 2);
 	fragment = take(&c, 2);
 	skip(&c, 1);
@@ -72,7 +74,8 @@ static int ref_ipv4(const struct frame *f, struct cursor c, struct parse_answer 
 	for (int i = 0; i < 4; i++)
 		a->addr_be[i] = take(&c, 1);
 	skip(&c, 4);
-	if (c.is_short || first >> 4 != 4 || header < 20 || total < header || total > (size_t)(c.end - start))
+	if (c.is_short || first >> 4 != 4 || header < 20 || total < header ||
+	    total > (size_t)(c.end - start))
 		return PROBE_MALFORMED;
 	a->family = 4;
 	a->ip_bytes = total;
@@ -86,7 +89,8 @@ static int ref_ipv4(const struct frame *f, struct cursor c, struct parse_answer 
 
 static int is_extension(unsigned next)
 {
-	return strchr("\x2b\x2c\x33\x3c\x87\x8b\x8c", next) != NULL; /* 0 matches the NUL: hop-by-hop */
+	return strchr("\x2b\x2c\x33\x3c\x87\x8b\x8c", next) !=
+	       NULL; /* 0 matches the NUL: hop-by-hop */
 }
 
 /* The chain from @next on; @c ends with the IP packet. */

@@ -8,5 +8,8 @@
 #include "frame.h"
 #include "parse_probe.h"
 
-/* Answers @f; returns the action: PROBE_SOURCE, PROBE_LINK, PROBE_MALFORMED or PROBE_PILE. Never PROBE_UNREAD. */
+/*
+ * Answers @f; returns the action: PROBE_SOURCE, PROBE_LINK, PROBE_MALFORMED or PROBE_PILE. Never
+ * PROBE_UNREAD.
+ */
 int parse_ref(const struct frame *f, struct parse_answer *ret_answer);

@@ -13,5 +13,6 @@ int parse_run_teardown(void **state);
 int parse_run(const struct frame *f, struct parse_answer *ret_answer);
 
 /* Prints both and @f's bytes, then fails the test. */
-void parse_run_differ(const char *row, const struct frame *f, int got, const struct parse_answer *answer, int want,
+void parse_run_differ(const char *row, const struct frame *f, int got,
+		      const struct parse_answer *answer, int want,
 		      const struct parse_answer *reference);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How often a test repeats: in full, or less where SEKISHO_SLOW is set, as `make vmtest` does in its guests, which
- * are emulated. Only repetitions and sizes go through here, never what is asserted of each.
+ * How often a test repeats: in full, or less where SEKISHO_SLOW is set, as `make vmtest` does in
+ * its guests, which are emulated. Only repetitions and sizes go through here, never what is
+ * asserted of each.
  */
 #pragma once
 

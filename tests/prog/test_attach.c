@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attach, replace, adopt and remove on a real interface: alone, and in the dispatcher where this kernel has one (the
- * guests of `make vmtest`). The interface is never without a program while one is replaced by another.
+ * Attach, replace, adopt and remove on a real interface: alone, and in the dispatcher where this
+ * kernel has one (the guests of `make vmtest`). The interface is never without a program while one
+ * is replaced by another.
  */
 /* link: sys/bpf_attach.c sys/bpf_attach_alone.c sys/bpf_attach_shared.c sys/bpf_attach_probe.c sys/bpf_attach_former.c sys/bpf_load.c sys/log.c -lxdp */
 #include <setjmp.h>
@@ -32,7 +33,8 @@ static int make_link(void **state)
 	const char *open_why = "";
 	char reason[160];
 
-	if (system("ip link add sek0 type veth peer name sek1 && ip link set sek0 up && ip link set sek1 up"))
+	if (system(
+		"ip link add sek0 type veth peer name sek1 && ip link set sek0 up && ip link set sek1 up"))
 		return -1;
 	if (bpf_side_open(&side, "/sys/fs/bpf/sekisho-test", SEK_LIMIT_LINES_MIN_BITS, &open_why))
 		return -1;
@@ -102,7 +104,8 @@ static void attach(enum bpf_attach_want want, struct bpf_attachment *attachment)
 
 static void test_attach_and_remove(void **state)
 {
-	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE, BPF_ATTACH_GENERIC };
+	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE,
+						     BPF_ATTACH_GENERIC };
 	struct bpf_attachment attachment;
 	unsigned i;
 
@@ -143,7 +146,8 @@ static void test_failed_replace_changes_nothing(void **state)
 
 	attach(BPF_ATTACH_AUTO, &attachment);
 	before = attachment;
-	broken.map_fd[BPF_MAP_ENTRIES] = side.map_fd[BPF_MAP_CONTROL]; /* the verifier refuses this one */
+	broken.map_fd[BPF_MAP_ENTRIES] =
+	    side.map_fd[BPF_MAP_CONTROL]; /* the verifier refuses this one */
 	why[0] = '\0';
 	assert_true(bpf_attach_replace(&broken, &attachment, why, sizeof(why)) < 0);
 	assert_string_not_equal(why, "");
@@ -179,7 +183,8 @@ static void test_other_program_is_left(void **state)
 		fail_msg("xdp-filter cannot be loaded");
 	other = on_interface();
 	n_fds = count_fds();
-	assert_int_equal(bpf_attach(&side, "sek0", 3, BPF_ATTACH_AUTO, &attachment, why, sizeof(why)), -EBUSY);
+	assert_int_equal(
+	    bpf_attach(&side, "sek0", 3, BPF_ATTACH_AUTO, &attachment, why, sizeof(why)), -EBUSY);
 	assert_int_equal(count_fds(), n_fds); /* the keeper asks again every second */
 	assert_non_null(strstr(why, "xdpfilt_alw_all"));
 	assert_int_equal(bpf_attach_remove_all(&side), 0);
@@ -199,10 +204,14 @@ static void make_pins(unsigned id, int program_fd, char *path, size_t size)
 	snprintf(pin, sizeof(pin), "%s/prog0-prog", path);
 	assert_int_equal(bpf_obj_pin(program_fd, pin), 0);
 	snprintf(pin, sizeof(pin), "%s/prog0-link", path);
-	assert_int_equal(bpf_obj_pin(side.map_fd[BPF_MAP_RAILS], pin), 0); /* any object: it is only unlinked */
+	assert_int_equal(bpf_obj_pin(side.map_fd[BPF_MAP_RAILS], pin),
+			 0); /* any object: it is only unlinked */
 }
 
-/* An agent killed between libxdp's pins and its attach: the next one removes the pins, and no others. */
+/*
+ * An agent killed between libxdp's pins and its attach: the next one removes the pins, and no
+ * others.
+ */
 static void test_pins_of_no_dispatcher_are_removed(void **state)
 {
 	struct bpf_attachment attachment, next;
@@ -230,7 +239,9 @@ static void test_no_such_interface(void **state)
 {
 	struct bpf_attachment attachment;
 
-	assert_int_equal(bpf_attach(&side, "nowhere0", 3, BPF_ATTACH_AUTO, &attachment, why, sizeof(why)), -ENODEV);
+	assert_int_equal(
+	    bpf_attach(&side, "nowhere0", 3, BPF_ATTACH_AUTO, &attachment, why, sizeof(why)),
+	    -ENODEV);
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* link: sys/bpf_ban_map.c sys/bpf_lens.c -lpthread */
 /*
- * The keeper's side of the ban map: records put, deleted and swept, how many the program is told of, and which prefix lengths.
+ * The keeper's side of the ban map: records put, deleted and swept, how many the program is told
+ * of, and which prefix lengths.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +32,9 @@ static int make(void **state)
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 
 	memset(&control, 0, sizeof(control));
-	side.map_fd[BPF_MAP_BANS] = bpf_map_create(BPF_MAP_TYPE_HASH, "bans", sizeof(struct sek_entry_key), sizeof(struct sek_ban), SIZE, &opts);
+	side.map_fd[BPF_MAP_BANS] =
+	    bpf_map_create(BPF_MAP_TYPE_HASH, "bans", sizeof(struct sek_entry_key),
+			   sizeof(struct sek_ban), SIZE, &opts);
 	return side.map_fd[BPF_MAP_BANS] < 0 || bpf_ban_map_open(&bans, &side);
 }
 
@@ -72,7 +75,8 @@ static void test_put_and_delete(void **state)
 	assert_memory_equal(control.ban_lens4, "\x20\x18\0\0\0\0\0\0", 8);
 	assert_true(bpf_ban_map_has(&bans, &one));
 	assert_int_equal(bpf_ban_map_delete(&bans, &one), 0);
-	assert_int_equal(bpf_ban_map_delete(&bans, &one), 0); /* it is gone: no error, and not counted */
+	assert_int_equal(bpf_ban_map_delete(&bans, &one),
+			 0); /* it is gone: no error, and not counted */
 	assert_int_equal(control.n_bans, 1);
 	assert_false(bpf_ban_map_has(&bans, &one));
 	for (i = 1; i < SIZE; i++)
@@ -106,21 +110,28 @@ struct image {
 static struct image *image_of(unsigned n, const uint8_t *lens4, const uint8_t *lens6)
 {
 	static struct image image;
-	struct sek_table_limits *head = (void *)(image.front + SEK_TABLE_LIMITS_LINE * SEK_LINE_BYTES);
+	struct sek_table_limits *head =
+	    (void *)(image.front + SEK_TABLE_LIMITS_LINE * SEK_LINE_BYTES);
 	unsigned i;
 
 	memset(&image, 0, sizeof(image));
 	head->n_limits = n;
 	head->limit_base = SEK_TABLE_FIXED_LINES;
 	for (i = 0; i < n; i++)
-		image.limit[i] = (struct sek_limit){ .flags = SEK_LIMIT_F_BAN, .len4 = lens4[i], .len6 = lens6[i] };
+		image.limit[i] = (struct sek_limit){ .flags = SEK_LIMIT_F_BAN,
+						     .len4 = lens4[i],
+						     .len6 = lens6[i] };
 	return &image;
 }
 
-/* What the next image bans is looked for before it is in force; what only the last one banned is not, after it. */
+/*
+ * What the next image bans is looked for before it is in force; what only the last one banned is
+ * not, after it.
+ */
 static void test_lengths_of_limits(void **state)
 {
-	static const uint8_t first4[] = { 32, 24 }, first6[] = { 64, 48 }, next4[] = { 16 }, next6[] = { 64 };
+	static const uint8_t first4[] = { 32, 24 }, first6[] = { 64, 48 }, next4[] = { 16 },
+			     next6[] = { 64 };
 
 	assert_int_equal(bpf_ban_map_prepare(&bans, image_of(2, first4, first6)), 0);
 	bpf_ban_map_settle(&bans, image_of(2, first4, first6));
@@ -137,7 +148,8 @@ static void test_lengths_of_limits(void **state)
 
 static void test_too_many_lengths(void **state)
 {
-	static const uint8_t lens4[] = { 32, 31, 30, 29, 28, 27, 26, 25, 24 }, lens6[9] = { 64, 64, 64, 64, 64, 64, 64, 64, 64 };
+	static const uint8_t lens4[] = { 32, 31, 30, 29, 28, 27, 26, 25, 24 },
+			     lens6[9] = { 64, 64, 64, 64, 64, 64, 64, 64, 64 };
 	struct sek_entry_key k = key(4, 8, 1);
 	struct sek_ban b = ban(1, 2);
 
@@ -163,8 +175,10 @@ static void test_adopted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_put_and_delete, make, unmake), cmocka_unit_test_setup_teardown(test_sweep, make, unmake),
-		cmocka_unit_test_setup_teardown(test_lengths_of_limits, make, unmake), cmocka_unit_test_setup_teardown(test_too_many_lengths, make, unmake),
+		cmocka_unit_test_setup_teardown(test_put_and_delete, make, unmake),
+		cmocka_unit_test_setup_teardown(test_sweep, make, unmake),
+		cmocka_unit_test_setup_teardown(test_lengths_of_limits, make, unmake),
+		cmocka_unit_test_setup_teardown(test_too_many_lengths, make, unmake),
 		cmocka_unit_test_setup_teardown(test_adopted, make, unmake),
 	};
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* link: sys/bpf_entries.c sys/bpf_lens.c -lpthread */
 /*
- * The keeper's side of the entry map under the packets' eyes: while one thread runs packets of a blocked source through the
- * program, another adds and deletes entries of other lengths, so that the lengths in use change all the time.
+ * The keeper's side of the entry map under the packets' eyes: while one thread runs packets of a
+ * blocked source through the program, another adds and deletes entries of other lengths, so that
+ * the lengths in use change all the time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +25,8 @@
 #include "slow.h"
 #include "sys/bpf_entries.h"
 
-#define ROUNDS 50000 /* each changes the lengths in use twice; a list of lengths let some packets through */
+#define ROUNDS                                                                                     \
+	50000 /* each changes the lengths in use twice; a list of lengths let some packets through */
 #define BATCH 1000   /* packets a system call */
 
 static struct sekisho_bpf *skel;
@@ -70,10 +72,15 @@ static void put(int family, unsigned len, bool is_blocked)
 	assert_int_equal(bpf_entries_put(&entries, &key, &value), 0);
 }
 
-/* 23.9.9.9 or 1709:909::, blocked by 23.0.0.0/8 or 1700::/8, beside entries of 23.1.2.3 in other lengths. */
+/*
+ * 23.9.9.9 or 1709:909::, blocked by 23.0.0.0/8 or 1700::/8, beside entries of 23.1.2.3 in other
+ * lengths.
+ */
 static void others_come_and_go(int family)
 {
-	uint8_t frame[64] = { [12] = family == 4 ? 8 : 0x86, family == 4 ? 0 : 0xdd, family == 4 ? 0x45 : 0x60 };
+	uint8_t frame[64] = { [12] = family == 4 ? 8 : 0x86,
+			      family == 4 ? 0 : 0xdd,
+			      family == 4 ? 0x45 : 0x60 };
 	static const unsigned lens[] = { 32, 9, 24, 16, 31 };
 	static const uint8_t source[] = { 23, 9, 9, 9 };
 	uint64_t passed, dropped;
@@ -124,7 +131,8 @@ static void list_is_in_order(void **state)
 	unsigned seed = 5;
 
 	for (unsigned i = 0; i < 3000; i++) {
-		unsigned len = 1 + (unsigned)rand_r(&seed) % 32, n = side.control->n_entry_lens6, seen = 0, want = 0;
+		unsigned len = 1 + (unsigned)rand_r(&seed) % 32, n = side.control->n_entry_lens6,
+			 seen = 0, want = 0;
 		const __u8 *lens = side.control->entry_lens6;
 
 		used[len] = rand_r(&seed) % 3 != 0;
@@ -210,8 +218,10 @@ static int setup(void **state)
 	maps[BPF_MAP_RAILS] = skel->maps.sek_rails;
 	maps[BPF_MAP_COUNTERS] = skel->maps.sek_counters;
 	for (int i = 0; i < BPF_MAP_N; i++)
-		side.map_fd[i] = maps[i] ? bpf_map__fd(maps[i]) : -1; /* those of the limiter are no part of this */
-	side.control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, side.map_fd[BPF_MAP_CONTROL], 0);
+		side.map_fd[i] = maps[i] ? bpf_map__fd(maps[i])
+					 : -1; /* those of the limiter are no part of this */
+	side.control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    side.map_fd[BPF_MAP_CONTROL], 0);
 	return side.control == MAP_FAILED ? -1 : bpf_entries_open(&entries, &side);
 }
 

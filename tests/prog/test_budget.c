@@ -67,9 +67,11 @@ static struct cost recorded(const char *kernel, const char *name, char *ret_row)
 		fail_msg("%s is not there: run from the top of the tree", BUDGET_FILE);
 	*ret_row = '\0';
 	while (fgets(line, sizeof(line), file)) {
-		if (*line == '#' || sscanf(line, "%31s %31s %u %u", row_kernel, row_name, &cost.insns, &cost.stack_bytes) != 4)
+		if (*line == '#' || sscanf(line, "%31s %31s %u %u", row_kernel, row_name,
+					   &cost.insns, &cost.stack_bytes) != 4)
 			continue;
-		if (strcmp(row_name, name) || (strcmp(row_kernel, kernel) && (*ret_row || strcmp(row_kernel, "any"))))
+		if (strcmp(row_name, name) ||
+		    (strcmp(row_kernel, kernel) && (*ret_row || strcmp(row_kernel, "any"))))
 			continue;
 		found = cost;
 		strcpy(ret_row, row_kernel);
@@ -99,12 +101,16 @@ static void within(const char *name)
 	budget = recorded(kernel, name, row);
 	if (!*row)
 		fail_msg("%s has no row for %s, nor for any kernel", BUDGET_FILE, name);
-	print_message("%s on %s: %u instructions of %u, stack %u of %u bytes (row %s)\n", name, kernel, now.insns,
-		      budget.insns, now.stack_bytes, budget.stack_bytes, row);
+	print_message("%s on %s: %u instructions of %u, stack %u of %u bytes (row %s)\n", name,
+		      kernel, now.insns, budget.insns, now.stack_bytes, budget.stack_bytes, row);
 	if (now.insns > budget.insns + budget.insns / 20 || now.stack_bytes > budget.stack_bytes)
-		fail_msg("%s grew by more than a twentieth: make it smaller, or raise its row in %s and say why in the commit", name, BUDGET_FILE);
+		fail_msg(
+		    "%s grew by more than a twentieth: make it smaller, or raise its row in %s and say why in the commit",
+		    name, BUDGET_FILE);
 	if (!strcmp(row, kernel) && now.insns < budget.insns - budget.insns / 10)
-		fail_msg("%s shrank by more than a tenth: lower its row in %s, so that the gain is kept", name, BUDGET_FILE);
+		fail_msg(
+		    "%s shrank by more than a tenth: lower its row in %s, so that the gain is kept",
+		    name, BUDGET_FILE);
 }
 
 static void packet_program(void **state)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits through the whole program: which packets one holds, what is charged and taken back, and what comes before it. Rates
- * are one packet in ten seconds, so that a burst of BURST passes exactly BURST packets in the time of a test.
+ * Limits through the whole program: which packets one holds, what is charged and taken back, and
+ * what comes before it. Rates are one packet in ten seconds, so that a burst of BURST passes
+ * exactly BURST packets in the time of a test.
  */
 #include "harness.h"
 
@@ -26,7 +27,9 @@
 
 static struct limit_settings limit(enum limit_protocol protocol, unsigned first, unsigned last)
 {
-	struct limit_settings l = { .name = "l", .protocol = protocol, .packets_per_s = SLOW, .burst = BURST, .len4 = 32 };
+	struct limit_settings l = {
+		.name = "l", .protocol = protocol, .packets_per_s = SLOW, .burst = BURST, .len4 = 32
+	};
 
 	if (last) {
 		l.n_ports = 1;
@@ -47,7 +50,8 @@ static void check_held(const char *row, const struct frame *f, bool is_held)
 	for (int i = 0; i < SENT; i++) {
 		bool is_over = is_held && i >= BURST;
 
-		harness_expect(row, f, is_over ? XDP_DROP : XDP_PASS, is_over ? SEK_R_LIMIT : SEK_R_NONE, HARNESS_NO_WOULD);
+		harness_expect(row, f, is_over ? XDP_DROP : XDP_PASS,
+			       is_over ? SEK_R_LIMIT : SEK_R_NONE, HARNESS_NO_WOULD);
 	}
 }
 
@@ -111,10 +115,14 @@ static void icmp_of_both_families(void **state)
 	check_held("icmpv6", &f, true);
 }
 
-/* A later fragment is of its protocol, to no port; cutting packets is no way round a limit without ports. */
+/*
+ * A later fragment is of its protocol, to no port; cutting packets is no way round a limit without
+ * ports.
+ */
 static void fragments(void **state)
 {
-	struct limit_settings udp = limit(LIMIT_UDP, 0, 0), dns = limit(LIMIT_UDP, 53, 53), low = limit(LIMIT_UDP, 0, 10);
+	struct limit_settings udp = limit(LIMIT_UDP, 0, 0), dns = limit(LIMIT_UDP, 53, 53),
+			      low = limit(LIMIT_UDP, 0, 10);
 	struct frame f;
 
 	frame_l4(&f, 4, IPPROTO_UDP, 53, 53, 0);
@@ -193,10 +201,14 @@ static void refund(void **state)
 	for (int i = 0; i < 20; i++)
 		harness_expect("the first alone", &f, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
 	q = harness_explain(4, frame_source4);
-	assert_in_range(q.limits[0].ahead_ns, (BURST + 20) * packet_ns - SECOND_NS, (BURST + 20) * packet_ns);
+	assert_in_range(q.limits[0].ahead_ns, (BURST + 20) * packet_ns - SECOND_NS,
+			(BURST + 20) * packet_ns);
 }
 
-/* Sixteen limits, eight of which match: the one of the smallest burst holds, whatever its place and number. */
+/*
+ * Sixteen limits, eight of which match: the one of the smallest burst holds, whatever its place and
+ * number.
+ */
 static void many_limits(void **state)
 {
 	struct limit_settings l[SEK_LIMITS_MAX];
@@ -211,7 +223,8 @@ static void many_limits(void **state)
 		set_limits(l, SEK_LIMITS_MAX);
 		frame_l4(&f, 4, IPPROTO_UDP, 1, 53, 0);
 		check_held("eight match", &f, true);
-		assert_int_equal(harness_explain_l4(4, frame_source4, SEK_LIMIT_UDP, 53).n_limits, 8);
+		assert_int_equal(harness_explain_l4(4, frame_source4, SEK_LIMIT_UDP, 53).n_limits,
+				 8);
 		frame_l4(&f, 4, IPPROTO_UDP, 1, 80, 0);
 		check_held("eight others", &f, false);
 	}
@@ -235,14 +248,20 @@ static void monitor(void **state)
 	for (int i = 0; i < SENT + 2; i++) {
 		bool is_would = i >= BURST, is_drop = i >= SENT;
 
-		harness_expect("both", &f, is_drop ? XDP_DROP : XDP_PASS, is_drop ? SEK_R_LIMIT : SEK_R_NONE,
+		harness_expect("both", &f, is_drop ? XDP_DROP : XDP_PASS,
+			       is_drop ? SEK_R_LIMIT : SEK_R_NONE,
 			       is_would && !is_drop ? SEK_R_LIMIT : HARNESS_NO_WOULD);
-		assert_int_equal(HARNESS_COUNTER(limit_woulds[2].packets) - woulds, is_would ? i - BURST + 1 : 0);
-		assert_int_equal(HARNESS_COUNTER(limit_drops[3].bytes) - drops, is_drop ? (i - SENT + 1) * f.len : 0);
+		assert_int_equal(HARNESS_COUNTER(limit_woulds[2].packets) - woulds,
+				 is_would ? i - BURST + 1 : 0);
+		assert_int_equal(HARNESS_COUNTER(limit_drops[3].bytes) - drops,
+				 is_drop ? (i - SENT + 1) * f.len : 0);
 	}
 }
 
-/* What decides before the limits, or over them. Two packets within a limit of two, then two over it. */
+/*
+ * What decides before the limits, or over them. Two packets within a limit of two, then two over
+ * it.
+ */
 struct order_row {
 	const char *row;
 	int list; /* enum sek_action of a list with the source, 0 none */
@@ -255,36 +274,51 @@ struct order_row {
 #define NO HARNESS_NO_WOULD
 static const struct order_row order_rows[] = {
 	{ "the limit alone", 0, 0, 0, 0, 0, XDP_PASS, SEK_R_NONE, NO, XDP_DROP, SEK_R_LIMIT, NO },
-	{ "allow list", SEK_A_ALLOW, 0, 0, 0, 0, XDP_PASS, SEK_R_ALLOW, NO, XDP_PASS, SEK_R_ALLOW, NO },
-	{ "allow entry", 0, 0, SEK_FOREVER, 0, 0, XDP_PASS, SEK_R_ALLOW, NO, XDP_PASS, SEK_R_ALLOW, NO },
-	{ "block entry", 0, SEK_FOREVER, 0, 0, 0, XDP_DROP, SEK_R_BLOCK, NO, XDP_DROP, SEK_R_BLOCK, NO },
-	{ "block list", SEK_A_BLOCK, 0, 0, 0, 0, XDP_DROP, SEK_R_FEED, NO, XDP_DROP, SEK_R_FEED, NO },
-	{ "monitor list", SEK_A_MONITOR, 0, 0, 0, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, XDP_DROP, SEK_R_LIMIT, NO },
-	{ "monitor mode", 0, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, NO, XDP_PASS, SEK_R_NONE, SEK_R_LIMIT },
-	{ "monitor mode, block list", SEK_A_BLOCK, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, XDP_PASS, SEK_R_NONE, SEK_R_FEED },
-	{ "monitor mode, monitor list", SEK_A_MONITOR, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, XDP_PASS, SEK_R_NONE, SEK_R_FEED },
+	{ "allow list", SEK_A_ALLOW, 0, 0, 0, 0, XDP_PASS, SEK_R_ALLOW, NO, XDP_PASS, SEK_R_ALLOW,
+	  NO },
+	{ "allow entry", 0, 0, SEK_FOREVER, 0, 0, XDP_PASS, SEK_R_ALLOW, NO, XDP_PASS, SEK_R_ALLOW,
+	  NO },
+	{ "block entry", 0, SEK_FOREVER, 0, 0, 0, XDP_DROP, SEK_R_BLOCK, NO, XDP_DROP, SEK_R_BLOCK,
+	  NO },
+	{ "block list", SEK_A_BLOCK, 0, 0, 0, 0, XDP_DROP, SEK_R_FEED, NO, XDP_DROP, SEK_R_FEED,
+	  NO },
+	{ "monitor list", SEK_A_MONITOR, 0, 0, 0, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, XDP_DROP,
+	  SEK_R_LIMIT, NO },
+	{ "monitor mode", 0, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, NO, XDP_PASS, SEK_R_NONE,
+	  SEK_R_LIMIT },
+	{ "monitor mode, block list", SEK_A_BLOCK, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED,
+	  XDP_PASS, SEK_R_NONE, SEK_R_FEED },
+	{ "monitor mode, monitor list", SEK_A_MONITOR, 0, 0, 1, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED,
+	  XDP_PASS, SEK_R_NONE, SEK_R_FEED },
 	{ "a rail", 0, 0, 0, 0, 1, XDP_PASS, SEK_R_NONE, NO, XDP_PASS, SEK_R_PROTECTED, NO },
-	{ "a rail, monitor mode", 0, 0, 0, 1, 1, XDP_PASS, SEK_R_NONE, NO, XDP_PASS, SEK_R_PROTECTED, NO },
+	{ "a rail, monitor mode", 0, 0, 0, 1, 1, XDP_PASS, SEK_R_NONE, NO, XDP_PASS,
+	  SEK_R_PROTECTED, NO },
 	{ "ended block entry", 0, 1, 0, 0, 0, XDP_PASS, SEK_R_NONE, NO, XDP_DROP, SEK_R_LIMIT, NO },
 };
 
 static void set_order_row(const struct order_row *r, const struct limit_settings *l)
 {
 	struct prefix4 v4 = { .addr = 203u << 24 | 113 << 8, .len = 24 };
-	struct policy_list list = { .id = 10, .action = r->list, .keep_private = true, .v4 = &v4, .n4 = 1 };
+	struct policy_list list = {
+		.id = 10, .action = r->list, .keep_private = true, .v4 = &v4, .n4 = 1
+	};
 	struct sek_rail_key rail = { .family = 4 };
 	uint32_t kind = SEK_RAIL_GATEWAY;
 
 	harness_reset();
 	harness_limits(l, 1, &list, r->list ? 1 : 0);
 	if (r->entry_block || r->entry_allow)
-		harness_entry(4, 32, (struct sek_entry){ .block_until_ns = r->entry_block, .allow_until_ns = r->entry_allow });
+		harness_entry(4, 32,
+			      (struct sek_entry){ .block_until_ns = r->entry_block,
+						  .allow_until_ns = r->entry_allow });
 	harness_control.n_entry_lens4 = 1;
 	harness_control.entry_lens4[0] = 32;
 	harness_control.mode = r->is_mode_monitor ? SEK_MODE_MONITOR : SEK_MODE_ENFORCE;
 	if (r->is_rail) {
 		memcpy(rail.addr_be, frame_source4, 4);
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_rails), &rail, &kind, 0), 0);
+		assert_int_equal(
+		    bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_rails), &rail, &kind, 0),
+		    0);
 		memset(harness_control.rail_bloom, 0xff, sizeof(harness_control.rail_bloom));
 	}
 	harness_apply();
@@ -324,7 +358,10 @@ static void allowed_is_not_charged(void **state)
 	assert_true(harness_explain(4, frame_source4).limits[0].ahead_ns);
 }
 
-/* explain: which limits, how full, over since when; and it charges nothing, however often it is asked. */
+/*
+ * explain: which limits, how full, over since when; and it charges nothing, however often it is
+ * asked.
+ */
 static void explained(void **state)
 {
 	struct limit_settings l[2] = { limit(LIMIT_UDP, 53, 53), limit(LIMIT_TCP, 0, 0) };
@@ -350,13 +387,17 @@ static void explained(void **state)
 		assert_int_equal(q.limits[1].number, 6);
 		assert_int_equal(q.limits[0].len, family == 4 ? 32 : 64);
 		assert_int_equal(q.limits[1].len, family == 4 ? 24 : 64);
-		assert_true(q.limits[0].is_over && q.limits[0].over_ns && q.limits[0].over_ns < SECOND_NS);
+		assert_true(q.limits[0].is_over && q.limits[0].over_ns &&
+			    q.limits[0].over_ns < SECOND_NS);
 		assert_true(q.limits[0].ahead_ns > q.limits[0].tau_ns);
 		assert_false(q.limits[1].is_over);
-		assert_int_equal(harness_explain_l4(family, source, SEK_LIMIT_UDP, 53).limits[0].number, 5);
+		assert_int_equal(
+		    harness_explain_l4(family, source, SEK_LIMIT_UDP, 53).limits[0].number, 5);
 		assert_int_equal(harness_explain_l4(family, source, SEK_LIMIT_UDP, 54).n_limits, 0);
-		assert_int_equal(harness_explain_l4(family, source, SEK_LIMIT_TCP_SYN, 53).limits[0].number, 6);
-		assert_int_equal(harness_explain_l4(family, source, SEK_LIMIT_KINDS, 53).n_limits, 0);
+		assert_int_equal(
+		    harness_explain_l4(family, source, SEK_LIMIT_TCP_SYN, 53).limits[0].number, 6);
+		assert_int_equal(harness_explain_l4(family, source, SEK_LIMIT_KINDS, 53).n_limits,
+				 0);
 	}
 }
 
@@ -382,10 +423,17 @@ static void generations(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(matching),	     cmocka_unit_test(icmp_of_both_families), cmocka_unit_test(fragments),
-		cmocka_unit_test(sources_together),  cmocka_unit_test(refund),		      cmocka_unit_test(many_limits),
-		cmocka_unit_test(monitor),	     cmocka_unit_test(order),		      cmocka_unit_test(allowed_is_not_charged),
-		cmocka_unit_test(explained),	     cmocka_unit_test(generations),
+		cmocka_unit_test(matching),
+		cmocka_unit_test(icmp_of_both_families),
+		cmocka_unit_test(fragments),
+		cmocka_unit_test(sources_together),
+		cmocka_unit_test(refund),
+		cmocka_unit_test(many_limits),
+		cmocka_unit_test(monitor),
+		cmocka_unit_test(order),
+		cmocka_unit_test(allowed_is_not_charged),
+		cmocka_unit_test(explained),
+		cmocka_unit_test(generations),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

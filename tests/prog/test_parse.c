@@ -18,7 +18,10 @@
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* One past the bound is dropped: Linux would peel further and find the source; an honest sender has two tags at most. */
+/*
+ * One past the bound is dropped: Linux would peel further and find the source; an honest sender has
+ * two tags at most.
+ */
 static void vlan_depths(void **state)
 {
 	struct frame f;
@@ -33,7 +36,8 @@ static void vlan_depths(void **state)
 				harness_judged(row, &f);
 			else {
 				harness_reset();
-				harness_expect(row, &f, XDP_DROP, SEK_R_MALFORMED, HARNESS_NO_WOULD);
+				harness_expect(row, &f, XDP_DROP, SEK_R_MALFORMED,
+					       HARNESS_NO_WOULD);
 			}
 		}
 }
@@ -62,7 +66,10 @@ static void vlan_kinds(void **state)
 	harness_unjudged("0x9100, which Linux does not take for a tag", &f, SEK_R_LINK);
 }
 
-/* Below 0x600 the field is a length (IEEE 802.3 3.2.6); Linux hands no IP packet up from LLC or SNAP. */
+/*
+ * Below 0x600 the field is a length (IEEE 802.3 3.2.6); Linux hands no IP packet up from LLC or
+ * SNAP.
+ */
 static void other_ethertypes(void **state)
 {
 	static const struct {
@@ -134,7 +141,8 @@ static void ipv4_shapes(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		frame_eth(&f, 0, FRAME_IPV4);
-		frame_ipv4(&f, rows[i].ihl, rows[i].total, rows[i].proto, rows[i].fragment, rows[i].payload);
+		frame_ipv4(&f, rows[i].ihl, rows[i].total, rows[i].proto, rows[i].fragment,
+			   rows[i].payload);
 		if (rows[i].judged)
 			harness_judged(rows[i].row, &f);
 		else
@@ -148,7 +156,41 @@ static void ipv4_shapes(void **state)
 	harness_unjudged("version 6 under IPv4's ethertype", &f, SEK_R_MALFORMED);
 }
 
-/* Depths 0..SEK_V6_EXT_MAX + 1 of each extension header; a fragment header's reserved byte is 255. */
+/* BIG TCP: what this host merged itself is longer than its field can say, which is 0 then. */
+static void ipv4_longer_than_its_field(void **state)
+{
+	static const struct {
+		const char *row;
+		unsigned tags, ihl, total, ip_bytes;
+		int judged;
+	} rows[] = {
+		{ "0, the longest that the field could say", 0, 5, 0, 65535, 0 },
+		{ "0, one longer", 0, 5, 0, 65536, 1 },
+		{ "0, one longer, two tags", 2, 5, 0, 65536, 1 },
+		{ "0, two tags that do not count", 2, 5, 0, 65535, 0 },
+		{ "0, one longer, options", 0, 15, 0, 65536, 1 },
+		{ "0, one longer, ihl 4", 0, 4, 0, 65536, 0 },
+		{ "0, 70000", 0, 5, 0, 70000, 1 },
+		{ "1, one longer", 0, 5, 1, 65536, 0 },
+		{ "19, one longer", 0, 5, 19, 65536, 0 },
+	};
+	struct frame f;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		unsigned header = rows[i].ihl < 5 ? 20 : rows[i].ihl * 4;
+
+		frame_eth(&f, rows[i].tags, FRAME_IPV4);
+		frame_ipv4(&f, rows[i].ihl, rows[i].total, 6, 0, rows[i].ip_bytes - header);
+		if (rows[i].judged)
+			harness_judged(rows[i].row, &f);
+		else
+			harness_unjudged(rows[i].row, &f, SEK_R_MALFORMED);
+	}
+}
+
+/*
+ * Depths 0..SEK_V6_EXT_MAX + 1 of each extension header; a fragment header's reserved byte is 255.
+ */
 static void ipv6_extensions(void **state)
 {
 	static const uint8_t kinds[] = { 0, 43, 44, 51, 60, 135, 139, 140, 253, 254 };
@@ -160,7 +202,8 @@ static void ipv6_extensions(void **state)
 			frame_eth(&f, 0, FRAME_IPV6);
 			frame_ipv6(&f, depth * 8 + 8, depth ? kinds[k] : 17, 64);
 			for (unsigned i = 1; i <= depth; i++) {
-				uint8_t ext[8] = { i == depth ? 17 : kinds[k], kinds[k] == 44 ? 255 : 0 };
+				uint8_t ext[8] = { i == depth ? 17 : kinds[k],
+						   kinds[k] == 44 ? 255 : 0 };
 
 				frame_put(&f, ext, 8);
 			}
@@ -292,7 +335,10 @@ static void cut_frames(void **state)
 	}
 }
 
-/* Headers in the second buffer are our limit, not the sender's: passed, counted as such, never as malformed. */
+/*
+ * Headers in the second buffer are our limit, not the sender's: passed, counted as such, never as
+ * malformed.
+ */
 static void second_buffer(void **state)
 {
 	struct frame f;
@@ -348,7 +394,8 @@ static void malformed_knob(void **state)
 			       rows[i].malformed ? SEK_R_MALFORMED : SEK_R_NONE, HARNESS_NO_WOULD);
 		harness_control.mode = SEK_MODE_MONITOR;
 		harness_apply();
-		harness_expect(rows[i].row, &f, XDP_PASS, rows[i].malformed ? SEK_R_MALFORMED : SEK_R_NONE,
+		harness_expect(rows[i].row, &f, XDP_PASS,
+			       rows[i].malformed ? SEK_R_MALFORMED : SEK_R_NONE,
 			       rows[i].malformed ? SEK_R_MALFORMED : HARNESS_NO_WOULD);
 	}
 }
@@ -356,11 +403,17 @@ static void malformed_knob(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vlan_depths),	    cmocka_unit_test(vlan_kinds),
-		cmocka_unit_test(other_ethertypes), cmocka_unit_test(ipv4_shapes),
-		cmocka_unit_test(ipv6_extensions),  cmocka_unit_test(ipv6_shapes),
-		cmocka_unit_test(neighbour_discovery), cmocka_unit_test(cut_frames),
-		cmocka_unit_test(second_buffer),    cmocka_unit_test(malformed_knob),
+		cmocka_unit_test(vlan_depths),
+		cmocka_unit_test(vlan_kinds),
+		cmocka_unit_test(other_ethertypes),
+		cmocka_unit_test(ipv4_shapes),
+		cmocka_unit_test(ipv4_longer_than_its_field),
+		cmocka_unit_test(ipv6_extensions),
+		cmocka_unit_test(ipv6_shapes),
+		cmocka_unit_test(neighbour_discovery),
+		cmocka_unit_test(cut_frames),
+		cmocka_unit_test(second_buffer),
+		cmocka_unit_test(malformed_knob),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

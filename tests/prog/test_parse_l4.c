@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What stands above IP: protocol, ports, flags, fragments, by rows; each chain also cut at every byte. */
+/*
+ * What stands above IP: protocol, ports, flags, fragments, by rows; each chain also cut at every
+ * byte.
+ */
 #include "parse_run.h"
 
 #include <errno.h>
@@ -30,9 +33,10 @@ static void check(const char *row, const struct frame *f, struct want want, size
 
 	assert_int_equal(got, PROBE_SOURCE);
 	if (a.state != want.state || a.proto != want.proto || a.is_fragment != want.is_fragment ||
-	    a.tcp_flags != want.flags || a.sport != (has_ports ? 0x1234 : 0) || a.dport != (has_ports ? 22 : 0))
-		fail_msg("%s: state %u proto %u fragment %u flags %x ports %u %u", row, a.state, a.proto, a.is_fragment,
-			 a.tcp_flags, a.sport, a.dport);
+	    a.tcp_flags != want.flags || a.sport != (has_ports ? 0x1234 : 0) ||
+	    a.dport != (has_ports ? 22 : 0))
+		fail_msg("%s: state %u proto %u fragment %u flags %x ports %u %u", row, a.state,
+			 a.proto, a.is_fragment, a.tcp_flags, a.sport, a.dport);
 	if (want.state != PROBE_L4_UNKNOWN && a.l4_offset != l4_offset)
 		fail_msg("%s: L4 at %u, not %zu", row, a.l4_offset, l4_offset);
 	if (got != by_ref || memcmp(&a, &ref, sizeof(a)))
@@ -68,14 +72,20 @@ static void ipv4_rows(void **state)
 		{ "first fragment, tiny", 5, 6, 0x2000, 8, { PROBE_L4_PROTO, 6, 1, 0 } },
 		{ "later fragment, offset 1", 5, 6, 0x2001, 20, { PROBE_L4_PROTO, 6, 1, 0 } },
 		{ "last fragment, offset 1", 5, 17, 0x0001, 20, { PROBE_L4_PROTO, 17, 1, 0 } },
-		{ "last fragment, highest offset bit", 5, 17, 0x1000, 20, { PROBE_L4_PROTO, 17, 1, 0 } },
+		{ "last fragment, highest offset bit",
+		  5,
+		  17,
+		  0x1000,
+		  20,
+		  { PROBE_L4_PROTO, 17, 1, 0 } },
 	};
 	struct frame f;
 
 	for (unsigned tags = 0; tags <= SEK_VLAN_MAX; tags++)
 		for (size_t i = 0; i < COUNT(rows); i++) {
 			frame_eth(&f, tags, FRAME_IPV4);
-			frame_ipv4(&f, rows[i].ihl, rows[i].ihl * 4 + rows[i].payload, rows[i].proto, rows[i].fragment, 0);
+			frame_ipv4(&f, rows[i].ihl, rows[i].ihl * 4 + rows[i].payload,
+				   rows[i].proto, rows[i].fragment, 0);
 			frame_put(&f, header, rows[i].payload);
 			check(rows[i].row, &f, rows[i].want, f.len - rows[i].payload);
 			frame_put(&f, NULL, 30); /* padding is no header */
@@ -83,7 +93,9 @@ static void ipv4_rows(void **state)
 		}
 }
 
-/* One extension header of a chain: its number, its second byte, its third and fourth, its length. */
+/*
+ * One extension header of a chain: its number, its second byte, its third and fourth, its length.
+ */
 struct ext {
 	uint8_t kind, second;
 	uint16_t field;
@@ -107,7 +119,10 @@ static const struct chain chains[] = {
 	{ "experiment 253 is none we know", { { 0 } }, 253, { PROBE_L4_PROTO, 253, 0, 0 } },
 	{ "hop-by-hop", { { 0, 0, 0, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "hop-by-hop of 16", { { 0, 1, 0, 16 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
-	{ "destination options of 2048", { { 60, 255, 0, 2048 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
+	{ "destination options of 2048",
+	  { { 60, 255, 0, 2048 } },
+	  6,
+	  { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "routing", { { 43, 2, 0, 24 } }, 17, { PROBE_L4_PORTS, 17, 0, 0 } },
 	{ "ah, least", { { 51, 0, 0, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "ah, 24 bytes", { { 51, 4, 0, 24 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
@@ -115,17 +130,32 @@ static const struct chain chains[] = {
 	{ "mobility", { { 135, 1, 0, 16 } }, 59, { PROBE_L4_PROTO, 59, 0, 0 } },
 	{ "hip", { { 139, 4, 0, 40 } }, 17, { PROBE_L4_PORTS, 17, 0, 0 } },
 	{ "shim6", { { 140, 1, 0, 16 } }, 17, { PROBE_L4_PORTS, 17, 0, 0 } },
-	{ "three kinds", { { 0, 0, 0, 8 }, { 43, 1, 0, 16 }, { 60, 0, 0, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
+	{ "three kinds",
+	  { { 0, 0, 0, 8 }, { 43, 1, 0, 16 }, { 60, 0, 0, 8 } },
+	  6,
+	  { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "atomic fragment", { { 44, 0, 0, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "fragment, reserved byte 255", { { 44, 255, 0, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "fragment, reserved bits", { { 44, 0, 6, 8 } }, 6, { PROBE_L4_PORTS, 6, 0, 0x42 } },
 	{ "first fragment", { { 44, 0, 1, 8 } }, 6, { PROBE_L4_PORTS, 6, 1, 0x42 } },
 	{ "later fragment", { { 44, 0, 9, 8 } }, 6, { PROBE_L4_PROTO, 6, 1, 0 } },
 	{ "last fragment", { { 44, 0, 8, 8 } }, 17, { PROBE_L4_PROTO, 17, 1, 0 } },
-	{ "last fragment, highest bit", { { 44, 0, 0x8000, 8 } }, 17, { PROBE_L4_PROTO, 17, 1, 0 } },
-	{ "first fragment behind routing", { { 43, 0, 0, 8 }, { 44, 9, 1, 8 } }, 6, { PROBE_L4_PORTS, 6, 1, 0x42 } },
-	{ "first fragment before options", { { 44, 0, 1, 8 }, { 60, 1, 0, 16 } }, 6, { PROBE_L4_PORTS, 6, 1, 0x42 } },
-	{ "later fragment of options", { { 44, 0, 9, 8 }, { 60, 1, 0, 16 } }, 6, { PROBE_L4_UNKNOWN, UNKNOWN, 1, 0 } },
+	{ "last fragment, highest bit",
+	  { { 44, 0, 0x8000, 8 } },
+	  17,
+	  { PROBE_L4_PROTO, 17, 1, 0 } },
+	{ "first fragment behind routing",
+	  { { 43, 0, 0, 8 }, { 44, 9, 1, 8 } },
+	  6,
+	  { PROBE_L4_PORTS, 6, 1, 0x42 } },
+	{ "first fragment before options",
+	  { { 44, 0, 1, 8 }, { 60, 1, 0, 16 } },
+	  6,
+	  { PROBE_L4_PORTS, 6, 1, 0x42 } },
+	{ "later fragment of options",
+	  { { 44, 0, 9, 8 }, { 60, 1, 0, 16 } },
+	  6,
+	  { PROBE_L4_UNKNOWN, UNKNOWN, 1, 0 } },
 };
 
 /* Returns the offset of the last header. */
@@ -139,8 +169,8 @@ static size_t make_chain(struct frame *f, const struct chain *c)
 	frame_eth(f, 0, FRAME_IPV6);
 	frame_ipv6(f, payload, n ? c->ext[0].kind : c->last, 64);
 	for (unsigned i = 0; i < n; i++) {
-		uint8_t start[4] = { i + 1 < n ? c->ext[i + 1].kind : c->last, c->ext[i].second, c->ext[i].field >> 8,
-				     c->ext[i].field };
+		uint8_t start[4] = { i + 1 < n ? c->ext[i + 1].kind : c->last, c->ext[i].second,
+				     c->ext[i].field >> 8, c->ext[i].field };
 
 		frame_put(f, start, sizeof(start));
 		frame_put(f, NULL, c->ext[i].bytes - sizeof(start));
@@ -158,7 +188,10 @@ static void ipv6_rows(void **state)
 		check(chains[i].row, &f, chains[i].want, make_chain(&f, &chains[i]));
 }
 
-/* Cut the packet, with its length field, at every byte: the source stays, and the answer is the reference's. */
+/*
+ * Cut the packet, with its length field, at every byte: the source stays, and the answer is the
+ * reference's.
+ */
 static void ipv6_cut(void **state)
 {
 	struct parse_answer a, ref;
@@ -174,7 +207,8 @@ static void ipv6_cut(void **state)
 			f.bytes[FRAME_ETH_BYTES + 5] = payload;
 			got = parse_run(&f, &a);
 			want = parse_ref(&f, &ref);
-			if (got != PROBE_SOURCE || want != PROBE_SOURCE || memcmp(&a, &ref, sizeof(a)))
+			if (got != PROBE_SOURCE || want != PROBE_SOURCE ||
+			    memcmp(&a, &ref, sizeof(a)))
 				parse_run_differ(chains[i].row, &f, got, &a, want, &ref);
 		}
 	}
@@ -244,12 +278,17 @@ static void split_buffers(void **state)
 		if (got != PROBE_SOURCE)
 			continue;
 		assert_memory_equal(a.addr_be, whole.addr_be, sizeof(a.addr_be));
-		assert_int_equal(a.state, linear < 66 ? PROBE_L4_UNKNOWN : linear < 86 ? PROBE_L4_PROTO : PROBE_L4_PORTS);
+		assert_int_equal(a.state, linear < 66   ? PROBE_L4_UNKNOWN
+					  : linear < 86 ? PROBE_L4_PROTO
+							: PROBE_L4_PORTS);
 		assert_int_equal(a.ip_bytes, whole.ip_bytes);
 	}
 }
 
-/* The frame ends with the header that the first buffer cuts: whole it is unread, a byte less is malformed. */
+/*
+ * The frame ends with the header that the first buffer cuts: whole it is unread, a byte less is
+ * malformed.
+ */
 static void split_headers(void **state)
 {
 	struct parse_answer a;
@@ -266,7 +305,8 @@ static void split_headers(void **state)
 				skip_linear();
 			assert_int_equal(got, PROBE_UNREAD);
 			f.len--;
-			assert_int_equal(parse_run(&f, &a), linear < 18 ? PROBE_UNREAD : PROBE_MALFORMED);
+			assert_int_equal(parse_run(&f, &a),
+					 linear < 18 ? PROBE_UNREAD : PROBE_MALFORMED);
 			f.len++;
 		}
 		f.len = 18; /* the tag alone */
@@ -281,8 +321,9 @@ static void split_headers(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ipv4_rows),  cmocka_unit_test(ipv6_rows),	cmocka_unit_test(ipv6_cut),
-		cmocka_unit_test(ipv6_bound), cmocka_unit_test(split_buffers), cmocka_unit_test(split_headers),
+		cmocka_unit_test(ipv4_rows),     cmocka_unit_test(ipv6_rows),
+		cmocka_unit_test(ipv6_cut),      cmocka_unit_test(ipv6_bound),
+		cmocka_unit_test(split_buffers), cmocka_unit_test(split_headers),
 	};
 
 	return cmocka_run_group_tests(tests, parse_run_setup, parse_run_teardown);

@@ -41,19 +41,110 @@ static const struct row rows[] = {
 	{ "block /65 and /17", { { B, 17, 65 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 },
 	{ "monitor", { { M, 24, 48 } }, 0, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, 10 },
 	{ "allow", { { A, 24, 48 } }, 0, 0, XDP_PASS, SEK_R_ALLOW, -1, 10 },
-	{ "two blocks, longest wins", { { B, 8, 32 }, { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 20 },
-	{ "two blocks, same length: lowest id", { { B, 24, 64 }, { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 },
-	{ "wide allow over narrow block", { { A, 8, 16 }, { B, 32, 128 } }, 0, 0, XDP_PASS, SEK_R_ALLOW, -1, 10 },
-	{ "narrow allow over wide block", { { B, 8, 16 }, { A, 32, 128 } }, 0, 0, XDP_PASS, SEK_R_ALLOW, -1, 20 },
-	{ "wide block over narrow monitor", { { B, 8, 16 }, { M, 32, 128 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 },
-	{ "allow over monitor", { { M, 32, 128 }, { A, 8, 16 } }, 0, 0, XDP_PASS, SEK_R_ALLOW, -1, 20 },
-	{ "allow over block and monitor", { { M, 32, 128 }, { B, 24, 64 }, { A, 8, 16 } }, 0, 0, XDP_PASS, SEK_R_ALLOW, -1, 30 },
-	{ "three blocks", { { B, 8, 16 }, { B, 24, 64 }, { B, 32, 128 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 30 },
-	{ "entry over block list", { { B, 24, 48 } }, SEK_FOREVER, 0, XDP_DROP, SEK_R_BLOCK, -1, 10 },
-	{ "entry over monitor list", { { M, 24, 48 } }, SEK_FOREVER, 0, XDP_DROP, SEK_R_BLOCK, -1, 10 },
-	{ "allow list over entry", { { A, 8, 16 } }, SEK_FOREVER, 0, XDP_PASS, SEK_R_ALLOW, -1, 10 },
-	{ "allow entry over block list", { { B, 32, 128 } }, 0, SEK_FOREVER, XDP_PASS, SEK_R_ALLOW, -1, 10 },
-	{ "allow entry over monitor list", { { M, 32, 128 } }, 0, SEK_FOREVER, XDP_PASS, SEK_R_ALLOW, -1, 10 },
+	{ "two blocks, longest wins",
+	  { { B, 8, 32 }, { B, 24, 64 } },
+	  0,
+	  0,
+	  XDP_DROP,
+	  SEK_R_FEED,
+	  -1,
+	  20 },
+	{ "two blocks, same length: lowest id",
+	  { { B, 24, 64 }, { B, 24, 64 } },
+	  0,
+	  0,
+	  XDP_DROP,
+	  SEK_R_FEED,
+	  -1,
+	  10 },
+	{ "wide allow over narrow block",
+	  { { A, 8, 16 }, { B, 32, 128 } },
+	  0,
+	  0,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  10 },
+	{ "narrow allow over wide block",
+	  { { B, 8, 16 }, { A, 32, 128 } },
+	  0,
+	  0,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  20 },
+	{ "wide block over narrow monitor",
+	  { { B, 8, 16 }, { M, 32, 128 } },
+	  0,
+	  0,
+	  XDP_DROP,
+	  SEK_R_FEED,
+	  -1,
+	  10 },
+	{ "allow over monitor",
+	  { { M, 32, 128 }, { A, 8, 16 } },
+	  0,
+	  0,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  20 },
+	{ "allow over block and monitor",
+	  { { M, 32, 128 }, { B, 24, 64 }, { A, 8, 16 } },
+	  0,
+	  0,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  30 },
+	{ "three blocks",
+	  { { B, 8, 16 }, { B, 24, 64 }, { B, 32, 128 } },
+	  0,
+	  0,
+	  XDP_DROP,
+	  SEK_R_FEED,
+	  -1,
+	  30 },
+	{ "entry over block list",
+	  { { B, 24, 48 } },
+	  SEK_FOREVER,
+	  0,
+	  XDP_DROP,
+	  SEK_R_BLOCK,
+	  -1,
+	  10 },
+	{ "entry over monitor list",
+	  { { M, 24, 48 } },
+	  SEK_FOREVER,
+	  0,
+	  XDP_DROP,
+	  SEK_R_BLOCK,
+	  -1,
+	  10 },
+	{ "allow list over entry",
+	  { { A, 8, 16 } },
+	  SEK_FOREVER,
+	  0,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  10 },
+	{ "allow entry over block list",
+	  { { B, 32, 128 } },
+	  0,
+	  SEK_FOREVER,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  10 },
+	{ "allow entry over monitor list",
+	  { { M, 32, 128 } },
+	  0,
+	  SEK_FOREVER,
+	  XDP_PASS,
+	  SEK_R_ALLOW,
+	  -1,
+	  10 },
 	{ "expired entry, block list", { { B, 24, 48 } }, 1, 1, XDP_DROP, SEK_R_FEED, -1, 10 },
 };
 
@@ -77,14 +168,17 @@ static void put_lists(const struct row *r, int family)
 	size_t n = 0;
 
 	for (size_t i = 0; i < LISTS; i++) {
-		struct prefix whole = { .family = family, .len = family == 4 ? r->list[i].len4 : r->list[i].len6 };
+		struct prefix whole = { .family = family,
+					.len = family == 4 ? r->list[i].len4 : r->list[i].len6 };
 
 		if (!r->list[i].len4)
 			continue;
 		memcpy(whole.addr_be, source(family), family == 4 ? 4 : 16);
 		for (unsigned bit = whole.len; bit < 128; bit++)
 			whole.addr_be[bit / 8] &= ~(0x80 >> bit % 8);
-		lists[n] = (struct policy_list){ .id = 10 * (i + 1), .action = r->list[i].action, .keep_private = true };
+		lists[n] = (struct policy_list){ .id = 10 * (i + 1),
+						 .action = r->list[i].action,
+						 .keep_private = true };
 		if (family == 4) {
 			v4[i] = prefix_to4(&whole);
 			lists[n].v4 = &v4[i];
@@ -105,7 +199,8 @@ static int table_fd(void)
 	__u32 slot = harness_control.table_slot, inner_id;
 	int fd;
 
-	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_table), &slot, &inner_id), 0);
+	assert_int_equal(
+	    bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_table), &slot, &inner_id), 0);
 	fd = bpf_map_get_fd_by_id(inner_id);
 	assert_true(fd >= 0);
 	return fd;
@@ -143,7 +238,10 @@ static void check_class(const struct row *r, int family, const struct sek_explai
 	assert_int_equal(q->counter, q->class_id);
 }
 
-/* Class counters 0..15: the one of @id moved by @drops or @woulds packets of @bytes, the others not. */
+/*
+ * Class counters 0..15: the one of @id moved by @drops or @woulds packets of @bytes, the others
+ * not.
+ */
 struct class_counts {
 	struct sek_counter drops[16], woulds[16];
 };
@@ -159,7 +257,8 @@ static struct class_counts class_counts(void)
 	return c;
 }
 
-static void check_counts(const struct class_counts *before, uint32_t id, int drops, int woulds, size_t bytes)
+static void check_counts(const struct class_counts *before, uint32_t id, int drops, int woulds,
+			 size_t bytes)
 {
 	struct class_counts after = class_counts();
 
@@ -181,7 +280,9 @@ static void set_row(const struct row *r, int family)
 	put_lists(r, family);
 	if (!r->entry_block && !r->entry_allow)
 		return;
-	harness_entry(family, len, (struct sek_entry){ .block_until_ns = r->entry_block, .allow_until_ns = r->entry_allow });
+	harness_entry(family, len,
+		      (struct sek_entry){ .block_until_ns = r->entry_block,
+					  .allow_until_ns = r->entry_allow });
 	*(family == 4 ? &harness_control.n_entry_lens4 : &harness_control.n_entry_lens6) = 1;
 	(family == 4 ? harness_control.entry_lens4 : harness_control.entry_lens6)[0] = len;
 	harness_apply();
@@ -223,14 +324,24 @@ static void precedence(void **state)
 /* The other family's lists, and addresses just outside a prefix, answer nothing. */
 static void edges(void **state)
 {
-	static const struct row net = { "net", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 };
-	static const struct { int family; uint8_t addr[16]; int is_in; } at[] = {
-		{ 4, { 203, 0, 113, 0 }, 1 },	{ 4, { 203, 0, 113, 255 }, 1 },
-		{ 4, { 203, 0, 112, 255 }, 0 }, { 4, { 203, 0, 114, 0 }, 0 },
+	static const struct row net = {
+		"net", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10
+	};
+	static const struct { int family; uint8_t addr[16]; int is_in;
+	} at[] = {
+		{ 4, { 203, 0, 113, 0 }, 1 },
+		{ 4, { 203, 0, 113, 255 }, 1 },
+		{ 4, { 203, 0, 112, 255 }, 0 },
+		{ 4, { 203, 0, 114, 0 }, 0 },
 		{ 6, { 0x20, 1, 0x0d, 0xb8 }, 1 },
-		{ 6, { 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255 }, 1 },
+		{ 6,
+		  { 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255 },
+		  1 },
 		{ 6, { 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 1 }, 0 },
-		{ 6, { 0x20, 1, 0x0d, 0xb7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255 }, 0 },
+		{ 6,
+		  { 0x20, 1, 0x0d, 0xb7, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+		    255 },
+		  0 },
 	};
 	struct frame f;
 
@@ -238,18 +349,22 @@ static void edges(void **state)
 		make_frame(&f, at[i].family);
 		frame_set_source(&f, FRAME_ETH_BYTES, at[i].family, at[i].addr);
 		set_row(&net, at[i].family);
-		harness_expect("edge", &f, at[i].is_in ? XDP_DROP : XDP_PASS, at[i].is_in ? SEK_R_FEED : SEK_R_NONE,
-			       HARNESS_NO_WOULD);
+		harness_expect("edge", &f, at[i].is_in ? XDP_DROP : XDP_PASS,
+			       at[i].is_in ? SEK_R_FEED : SEK_R_NONE, HARNESS_NO_WOULD);
 		set_row(&net, 10 - at[i].family);
-		harness_expect("the other family's list", &f, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
+		harness_expect("the other family's list", &f, XDP_PASS, SEK_R_NONE,
+			       HARNESS_NO_WOULD);
 	}
 }
 
 /* A protected source on a list passes, is counted as such, and is credited to no class. */
 static void protected_source(void **state)
 {
-	static const struct row net = { "net", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 };
-	static const struct row monitor = { "monitor", { { M, 24, 64 } }, 0, 0, XDP_PASS, SEK_R_NONE, SEK_R_FEED, 10 };
+	static const struct row net = {
+		"net", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10
+	};
+	static const struct row monitor = { "monitor", { { M, 24, 64 } }, 0,          0,
+					    XDP_PASS,  SEK_R_NONE,        SEK_R_FEED, 10 };
 	struct sek_rail_key key = { .family = 4 };
 	__u32 kind = SEK_RAIL_RESOLVER;
 	struct class_counts before;
@@ -261,11 +376,14 @@ static void protected_source(void **state)
 		set_row(i ? &monitor : &net, 4);
 		memset(harness_control.rail_bloom, 0xff, sizeof(harness_control.rail_bloom));
 		harness_apply();
-		assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_rails), &key, &kind, 0), 0);
+		assert_int_equal(
+		    bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_rails), &key, &kind, 0),
+		    0);
 		before = class_counts();
 		harness_expect("protected", &f, XDP_PASS, SEK_R_PROTECTED, HARNESS_NO_WOULD);
 		check_counts(&before, 1, 0, 0, f.len);
-		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness_skel->maps.sek_rails), &key), 0);
+		assert_int_equal(
+		    bpf_map_delete_elem(bpf_map__fd(harness_skel->maps.sek_rails), &key), 0);
 		harness_expect("control", &f, i ? XDP_PASS : XDP_DROP, i ? SEK_R_NONE : SEK_R_FEED,
 			       i ? SEK_R_FEED : HARNESS_NO_WOULD);
 	}
@@ -274,7 +392,8 @@ static void protected_source(void **state)
 /* Entries said to be in use, and no map to find them in: our failure passes, and is counted. */
 static void internal_failure(void **state)
 {
-	static const struct row block = { "block", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 };
+	static const struct row block = { "block",  { { B, 24, 64 } }, 0,  0,
+					  XDP_DROP, SEK_R_FEED,        -1, 10 };
 	int fd = bpf_map__fd(harness_skel->maps.sek_entries);
 	__u32 zero = 0, inner_id;
 	struct frame f;
@@ -294,10 +413,14 @@ static void internal_failure(void **state)
 	harness_expect("control", &f, XDP_DROP, SEK_R_BLOCK, HARNESS_NO_WOULD);
 }
 
-/* An answer beyond the image's classes, which the keeper's check refuses: our failure passes, and is counted. */
+/*
+ * An answer beyond the image's classes, which the keeper's check refuses: our failure passes, and
+ * is counted.
+ */
 static void class_out_of_bounds(void **state)
 {
-	static const struct row block = { "block", { { B, 24, 64 } }, 0, 0, XDP_DROP, SEK_R_FEED, -1, 10 };
+	static const struct row block = { "block",  { { B, 24, 64 } }, 0,  0,
+					  XDP_DROP, SEK_R_FEED,        -1, 10 };
 	struct sek_table_head *head;
 	struct frame f;
 	int fd;

@@ -141,7 +141,8 @@ static int set_up(void **state)
 {
 	const char *why = "";
 
-	return bpf_side_open(&side, "/sys/fs/bpf/rails", SEK_LIMIT_LINES_MIN_BITS, &why) || bpf_entries_open(&entries, &side);
+	return bpf_side_open(&side, "/sys/fs/bpf/rails", SEK_LIMIT_LINES_MIN_BITS, &why) ||
+	       bpf_entries_open(&entries, &side);
 }
 
 static int tear_down(void **state)

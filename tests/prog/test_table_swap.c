@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Swaps of whole tables under traffic, small to large and back: a source that every generation lists is never passed, one
- * that none lists is never dropped, and the old generation's memory goes back. What a keeper killed half-way leaves
- * in the idle half does no harm.
+ * Swaps of whole tables under traffic, small to large and back: a source that every generation
+ * lists is never passed, one that none lists is never dropped, and the old generation's memory goes
+ * back. What a keeper killed half-way leaves in the idle half does no harm.
  */
 /* link: sys/bpf_table.c -lpthread */
 #include <arpa/inet.h>
@@ -28,7 +28,7 @@
 
 #define LISTED 0xc6336407u   /* 198.51.100.7: in every generation */
 #define UNLISTED 0xc6336408u /* its neighbour: in none */
-#define LOOKED_AT 17	     /* slots of a half that maps_held() looks at: the first 16, and LEFT_LAST */
+#define LOOKED_AT 17 /* slots of a half that maps_held() looks at: the first 16, and LEFT_LAST */
 #define LEFT_LAST 40	     /* the last slot that a killed keeper leaves; two batches of updates */
 #define FIRST 0x0a000001u    /* the rest: every fourth address from here on */
 
@@ -39,7 +39,9 @@ static int outer_fd;
 /* An image of @n hosts and LISTED, in class @class_id of three. */
 static struct table_image make_image(uint32_t n, uint32_t class_id, uint64_t generation)
 {
-	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK, .counter = 1 }, { .action = SEK_A_BLOCK, .counter = 2 } };
+	struct sek_class classes[3] = { { 0 },
+					{ .action = SEK_A_BLOCK, .counter = 1 },
+					{ .action = SEK_A_BLOCK, .counter = 2 } };
 	struct policy policy = { .classes = classes, .n_classes = 3, .n4 = n + 1 };
 	struct table_image image;
 
@@ -56,7 +58,8 @@ static struct table_image make_image(uint32_t n, uint32_t class_id, uint64_t gen
 static int verdict(uint32_t addr)
 {
 	uint8_t frame[64] = { [12] = 0x08, [14] = 0x45, [17] = 50, [22] = 64, [23] = 17 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
+		    .repeat = 1);
 	uint32_t addr_be = htonl(addr);
 
 	memcpy(frame + 26, &addr_be, sizeof(addr_be));
@@ -67,12 +70,14 @@ static int verdict(uint32_t addr)
 
 static void put(const struct table_image *image)
 {
-	assert_int_equal(bpf_table_put(outer_fd, &control->table_slot, image->lines, image->n_lines), 0);
+	assert_int_equal(
+	    bpf_table_put(outer_fd, &control->table_slot, image->lines, image->n_lines), 0);
 }
 
 /*
- * Distinct maps that the slots hold. Before Linux 6.8 every lookup waits for RCU (18 ms in a guest without hardware
- * help), so only those are looked at that any image here or any row's leftovers reach.
+ * Distinct maps that the slots hold. Before Linux 6.8 every lookup waits for RCU (18 ms in a guest
+ * without hardware help), so only those are looked at that any image here or any row's leftovers
+ * reach.
  */
 static unsigned maps_held(void)
 {
@@ -134,7 +139,8 @@ static void sizes_under_traffic(void **state)
 	}
 	is_over = true;
 	pthread_join(thread, NULL);
-	print_message("%u swaps, %u packets of each source: %u leaked, %u lost\n", swaps, n_asked, n_leaked, n_lost);
+	print_message("%u swaps, %u packets of each source: %u leaked, %u lost\n", swaps, n_asked,
+		      n_leaked, n_lost);
 	assert_int_equal(n_leaked, 0);
 	assert_int_equal(n_lost, 0);
 	assert_true(n_asked >= 20 * swaps);
@@ -146,8 +152,8 @@ static void sizes_under_traffic(void **state)
 static void generation_is_whole(void **state)
 {
 	struct sek_explain q = { .family = 4 };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &q, .data_size_in = sizeof(q), .data_out = &q,
-		    .data_size_out = sizeof(q), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &q, .data_size_in = sizeof(q),
+		    .data_out = &q, .data_size_out = sizeof(q), .repeat = 1);
 	uint32_t addr_be = htonl(LISTED);
 
 	memcpy(q.addr_be, &addr_be, sizeof(addr_be));
@@ -155,7 +161,8 @@ static void generation_is_whole(void **state)
 		struct table_image image = make_image(i % 2 ? 300000 : 3, 1 + i % 2, 100 + i);
 
 		put(&image);
-		assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(skel->progs.sek_explain), &opts), 0);
+		assert_int_equal(
+		    bpf_prog_test_run_opts(bpf_program__fd(skel->progs.sek_explain), &opts), 0);
 		assert_int_equal(q.answered, 1);
 		assert_int_equal(q.generation, 100 + i);
 		assert_int_equal(q.counter, 1 + i % 2);
@@ -178,7 +185,10 @@ static void set_lines(uint32_t slot, uint32_t lines)
 	close(fd);
 }
 
-/* A keeper killed between two of its steps: maps of its own in the idle half, of a larger image than the next. */
+/*
+ * A keeper killed between two of its steps: maps of its own in the idle half, of a larger image
+ * than the next.
+ */
 static void killed_half_way(void **state)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
@@ -190,7 +200,8 @@ static void killed_half_way(void **state)
 	put(&next);
 	put(&image); /* both halves have had an image */
 	idle = SEK_SEGMENTS_MAX - control->table_slot;
-	set_lines(idle, LEFT_LAST * SEK_SEGMENT_LINES + 1); /* as it does before the first of them */
+	set_lines(idle,
+		  LEFT_LAST * SEK_SEGMENT_LINES + 1); /* as it does before the first of them */
 	for (size_t i = 0; i < sizeof(left) / sizeof(left[0]); i++) {
 		fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "left", 4, SEK_SEGMENT_BYTES, 1, &opts);
 		slot = idle + left[i];
@@ -219,11 +230,14 @@ static void refusals_change_nothing(void **state)
 	put(&image);
 	slot = control->table_slot;
 	assert_int_equal(bpf_table_put(outer_fd, &control->table_slot, image.lines, 0), -EINVAL);
-	assert_int_equal(bpf_table_put(outer_fd, &control->table_slot, image.lines, SEK_TABLE_LINES_MAX + 1), -E2BIG);
+	assert_int_equal(
+	    bpf_table_put(outer_fd, &control->table_slot, image.lines, SEK_TABLE_LINES_MAX + 1),
+	    -E2BIG);
 	assert_int_equal(bpf_obj_pin(outer_fd, "/sys/fs/bpf/outer"), 0);
 	fd = bpf_obj_get_opts("/sys/fs/bpf/outer", &opts);
 	assert_true(fd >= 0);
-	assert_int_equal(bpf_table_put(fd, &control->table_slot, large.lines, large.n_lines), -EPERM);
+	assert_int_equal(bpf_table_put(fd, &control->table_slot, large.lines, large.n_lines),
+			 -EPERM);
 	close(fd);
 	unlink("/sys/fs/bpf/outer");
 	assert_int_equal(control->table_slot, slot);
@@ -249,7 +263,8 @@ static int setup(void **state)
 	if (sekisho_bpf__load(skel))
 		return -1;
 	outer_fd = bpf_map__fd(skel->maps.sek_table);
-	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(skel->maps.sek_control), 0);
+	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		       bpf_map__fd(skel->maps.sek_control), 0);
 	return control == MAP_FAILED ? -1 : 0;
 }
 

@@ -56,7 +56,8 @@ static void add(struct list *list, uint32_t addr, int len, uint32_t class_id)
 
 static int by_first(const void *a, const void *b)
 {
-	uint32_t x = ((const struct policy_range4 *)a)->first, y = ((const struct policy_range4 *)b)->first;
+	uint32_t x = ((const struct policy_range4 *)a)->first,
+		 y = ((const struct policy_range4 *)b)->first;
 
 	return (x > y) - (x < y);
 }
@@ -105,7 +106,9 @@ static void load(const struct table_image *image)
 {
 	__u32 slot = SEK_SEGMENTS_MAX; /* the probe reads the other half */
 
-	assert_int_equal(bpf_table_put(bpf_map__fd(probe->maps.sek_table), &slot, image->lines, image->n_lines), 0);
+	assert_int_equal(
+	    bpf_table_put(bpf_map__fd(probe->maps.sek_table), &slot, image->lines, image->n_lines),
+	    0);
 	assert_int_equal(slot, 0);
 }
 
@@ -115,15 +118,17 @@ static size_t n_batch, n_probes, n_wrong;
 static void flush(const struct policy *policy)
 {
 	uint32_t answers[BATCH];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = batch, .data_size_in = sizeof(batch), .data_out = answers,
-		    .data_size_out = sizeof(answers), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = batch, .data_size_in = sizeof(batch),
+		    .data_out = answers, .data_size_out = sizeof(answers), .repeat = 1);
 
-	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(probe->progs.table_v4_probe), &opts), 0);
+	assert_int_equal(
+	    bpf_prog_test_run_opts(bpf_program__fd(probe->progs.table_v4_probe), &opts), 0);
 	for (size_t i = 0; i < n_batch; i++) {
 		uint32_t want = expected(policy, batch[i]);
 
 		if (answers[i] != want && n_wrong++ < 10)
-			print_message("address %08x: class %u, should be %u\n", batch[i], answers[i], want);
+			print_message("address %08x: class %u, should be %u\n", batch[i],
+				      answers[i], want);
 	}
 	n_probes += n_batch;
 	n_batch = 0;
@@ -173,12 +178,15 @@ static void run(struct list *list, uint32_t n_classes, uint32_t want_mode, uint6
 	n_wrong = n_probes = 0;
 	load(&image);
 	ask_all(&list->policy);
-	print_message("%zu ranges: %u lines (front %u), filter %u, buckets 2^%u, mode %u, nodes %u, descs %u, leaves %u, values %u; %zu probes\n",
-		      list->policy.n4, image.n_lines, 8 + n_classes, v4->filter_mask + 1, v4->bucket_bits, v4->rank_mode, v4->n_nodes,
-		      v4->n_descs, v4->n_leaves, v4->n_values, n_probes);
+	print_message(
+	    "%zu ranges: %u lines (front %u), filter %u, buckets 2^%u, mode %u, nodes %u, descs %u, leaves %u, values %u; %zu probes\n",
+	    list->policy.n4, image.n_lines, 8 + n_classes, v4->filter_mask + 1, v4->bucket_bits,
+	    v4->rank_mode, v4->n_nodes, v4->n_descs, v4->n_leaves, v4->n_values, n_probes);
 	assert_int_equal(n_wrong, 0);
 	assert_int_equal(v4->rank_mode, want_mode);
-	assert_true((uint64_t)((const struct sek_table_head *)image.lines)->v4_lines * SEK_LINE_BYTES <= max_bytes);
+	assert_true((uint64_t)((const struct sek_table_head *)image.lines)->v4_lines *
+			SEK_LINE_BYTES <=
+		    max_bytes);
 	table_image_free(&image);
 	free(list->policy.v4);
 	free(list->policy.classes);
@@ -202,15 +210,18 @@ static void answers_single(void **state)
 		uint32_t addr;
 		int len;
 	} rows[] = {
-		{ 0, 32 }, { UINT32_MAX, 32 }, { 0xc0000201, 32 }, { 0, 1 }, { 0x80000000, 1 }, { 0, 0 }, { 0x0a000000, 8 },
-		{ 0xc0000200, 24 }, { 0xc0000200, 25 }, { 0xc0000240, 26 }, { 0xc0000000, 16 }, { 0xc0000000, 18 }, { 0x40000000, 10 },
+		{ 0, 32 },          { UINT32_MAX, 32 }, { 0xc0000201, 32 }, { 0, 1 },
+		{ 0x80000000, 1 },  { 0, 0 },           { 0x0a000000, 8 },  { 0xc0000200, 24 },
+		{ 0xc0000200, 25 }, { 0xc0000240, 26 }, { 0xc0000000, 16 }, { 0xc0000000, 18 },
+		{ 0x40000000, 10 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct list list = { 0 };
 
 		add(&list, rows[i].addr, rows[i].len, 1);
-		run(&list, 2, rows[i].len == 32 ? SEK_V4_RANK_NONE : SEK_V4_RANK_SPARSE, 128 * 1024);
+		run(&list, 2, rows[i].len == 32 ? SEK_V4_RANK_NONE : SEK_V4_RANK_SPARSE,
+		    128 * 1024);
 	}
 }
 
@@ -220,7 +231,8 @@ static void answers_both_ends(void **state)
 
 	add(&list, 0, 32, 4095);
 	add(&list, UINT32_MAX, 32, 4094);
-	run(&list, 4096, SEK_V4_RANK_SPARSE, 16384); /* no room for buckets: 2 hosts, 4096 classes */
+	run(&list, 4096, SEK_V4_RANK_SPARSE,
+	    16384); /* no room for buckets: 2 hosts, 4096 classes */
 }
 
 static void answers_mixed(void **state)
@@ -277,7 +289,11 @@ static void answers_large(void **state)
 	for (int i = 0; i < 1000000; i++) {
 		uint32_t kind = random32() % 100;
 
-		add(&list, random32(), kind < 85 ? 32 : kind < 96 ? 24 : 15 + (int)(random32() % 9), some_class());
+		add(&list, random32(),
+		    kind < 85   ? 32
+		    : kind < 96 ? 24
+				: 15 + (int)(random32() % 9),
+		    some_class());
 	}
 	run(&list, CLASSES, SEK_V4_RANK_DENSE, 13 << 20);
 }
@@ -317,10 +333,11 @@ static int unload_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers_empty),      cmocka_unit_test(answers_single),
-		cmocka_unit_test(answers_both_ends),  cmocka_unit_test(answers_mixed),
-		cmocka_unit_test(answers_small),      cmocka_unit_test(answers_dense_nets), cmocka_unit_test(answers_clustered),
-		cmocka_unit_test(answers_large),      cmocka_unit_test(answers_millions),      cmocka_unit_test(answers_lone_28s),
+		cmocka_unit_test(answers_empty),     cmocka_unit_test(answers_single),
+		cmocka_unit_test(answers_both_ends), cmocka_unit_test(answers_mixed),
+		cmocka_unit_test(answers_small),     cmocka_unit_test(answers_dense_nets),
+		cmocka_unit_test(answers_clustered), cmocka_unit_test(answers_large),
+		cmocka_unit_test(answers_millions),  cmocka_unit_test(answers_lone_28s),
 	};
 
 	return cmocka_run_group_tests(tests, load_probe, unload_probe);

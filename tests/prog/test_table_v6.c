@@ -130,7 +130,9 @@ static void load_image(struct table_v6_probe_bpf *skel, const struct table_image
 {
 	__u32 slot = SEK_SEGMENTS_MAX; /* the probe reads the other half */
 
-	assert_int_equal(bpf_table_put(bpf_map__fd(skel->maps.sek_table), &slot, image->lines, image->n_lines), 0);
+	assert_int_equal(
+	    bpf_table_put(bpf_map__fd(skel->maps.sek_table), &slot, image->lines, image->n_lines),
+	    0);
 	assert_int_equal(slot, 0);
 }
 

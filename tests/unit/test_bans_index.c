@@ -51,7 +51,8 @@ static void test_find_put_delete(void **state)
 	}
 	for (i = 0; i < MANY; i += 2) {
 		one = key(i + MANY);
-		assert_int_equal(bans_index_put(&index, &one)->id, 0); /* nothing of who had the place */
+		assert_int_equal(bans_index_put(&index, &one)->id,
+				 0); /* nothing of who had the place */
 	}
 	assert_int_equal(index.n_rows, MANY);
 	one = key(3);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The ring of events: the last so many, by number and by address, over its whole turn. Records of the kernel's ring are checked. */
+/*
+ * The ring of events: the last so many, by number and by address, over its whole turn. Records of
+ * the kernel's ring are checked.
+ */
 /* link: engine/events_ring.c sys/bpf_events.c -lbpf */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +18,12 @@
 
 static struct sek_event of(uint8_t last_byte, uint64_t time_ns)
 {
-	return (struct sek_event){ .type = SEK_EVENT_DROP, .time_ns = time_ns, .header_bytes = 54,
-				   .source = { .family = 4, .len = 32, .addr_be = { 198, 51, 100, last_byte } } };
+	return (struct sek_event){
+		.type = SEK_EVENT_DROP,
+		.time_ns = time_ns,
+		.header_bytes = 54,
+		.source = { .family = 4, .len = 32, .addr_be = { 198, 51, 100, last_byte } }
+	};
 }
 
 static uint64_t seen[20];
@@ -107,11 +114,20 @@ static void test_records(void **state)
 		int by; /* bytes more than it should be */
 		int err;
 	} rows[] = {
-		{ SEK_EVENT_DROP, 4, 32, 96, 0, 0 },	       { SEK_EVENT_BAN, 6, 64, 0, 0, 0 },	   { SEK_EVENT_OVER, 4, 1, 0, 0, 0 },
-		{ SEK_EVENT_DROP, 4, 32, 97, 0, -EBADMSG },    { SEK_EVENT_DROP, 4, 33, 0, 0, -EBADMSG },  { SEK_EVENT_DROP, 6, 129, 0, 0, -EBADMSG },
-		{ SEK_EVENT_DROP, 4, 0, 0, 0, -EBADMSG },      { SEK_EVENT_DROP, 5, 32, 0, 0, -EBADMSG },  { 0, 4, 32, 0, 0, -EBADMSG },
-		{ SEK_EVENT_OVER + 1, 4, 32, 0, 0, -EBADMSG }, { SEK_EVENT_DROP, 4, 32, 0, 1, -EBADMSG },  { SEK_EVENT_DROP, 4, 32, 0, -1, -EBADMSG },
-		{ SEK_EVENT_BAN, 4, 32, 0, -1, -EBADMSG },     { SEK_EVENT_BAN, 4, 32, 0, 1, -EBADMSG },
+		{ SEK_EVENT_DROP, 4, 32, 96, 0, 0 },
+		{ SEK_EVENT_BAN, 6, 64, 0, 0, 0 },
+		{ SEK_EVENT_OVER, 4, 1, 0, 0, 0 },
+		{ SEK_EVENT_DROP, 4, 32, 97, 0, -EBADMSG },
+		{ SEK_EVENT_DROP, 4, 33, 0, 0, -EBADMSG },
+		{ SEK_EVENT_DROP, 6, 129, 0, 0, -EBADMSG },
+		{ SEK_EVENT_DROP, 4, 0, 0, 0, -EBADMSG },
+		{ SEK_EVENT_DROP, 5, 32, 0, 0, -EBADMSG },
+		{ 0, 4, 32, 0, 0, -EBADMSG },
+		{ SEK_EVENT_OVER + 1, 4, 32, 0, 0, -EBADMSG },
+		{ SEK_EVENT_DROP, 4, 32, 0, 1, -EBADMSG },
+		{ SEK_EVENT_DROP, 4, 32, 0, -1, -EBADMSG },
+		{ SEK_EVENT_BAN, 4, 32, 0, -1, -EBADMSG },
+		{ SEK_EVENT_BAN, 4, 32, 0, 1, -EBADMSG },
 	};
 	size_t i;
 
@@ -122,7 +138,8 @@ static void test_records(void **state)
 		record.event.source.family = rows[i].family;
 		record.event.source.len = rows[i].len;
 		record.event.header_bytes = rows[i].header_bytes;
-		assert_int_equal(bpf_events_check(&record, size + rows[i].by, &event, &ban), rows[i].err);
+		assert_int_equal(bpf_events_check(&record, size + rows[i].by, &event, &ban),
+				 rows[i].err);
 		if (!rows[i].err)
 			assert_ptr_equal(ban, rows[i].type == SEK_EVENT_BAN ? &record : NULL);
 	}

@@ -31,6 +31,8 @@ static const struct {
     {"\r\n\r\n", "||"},
     {"a\n\rb", "a||b|"},
     {"a\r\n\nb", "a||b|"},
+    {"a\rb\nc", "a|b|c|"},
+    {"a\rb\r\nc\n", "a|b|c|"},
     {"one\r\ntwo\nthree\rfour", "one|two|three|four|"},
 };
 
@@ -74,6 +76,22 @@ static void test_line_ends(void **state)
 	}
 }
 
+/* The LF behind a CR may come after a chunk of nothing, but not after one of something. */
+static void test_empty_chunks(void **state)
+{
+	static const char *const chunks[] = {"a\r", "", "\nb\r", "c", "\nd\r", "", "", "e"};
+	struct feed_lines *lines = calloc(1, sizeof(*lines));
+	char out[100] = "";
+
+	stop_after = 0;
+	for (size_t i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++)
+		assert_int_equal(feed_lines_push(lines, chunks[i], strlen(chunks[i]), take, out),
+				 0);
+	assert_int_equal(feed_lines_end(lines, take, out), 0);
+	assert_string_equal(out, "a|b|c|d|e|");
+	free(lines);
+}
+
 static void test_long_lines(void **state)
 {
 	static char text[2 * FEED_LINE_BYTES + 16];
@@ -106,6 +124,7 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_line_ends),
+					   cmocka_unit_test(test_empty_chunks),
 					   cmocka_unit_test(test_long_lines),
 					   cmocka_unit_test(test_stop)};
 

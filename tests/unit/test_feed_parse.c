@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Bodies that a hostile server sends, whole and byte by byte: what becomes of each, and the check of the result. */
+/*
+ * Bodies that a hostile server sends, whole and byte by byte: what becomes of each, and the check
+ * of the result.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,39 +37,56 @@ static const struct {
 	ROW("all6", "::/0\n", "no entries", 0, 0, 0),
 	ROW("halves", "0.0.0.0/1\n128.0.0.0/1\n", NULL, 2, 0, 0),
 	ROW("mapped", "::ffff:0.0.0.0/96\n::ffff:192.0.2.1\n", "no entries", 0, 0, 0),
-	ROW("self", "127.0.0.1\n::1\nfe80::1\n10.0.0.0/8\n169.254.169.254\n224.0.0.0/3\n", NULL, 4, 2, 0),
+	ROW("self", "127.0.0.1\n::1\nfe80::1\n10.0.0.0/8\n169.254.169.254\n224.0.0.0/3\n", NULL, 4,
+	    2, 0),
 	ROW("crlf", "# x\r\n192.0.2.1\r\n192.0.2.2\r\n", NULL, 2, 0, 0),
 	ROW("cr", "# x\r192.0.2.1\r192.0.2.2\r", NULL, 2, 0, 0),
 	ROW("bom", "\xef\xbb\xbf" GOOD, NULL, 3, 1, 0),
-	ROW("utf16", "\xff\xfe" "1\0.\0", "UTF-16", 0, 0, 0),
+	ROW("utf16",
+	    "\xff\xfe"
+	    "1\0.\0",
+	    "UTF-16", 0, 0, 0),
 	ROW("nul", "192.0.2.1\0 junk\n192.0.2.2\n\0\0\n", "NUL bytes", 0, 0, 0),
 	ROW("nonl", "192.0.2.1\n192.0.2.2", NULL, 2, 0, 0),
 	ROW("hostbits", "192.0.2.77/24\n", NULL, 1, 0, 0),
 	ROW("octal", "010.0.0.1\n192.0.2.010\n", "no entries", 0, 0, 0),
 	ROW("hex", "0x7f.1\n3221225985\n", "no entries", 0, 0, 0),
 	ROW("spaces", "  192.0.2.1 \t# c\n\t192.0.2.2\n", NULL, 2, 0, 0),
-	ROW("badmask", "192.0.2.0/33\n192.0.2.0/-1\n192.0.2.0/\n2001:db8::/129\n192.0.2.0/255.255.255.0\n192.0.2.1\n", NULL, 1, 0, 5),
+	ROW("badmask",
+	    "192.0.2.0/33\n192.0.2.0/-1\n192.0.2.0/\n2001:db8::/129\n192.0.2.0/255.255.255.0\n192.0.2.1\n",
+	    NULL, 1, 0, 5),
 	ROW("range", "192.0.2.10 - 192.0.2.20\n192.0.2.9-192.0.2.1\n", NULL, 4, 0, 1),
-	ROW("range6", "2001:db8::-2001:db8::ff\n192.0.2.1-::1\n0.0.0.0-255.255.255.255\n", NULL, 0, 1, 2),
+	ROW("range6", "2001:db8::-2001:db8::ff\n192.0.2.1-::1\n0.0.0.0-255.255.255.255\n", NULL, 0,
+	    1, 2),
+	ROW("range of prefixes",
+	    "192.0.2.1-192.0.2.9/24\n192.0.2.1 - 192.0.2.9/32\n2001:db8::1-2001:db8::9/64\n192.0.2.0/24-192.0.2.9\n192.0.2.1\n",
+	    NULL, 1, 0, 4),
+	ROW("half a range", "192.0.2.1-\n-192.0.2.1\n-\n192.0.2.7\n", NULL, 1, 0, 3),
 	ROW("zone", "fe80::1%eth0\n[2001:db8::1]:443\n192.0.2.1:80\n", "no entries", 0, 0, 0),
 	ROW("dups", "192.0.2.1\n192.0.2.1\n192.0.2.1\n", NULL, 1, 0, 0),
-	ROW("ansi", "\x1b]0;pwned\x07" "192.0.2.1\n192.0.2.2 ; \x1b[31m%s%n$(id)\n", NULL, 1, 0, 1),
+	ROW("ansi",
+	    "\x1b]0;pwned\x07"
+	    "192.0.2.1\n192.0.2.2 ; \x1b[31m%s%n$(id)\n",
+	    NULL, 1, 0, 1),
 	ROW("two", "192.0.2.1 192.0.2.2\n192.0.2.3\n", NULL, 1, 0, 1),
 	ROW("words", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n192.0.2.1\n", "not a list", 0, 0, 0),
 };
 
-static int parse(uint32_t format, const char *text, size_t len, size_t chunk, uint32_t max, void **ret_file, size_t *ret_len, const char **ret_why)
+static int parse(uint32_t format, const char *text, size_t len, size_t chunk, uint32_t max,
+		 void **ret_file, size_t *ret_len, const char **ret_why)
 {
 	struct feed_parser *parser = feed_parse_new(format, max, NULL);
 	int rc;
 
 	for (size_t at = 0; at < len; at += chunk)
-		(void)feed_parse_push(parser, text + at, len - at < chunk ? len - at : chunk); /* end says it again */
+		(void)feed_parse_push(parser, text + at,
+				      len - at < chunk ? len - at : chunk); /* end says it again */
 	rc = feed_parse_end(parser, ret_file, ret_len, ret_why);
 	if (rc) {
 		static char why[256];
 
-		(void)snprintf(why, sizeof(why), "%s", *ret_why); /* the parser's own goes with it */
+		(void)snprintf(why, sizeof(why), "%s",
+			       *ret_why); /* the parser's own goes with it */
 		*ret_why = why;
 	}
 	feed_parse_free(parser);
@@ -80,20 +100,58 @@ static void test_bodies(void **state)
 		const char *why = NULL;
 		struct list_view view;
 		void *file = NULL;
-		int rc = parse(FETCH_PLAIN, rows[r].text, rows[r].len, i & 1 ? 1 : 100000, 1000, &file, &len, &why);
+		int rc = parse(FETCH_PLAIN, rows[r].text, rows[r].len, i & 1 ? 1 : 100000, 1000,
+			       &file, &len, &why);
 
-		if ((rc != 0) != (rows[r].why != NULL) || (rc && strncmp(why, rows[r].why, strlen(rows[r].why))))
+		if ((rc != 0) != (rows[r].why != NULL) ||
+		    (rc && strncmp(why, rows[r].why, strlen(rows[r].why))))
 			fail_msg("%s: %d %s", rows[r].name, rc, why ? why : "");
 		if (rc)
 			continue;
 		if (list_file_check(file, len, &view, &why))
 			fail_msg("%s: %s", rows[r].name, why);
-		if (view.head->n4 != rows[r].n4 || view.head->n6 != rows[r].n6 || view.head->errors != rows[r].errors)
-			fail_msg("%s: %u %u %u", rows[r].name, view.head->n4, view.head->n6, (unsigned)view.head->errors);
+		if (view.head->n4 != rows[r].n4 || view.head->n6 != rows[r].n6 ||
+		    view.head->errors != rows[r].errors)
+			fail_msg("%s: %u %u %u", rows[r].name, view.head->n4, view.head->n6,
+				 (unsigned)view.head->errors);
 		((char *)file)[len - 1] ^= 1;
 		assert_int_equal(list_file_check(file, len, &view, &why), -EBADMSG);
 		assert_int_equal(list_file_check(file, len - 1, &view, &why), -EBADMSG);
 		free(file);
+	}
+}
+
+/*
+ * A line end of two bytes is one, wherever the chunks cut it: the number shown is the one an editor
+ * shows.
+ */
+static void test_line_numbers(void **state)
+{
+	static const char *const ends[] = { "\n", "\r\n", "\r" };
+	struct list_view view;
+	const char *why;
+	char text[200];
+	void *file;
+	size_t len;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *e = ends[i];
+
+		snprintf(text, sizeof(text),
+			 "# head%s192.0.2.1%sbad%s%s192.0.2.1-192.0.2.9/24%s2001:db8::1%sworse%s",
+			 e, e, e, e, e, e, e);
+		for (size_t chunk = 1; chunk <= strlen(text); chunk++) {
+			assert_int_equal(
+			    parse(FETCH_PLAIN, text, strlen(text), chunk, 1000, &file, &len, &why),
+			    0);
+			assert_int_equal(list_file_check(file, len, &view, &why), 0);
+			assert_int_equal(view.head->errors, 3);
+			assert_int_equal(view.errors[0].line, 3);
+			assert_int_equal(view.errors[1].line, 5);
+			assert_int_equal(view.errors[1].reason, PREFIX_BAD_ADDRESS);
+			assert_int_equal(view.errors[2].line, 7);
+			free(file);
+		}
 	}
 }
 
@@ -116,13 +174,17 @@ static void test_limits(void **state)
 		memcpy(text + 10 * (size_t)i, "192.0.2.1\n", 10);
 	assert_int_equal(parse(FETCH_AUTO, text, 1000000, 65536, 1, &file, &len, &why), 0);
 	free(file);
-	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 1, &file, &len, &why), -E2BIG);
-	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 2, &file, &len, &why), 0);
+	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 1, &file, &len, &why),
+			 -E2BIG);
+	assert_int_equal(parse(FETCH_AUTO, "192.0.2.1\n192.0.2.2\n", 20, 20, 2, &file, &len, &why),
+			 0);
 	free(file);
 	free(text);
 }
 
-/* What an earlier version kept on disk ends before the origin: it is read, and says nothing of it. */
+/*
+ * What an earlier version kept on disk ends before the origin: it is read, and says nothing of it.
+ */
 static void test_old_list(void **state)
 {
 	struct list_view view;
@@ -171,8 +233,11 @@ static void test_origin_is_checked(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies), cmocka_unit_test(test_limits),
-					    cmocka_unit_test(test_old_list), cmocka_unit_test(test_origin_is_checked) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies),
+					    cmocka_unit_test(test_line_numbers),
+					    cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_old_list),
+					    cmocka_unit_test(test_origin_is_checked) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

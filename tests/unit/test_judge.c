@@ -18,10 +18,19 @@ static struct judge_facts facts;
 
 static void plain(void)
 {
-	evidence = (struct sek_evidence){ .source = { .family = 4, .len = 32, .addr_be = { 198, 51, 100, 7 } },
-					  .packets = 1000, .tcp = 1000, .syn = 500, .ack = 500, .min_ttl = 60, .max_ttl = 60, .port_bitmap = 1 };
+	evidence = (struct sek_evidence){
+		.source = { .family = 4, .len = 32, .addr_be = { 198, 51, 100, 7 } },
+		.packets = 1000,
+		.tcp = 1000,
+		.syn = 500,
+		.ack = 500,
+		.min_ttl = 60,
+		.max_ttl = 60,
+		.port_bitmap = 1
+	};
 	ban = (struct sek_ban){ .since_ns = 100 * SECOND_NS, .dropped = 60, .dropped_first_s = 40 };
-	facts = (struct judge_facts){ .evidence = &evidence, .ban = &ban, .now_ns = 200 * SECOND_NS };
+	facts =
+	    (struct judge_facts){ .evidence = &evidence, .ban = &ban, .now_ns = 200 * SECOND_NS };
 }
 
 /* The signals as words, a space between. */
@@ -33,7 +42,8 @@ static const char *said(void)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s", i ? " " : "", rows[i].says_wrong ? "-" : "+", judge_name(rows[i].signal));
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s%s", i ? " " : "",
+			 rows[i].says_wrong ? "-" : "+", judge_name(rows[i].signal));
 		assert_true(rows[i].text[0]);
 	}
 	return text;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits: the kernel's words, which packet gets which limits, and that a spoilt image is refused. */
+/*
+ * Limits: the kernel's words, which packet gets which limits, and that a spoilt image is refused.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +14,12 @@
 #include "lib/table_build.h"
 #include "lib/table_check.h"
 
-static struct limit_settings limit(const char *name, enum limit_protocol protocol, double packets_per_s, double burst)
+static struct limit_settings limit(const char *name, enum limit_protocol protocol,
+				   double packets_per_s, double burst)
 {
-	struct limit_settings one = { .protocol = protocol, .packets_per_s = packets_per_s, .burst = burst, .len4 = 32 };
+	struct limit_settings one = {
+		.protocol = protocol, .packets_per_s = packets_per_s, .burst = burst, .len4 = 32
+	};
 
 	strcpy(one.name, name);
 	return one;
@@ -51,7 +56,9 @@ static void test_words_of_a_ban(void **state)
 	struct limit_settings one = limit("a", LIMIT_ANY, 10, 20);
 	struct sek_limit words;
 
-	one.ban = (struct limit_ban){ .is_set = true, .after_ms = 3000, .for_s = 600, .repeat = 2, .most_s = 86400 };
+	one.ban = (struct limit_ban){
+		.is_set = true, .after_ms = 3000, .for_s = 600, .repeat = 2, .most_s = 86400
+	};
 	assert_int_equal(limit_words(&one, 64, &words), 0);
 	assert_true(words.flags & SEK_LIMIT_F_BAN);
 	assert_int_equal(words.after_quanta, 179); /* 3 s / 16.78 ms, rounded up */
@@ -124,19 +131,23 @@ static const char *match(const struct table_image *image, enum sek_limit_kind ki
 static void test_which_packet_gets_which(void **state)
 {
 	struct limit_settings limits[] = {
-		limit("a", LIMIT_ANY, 20000, 40000), limit("b", LIMIT_TCP_SYN, 10, 20), limit("c", LIMIT_UDP, 500, 500),
-		limit("d", LIMIT_ICMP, 5, 10), limit("e", LIMIT_ANY, 100, 100), limit("f", LIMIT_TCP, 1000, 1000),
+		limit("a", LIMIT_ANY, 20000, 40000), limit("b", LIMIT_TCP_SYN, 10, 20),
+		limit("c", LIMIT_UDP, 500, 500),     limit("d", LIMIT_ICMP, 5, 10),
+		limit("e", LIMIT_ANY, 100, 100),     limit("f", LIMIT_TCP, 1000, 1000),
 	};
 	static const struct {
 		enum sek_limit_kind kind;
 		uint16_t port;
 		const char *want;
 	} rows[] = {
-		{ SEK_LIMIT_TCP, 80, "fa" }, { SEK_LIMIT_TCP_SYN, 80, "fa" }, { SEK_LIMIT_TCP_SYN, 22, "bfa" },
-		{ SEK_LIMIT_TCP_SYN, 2199, "fa" }, { SEK_LIMIT_TCP_SYN, 2200, "bfa" }, { SEK_LIMIT_TCP_SYN, 2299, "bfa" },
-		{ SEK_LIMIT_TCP_SYN, 2300, "fa" }, { SEK_LIMIT_TCP, 22, "fa" }, { SEK_LIMIT_UDP, 53, "eca" },
-		{ SEK_LIMIT_UDP, 52, "ca" }, { SEK_LIMIT_TCP, 53, "efa" }, { SEK_LIMIT_UDP, 0, "ca" }, { SEK_LIMIT_UDP, 65535, "eca" },
-		{ SEK_LIMIT_ICMP, 0, "da" }, { SEK_LIMIT_OTHER, 0, "a" },
+		{ SEK_LIMIT_TCP, 80, "fa" },        { SEK_LIMIT_TCP_SYN, 80, "fa" },
+		{ SEK_LIMIT_TCP_SYN, 22, "bfa" },   { SEK_LIMIT_TCP_SYN, 2199, "fa" },
+		{ SEK_LIMIT_TCP_SYN, 2200, "bfa" }, { SEK_LIMIT_TCP_SYN, 2299, "bfa" },
+		{ SEK_LIMIT_TCP_SYN, 2300, "fa" },  { SEK_LIMIT_TCP, 22, "fa" },
+		{ SEK_LIMIT_UDP, 53, "eca" },       { SEK_LIMIT_UDP, 52, "ca" },
+		{ SEK_LIMIT_TCP, 53, "efa" },       { SEK_LIMIT_UDP, 0, "ca" },
+		{ SEK_LIMIT_UDP, 65535, "eca" },    { SEK_LIMIT_ICMP, 0, "da" },
+		{ SEK_LIMIT_OTHER, 0, "a" },
 	};
 	struct table_image image;
 	const char *why;
@@ -153,7 +164,8 @@ static void test_which_packet_gets_which(void **state)
 	assert_int_equal(check(&image, &why), 0);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strcmp(match(&image, rows[i].kind, rows[i].port), rows[i].want))
-			fail_msg("kind %d port %u: %s, not %s", rows[i].kind, rows[i].port, match(&image, rows[i].kind, rows[i].port), rows[i].want);
+			fail_msg("kind %d port %u: %s, not %s", rows[i].kind, rows[i].port,
+				 match(&image, rows[i].kind, rows[i].port), rows[i].want);
 	}
 	assert_int_equal(limit_match_max(limits, 6), 3); /* bfa, efa, eca */
 	table_image_free(&image);
@@ -171,7 +183,8 @@ static void test_no_limits_leave_no_trace(void **state)
 
 static void test_spoilt_images_are_refused(void **state)
 {
-	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100), limit("b", LIMIT_ANY, 1000, 1000) };
+	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100),
+					   limit("b", LIMIT_ANY, 1000, 1000) };
 	struct table_image image;
 	struct sek_table_limits *head;
 	struct sek_limit *words;
@@ -261,7 +274,10 @@ static void test_bounds_of_sets(void **state)
 	struct table_image image = { 0 };
 	uint32_t base;
 
-	/* Sixteen limits whose ranges all start and end elsewhere: 32 sets, at most 8 of them at once. */
+	/*
+	 * Sixteen limits whose ranges all start and end elsewhere: 32 sets, at most 8 of them at
+	 * once.
+	 */
 	for (int i = 0; i < SEK_LIMITS_MAX; i++) {
 		limits[i] = limit("x", LIMIT_UDP, 1000, 1000);
 		limits[i].number = i;
@@ -278,7 +294,8 @@ static void test_bounds_of_sets(void **state)
 		for (int j = 0; j < SEK_LIMITS_MAX; j++) {
 			int low = i < j ? i : j, high = i < j ? j : i;
 
-			limits[i].ports[limits[i].n_ports++] = (struct limit_range){ low * 100 + high, low * 100 + high };
+			limits[i].ports[limits[i].n_ports++] =
+			    (struct limit_range){ low * 100 + high, low * 100 + high };
 		}
 	}
 	assert_int_equal(table_image_add(&image, SEK_TABLE_FIXED_LINES, &base), 0);
@@ -286,13 +303,25 @@ static void test_bounds_of_sets(void **state)
 	table_image_free(&image);
 }
 
-/* Limits in a whole image: right behind the classes, the families' parts behind them; one bit off in any place is refused. */
+/*
+ * Limits in a whole image: right behind the classes, the families' parts behind them; one bit off
+ * in any place is refused.
+ */
 static void test_whole_image(void **state)
 {
-	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100), limit("b", LIMIT_ANY, 1000, 1000) };
+	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100),
+					   limit("b", LIMIT_ANY, 1000, 1000) };
 	struct policy_range4 range = { 0xc0000200, 0xc00002ff, 1 };
-	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
-	struct policy policy = { .classes = classes, .n_classes = 3, .v4 = &range, .n4 = 1, .limits = limits, .n_limits = 2, .source_len6 = 64 };
+	struct sek_class classes[3] = { { 0 },
+					{ .action = SEK_A_BLOCK },
+					{ .action = SEK_A_ALLOW } };
+	struct policy policy = { .classes = classes,
+				 .n_classes = 3,
+				 .v4 = &range,
+				 .n4 = 1,
+				 .limits = limits,
+				 .n_limits = 2,
+				 .source_len6 = 64 };
 	struct table_image image = { 0 };
 	struct sek_table_limits *places;
 	struct sek_table_head *head;
@@ -304,12 +333,14 @@ static void test_whole_image(void **state)
 	assert_int_equal(table_build(&policy, 1, 99, &image), 0);
 	head = image.lines;
 	places = line(&image, SEK_TABLE_LIMITS_LINE);
-	assert_int_equal(places->limit_base, SEK_TABLE_FIXED_LINES + 4); /* 3 classes, and a line to make it even */
+	assert_int_equal(places->limit_base,
+			 SEK_TABLE_FIXED_LINES + 4); /* 3 classes, and a line to make it even */
 	assert_int_equal(head->v4_base, SEK_TABLE_FIXED_LINES + 4 + 2 * 2 + 2 + 1024);
 	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why), 0);
 	places->n_limits = 1;
 	head->checksum = table_checksum(image.lines, image.n_lines);
-	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why), -EBADMSG);
+	assert_int_equal(table_check(image.lines, (size_t)image.n_lines * SEK_LINE_BYTES, &why),
+			 -EBADMSG);
 	assert_string_equal(why, "limit set_base");
 	table_image_free(&image);
 	limits[0].burst = 0;

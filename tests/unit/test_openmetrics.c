@@ -29,9 +29,11 @@ static void test_text(void **state)
 	char *text;
 
 	write_one(false, &text);
-	assert_string_equal(text, "# HELP a_packets_total Help with \\\\ and\\nline.\n# TYPE a_packets_total counter\n"
-				  "a_packets_total{name=\"q\\\"b\\\\n\\nend\",other=\"x\"} 3\na_packets_total 900719925474099\n"
-				  "# HELP a_seconds Time.\n# TYPE a_seconds gauge\na_seconds 0.25\n");
+	assert_string_equal(
+	    text,
+	    "# HELP a_packets_total Help with \\\\ and\\nline.\n# TYPE a_packets_total counter\n"
+	    "a_packets_total{name=\"q\\\"b\\\\n\\nend\",other=\"x\"} 3\na_packets_total 900719925474099\n"
+	    "# HELP a_seconds Time.\n# TYPE a_seconds gauge\na_seconds 0.25\n");
 	free(text);
 }
 
@@ -40,9 +42,11 @@ static void test_open(void **state)
 	char *text;
 
 	write_one(true, &text);
-	assert_string_equal(text, "# HELP a_packets Help with \\\\ and\\nline.\n# TYPE a_packets counter\n"
-				  "a_packets_total{name=\"q\\\"b\\\\n\\nend\",other=\"x\"} 3\na_packets_total 900719925474099\n"
-				  "# HELP a_seconds Time.\n# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 0.25\n# EOF\n");
+	assert_string_equal(
+	    text,
+	    "# HELP a_packets Help with \\\\ and\\nline.\n# TYPE a_packets counter\n"
+	    "a_packets_total{name=\"q\\\"b\\\\n\\nend\",other=\"x\"} 3\na_packets_total 900719925474099\n"
+	    "# HELP a_seconds Time.\n# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 0.25\n# EOF\n");
 	free(text);
 }
 
@@ -52,11 +56,19 @@ static void test_accept(void **state)
 		const char *accept;
 		bool open;
 	} rows[] = {
-		{ NULL, false }, { "", false }, { "text/plain", false }, { "*/*", false }, { "application/openmetrics-text", true },
-		{ "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", true },
-		{ "text/plain;version=0.0.4, application/openmetrics-text; version=1.0.0", true }, { "Application/OpenMetrics-Text", true },
-		{ "application/openmetrics-text;q=0", false }, { "application/openmetrics-text; q=0.0, text/plain", false },
-		{ "application/openmetrics-textual", false }, { "text/plain;q=0.9,application/openmetrics-text;q=0.1", false },
+		{ NULL, false },
+		{ "", false },
+		{ "text/plain", false },
+		{ "*/*", false },
+		{ "application/openmetrics-text", true },
+		{ "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+		  true },
+		{ "text/plain;version=0.0.4, application/openmetrics-text; version=1.0.0", true },
+		{ "Application/OpenMetrics-Text", true },
+		{ "application/openmetrics-text;q=0", false },
+		{ "application/openmetrics-text; q=0.0, text/plain", false },
+		{ "application/openmetrics-textual", false },
+		{ "text/plain;q=0.9,application/openmetrics-text;q=0.1", false },
 	};
 	size_t i;
 
@@ -69,7 +81,9 @@ static void test_accept(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_text), cmocka_unit_test(test_open), cmocka_unit_test(test_accept) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_text),
+					    cmocka_unit_test(test_open),
+					    cmocka_unit_test(test_accept) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,25 +38,34 @@ static void make(unsigned seed)
 
 		for (unsigned j = 0; j < PER_LIST; j++) {
 			unsigned len = 6 + (unsigned)rand() % 11;
-			uint32_t addr = (bases[rand() % 4] | (uint32_t)(rand() & 0x1ff) << 16) & ~0u << (32 - len);
+			uint32_t addr = (bases[rand() % 4] | (uint32_t)(rand() & 0x1ff) << 16) &
+					~0u << (32 - len);
 
-			v6[i][j] = (struct prefix6){ .hi = (uint64_t)addr << 32, .len = (uint8_t)len };
+			v6[i][j] =
+			    (struct prefix6){ .hi = (uint64_t)addr << 32, .len = (uint8_t)len };
 		}
 		qsort(v6[i], PER_LIST, sizeof(v6[i][0]), order);
 		for (unsigned j = 0; j < PER_LIST; j++)
 			if (!j || order(&v6[i][j], &v6[i][n - 1]))
 				v6[i][n++] = v6[i][j];
 		for (size_t j = 0; j < n; j++)
-			v4[i][j] = (struct prefix4){ .addr = (uint32_t)(v6[i][j].hi >> 32), .len = v6[i][j].len };
-		lists[i] = (struct policy_list){ .id = (uint16_t)(i * 50), .action = (enum sek_action)(1 + rand() % 3),
-						 .keep_private = rand() & 1, .v4 = v4[i], .n4 = n, .v6 = v6[i], .n6 = n };
+			v4[i][j] = (struct prefix4){ .addr = (uint32_t)(v6[i][j].hi >> 32),
+						     .len = v6[i][j].len };
+		lists[i] = (struct policy_list){ .id = (uint16_t)(i * 50),
+						 .action = (enum sek_action)(1 + rand() % 3),
+						 .keep_private = rand() & 1,
+						 .v4 = v4[i],
+						 .n4 = n,
+						 .v6 = v6[i],
+						 .n6 = n };
 	}
 }
 
 static int naive(uint32_t addr, int family, uint64_t *set)
 {
 	static const int strength[] = { 0, 3, 2, 1 };
-	struct prefix host = family == 4 ? prefix_of4(addr, 32) : prefix_of6((uint64_t)addr << 32, 0, 128);
+	struct prefix host =
+	    family == 4 ? prefix_of4(addr, 32) : prefix_of6((uint64_t)addr << 32, 0, 128);
 	bool is_private = policy_is_private(&host);
 	int best = -1, best_key = -1;
 
@@ -86,7 +95,8 @@ static uint32_t answer(const struct policy *policy, uint32_t addr, int family)
 	for (size_t i = 0; family == 4 && i < policy->n4; i++)
 		if (addr >= policy->v4[i].first && addr <= policy->v4[i].last)
 			return policy->v4[i].class_id;
-	for (size_t i = 0; family == 6 && i < policy->n6; i++) /* sorted: the last that holds it is the longest */
+	for (size_t i = 0; family == 6 && i < policy->n6;
+	     i++) /* sorted: the last that holds it is the longest */
 		if (((uint64_t)addr << 32 ^ policy->v6[i].hi) >> (64 - policy->v6[i].len) == 0)
 			class_id = policy->v6[i].class_id;
 	return class_id;
@@ -109,7 +119,8 @@ static void test_random(void **state)
 
 			class_id = answer(policy, addr[k / 2 % 4], family);
 			if ((winner < 0) != (class_id == 0))
-				fail_msg("seed %u family %d addr %x: %d, class %u", seed, family, addr[k / 2 % 4], winner, class_id);
+				fail_msg("seed %u family %d addr %x: %d, class %u", seed, family,
+					 addr[k / 2 % 4], winner, class_id);
 			if (winner < 0)
 				continue;
 			assert_int_equal(policy->classes[class_id].winner, winner);
@@ -122,7 +133,8 @@ static void test_random(void **state)
 static void test_coverage(void **state)
 {
 	struct prefix4 p[] = { { .addr = 0xe0000000, .len = 3 } };
-	struct prefix6 q[] = { { .hi = 0x2000ull << 48, .len = 4 }, { .hi = 0x2000ull << 48, .len = 5 } };
+	struct prefix6 q[] = { { .hi = 0x2000ull << 48, .len = 4 },
+			       { .hi = 0x2000ull << 48, .len = 5 } };
 	struct policy_list list = { .v4 = p, .n4 = 1, .v6 = q, .n6 = 2 };
 
 	assert_true(policy_coverage(&list, 4) == 0);
@@ -131,7 +143,8 @@ static void test_coverage(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_coverage) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random),
+					    cmocka_unit_test(test_coverage) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Every reason of the strict parser with a text that has it, the forms that pass, and the way back. */
+/*
+ * Every reason of the strict parser with a text that has it, the forms that pass, and the way back.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -63,7 +65,8 @@ static void test_parse(void **state)
 		struct prefix prefix = { .family = 99 };
 		bool host_bits = false;
 		char buf[PREFIX_TEXT_BYTES];
-		enum prefix_error error = prefix_parse(rows[i].text, strlen(rows[i].text), &prefix, &host_bits);
+		enum prefix_error error =
+		    prefix_parse(rows[i].text, strlen(rows[i].text), &prefix, &host_bits);
 
 		if (error != rows[i].error)
 			fail_msg("%s: %s", rows[i].text, prefix_error_text(error));
@@ -78,7 +81,8 @@ static void test_parse(void **state)
 
 static void test_covers(void **state)
 {
-	struct prefix a = prefix_of4(0xc0000200, 23), b = prefix_of4(0xc0000300, 24), c = prefix_of4(0xc0000400, 24);
+	struct prefix a = prefix_of4(0xc0000200, 23), b = prefix_of4(0xc0000300, 24),
+		      c = prefix_of4(0xc0000400, 24);
 
 	assert_true(prefix_covers(&a, &b));
 	assert_false(prefix_covers(&b, &a));
@@ -99,7 +103,8 @@ static void test_texts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_parse), cmocka_unit_test(test_covers),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_parse),
+					    cmocka_unit_test(test_covers),
 					    cmocka_unit_test(test_texts) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

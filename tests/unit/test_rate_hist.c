@@ -45,7 +45,8 @@ static void test_against_exact(void **state)
 		rate_hist_add(&hist, rates[i], 4);
 	qsort(rates, N, sizeof(rates[0]), by_value);
 	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
-		double exact = rates[(int)ceil(shares[i] * N) - 1], read = rate_hist_quantile(&hist, shares[i]);
+		double exact = rates[(int)ceil(shares[i] * N) - 1],
+		       read = rate_hist_quantile(&hist, shares[i]);
 
 		if (fabs(log2(read / exact)) > 1.01 / RATE_HIST_STEPS)
 			fail_msg("quantile %g: %g, exactly %g", shares[i], read, exact);
@@ -73,7 +74,8 @@ static void test_edges(void **state)
 	assert_true(hist.total == 0);
 	rate_hist_add(&hist, 1e-9, 1);
 	rate_hist_add(&hist, 1e30, 1);
-	assert_true(hist.total == 2 && hist.sources[0] == 1 && hist.sources[RATE_HIST_BINS - 1] == 1);
+	assert_true(hist.total == 2 && hist.sources[0] == 1 &&
+		    hist.sources[RATE_HIST_BINS - 1] == 1);
 }
 
 static void test_pack_and_merge(void **state)

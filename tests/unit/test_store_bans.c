@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Bans in the state: written and read whole, known again, judged, counted for limits and lists, and forgotten in order. */
+/*
+ * Bans in the state: written and read whole, known again, judged, counted for limits and lists, and
+ * forgotten in order.
+ */
 /* link: sys/store.c sys/store_entries.c sys/store_feeds.c sys/store_bans.c sys/store_verdicts.c -lsqlite3 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +43,17 @@ static int close_it(void **state)
 
 static struct store_ban one(uint32_t addr, uint32_t random)
 {
-	struct store_ban ban = { .limit = "ssh", .threshold_per_s = 10, .rate_per_s = 512.5, .window_ms = 3000, .since_s = 1000, .until_s = 1600,
-				 .trial_until_s = 2200, .config_hash = "0123456789abcdef", .lists = "[]", .has_evidence = true, .n_headers = 2 };
+	struct store_ban ban = { .limit = "ssh",
+				 .threshold_per_s = 10,
+				 .rate_per_s = 512.5,
+				 .window_ms = 3000,
+				 .since_s = 1000,
+				 .until_s = 1600,
+				 .trial_until_s = 2200,
+				 .config_hash = "0123456789abcdef",
+				 .lists = "[]",
+				 .has_evidence = true,
+				 .n_headers = 2 };
 
 	ban.source = prefix_of4(addr, 32);
 	ban.ban = (struct sek_ban){ .since_ns = 5, .until_ns = 6, .dropped = 7, .random = random };
@@ -82,7 +94,8 @@ static struct store_review review(enum store_review_kind kind, const char *name)
 	return got;
 }
 
-static void assert_review(enum store_review_kind kind, const char *name, unsigned bans, unsigned confirmed, unsigned rejected)
+static void assert_review(enum store_review_kind kind, const char *name, unsigned bans,
+			  unsigned confirmed, unsigned rejected)
 {
 	struct store_review got = review(kind, name);
 
@@ -93,7 +106,12 @@ static void assert_review(enum store_review_kind kind, const char *name, unsigne
 
 static int judge(int64_t id, enum store_verdict verdict)
 {
-	struct store_verdict_row row = { .ban = id, .time_s = 1100, .verdict = verdict, .uid = 1000, .user = "ann", .reason = "why" };
+	struct store_verdict_row row = { .ban = id,
+					 .time_s = 1100,
+					 .verdict = verdict,
+					 .uid = 1000,
+					 .user = "ann",
+					 .reason = "why" };
 
 	return store_verdict_add(store, &row);
 }
@@ -189,7 +207,8 @@ static void test_queries(void **state)
 	assert_int_equal(matching((struct store_ban_query){ .before = id }), 8);
 	assert_int_equal(matching((struct store_ban_query){ .is_undecided = true }), 8);
 	assert_int_equal(matching((struct store_ban_query){ .limit = "ssh" }), 9);
-	assert_int_equal(matching((struct store_ban_query){ .limit = "ssh", .is_undecided = true }), 8);
+	assert_int_equal(matching((struct store_ban_query){ .limit = "ssh", .is_undecided = true }),
+			 8);
 	assert_int_equal(matching((struct store_ban_query){ .limit = "web" }), 0);
 	assert_int_equal(matching((struct store_ban_query){ .source = &source }), 1);
 	assert_int_equal(matching((struct store_ban_query){ .source = &none }), 0);
@@ -257,7 +276,8 @@ static void test_trim(void **state)
 			end(id[i]);
 	}
 	assert_int_equal(judge(id[0], STORE_CONFIRMED), 0);
-	assert_int_equal(store_ban_trim(store, 8, 100, &n), 0); /* eight ended and undecided: at the bound */
+	assert_int_equal(store_ban_trim(store, 8, 100, &n),
+			 0); /* eight ended and undecided: at the bound */
 	assert_int_equal(n, 0);
 	assert_int_equal(store_ban_trim(store, 5, 2, &n), 0);
 	assert_int_equal(n, 2);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Limits in the state: numbers and counts come back as they were put; rates by day are merged, and forgotten. */
+/*
+ * Limits in the state: numbers and counts come back as they were put; rates by day are merged, and
+ * forgotten.
+ */
 /* link: sys/store.c sys/store_limits.c -lsqlite3 */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -39,7 +42,11 @@ static void take(void *arg, const struct store_limit *limit)
 
 static void test_rows(void **state)
 {
-	struct store_limit one = { .number = 15, .name = "ssh", .used_s = 1700000000, .total = { 1, 2, 3, 4, 5, ~0ull >> 1 }, .seen = { 7, 8, 9, 10, 11, 12 } };
+	struct store_limit one = { .number = 15,
+				   .name = "ssh",
+				   .used_s = 1700000000,
+				   .total = { 1, 2, 3, 4, 5, ~0ull >> 1 },
+				   .seen = { 7, 8, 9, 10, 11, 12 } };
 	struct store_limit two = { .number = 0, .name = "all", .used_s = 5 };
 	struct store *store = open_it();
 	struct seen seen = { .n = 0 };
@@ -96,7 +103,8 @@ static void test_rates(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_rates) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
+					    cmocka_unit_test(test_rates) };
 	char folder[] = "/tmp/sek-limits-XXXXXX";
 	int failed;
 

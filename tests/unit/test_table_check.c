@@ -32,7 +32,9 @@ static struct table_image build(void)
 {
 	static struct policy_range4 ranges[RANGES];
 	struct sek_class classes[CLASSES] = { 0 };
-	struct policy policy = { .classes = classes, .n_classes = CLASSES, .v4 = ranges, .n4 = RANGES };
+	struct policy policy = {
+		.classes = classes, .n_classes = CLASSES, .v4 = ranges, .n4 = RANGES
+	};
 	struct table_image image = { 0 };
 	uint32_t at = 0x01000000;
 
@@ -93,7 +95,9 @@ static void accepts_built(void **state)
 static void accepts_dense(void **state)
 {
 	const size_t room = 65536 * 2;
-	struct sek_class classes[3] = { { 0 }, { .action = SEK_A_BLOCK }, { .action = SEK_A_ALLOW } };
+	struct sek_class classes[3] = { { 0 },
+					{ .action = SEK_A_BLOCK },
+					{ .action = SEK_A_ALLOW } };
 	struct policy policy = { .classes = classes, .n_classes = 3 };
 	struct table_image image = { 0 };
 	const struct sek_table_v4 *v4;
@@ -104,7 +108,8 @@ static void accepts_dense(void **state)
 	for (uint32_t i = 0; i < 65536; i++) {
 		policy.v4[policy.n4++] = (struct policy_range4){ i << 16, i << 16 | 15, 1 + i % 2 };
 		if (i < 58000)
-			policy.v4[policy.n4++] = (struct policy_range4){ i << 16 | 0x777, i << 16 | 0x777, 1 + i % 2 };
+			policy.v4[policy.n4++] =
+			    (struct policy_range4){ i << 16 | 0x777, i << 16 | 0x777, 1 + i % 2 };
 	}
 	assert_int_equal(table_build(&policy, 1, 3, &image), 0);
 	v4 = (const void *)((const char *)image.lines + SEK_TABLE_V4_LINE * SEK_LINE_BYTES);
@@ -140,7 +145,8 @@ static void refuses_signed_head_damage(void **state)
 	struct sek_table_head *head = (struct sek_table_head *)copy;
 
 	for (size_t at = 0; at < offsetof(struct sek_table_head, prefixes_v4); at++) {
-		if (at >= offsetof(struct sek_table_head, checksum) && at < offsetof(struct sek_table_head, class_base))
+		if (at >= offsetof(struct sek_table_head, checksum) &&
+		    at < offsetof(struct sek_table_head, class_base))
 			continue; /* checksum, and the generation, which may be any */
 		copy[at] ^= 0x80;
 		head->checksum = table_checksum(copy, image.n_lines);
@@ -157,7 +163,8 @@ static void refuses_v4_parameters(void **state)
 	unsigned char *copy = copy_of(&image), *line = copy + SEK_TABLE_V4_LINE * SEK_LINE_BYTES;
 
 	for (size_t at = 0; at < sizeof(struct sek_table_v4); at++) {
-		if (at >= offsetof(struct sek_table_v4, mul_s) && at < offsetof(struct sek_table_v4, rank_mode))
+		if (at >= offsetof(struct sek_table_v4, mul_s) &&
+		    at < offsetof(struct sek_table_v4, rank_mode))
 			continue; /* multipliers may be any: they choose a line, the mask bounds it */
 		line[at] ^= 0x80;
 		sign(copy, image.n_lines);
@@ -185,8 +192,10 @@ static void refuses_v4_contents(void **state)
 	rows[0].name = "slot", rows[0].word = v4.bucket_base * 8ul, rows[0].value = CLASSES;
 	rows[1].name = "rank", rows[1].word = v4.rank_base * 8ul + 7, rows[1].value = v4.n_nodes;
 	rows[2].name = "node", rows[2].word = v4.node_base * 8ul, rows[2].value = v4.n_descs;
-	rows[3].name = "class", rows[3].word = v4.desc_base * 8ul, rows[3].value = (uint64_t)CLASSES << 24;
-	rows[4].name = "leaf", rows[4].word = v4.desc_base * 8ul, rows[4].value = 1 | (uint64_t)v4.n_leaves << 8;
+	rows[3].name = "class", rows[3].word = v4.desc_base * 8ul,
+	rows[3].value = (uint64_t)CLASSES << 24;
+	rows[4].name = "leaf", rows[4].word = v4.desc_base * 8ul,
+	rows[4].value = 1 | (uint64_t)v4.n_leaves << 8;
 	rows[5].name = "value", rows[5].word = v4.value_base * 8ul, rows[5].value = CLASSES;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		uint64_t was = words[rows[i].word];
@@ -213,7 +222,8 @@ static void refuses_classes(void **state)
 	unsigned char *copy = copy_of(&image);
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		memcpy(copy + (SEK_TABLE_FIXED_LINES + 2) * SEK_LINE_BYTES, &rows[i], sizeof(rows[i]));
+		memcpy(copy + (SEK_TABLE_FIXED_LINES + 2) * SEK_LINE_BYTES, &rows[i],
+		       sizeof(rows[i]));
 		sign(copy, image.n_lines);
 		assert_refused(copy, bytes_of(&image), "class row", i);
 	}
@@ -234,7 +244,8 @@ static void refuses_truncated(void **state)
 		if (lines) {
 			((struct sek_table_head *)copy)->lines = lines;
 			sign(copy, lines);
-			assert_refused(copy, (size_t)lines * SEK_LINE_BYTES, "cut and signed", lines);
+			assert_refused(copy, (size_t)lines * SEK_LINE_BYTES, "cut and signed",
+				       lines);
 		}
 		free(copy);
 	}
@@ -269,11 +280,15 @@ static void survives_mutation(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(accepts_built),	 cmocka_unit_test(accepts_dense),
+		cmocka_unit_test(accepts_built),
+		cmocka_unit_test(accepts_dense),
 		cmocka_unit_test(refuses_head_damage),
-		cmocka_unit_test(refuses_signed_head_damage), cmocka_unit_test(refuses_v4_parameters),
-		cmocka_unit_test(refuses_v4_contents),	 cmocka_unit_test(refuses_classes),
-		cmocka_unit_test(refuses_truncated),	 cmocka_unit_test(survives_mutation),
+		cmocka_unit_test(refuses_signed_head_damage),
+		cmocka_unit_test(refuses_v4_parameters),
+		cmocka_unit_test(refuses_v4_contents),
+		cmocka_unit_test(refuses_classes),
+		cmocka_unit_test(refuses_truncated),
+		cmocka_unit_test(survives_mutation),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,16 +18,21 @@ static void test_duration(void **state)
 		int rc;
 		uint64_t s;
 	} rows[] = {
-		{ "90s", 0, 90 }, { "10m", 0, 600 }, { "12h", 0, 43200 }, { "7d", 0, 604800 }, { "0s", 0, 0 },
-		{ "36500d", 0, 3153600000 }, { "36501d", -ERANGE, 0 }, { "99999999999999999999999s", -ERANGE, 0 },
-		{ "", -EINVAL, 0 }, { "5", -EINVAL, 0 }, { "55", -EINVAL, 0 }, { "h", -EINVAL, 0 },
-		{ "-1s", -EINVAL, 0 }, { "1.5h", -EINVAL, 0 }, { "1w", -EINVAL, 0 },
+		{ "90s", 0, 90 },         { "10m", 0, 600 },
+		{ "12h", 0, 43200 },      { "7d", 0, 604800 },
+		{ "0s", 0, 0 },           { "36500d", 0, 3153600000 },
+		{ "36501d", -ERANGE, 0 }, { "99999999999999999999999s", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },       { "5", -EINVAL, 0 },
+		{ "55", -EINVAL, 0 },     { "h", -EINVAL, 0 },
+		{ "-1s", -EINVAL, 0 },    { "1.5h", -EINVAL, 0 },
+		{ "1w", -EINVAL, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t s = 0;
 
-		assert_int_equal(units_parse_duration(rows[i].text, strlen(rows[i].text), &s), rows[i].rc);
+		assert_int_equal(units_parse_duration(rows[i].text, strlen(rows[i].text), &s),
+				 rows[i].rc);
 		assert_true(s == rows[i].s);
 	}
 }
@@ -56,7 +61,8 @@ static void test_escape(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_duration), cmocka_unit_test(test_format),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_duration),
+					    cmocka_unit_test(test_format),
 					    cmocka_unit_test(test_escape) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char 
 		status = cli_fail(CLI_USAGE, "\"--confirm\" needs a duration such as 60s");
 	if (status)
 		return status;
-	return cli_do(cli, json_pack("{s:s, s:s, s:I}", "verb", "mode", "mode", words[0], "confirm_s", confirm_s));
+	return cli_do(cli, json_pack("{s:s, s:s, s:I}", "verb", "mode", "mode", words[0],
+				     "confirm_s", confirm_s));
 }
 
 int cmd_plain(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -48,7 +49,8 @@ int cmd_version(struct cli *cli, const struct cli_command *command, int argc, ch
 		return status;
 	if (!cli->json) {
 		printf("%-15s %s\n", "sekisho", SEKISHO_VERSION);
-		(void)fflush(stdout); /* main looks again; before the line on stderr where no agent is there */
+		(void)fflush(
+		    stdout); /* main looks again; before the line on stderr where no agent is there */
 	}
 	status = cli_call(cli, json_pack("{s:s}", "verb", "version"), &data);
 	if (status)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * check-config: reads a config and feeds.d beside it, and prints every error. Needs no agent and no root.
+ * check-config: reads a config and feeds.d beside it, and prints every error. Needs no agent and no
+ * root.
  */
 #include "cli.h"
 
@@ -23,7 +24,11 @@ static int read_source(const char *path, struct config_source *source)
 	FILE *file = fopen(path, "re");
 	char *text = malloc(CONFIG_BYTES_MAX);
 	size_t len = file && text ? fread(text, 1, CONFIG_BYTES_MAX, file) : 0;
-	int err = !file ? errno : !text ? ENOMEM : ferror(file) ? errno : len == CONFIG_BYTES_MAX ? EFBIG : 0;
+	int err = !file                     ? errno
+		  : !text                   ? ENOMEM
+		  : ferror(file)            ? errno
+		  : len == CONFIG_BYTES_MAX ? EFBIG
+					    : 0;
 
 	if (file)
 		(void)fclose(file); /* only read from */
@@ -36,19 +41,21 @@ static int read_source(const char *path, struct config_source *source)
 }
 
 /* One line for people, or a row of @rows. */
-static void show_row(const struct cli *cli, const struct config_error *error, const char *kind, json_t *rows)
+static void show_row(const struct cli *cli, const struct config_error *error, const char *kind,
+		     json_t *rows)
 {
 	char text[PRINT_CELL_BYTES], line[PRINT_CELL_BYTES];
 	json_t *row;
 
 	if (cli->json) {
-		row = json_pack("{s:s, s:i, s:i, s:s}", "file", error->file, "line", (int)error->line, "column",
-				(int)error->column, "text", error->text);
+		row =
+		    json_pack("{s:s, s:i, s:i, s:s}", "file", error->file, "line", (int)error->line,
+			      "column", (int)error->column, "text", error->text);
 		(void)json_array_append_new(rows, row); /* out of memory: a row less */
 		return;
 	}
-	(void)snprintf(line, sizeof(line), "%s:%u:%u: %s%s", error->file, error->line, error->column, kind,
-		       error->text); /* cut */
+	(void)snprintf(line, sizeof(line), "%s:%u:%u: %s%s", error->file, error->line,
+		       error->column, kind, error->text); /* cut */
 	row = json_string(line);
 	puts(print_cell(row, PRINT_TEXT, text));
 	json_decref(row);
@@ -56,14 +63,16 @@ static void show_row(const struct cli *cli, const struct config_error *error, co
 
 static int show_errors(const struct cli *cli, const struct config_errors *errors)
 {
-	json_t *document = json_pack("{s:b, s:[], s:[]}", "ok", errors->n == 0, "errors", "warnings");
+	json_t *document =
+	    json_pack("{s:b, s:[], s:[]}", "ok", errors->n == 0, "errors", "warnings");
 	int status = errors->n ? CLI_FAILED : CLI_DONE;
 	unsigned i;
 
 	for (i = 0; i < errors->n; i++)
 		show_row(cli, &errors->error[i], "", json_object_get(document, "errors"));
 	for (i = 0; i < errors->n_warnings; i++)
-		show_row(cli, &errors->warning[i], "warning: ", json_object_get(document, "warnings"));
+		show_row(cli, &errors->warning[i],
+			 "warning: ", json_object_get(document, "warnings"));
 	if (cli->json)
 		(void)print_json(document); /* it has said so */
 	json_decref(document);
@@ -104,7 +113,8 @@ int cmd_check_config(struct cli *cli, const struct cli_command *command, int arg
 	}
 	(void)glob(pattern, 0, NULL, &found); /* sorted; none is as good as no folder */
 	sources = calloc(found.gl_pathc + 1, sizeof(*sources));
-	status = sources ? read_source(words[0], &sources[n]) : cli_fail(CLI_FAILED, "out of memory");
+	status =
+	    sources ? read_source(words[0], &sources[n]) : cli_fail(CLI_FAILED, "out of memory");
 	for (n = status ? 0 : 1; !status && n <= found.gl_pathc; n++)
 		status = read_source(found.gl_pathv[n - 1], &sources[n]);
 	if (!status)

@@ -21,7 +21,9 @@ static json_t *request_of(const struct cli_command *command)
 	return json_pack("{s:s++}", "verb", command->group, ".", command->verb);
 }
 
-/* The request about one origin's row of @prefix; *ret_request is the caller's whatever comes back. */
+/*
+ * The request about one origin's row of @prefix; *ret_request is the caller's whatever comes back.
+ */
 static int row_request(const struct cli_command *command, const char *prefix, const char *origin,
 		       json_t **ret_request)
 {
@@ -36,7 +38,8 @@ int cli_set_ssh_client(json_t *request)
 {
 	char address[64];
 
-	return ssh_source_find(address, sizeof(address)) ? cli_set(request, "ssh_client", address) : CLI_DONE;
+	return ssh_source_find(address, sizeof(address)) ? cli_set(request, "ssh_client", address)
+							 : CLI_DONE;
 }
 
 int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -44,8 +47,8 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 	const char *words[CLI_WORDS_MAX], *for_text = NULL, *origin = "manual", *reason = NULL;
 	bool force = false;
 	const struct cli_option options[] = {
-		{"--for", &for_text, NULL}, {"--origin", &origin, NULL}, {"--reason", &reason, NULL},
-		{"--force", NULL, &force},  {NULL, NULL, NULL},
+	    {"--for", &for_text, NULL}, {"--origin", &origin, NULL}, {"--reason", &reason, NULL},
+	    {"--force", NULL, &force},  {NULL, NULL, NULL},
 	};
 	json_int_t for_s;
 	json_t *request;
@@ -64,7 +67,8 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 		json_decref(request);
 		return status;
 	}
-	(void)json_object_set_new(request, "for_s", json_integer(for_s)); /* out of memory: the agent refuses */
+	(void)json_object_set_new(request, "for_s",
+				  json_integer(for_s)); /* out of memory: the agent refuses */
 	(void)json_object_set_new(request, "force", json_boolean(force)); /* as above */
 	return cli_do(cli, request);
 }
@@ -106,7 +110,8 @@ int cmd_entry_flush(struct cli *cli, const struct cli_command *command, int argc
 }
 
 /* One page behind @after (borrowed, may be NULL). */
-static int ask_page(struct cli *cli, const struct cli_command *command, const char *origin, json_t *after, json_t **ret_page)
+static int ask_page(struct cli *cli, const struct cli_command *command, const char *origin,
+		    json_t *after, json_t **ret_page)
 {
 	json_t *request = request_of(command);
 	int status = cli_set(request, "origin", origin);
@@ -116,13 +121,17 @@ static int ask_page(struct cli *cli, const struct cli_command *command, const ch
 		return status;
 	}
 	if (after)
-		(void)json_object_set(request, "after", after); /* out of memory: the first page again, and found out below */
-	(void)json_object_set_new(request, "limit", json_integer(PAGE_ENTRIES)); /* the agent has a limit of its own */
+		(void)json_object_set(
+		    request, "after",
+		    after); /* out of memory: the first page again, and found out below */
+	(void)json_object_set_new(
+	    request, "limit", json_integer(PAGE_ENTRIES)); /* the agent has a limit of its own */
 	return cli_call(cli, request, ret_page);
 }
 
 /* Every page's entries in one array. */
-static int ask_all(struct cli *cli, const struct cli_command *command, const char *origin, json_t *all)
+static int ask_all(struct cli *cli, const struct cli_command *command, const char *origin,
+		   json_t *all)
 {
 	json_t *page, *after = NULL, *next;
 	int status;
@@ -151,9 +160,10 @@ static int ask_all(struct cli *cli, const struct cli_command *command, const cha
 int cmd_entry_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	static const struct print_column columns[] = {
-		{"PREFIX", "prefix", PRINT_TEXT}, {"ORIGIN", "origin", PRINT_TEXT}, {"AGE", "since", PRINT_AGO},
-		{"LEFT", "expires", PRINT_LEFT},  {"BY", "by", PRINT_TEXT},	    {"REASON", "reason", PRINT_TEXT},
-		{NULL, NULL, PRINT_TEXT},
+	    {"PREFIX", "prefix", PRINT_TEXT}, {"ORIGIN", "origin", PRINT_TEXT},
+	    {"AGE", "since", PRINT_AGO},      {"LEFT", "expires", PRINT_LEFT},
+	    {"BY", "by", PRINT_TEXT},         {"REASON", "reason", PRINT_TEXT},
+	    {NULL, NULL, PRINT_TEXT},
 	};
 	const char *words[CLI_WORDS_MAX], *origin = NULL;
 	const struct cli_option options[] = {{"--origin", &origin, NULL}, {NULL, NULL, NULL}};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What people and programs see: tables from rows of the agent's data, or that data as one JSON document.
- * Every byte that came from outside is escaped before it reaches a terminal.
+ * What people and programs see: tables from rows of the agent's data, or that data as one JSON
+ * document. Every byte that came from outside is escaped before it reaches a terminal.
  */
 #pragma once
 
@@ -31,12 +31,15 @@ struct print_column {
 int print_json(const json_t *document);
 
 /*
- * Writes a table of @rows, an array of objects, by @columns (title NULL ends them), or the line @empty (may be
- * NULL: nothing) where there is no row. Returns an exit status.
+ * Writes a table of @rows, an array of objects, by @columns (title NULL ends them), or the line
+ * @empty (may be NULL: nothing) where there is no row. Returns an exit status.
  */
 int print_table(const json_t *rows, const struct print_column *columns, const char *empty);
 
-/* Writes one `label value` line of object[key]; nothing where the key is missing or null (PRINT_LEFT: "never"). */
+/*
+ * Writes one `label value` line of object[key]; nothing where the key is missing or null
+ * (PRINT_LEFT: "never").
+ */
 void print_field(const json_t *object, const struct print_column *field);
 
 /* Text of @value as @kind, escaped, in @out of PRINT_CELL_BYTES. Returns @out. */

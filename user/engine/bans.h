@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bans that limits made: recorded when the kernel tells of one, or when a scan of its map finds one that nobody told of;
- * ended in the state when they end in the kernel; put back after a reboot. The kernel is what blocks, this is what knows.
+ * Bans that limits made: recorded when the kernel tells of one, or when a scan of its map finds one
+ * that nobody told of; ended in the state when they end in the kernel; put back after a reboot. The
+ * kernel is what blocks, this is what knows.
  */
 #pragma once
 
@@ -23,7 +24,8 @@ struct bans {
 	uint32_t scan; /* number of the last scan that was begun */
 	bool is_writing; /* a transaction is open */
 	bool is_failing; /* the state could not be written, and that was said */
-	struct sek_entry_key touched[1024]; /* rows of the open transaction: forgotten where it fails */
+	struct sek_entry_key
+	    touched[1024]; /* rows of the open transaction: forgotten where it fails */
 	unsigned n_touched;
 	unsigned n_updates; /* of drops, in this scan */
 	bool want_trim;
@@ -34,36 +36,48 @@ int64_t bans_unix_s(const struct bans_clock *clock, uint64_t boot_ns);
 struct prefix bans_prefix(const struct sek_entry_key *key);
 struct sek_entry_key bans_key(const struct prefix *prefix);
 
-/* Reads what the state knows, and puts bans back that a reboot took from the kernel. Call after role_open(). */
+/*
+ * Reads what the state knows, and puts bans back that a reboot took from the kernel. Call after
+ * role_open().
+ */
 int bans_open(struct engine *engine);
 /* Once a second. */
 void bans_tick(struct engine *engine);
 /* Writes the drops of those that live, as many as the time allows. */
 void bans_close(struct engine *engine);
 
-/* Writes of one turn of the loop go to disk together. Errors of both are said, and the next scan finds what was lost. */
+/*
+ * Writes of one turn of the loop go to disk together. Errors of both are said, and the next scan
+ * finds what was lost.
+ */
 void bans_write(struct engine *engine);
 void bans_written(struct engine *engine);
 
 /*
- * A record of the kernel's, by an event (@event, perhaps @evidence) or by a scan (@event NULL): a new ban is recorded, a known
- * one brought up to date, one that is over ended.
+ * A record of the kernel's, by an event (@event, perhaps @evidence) or by a scan (@event NULL): a
+ * new ban is recorded, a known one brought up to date, one that is over ended.
  */
-void bans_saw(struct engine *engine, const struct sek_entry_key *key, const struct sek_ban *ban, const struct sek_evidence *evidence,
-	      const struct sek_event *event);
+void bans_saw(struct engine *engine, const struct sek_entry_key *key, const struct sek_ban *ban,
+	      const struct sek_evidence *evidence, const struct sek_event *event);
 /* It is in the kernel no more. */
 void bans_gone(struct engine *engine, struct bans_row *row);
 
 /* Brings @ban's record up to date with the kernel's, where it is still the same ban. */
 void bans_refresh(struct engine *engine, struct store_ban *ban);
 /*
- * Takes @ban away: in the kernel, then in the state, inside the caller's transaction. Errors: the keeper's or the state's, with words in
+ * Takes @ban away: in the kernel, then in the state, inside the caller's transaction. Errors: the
+ * keeper's or the state's, with words in
  * @why. bans_put_back() undoes the first where the caller cannot commit.
  */
-int bans_lift(struct engine *engine, struct store_ban *ban, enum store_ban_state state, const char *how, char *why, size_t why_bytes);
+int bans_lift(struct engine *engine, struct store_ban *ban, enum store_ban_state state,
+	      const char *how, char *why, size_t why_bytes);
 void bans_put_back(struct engine *engine, const struct store_ban *ban);
-/* Takes away up to @max live bans of the limit @name (NULL: all). Returns how many, less than @max: no more; or an error with @why. */
-int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how, char *why, size_t why_bytes);
+/*
+ * Takes away up to @max live bans of the limit @name (NULL: all). Returns how many, less than @max:
+ * no more; or an error with @why.
+ */
+int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how,
+		   char *why, size_t why_bytes);
 
 /* bans_scan.c: reads the map on a worker and tells bans.c of it in slices. */
 void bans_scan(struct engine *engine);
@@ -77,7 +91,8 @@ struct evidence_lists {
 	char text[STORE_BAN_LISTS_BYTES];
 };
 /* The lists, of any action, that hold @source now. */
-void evidence_lists(struct engine *engine, const struct prefix *source, struct evidence_lists *ret_lists);
+void evidence_lists(struct engine *engine, const struct prefix *source,
+		    struct evidence_lists *ret_lists);
 /* What speaks for and against: [{"signal", "says", "text"}]. */
 json_t *evidence_signals(const struct store_ban *ban);
 /* The record for people: null where there is none. */

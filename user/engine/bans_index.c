@@ -7,7 +7,10 @@
 
 #define ROOM_MIN 1024 /* rows: a power of two, as all sizes */
 
-/* FNV-1a: keys come from the kernel, one a source; who floods our chains had to be banned from all those addresses. */
+/*
+ * FNV-1a: keys come from the kernel, one a source; who floods our chains had to be banned from all
+ * those addresses.
+ */
 static uint32_t hash(const struct sek_entry_key *key)
 {
 	const uint8_t *bytes = (const uint8_t *)key;
@@ -39,7 +42,8 @@ struct bans_row *bans_index_find(const struct bans_index *index, const struct se
 
 static bool grow(struct bans_index *index)
 {
-	uint32_t room = index->n_room ? index->n_room * 2 : ROOM_MIN, i, *buckets = calloc(room, sizeof(*buckets));
+	uint32_t room = index->n_room ? index->n_room * 2 : ROOM_MIN, i,
+		 *buckets = calloc(room, sizeof(*buckets));
 	struct bans_row *rows = buckets ? reallocarray(index->rows, room, sizeof(*rows)) : NULL;
 
 	if (!rows) {

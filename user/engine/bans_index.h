@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the engine knows of each record in the kernel's map of bans, by source: its row in the state and the record as last
- * seen. One record a source, as in the kernel. A row's address holds until the next bans_index_put().
+ * What the engine knows of each record in the kernel's map of bans, by source: its row in the state
+ * and the record as last seen. One record a source, as in the kernel. A row's address holds until
+ * the next bans_index_put().
  */
 #pragma once
 
@@ -13,7 +14,7 @@
 struct bans_row {
 	struct sek_entry_key key;
 	uint32_t next;	  /* in its bucket; place + 1, 0 the last */
-	uint32_t scan;	  /* number of the last scan that saw it, or that was under way when it came */
+	uint32_t scan; /* number of the last scan that saw it, or that was under way when it came */
 	bool is_used;
 	bool is_over;	  /* its end is in the state; what is left is probation */
 	bool is_refused;  /* the keeper does not take it: it blocks nothing */
@@ -25,7 +26,8 @@ struct bans_row {
 struct bans_index {
 	struct bans_row *rows;
 	uint32_t *buckets; /* place + 1, 0 none */
-	uint32_t n_rows, n_room, n_used, free; /* rows ever used, room for, in use now; first free place + 1 */
+	uint32_t n_rows, n_room, n_used,
+	    free;        /* rows ever used, room for, in use now; first free place + 1 */
 	uint32_t n_live; /* used and not over: kept by who sets is_over */
 };
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "feed_ids.h"
 #include "lib/table_build.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -35,6 +36,17 @@ struct compile {
 	size_t bytes;
 	double took_s;
 };
+
+/* What there is to say of @compile's table. */
+static struct engine_table describe(const struct compile *compile)
+{
+	struct engine_table table = { compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s, { 0 } };
+	size_t i;
+
+	for (i = 0; i < compile->n_lists; i++)
+		table.lists[compile->lists[i].id / 64] |= 1ull << (compile->lists[i].id % 64);
+	return table;
+}
 
 static int build(struct compile *compile, struct policy *policy)
 {
@@ -118,7 +130,7 @@ static void done(uv_work_t *request, int status)
 	} else {
 		take_left_out(engine, compile);
 		credit_install(engine, compile->plan);
-		engine->built = (struct engine_table){ compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s };
+		engine->built = describe(compile);
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
 		engine->swap_seq = role_send(engine, &msg, &compile->fd, 1);
@@ -170,19 +182,19 @@ static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(con
 static int add_allow(struct compile *compile)
 {
 	struct engine *engine = compile->engine;
-	size_t bytes4 = (engine->n_allow4 + 1) * sizeof(*engine->allow4), bytes6 = (engine->n_allow6 + 1) * sizeof(*engine->allow6);
+	size_t bytes4 = (engine->allow.n4 + 1) * sizeof(*engine->allow.v4), bytes6 = (engine->allow.n6 + 1) * sizeof(*engine->allow.v6);
 	struct policy_list *list = &compile->lists[0];
 	char *copy = mmap(NULL, bytes4 + bytes6, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy == MAP_FAILED)
 		return -errno;
-	memcpy(copy, engine->allow4, engine->n_allow4 * sizeof(*engine->allow4));
-	memcpy(copy + bytes4, engine->allow6, engine->n_allow6 * sizeof(*engine->allow6));
+	memcpy(copy, engine->allow.v4, engine->allow.n4 * sizeof(*engine->allow.v4));
+	memcpy(copy + bytes4, engine->allow.v6, engine->allow.n6 * sizeof(*engine->allow.v6));
 	list->id = 0;
 	list->action = SEK_A_ALLOW;
 	list->keep_private = true;
-	list->n4 = sort_unique(copy, engine->n_allow4, sizeof(*engine->allow4), prefix4_compare);
-	list->n6 = sort_unique(copy + bytes4, engine->n_allow6, sizeof(*engine->allow6), prefix6_compare);
+	list->n4 = sort_unique(copy, engine->allow.n4, sizeof(*engine->allow.v4), prefix4_compare);
+	list->n6 = sort_unique(copy + bytes4, engine->allow.n6, sizeof(*engine->allow.v6), prefix6_compare);
 	list->v4 = (void *)copy;
 	list->v6 = (void *)(copy + bytes4);
 	compile->maps[0] = copy;
@@ -296,6 +308,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 	}
 	if (!reply->err && credit_retire(engine))
 		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */
+	if (!reply->err && feed_ids_claim(engine))
+		engine->compile_wanted = true;
 	if (!reply->err)
 		say_ready(engine);
 	if (engine->compile_wanted)

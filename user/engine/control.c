@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control sockets: one JSON object a line in, one out. Who may connect is the file's mode; who it was is asked of
- * the kernel. Everything is bounded: clients, a user's share of them, request, time, and one answer at a time.
+ * The control sockets: one JSON object a line in, one out. Who may connect is the file's mode; who
+ * it was is asked of the kernel. Everything is bounded: clients, a user's share of them, request,
+ * time, and one answer at a time.
  */
 #include "engine.h"
 
@@ -70,7 +71,8 @@ static void drop(struct client *client)
 		if (clients[client->is_viewer][i] == client)
 			clients[client->is_viewer][i] = NULL;
 	}
-	verbs_hang_up(client->engine, &client->who, client->state == WAITING ? &client->wait : NULL);
+	verbs_hang_up(client->engine, &client->who,
+		      client->state == WAITING ? &client->wait : NULL);
 	client->to_close = 2;
 	uv_close((uv_handle_t *)&client->pipe, closed);
 	uv_close((uv_handle_t *)&client->deadline, closed);
@@ -211,7 +213,8 @@ static void ask_who(struct client *client)
 	int fd;
 
 	if (!uv_fileno((uv_handle_t *)&client->pipe, &fd))
-		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len); /* then nobody: uid -1 */
+		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials,
+				 &len); /* then nobody: uid -1 */
 	client->who.uid = credentials.uid;
 	user = getpwuid(credentials.uid);
 	if (user)
@@ -220,7 +223,10 @@ static void ask_who(struct client *client)
 		snprintf(client->who.user, sizeof(client->who.user), "uid %u", credentials.uid);
 }
 
-/* Who has to go for a newcomer: the user's own that was silent longest where his share is used up, else anyone's. */
+/*
+ * Who has to go for a newcomer: the user's own that was silent longest where his share is used up,
+ * else anyone's.
+ */
 static struct client *longest_silent(bool is_viewer, bool is_own, uint32_t uid)
 {
 	struct client *found = NULL;
@@ -245,10 +251,12 @@ static int find_place(const struct client *client)
 
 	for (i = 0; i < CLIENTS_MAX; i++) {
 		used += clients[client->is_viewer][i] != NULL;
-		own += clients[client->is_viewer][i] && clients[client->is_viewer][i]->who.uid == client->who.uid;
+		own += clients[client->is_viewer][i] &&
+		       clients[client->is_viewer][i]->who.uid == client->who.uid;
 	}
 	if (used == CLIENTS_MAX || own >= CLIENTS_USER_MAX) {
-		victim = longest_silent(client->is_viewer, own >= CLIENTS_USER_MAX, client->who.uid);
+		victim =
+		    longest_silent(client->is_viewer, own >= CLIENTS_USER_MAX, client->who.uid);
 		if (!victim)
 			return -1;
 		drop(victim);

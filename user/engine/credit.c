@@ -94,6 +94,23 @@ static int put_totals(struct engine *engine)
 	return err;
 }
 
+int credit_forget(struct engine *engine, uint32_t id)
+{
+	char name[32];
+	int kind, err = 0;
+
+	for (kind = 0; kind < 3 && !err; kind++) {
+		snprintf(name, sizeof(name), "%s:%u", kinds[kind], id);
+		err = store_counter_put(engine->store, name, 0, 0);
+	}
+	return err;
+}
+
+void credit_begin(struct engine *engine, uint32_t id)
+{
+	memset(&engine->credit->totals[id], 0, sizeof(engine->credit->totals[id]));
+}
+
 static int put_classes(struct engine *engine)
 {
 	struct credit *credit = engine->credit;

@@ -32,6 +32,9 @@ struct credit_plan {
 	bool is_short;
 };
 
+/* List @id is to be another feed's: its totals are 0 in the state. Errors: of the store. credit_begin(), once that is on disk: and here. */
+int credit_forget(struct engine *engine, uint32_t id);
+void credit_begin(struct engine *engine, uint32_t id);
 /* Reads what the state knows. Ends the process where there is no memory. */
 void credit_open(struct engine *engine);
 /* Credits what was counted since the last time. */

@@ -13,6 +13,7 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "lib/role_msg.h"
+#include "allow.h"
 #include "credit.h"
 #include "limits.h"
 #include "rates.h"
@@ -43,6 +44,7 @@ struct engine_table {
 	uint32_t prefixes_v4, prefixes_v6;
 	uint64_t bytes;
 	double build_s;
+	uint64_t lists[SEK_LISTS_MAX / 64]; /* ids of its lists */
 };
 
 struct engine {
@@ -66,9 +68,7 @@ struct engine {
 	size_t n_feeds;
 	uint64_t list_serial;
 	bool state_is_lost; /* the state file was set aside: the kernel knows more than we do */
-	struct prefix4 *allow4;
-	struct prefix6 *allow6;
-	size_t n_allow4, n_allow6;
+	struct allow allow; /* the config's own */
 
 	struct credit *credit;
 	struct limits *limits;

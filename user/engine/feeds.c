@@ -301,23 +301,6 @@ int feeds_accept(struct engine *engine, struct engine_feed *feed)
 	return 0;
 }
 
-static void set_allow(struct engine *engine)
-{
-	size_t i;
-
-	free(engine->allow4);
-	free(engine->allow6);
-	engine->n_allow4 = engine->n_allow6 = 0;
-	engine->allow4 = calloc(engine->config->n_allow + 1, sizeof(*engine->allow4));
-	engine->allow6 = calloc(engine->config->n_allow + 1, sizeof(*engine->allow6));
-	for (i = 0; engine->allow4 && engine->allow6 && i < engine->config->n_allow; i++) {
-		if (engine->config->allow[i].family == 4)
-			engine->allow4[engine->n_allow4++] = prefix_to4(&engine->config->allow[i]);
-		else
-			engine->allow6[engine->n_allow6++] = prefix_to6(&engine->config->allow[i]);
-	}
-}
-
 static void load_lists(struct engine *engine, struct engine_feed *feed)
 {
 	const char *why = "";
@@ -380,10 +363,13 @@ static void drop_feeds(struct engine *engine)
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch)
 {
 	struct engine_feed *feeds = calloc(config->n_feeds + 1, sizeof(*feeds));
+	struct allow allow;
 	size_t i;
+	int err;
 
-	if (!feeds) {
+	if (!feeds || allow_split(config->allow, config->n_allow, &allow)) {
 		log_line(LOG_ERR, "config: out of memory, the old one stays");
+		free(feeds);
 		config_free(config);
 		return -ENOMEM;
 	}
@@ -391,7 +377,8 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		const struct config_feed *one = feeds[i].config = &config->feeds[i];
 
 		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", one->name);
-		if (store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state))
+		err = store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state);
+		if (err && err != -ENOSPC) /* no id: feed_ids_claim() */
 			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", one->name, store_error(engine->store));
 		inherit(engine, &feeds[i]);
 		plan_first(engine, &feeds[i]);
@@ -401,7 +388,8 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->config_epoch = epoch;
 	engine->feeds = feeds;
 	engine->n_feeds = config->n_feeds;
-	set_allow(engine);
+	allow_free(&engine->allow);
+	engine->allow = allow;
 	limits_configure(engine);
 	compile_want(engine);
 	return 0;

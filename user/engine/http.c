@@ -10,7 +10,9 @@
 
 #define IDLE_MS 1000
 
-/* A listener's life: libuv wants its handles closed, and later, before their memory is used again. */
+/*
+ * A listener's life: libuv wants its handles closed, and later, before their memory is used again.
+ */
 struct server {
 	uv_poll_t poll;
 	uv_timer_t idle;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Looks an address up in a list. Lists are sorted, so each length that may hold it is one search. */
+/*
+ * Looks an address up in a list. Lists are sorted, so each length that may hold it is one search.
+ */
 #include "lists.h"
 
 #include <stdlib.h>
@@ -15,7 +17,8 @@ struct prefix lists_shorten(const struct prefix *address, unsigned len)
 	return prefix;
 }
 
-bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix)
+bool lists_find(const struct engine_list *list, const struct prefix *address,
+		struct prefix *ret_prefix)
 {
 	unsigned len;
 
@@ -27,10 +30,12 @@ bool lists_find(const struct engine_list *list, const struct prefix *address, st
 
 		if (address->family == 4) {
 			key4 = prefix_to4(&prefix);
-			found = bsearch(&key4, list->view.v4, list->view.head->n4, sizeof(key4), prefix4_compare);
+			found = bsearch(&key4, list->view.v4, list->view.head->n4, sizeof(key4),
+					prefix4_compare);
 		} else {
 			key6 = prefix_to6(&prefix);
-			found = bsearch(&key6, list->view.v6, list->view.head->n6, sizeof(key6), prefix6_compare);
+			found = bsearch(&key6, list->view.v6, list->view.head->n6, sizeof(key6),
+					prefix6_compare);
 		}
 		if (found) {
 			*ret_prefix = prefix;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* review.*: bans with their evidence, and a person's word on them. Reject unblocks at once and allows the source for a time. */
+/*
+ * review.*: bans with their evidence, and a person's word on them. Reject unblocks at once and
+ * allows the source for a time.
+ */
 #include "bans.h"
 #include "verbs.h"
 
@@ -31,15 +34,20 @@ static json_t *last_seen(const struct store_ban *ban)
 {
 	struct bans_clock clock = bans_clock();
 
-	return ban->ban.last_ns && ban->ban.last_ns >= ban->ban.since_ns ? json_integer(ban->since_s + (ban->ban.last_ns - ban->ban.since_ns) / 1000000000) :
-	       ban->ban.last_ns ? json_integer(bans_unix_s(&clock, ban->ban.last_ns)) : json_null();
+	return ban->ban.last_ns && ban->ban.last_ns >= ban->ban.since_ns
+		   ? json_integer(ban->since_s +
+				  (ban->ban.last_ns - ban->ban.since_ns) / 1000000000)
+	       : ban->ban.last_ns ? json_integer(bans_unix_s(&clock, ban->ban.last_ns))
+				  : json_null();
 }
 
 static json_t *numbers_of(const struct store_ban *ban)
 {
 	/* The last second counts only when the record's second is that of the last drop. */
-	return json_pack("{s:I,s:I,s:I,s:I,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes", (json_int_t)ban->ban.dropped_bytes, "first_second",
-			 (json_int_t)ban->ban.dropped_first_s, "last_second", (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban));
+	return json_pack("{s:I,s:I,s:I,s:I,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes",
+			 (json_int_t)ban->ban.dropped_bytes, "first_second",
+			 (json_int_t)ban->ban.dropped_first_s, "last_second",
+			 (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban));
 }
 
 /* "conversations stopped": what speaks against the ban, then, behind a stroke, for it. */
@@ -50,10 +58,13 @@ static json_t *in_brief(const json_t *signals)
 	size_t i, len = 0;
 
 	json_array_foreach((json_t *)signals, i, row) {
-		const char *says = json_string_value(json_object_get(row, "says")), *name = json_string_value(json_object_get(row, "signal"));
+		const char *says = json_string_value(json_object_get(row, "says")),
+			   *name = json_string_value(json_object_get(row, "signal"));
 
 		if (len < sizeof(text))
-			len += snprintf(text + len, sizeof(text) - len, "%s%s%s", len ? " " : "", says && !strcmp(says, "wrong") ? "?" : "", name ? name : "");
+			len +=
+			    snprintf(text + len, sizeof(text) - len, "%s%s%s", len ? " " : "",
+				     says && !strcmp(says, "wrong") ? "?" : "", name ? name : "");
 	}
 	return json_string(text);
 }
@@ -65,11 +76,16 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 
 	bans_refresh(engine, ban);
 	signals = evidence_signals(ban);
-	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:s}", "id", (json_int_t)ban->id, "source", prefix_format(&ban->source, text), "limit",
-			 ban->limit, "threshold_per_s", ban->threshold_per_s, "rate_per_s", ban->rate_per_s, "unit", ban->is_bits ? "bits" : "packets", "since",
-			 (json_int_t)ban->since_s, "until", (json_int_t)ban->until_s, "trial_until", (json_int_t)ban->trial_until_s, "ended", verbs_time(ban->ended_s), "state",
-			 state_of(ban), "verdict", verdicts[ban->verdict <= STORE_REJECTED ? ban->verdict : 0], "level", (json_int_t)ban->ban.level, "dropped", numbers_of(ban),
-			 "brief", in_brief(signals), "signals", signals, "how", ban->how);
+	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:s}",
+			 "id", (json_int_t)ban->id, "source", prefix_format(&ban->source, text),
+			 "limit", ban->limit, "threshold_per_s", ban->threshold_per_s, "rate_per_s",
+			 ban->rate_per_s, "unit", ban->is_bits ? "bits" : "packets", "since",
+			 (json_int_t)ban->since_s, "until", (json_int_t)ban->until_s, "trial_until",
+			 (json_int_t)ban->trial_until_s, "ended", verbs_time(ban->ended_s), "state",
+			 state_of(ban), "verdict",
+			 verdicts[ban->verdict <= STORE_REJECTED ? ban->verdict : 0], "level",
+			 (json_int_t)ban->ban.level, "dropped", numbers_of(ban), "brief",
+			 in_brief(signals), "signals", signals, "how", ban->how);
 }
 
 struct list_walk {
@@ -92,21 +108,30 @@ json_t *verbs_review_list(struct verbs_request *request)
 {
 	json_int_t rows = json_integer_value(json_object_get(request->json, "rows"));
 	struct list_walk walk = { .engine = request->engine, .rows = json_array() };
-	struct store_ban_query query = { .before = json_integer_value(json_object_get(request->json, "before")),
-					 .is_undecided = json_is_true(json_object_get(request->json, "undecided")),
-					 .limit = verbs_word(request, "limit", NULL), .max = rows > 0 && rows < LIST_MAX ? rows : LIST_MAX };
+	struct store_ban_query query = {
+		.before = json_integer_value(json_object_get(request->json, "before")),
+		.is_undecided = json_is_true(json_object_get(request->json, "undecided")),
+		.limit = verbs_word(request, "limit", NULL),
+		.max = rows > 0 && rows < LIST_MAX ? rows : LIST_MAX
+	};
 
 	if (store_ban_each(request->engine->store, &query, list_row, &walk)) {
 		json_decref(walk.rows);
-		return verbs_error(1, "the state cannot be read: %s", store_error(request->engine->store));
+		return verbs_error(1, "the state cannot be read: %s",
+				   store_error(request->engine->store));
 	}
-	return verbs_ok(json_pack("{s:o,s:o}", "bans", walk.rows, "next", json_array_size(walk.rows) == (size_t)query.max ? json_integer(walk.last) : json_null()));
+	return verbs_ok(json_pack("{s:o,s:o}", "bans", walk.rows, "next",
+				  json_array_size(walk.rows) == (size_t)query.max
+				      ? json_integer(walk.last)
+				      : json_null()));
 }
 
 static int add_verdict(void *arg, const struct store_verdict_row *row)
 {
-	json_array_append_new(arg, json_pack("{s:I,s:s,s:s,s:I,s:s}", "time", (json_int_t)row->time_s, "verdict", verdicts[row->verdict <= STORE_REJECTED ? row->verdict : 0], "user",
-					     row->user, "uid", (json_int_t)row->uid, "reason", row->reason));
+	json_array_append_new(
+	    arg, json_pack("{s:I,s:s,s:s,s:I,s:s}", "time", (json_int_t)row->time_s, "verdict",
+			   verdicts[row->verdict <= STORE_REJECTED ? row->verdict : 0], "user",
+			   row->user, "uid", (json_int_t)row->uid, "reason", row->reason));
 	return 0;
 }
 
@@ -115,9 +140,12 @@ json_t *review_counts(struct engine *engine, enum store_review_kind kind, const 
 	struct store_review review = { 0 };
 	uint64_t decided;
 
-	(void)store_review_get(engine->store, kind, name, &review); /* then nothing is known of it */
+	(void)store_review_get(engine->store, kind, name,
+			       &review); /* then nothing is known of it */
 	decided = review.confirmed + review.rejected;
-	return json_pack("{s:I,s:I,s:I,s:o}", "bans", (json_int_t)review.bans, "confirmed", (json_int_t)review.confirmed, "rejected", (json_int_t)review.rejected, "precision",
+	return json_pack("{s:I,s:I,s:I,s:o}", "bans", (json_int_t)review.bans, "confirmed",
+			 (json_int_t)review.confirmed, "rejected", (json_int_t)review.rejected,
+			 "precision",
 			 decided ? json_real((double)review.confirmed / decided) : json_null());
 }
 
@@ -128,8 +156,11 @@ static json_t *find(struct verbs_request *request, struct store_ban *ret_ban)
 	int err = store_ban_get(request->engine->store, id, ret_ban);
 
 	if (err == -ENOENT)
-		return verbs_error(1, "there is no ban %lld; see sekisho review list", (long long)id);
-	return err ? verbs_error(1, "the state cannot be read: %s", store_error(request->engine->store)) : NULL;
+		return verbs_error(1, "there is no ban %lld; see sekisho review list",
+				   (long long)id);
+	return err ? verbs_error(1, "the state cannot be read: %s",
+				 store_error(request->engine->store))
+		   : NULL;
 }
 
 json_t *verbs_review_show(struct verbs_request *request)
@@ -143,22 +174,29 @@ json_t *verbs_review_show(struct verbs_request *request)
 		return answer;
 	answer = review_row(engine, &ban);
 	verdict_rows = json_array();
-	(void)store_verdict_each(engine->store, ban.id, add_verdict, verdict_rows); /* then the row's own verdict stands alone */
+	(void)store_verdict_each(engine->store, ban.id, add_verdict,
+				 verdict_rows); /* then the row's own verdict stands alone */
 	lists = json_loads(ban.lists, 0, NULL);
-	(void)json_object_set_new(answer, "evidence", evidence_json(&ban)); /* out of memory: missing, here and below */
+	(void)json_object_set_new(answer, "evidence",
+				  evidence_json(&ban)); /* out of memory: missing, here and below */
 	(void)json_object_set_new(answer, "packets", evidence_headers(&ban));
 	(void)json_object_set_new(answer, "lists", lists ? lists : json_array());
 	(void)json_object_set_new(answer, "verdicts", verdict_rows);
 	(void)json_object_set_new(answer, "window_ms", json_integer(ban.window_ms));
 	(void)json_object_set_new(answer, "generation", json_integer(ban.ban.generation));
 	(void)json_object_set_new(answer, "config_hash", json_string(ban.config_hash));
-	(void)json_object_set_new(answer, "of_limit", review_counts(engine, STORE_REVIEW_LIMIT, ban.limit));
+	(void)json_object_set_new(answer, "of_limit",
+				  review_counts(engine, STORE_REVIEW_LIMIT, ban.limit));
 	return verbs_ok(answer);
 }
 
-static struct store_verdict_row word_of(const struct verbs_request *request, const struct store_ban *ban, enum store_verdict verdict)
+static struct store_verdict_row word_of(const struct verbs_request *request,
+					const struct store_ban *ban, enum store_verdict verdict)
 {
-	struct store_verdict_row row = { .ban = ban->id, .time_s = engine_now_s(), .verdict = verdict, .uid = request->client->uid };
+	struct store_verdict_row row = { .ban = ban->id,
+					 .time_s = engine_now_s(),
+					 .verdict = verdict,
+					 .uid = request->client->uid };
 
 	snprintf(row.user, sizeof(row.user), "%s", request->client->user);
 	snprintf(row.reason, sizeof(row.reason), "%s", verbs_word(request, "reason", ""));
@@ -168,7 +206,9 @@ static struct store_verdict_row word_of(const struct verbs_request *request, con
 
 static json_t *unwritten(struct engine *engine, const char *why)
 {
-	json_t *answer = why[0] ? verbs_error(1, "%s", why) : verbs_error(1, "the state cannot be written: %s", store_error(engine->store));
+	json_t *answer =
+	    why[0] ? verbs_error(1, "%s", why)
+		   : verbs_error(1, "the state cannot be written: %s", store_error(engine->store));
 
 	store_rollback(engine->store);
 	return answer;
@@ -197,23 +237,30 @@ json_t *verbs_review_confirm(struct verbs_request *request)
 	if (!err)
 		err = store_commit(engine->store);
 	if (!err)
-		return verbs_ok(json_pack("{s:I,s:s}", "id", (json_int_t)ban.id, "verdict", "confirmed"));
+		return verbs_ok(
+		    json_pack("{s:I,s:s}", "id", (json_int_t)ban.id, "verdict", "confirmed"));
 	answer = unwritten(engine, err == -EPERM ? why : "");
 	if (n)
-		(void)entries_apply(engine, &ban.source, why, sizeof(why)); /* back to what the state says */
+		(void)entries_apply(engine, &ban.source, why,
+				    sizeof(why)); /* back to what the state says */
 	return answer;
 }
 
 /* The allow entry of a reject: later ends win over earlier ones, as with every entry. */
-static int allow(struct verbs_request *request, const struct store_ban *ban, json_int_t allow_s, char *why, size_t why_bytes)
+static int allow(struct verbs_request *request, const struct store_ban *ban, json_int_t allow_s,
+		 char *why, size_t why_bytes)
 {
-	struct store_entry entry = { .prefix = ban->source, .kind = SEK_A_ALLOW, .origin = ORIGIN, .since_s = engine_now_s() };
+	struct store_entry entry = { .prefix = ban->source,
+				     .kind = SEK_A_ALLOW,
+				     .origin = ORIGIN,
+				     .since_s = engine_now_s() };
 	int err;
 
 	if (!allow_s)
 		return 0;
 	entry.expires_s = allow_s > 0 ? entry.since_s + allow_s : 0;
-	snprintf(entry.reason, sizeof(entry.reason), "ban %lld of limit %s rejected: %.150s", (long long)ban->id, ban->limit, verbs_word(request, "reason", ""));
+	snprintf(entry.reason, sizeof(entry.reason), "ban %lld of limit %s rejected: %.150s",
+		 (long long)ban->id, ban->limit, verbs_word(request, "reason", ""));
 	escape_end_utf8(entry.reason);
 	snprintf(entry.by_user, sizeof(entry.by_user), "%s", request->client->user);
 	err = store_entry_put(request->engine->store, &entry);
@@ -239,12 +286,15 @@ static json_t *reject(struct verbs_request *request, struct store_ban *ban, json
 	if (!err)
 		err = store_commit(engine->store);
 	if (!err)
-		return verbs_ok(json_pack("{s:I,s:s,s:o}", "id", (json_int_t)ban->id, "verdict", "rejected", "allowed_until",
-					  allow_s > 0 ? json_integer(row.time_s + allow_s) : json_null()));
+		return verbs_ok(
+		    json_pack("{s:I,s:s,s:o}", "id", (json_int_t)ban->id, "verdict", "rejected",
+			      "allowed_until",
+			      allow_s > 0 ? json_integer(row.time_s + allow_s) : json_null()));
 	answer = unwritten(engine, why);
 	if (was_live)
 		bans_put_back(engine, ban);
-	(void)entries_apply(engine, &ban->source, ignored, sizeof(ignored)); /* back to what the state says */
+	(void)entries_apply(engine, &ban->source, ignored,
+			    sizeof(ignored)); /* back to what the state says */
 	return answer;
 }
 
@@ -255,7 +305,9 @@ json_t *verbs_review_reject(struct verbs_request *request)
 	struct store_ban ban;
 
 	if (allow_s > ALLOW_MAX_S || allow_s < -1)
-		return verbs_error(1, "allow_s is no number of seconds up to 100 years; -1 is for good, 0 not at all");
+		return verbs_error(
+		    1,
+		    "allow_s is no number of seconds up to 100 years; -1 is for good, 0 not at all");
 	answer = find(request, &ban);
 	return answer ? answer : reject(request, &ban, allow_s);
 }

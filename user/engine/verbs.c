@@ -151,12 +151,15 @@ static json_t *ask_keeper(struct verbs_request *request, struct role_msg *msg)
 static json_t *mode(struct verbs_request *request)
 {
 	struct role_msg msg = { .type = ROLE_MODE };
+	json_int_t confirm_s = json_integer_value(json_object_get(request->json, "confirm_s"));
 	const char *name = verbs_word(request, "mode", "");
 
+	if (confirm_s < 0 || confirm_s > ROLE_CONFIRM_MAX_S)
+		return verbs_error(1, "--confirm takes at most 24h");
 	if (strcmp(name, "enforce") && strcmp(name, "monitor"))
 		return verbs_error(1, "a mode is enforce or monitor");
 	msg.body.mode.mode = strcmp(name, "monitor") ? SEK_MODE_ENFORCE : SEK_MODE_MONITOR;
-	msg.body.mode.confirm_s = json_integer_value(json_object_get(request->json, "confirm_s"));
+	msg.body.mode.confirm_s = confirm_s;
 	return ask_keeper(request, &msg);
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Live bans as block entries of origin limit:NAME: listed page by page, taken away one by one. See bans_lift_some() for a flush. */
+/*
+ * Live bans as block entries of origin limit:NAME: listed page by page, taken away one by one. See
+ * bans_lift_some() for a flush.
+ */
 #include "bans.h"
 #include "verbs.h"
 
@@ -27,14 +30,19 @@ static int add_row(void *arg, const struct store_ban *ban)
 
 	if (json_array_size(walk->rows) >= walk->limit)
 		return 1;
-	json_array_append_new(walk->rows, json_pack("{s:I,s:s,s:o,s:o,s:I,s:o,s:s}", "id", (json_int_t)ban->id, "prefix", prefix_format(&ban->source, text), "origin",
-						    json_sprintf(PREFIX "%s", ban->limit), "reason", json_sprintf("ban %lld", (long long)ban->id), "since",
-						    (json_int_t)ban->since_s, "expires", verbs_time(ban->until_s), "by", "agent"));
+	json_array_append_new(walk->rows,
+			      json_pack("{s:I,s:s,s:o,s:o,s:I,s:o,s:s}", "id", (json_int_t)ban->id,
+					"prefix", prefix_format(&ban->source, text), "origin",
+					json_sprintf(PREFIX "%s", ban->limit), "reason",
+					json_sprintf("ban %lld", (long long)ban->id), "since",
+					(json_int_t)ban->since_s, "expires",
+					verbs_time(ban->until_s), "by", "agent"));
 	walk->last = ban->id;
 	return 0;
 }
 
-int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, size_t limit, json_t *rows, int64_t *ret_last)
+int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, size_t limit,
+		   json_t *rows, int64_t *ret_last)
 {
 	struct walk walk = { .rows = rows, .limit = limit, .last = after };
 	int more;
@@ -47,7 +55,8 @@ int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, siz
 }
 
 /* The live ban of limit @name that holds @prefix, the longest first. */
-static int find_live(struct engine *engine, const struct prefix *prefix, const char *name, struct store_ban *ret_ban)
+static int find_live(struct engine *engine, const struct prefix *prefix, const char *name,
+		     struct store_ban *ret_ban)
 {
 	unsigned len;
 
@@ -56,13 +65,15 @@ static int find_live(struct engine *engine, const struct prefix *prefix, const c
 		struct sek_entry_key key = bans_key(&around);
 		const struct bans_row *row = bans_index_find(&engine->bans->index, &key);
 
-		if (row && !row->is_over && !store_ban_get(engine->store, row->id, ret_ban) && !strcmp(ret_ban->limit, name))
+		if (row && !row->is_over && !store_ban_get(engine->store, row->id, ret_ban) &&
+		    !strcmp(ret_ban->limit, name))
 			return 0;
 	}
 	return -ENOENT;
 }
 
-int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, const char *name, char *why, size_t why_bytes)
+int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, const char *name,
+		  char *why, size_t why_bytes)
 {
 	struct engine *engine = request->engine;
 	char how[STORE_REASON_BYTES];
@@ -81,7 +92,8 @@ int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, co
 	if (!err)
 		return 1;
 	if (!why[0])
-		snprintf(why, why_bytes, "the state cannot be written: %s", store_error(engine->store));
+		snprintf(why, why_bytes, "the state cannot be written: %s",
+			 store_error(engine->store));
 	store_rollback(engine->store);
 	bans_put_back(engine, &ban);
 	return err;

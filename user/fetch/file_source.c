@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads an opened feed file once, front to back. In: a descriptor nobody vouches for. Out: its
- * bytes in the body. Never waits on a FIFO or a device: only regular files are read.
+ * Reads a feed file once, front to back. In: a path nobody vouches for. Out: its bytes in the body.
+ * Never waits on a FIFO or a device: only regular files are read.
  */
 #include "fetch/file_source.h"
 
@@ -12,7 +12,32 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/fetch_msg.h"
+
 #define READ_BYTES (64u << 10)
+
+int file_source_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fd != FETCH_FILE_FD) {
+		err = dup3(fd, FETCH_FILE_FD, O_CLOEXEC) < 0 ? -errno : 0;
+		(void)close(fd); /* only read from */
+	}
+	return err;
+}
+
+void file_source_why(int err, char *why, size_t why_bytes)
+{
+	if (err == -EACCES)
+		(void)snprintf(
+		    why, why_bytes,
+		    "the user sekisho-fetch may not read the file: chmod o+r it and o+x its folders, or chgrp them to sekisho-fetch");
+	else
+		(void)snprintf(why, why_bytes, "the file cannot be opened: %s", strerror(-err));
+}
 
 static int check_kind(int fd, char *why, size_t why_bytes)
 {
@@ -23,8 +48,9 @@ static int check_kind(int fd, char *why, size_t why_bytes)
 		return -EINVAL;
 	}
 	if (!S_ISREG(st.st_mode)) {
-		(void)snprintf(why, why_bytes, S_ISDIR(st.st_mode) ? "a directory, not a regular file" :
-								     "not a regular file");
+		(void)snprintf(why, why_bytes,
+			       S_ISDIR(st.st_mode) ? "a directory, not a regular file"
+						   : "not a regular file");
 		return -EINVAL;
 	}
 	return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * sekisho-fetch: one job from descriptor 3, one list fetched and parsed, one result back, exit.
- * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends
- * is read in here, after the sandbox has closed.
+ * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends is read in here, after the
+ * sandbox has closed; a file is opened before, by whom it is read: what this user may not see, no feed shows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -157,14 +157,17 @@ static void clean_why(struct fetch_result *result)
 			*c = '?';
 }
 
-static int run(const struct fetch_job *job)
+/* @open_err: of the job's file, 0 where there is none. */
+static int run(const struct fetch_job *job, int open_err)
 {
 	struct fetch_result result = {.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
 	uint64_t start_ms = now_ms();
 	struct body *body = body_new(job);
 	int memfd = -1, err;
 
-	if (body)
+	if (open_err)
+		file_source_why(open_err, result.why, sizeof(result.why));
+	else if (body)
 		memfd = work(job, body, &result);
 	else
 		(void)snprintf(result.why, sizeof(result.why), "out of memory");
@@ -182,7 +185,7 @@ int main(int argc, char **argv)
 	static struct fetch_job job;
 	struct sandbox_fetch want = {0};
 	const char *step = "job";
-	int err;
+	int err, open_err = 0;
 
 	if (argc > 1) {
 		fprintf(stderr, "%s: is started by sekishod, with its job on descriptor 3\n", argv[0]);
@@ -191,6 +194,7 @@ int main(int argc, char **argv)
 	err = receive_job(&job);
 	if (!err) {
 		step = "descriptors";
+		open_err = job.is_file ? file_source_open(job.url) : 0;
 		err = close_inherited(job.is_file);
 	}
 	if (!err) {
@@ -202,7 +206,7 @@ int main(int argc, char **argv)
 	}
 	if (!err) {
 		step = "result";
-		err = run(&job);
+		err = run(&job, open_err);
 	}
 	if (err)
 		fprintf(stderr, "<3>fetch: %s: %s\n", step, strerror(-err));

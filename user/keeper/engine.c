@@ -12,13 +12,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/backoff.h"
 #include "sys/bpf_limiter.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 #include "sys/spawn.h"
 
 #define HEAR_ROUNDS 64 /* requests a turn of the loop: timers and signals come in between */
-#define ENGINE_AGAIN_MAX_MS 5000 /* longest wait before the engine is started again */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
@@ -288,6 +288,8 @@ int engine_start(struct keeper *keeper)
 	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK); /* a valid descriptor */
 	keeper->engine_fd = pair[0];
 	keeper->engine_life++;
+	uv_update_time(&keeper->loop);
+	keeper->engine_started_ms = uv_now(&keeper->loop);
 	keeper->engine_poll = poll;
 	uv_poll_init(&keeper->loop, poll, pair[0]);
 	poll->data = keeper;
@@ -307,7 +309,7 @@ static void start_again(uv_timer_t *timer)
 	if (keeper->is_stopping || keeper->engine_pid > 0)
 		return;
 	if (engine_start(keeper))
-		uv_timer_start(timer, start_again, ENGINE_AGAIN_MAX_MS, 0);
+		uv_timer_start(timer, start_again, BACKOFF_RESTART_MAX_MS, 0);
 }
 
 static void engine_died(struct keeper *keeper, int status)
@@ -321,10 +323,8 @@ static void engine_died(struct keeper *keeper, int status)
 		uv_stop(&keeper->loop);
 		return;
 	}
-	wait_ms = keeper->engine_deaths < 8 ? 50u << keeper->engine_deaths : ENGINE_AGAIN_MAX_MS;
-	if (wait_ms > ENGINE_AGAIN_MAX_MS)
-		wait_ms = ENGINE_AGAIN_MAX_MS;
-	keeper->engine_deaths++;
+	uv_update_time(&keeper->loop);
+	wait_ms = backoff_restart_ms(&keeper->engine_deaths, uv_now(&keeper->loop) - keeper->engine_started_ms);
 	log_line(LOG_ERR, "engine: ended (%s %d), started again in %u ms; the table in force stays",
 		 WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);

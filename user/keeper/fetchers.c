@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One process an update: the keeper writes the job from its own config, so that the engine cannot
- * ask for another URL or file, and hands the engine the other end of the fetcher's channel.
+ * ask for another URL or file, and hands the engine the other end of the fetcher's channel. It opens no list itself:
+ * with its rights a link that somebody puts there would show any file's lines.
  */
 #include "keeper.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -75,22 +74,6 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 		snprintf(job->ca_file, sizeof(job->ca_file), "%s", feed->ca_file);
 }
 
-/* A list file is opened here, because the fetcher may open nothing. */
-static int open_list(const char *path, int *ret_fd)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -EINVAL;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
 static struct keeper_fetcher *free_place(struct keeper *keeper)
 {
 	int i;
@@ -102,22 +85,18 @@ static struct keeper_fetcher *free_place(struct keeper *keeper)
 	return NULL;
 }
 
-static int start(struct keeper *keeper, const struct fetch_job *job, int file_fd, pid_t *pid,
-		 int *ret_fd)
+static int start(struct keeper *keeper, const struct fetch_job *job, pid_t *pid, int *ret_fd)
 {
 	char path[KEEPER_PATH_BYTES + 32];
 	char *argv[] = {path, NULL};
-	int pair[2], fds[2], err;
+	int pair[2], err;
 
 	snprintf(path, sizeof(path), "%s/sekisho-fetch", keeper->helpers);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
-	fds[0] = pair[1];
-	fds[1] = file_fd;
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
-		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds,
-				  file_fd >= 0 ? 2 : 1, pid);
+		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, &pair[1], 1, pid);
 	close(pair[1]);
 	if (err) {
 		*pid = 0;
@@ -152,7 +131,7 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 	const struct config *config = keeper->current.config;
 	struct keeper_fetcher *place;
 	struct fetch_job job;
-	int file_fd = -1, err;
+	int err;
 
 	if (msg->body.fetch.config_epoch != keeper->current.epoch)
 		return -ESTALE;
@@ -165,16 +144,9 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
-	if (job.is_file) {
-		err = open_list(config->feeds[msg->body.fetch.feed].path, &file_fd);
-		if (err)
-			return err;
-	}
-	err = start(keeper, &job, file_fd, &place->pid, ret_fd);
+	err = start(keeper, &job, &place->pid, ret_fd);
 	if (!err)
 		place->started_ms = uv_now(&keeper->loop);
-	if (file_fd >= 0)
-		close(file_fd);
 	return err;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which interfaces are protected. An interface keeps its counter slot for the agent's life; one that went and came
- * back is attached again; one that is not there is said once, not every second.
+ * Which interfaces are protected. An interface keeps its counter slot for the agent's life; one
+ * that went and came back is attached again; one that is not there is said once, not every second.
  */
 #include "keeper.h"
 
@@ -57,12 +57,13 @@ static void wanted(const struct keeper *keeper, struct name_list *list)
 	for (i = 0; i < config->n_interfaces; i++)
 		add_name(list, config->interfaces[i]);
 	if (config->interfaces_auto)
-		(void)netlink_default_routes(take_default, list); /* none: the caller sees an empty list */
+		(void)netlink_default_routes(take_default,
+					     list); /* none: the caller sees an empty list */
 }
 
 /*
- * Another layout's program knows every list and entry, our maps perhaps none yet: it goes on until the engine has put all
- * of them in force.
+ * Another layout's program knows every list and entry, our maps perhaps none yet: it goes on until
+ * the engine has put all of them in force.
  */
 static bool leave_former(struct keeper *keeper, unsigned slot)
 {
@@ -74,15 +75,18 @@ static bool leave_former(struct keeper *keeper, unsigned slot)
 	attachment->slot = slot;
 	keeper->waits[slot] = bpf_former_is_on(&keeper->side, name, attachment);
 	if (keeper->waits[slot] && !was_waiting)
-		log_line(LOG_NOTICE, "interface %s: the program of another version (id %u) goes on until every last good list is in force", name,
-			 attachment->program_id);
+		log_line(
+		    LOG_NOTICE,
+		    "interface %s: the program of another version (id %u) goes on until every last good list is in force",
+		    name, attachment->program_id);
 	return keeper->waits[slot] && !keeper->is_ready;
 }
 
 /* 0 where it waits, too. */
 static int attach_slot(struct keeper *keeper, unsigned slot)
 {
-	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE, BPF_ATTACH_GENERIC };
+	static const enum bpf_attach_want want[] = { BPF_ATTACH_AUTO, BPF_ATTACH_NATIVE,
+						     BPF_ATTACH_GENERIC };
 	struct bpf_attachment *attachment = &keeper->attachment[slot];
 	char name[16], why[300] = "";
 	int err;
@@ -90,7 +94,8 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 	memcpy(name, attachment->name, sizeof(name));
 	if (leave_former(keeper, slot))
 		return 0;
-	err = bpf_attach(&keeper->side, name, slot, want[keeper->current.config->attach], attachment, why, sizeof(why));
+	err = bpf_attach(&keeper->side, name, slot, want[keeper->current.config->attach],
+			 attachment, why, sizeof(why));
 	if (err) {
 		if (!keeper->was_told[slot])
 			log_line(LOG_ERR, "%s", why);
@@ -103,9 +108,14 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 	if (attachment->note[0])
 		log_line(LOG_WARNING, "%s", attachment->note);
 	if (!attachment->is_native && keeper->current.config->attach == CONFIG_ATTACH_AUTO)
-		log_line(LOG_WARNING, "interface %s: its driver has no native XDP, attached in generic mode: protection is the same, at a higher cost a packet", name);
-	log_line(LOG_INFO, "interface %s: %s, %s, %s, program id %u", name, attachment->was_adopted ? "adopted" : "attached",
-		 attachment->is_native ? "native" : "generic", attachment->is_shared ? "in a dispatcher" : "alone", attachment->program_id);
+		log_line(
+		    LOG_WARNING,
+		    "interface %s: its driver has no native XDP, attached in generic mode: protection is the same, at a higher cost a packet",
+		    name);
+	log_line(LOG_INFO, "interface %s: %s, %s, %s, program id %u", name,
+		 attachment->was_adopted ? "adopted" : "attached",
+		 attachment->is_native ? "native" : "generic",
+		 attachment->is_shared ? "in a dispatcher" : "alone", attachment->program_id);
 	return 0;
 }
 
@@ -118,7 +128,8 @@ static unsigned slot_of(struct keeper *keeper, const char *name)
 			return i;
 	}
 	if (i < SEK_IFACES_MAX) {
-		snprintf(keeper->attachment[i].name, sizeof(keeper->attachment[i].name), "%s", name);
+		snprintf(keeper->attachment[i].name, sizeof(keeper->attachment[i].name), "%s",
+			 name);
 		keeper->attachment[i].link_fd = -1;
 		keeper->n_attachments++;
 	}
@@ -144,16 +155,24 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 			return err;
 	}
 	if (is_start && bpf_attach_probe(why, sizeof(why)))
-		log_line(LOG_INFO, "no XDP dispatcher (%s): interfaces are attached alone, other XDP programs cannot join", why);
+		log_line(
+		    LOG_INFO,
+		    "no XDP dispatcher (%s): interfaces are attached alone, other XDP programs cannot join",
+		    why);
 	return first;
 }
 
 static void say_lost(const struct bpf_attachment *attachment)
 {
 	if (if_nametoindex(attachment->name) == attachment->ifindex)
-		log_line(LOG_WARNING, "interface %s: somebody has taken our program off it; it is attached again", attachment->name);
+		log_line(
+		    LOG_WARNING,
+		    "interface %s: somebody has taken our program off it; it is attached again",
+		    attachment->name);
 	else
-		log_line(LOG_WARNING, "interface %s: it is gone; it is attached again when it returns", attachment->name);
+		log_line(LOG_WARNING,
+			 "interface %s: it is gone; it is attached again when it returns",
+			 attachment->name);
 }
 
 /* What is left of another layout once none of its programs is waited for. */
@@ -168,9 +187,13 @@ static void remove_former(struct keeper *keeper)
 	if (!keeper->side.n_former)
 		return;
 	n = bpf_former_remove(&keeper->side);
-	log_line(LOG_NOTICE, "upgrade: what another version left in %s is removed", keeper->options.pin_dir);
+	log_line(LOG_NOTICE, "upgrade: what another version left in %s is removed",
+		 keeper->options.pin_dir);
 	if (n)
-		log_line(LOG_NOTICE, "upgrade: with it %u of its programs, on interfaces that are not in the config", n);
+		log_line(
+		    LOG_NOTICE,
+		    "upgrade: with it %u of its programs, on interfaces that are not in the config",
+		    n);
 }
 
 /* Attaches to what is wanted, there and not attached. Returns whether to any. */
@@ -185,10 +208,12 @@ static bool attach_missing(struct keeper *keeper)
 			continue;
 		if (!list.n)
 			wanted(keeper, &list);
-		if (has_name(&list, keeper->attachment[i].name) && if_nametoindex(keeper->attachment[i].name))
+		if (has_name(&list, keeper->attachment[i].name) &&
+		    if_nametoindex(keeper->attachment[i].name))
 			changed |= attach_slot(keeper, i) == 0 && keeper->is_attached[i];
 		else
-			keeper->waits[i] = false; /* its link went with the interface, or nobody wants it */
+			keeper->waits[i] =
+			    false; /* its link went with the interface, or nobody wants it */
 	}
 	return changed;
 }
@@ -201,7 +226,8 @@ void interfaces_watch(struct keeper *keeper)
 	if (keeper->is_detached)
 		return;
 	for (i = 0; i < keeper->n_attachments; i++) {
-		if (!keeper->is_attached[i] || bpf_attach_is_alive(&keeper->side, &keeper->attachment[i]))
+		if (!keeper->is_attached[i] ||
+		    bpf_attach_is_alive(&keeper->side, &keeper->attachment[i]))
 			continue;
 		say_lost(&keeper->attachment[i]);
 		bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
@@ -237,7 +263,8 @@ void interfaces_reload(struct keeper *keeper)
 	wanted(keeper, &list);
 	for (i = 0; i < keeper->n_attachments; i++) {
 		if (!has_name(&list, keeper->attachment[i].name) && keeper->is_attached[i]) {
-			log_line(LOG_INFO, "interface %s: no longer in the config, detached", keeper->attachment[i].name);
+			log_line(LOG_INFO, "interface %s: no longer in the config, detached",
+				 keeper->attachment[i].name);
 			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
 			keeper->is_attached[i] = false;
 		}
@@ -257,7 +284,8 @@ void interfaces_detach(struct keeper *keeper)
 		keeper->waits[i] = false;
 	}
 	(void)bpf_former_remove(&keeper->side); /* how many does not matter */
-	(void)bpf_attach_remove_all(&keeper->side); /* links of interfaces no longer in the config */
+	(void)bpf_attach_remove_all(
+	    &keeper->side); /* links of interfaces no longer in the config */
 	keeper->is_detached = true;
 	log_line(LOG_NOTICE, "detached: no interface is protected");
 }
@@ -281,7 +309,8 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
 		to->shared = from->is_shared;
 	}
 	msg->body.ifaces.mode = keeper->side.control->mode;
-	msg->body.ifaces.confirm_left_s = keeper->has_confirm ? (uv_timer_get_due_in(&keeper->confirm) + 999) / 1000 : 0;
+	msg->body.ifaces.confirm_left_s =
+	    keeper->has_confirm ? (uv_timer_get_due_in(&keeper->confirm) + 999) / 1000 : 0;
 	msg->body.ifaces.entries_used = keeper->entries.used;
 	msg->body.ifaces.entries_size = keeper->entries.size;
 }
@@ -293,13 +322,16 @@ int interfaces_check(const struct keeper *keeper)
 
 	wanted(keeper, &list);
 	if (!list.n && !getenv("NOTIFY_SOCKET")) {
-		log_line(LOG_ERR, "no interface: there is no default route; name one with -i or interfaces: in the config");
+		log_line(
+		    LOG_ERR,
+		    "no interface: there is no default route; name one with -i or interfaces: in the config");
 		return -ENODEV;
 	}
 	for (i = 0; i < list.n; i++) {
 		if (if_nametoindex(list.name[i]))
 			continue;
-		log_line(LOG_ERR, "interface %s: there is no such interface; `ip link` lists them", list.name[i]);
+		log_line(LOG_ERR, "interface %s: there is no such interface; `ip link` lists them",
+			 list.name[i]);
 		return -ENODEV;
 	}
 	return 0;

@@ -90,7 +90,8 @@ struct keeper {
 	uint32_t engine_life;   /* counts the starts: an answer goes to the life that asked */
 	uv_poll_t *engine_poll; /* of this life; NULL: none */
 	struct outbox outbox;
-	unsigned engine_deaths; /* in a row, without READY between */
+	unsigned engine_deaths; /* in a row: backoff_restart_ms() */
+	uint64_t engine_started_ms; /* on the loop's clock */
 	uv_timer_t engine_again;
 	struct keeper_fetcher {
 		pid_t pid; /* 0: a free place */

@@ -51,7 +51,10 @@ static int find_users(struct keeper *keeper)
 	return err;
 }
 
-/* The helpers lie beside this program in a build folder, else where `make install` puts them: in PREFIX/libexec. */
+/*
+ * The helpers lie beside this program in a build folder, else where `make install` puts them: in
+ * PREFIX/libexec.
+ */
 static int find_helpers(struct keeper *keeper)
 {
 	char self[KEEPER_PATH_BYTES - 32] = "/usr/sbin", path[KEEPER_PATH_BYTES + 32];

@@ -5,13 +5,13 @@
  */
 #include "keeper.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/rail.h"
+#include "lib/resolv.h"
 #include "sys/bpf_rails.h"
 #include "sys/file.h"
 #include "sys/log.h"
@@ -73,34 +73,19 @@ static void take_gateway(void *context, unsigned ifindex, const struct netlink_a
 	add_rail(context, &key, SEK_RAIL_GATEWAY);
 }
 
-static bool parse_address(const char *text, struct sek_rail_key *ret_key)
+static void take_resolver(void *context, const struct sek_rail_key *server)
 {
-	struct sek_rail_key key = {0};
-
-	if (inet_pton(AF_INET, text, key.addr_be) == 1)
-		key.family = 4;
-	else if (inet_pton(AF_INET6, text, key.addr_be) == 1)
-		key.family = 6;
-	else
-		return false;
-	*ret_key = key;
-	return true;
+	add_rail(context, server, SEK_RAIL_RESOLVER);
 }
 
-/* Source: resolv.conf(5), "nameserver". */
 static void take_resolvers(struct rail_set *set, const char *path)
 {
-	char *text, *line, *rest, address[64];
-	struct sek_rail_key key;
 	size_t len;
+	char *text;
 
 	if (file_read(path, RESOLV_MAX_BYTES, &text, &len))
 		return; /* a host without a resolver */
-	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-		if (sscanf(line, " nameserver %63[0-9a-fA-F:.]", address) == 1 &&
-		    parse_address(address, &key))
-			add_rail(set, &key, SEK_RAIL_RESOLVER);
-	}
+	resolv_servers(text, len, take_resolver, set);
 	free(text);
 }
 
@@ -195,7 +180,7 @@ void rails_find_ssh(struct keeper *keeper)
 	char address[64];
 
 	if (!ssh_source_find(address, sizeof(address)) ||
-	    !parse_address(address, &keeper->ssh_client))
+	    !rail_key_parse(address, &keeper->ssh_client))
 		return;
 	log_line(LOG_INFO,
 		 "never-block rails: the SSH session from %s that started this is protected",

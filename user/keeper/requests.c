@@ -51,9 +51,9 @@ static void swap_work(uv_work_t *work)
 		swap->err = -errno;
 		return;
 	}
+	head = image;
 	swap->err = table_check(image, bytes, &swap->why);
 	if (!swap->err) {
-		head = image;
 		swap->generation = head->generation;
 		swap->lines = head->lines;
 		swap->why = "its limits ban too many different prefix lengths";
@@ -146,12 +146,14 @@ static void confirm_over(uv_timer_t *timer)
 	engine_tell_ifaces(keeper);
 }
 
-static int handle_mode(struct keeper *keeper, const struct role_msg *msg)
+static void handle_mode(struct keeper *keeper, const struct role_msg *msg)
 {
 	uint32_t mode = msg->body.mode.mode;
 
-	if (mode > SEK_MODE_MONITOR || msg->body.mode.confirm_s > 86400)
-		return -EINVAL;
+	if (mode > SEK_MODE_MONITOR || msg->body.mode.confirm_s > ROLE_CONFIRM_MAX_S) {
+		requests_reply(keeper, msg->seq, -EINVAL, "--confirm takes at most 24h");
+		return;
+	}
 	if (!keeper->has_confirm)
 		keeper->mode_before = keeper->side.control->mode;
 	uv_timer_stop(&keeper->confirm);
@@ -164,7 +166,7 @@ static int handle_mode(struct keeper *keeper, const struct role_msg *msg)
 	log_line(LOG_NOTICE, "mode: %s%s", mode == SEK_MODE_MONITOR ? "monitor" : "enforce",
 		 keeper->has_confirm ? ", until confirmed" : "");
 	engine_tell_ifaces(keeper);
-	return 0;
+	requests_reply(keeper, msg->seq, 0, NULL);
 }
 
 static void handle_confirm(struct keeper *keeper, const struct role_msg *msg)
@@ -208,7 +210,6 @@ static void handle_ready(struct keeper *keeper)
 {
 	bool was_ready = keeper->is_ready;
 
-	keeper->engine_deaths = 0;
 	keeper->is_ready = true;
 	if (!was_ready) {
 		interfaces_take_over(keeper);
@@ -244,7 +245,7 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		handle_fetch(keeper, msg);
 		break;
 	case ROLE_MODE:
-		requests_reply(keeper, msg->seq, handle_mode(keeper, msg), NULL);
+		handle_mode(keeper, msg);
 		break;
 	case ROLE_CONFIRM:
 		handle_confirm(keeper, msg);

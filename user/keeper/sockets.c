@@ -19,7 +19,10 @@
 #define DEAD_STEP_MS 20
 #define BACKLOG 64 /* connections that wait for the engine to accept them */
 
-/* An agent that was killed leaves its engine, which holds the listeners until the kernel has ended it. */
+/*
+ * An agent that was killed leaves its engine, which holds the listeners until the kernel has ended
+ * it.
+ */
 static bool waits_for_the_dead(unsigned *tries)
 {
 	const struct timespec step = { .tv_nsec = DEAD_STEP_MS * 1000000 };
@@ -61,8 +64,10 @@ static int make_room(const struct sockaddr_un *address)
 	while (is_answered(address)) {
 		if (waits_for_the_dead(&tries))
 			continue;
-		log_line(LOG_ERR, "socket %s is answered by another program: stop it, or use another --run-dir",
-			 address->sun_path);
+		log_line(
+		    LOG_ERR,
+		    "socket %s is answered by another program: stop it, or use another --run-dir",
+		    address->sun_path);
 		return -EADDRINUSE;
 	}
 	(void)unlink(address->sun_path); /* bind says why not */
@@ -129,7 +134,8 @@ static int bind_metrics(const struct config *config, int *ret_fd)
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* a restart need not wait */
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one,
+			 sizeof(one)); /* a restart need not wait */
 	err = bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ? -errno : 0;
 	if (err) {
 		close(fd);
@@ -140,8 +146,9 @@ static int bind_metrics(const struct config *config, int *ret_fd)
 }
 
 /*
- * From 127.0.0.1 to all addresses at the same port the old listener is in the new one's way: it stops to listen, in the
- * engine too, and listens again where the new one fails. SO_REUSEPORT would do, but then others could join for ever.
+ * From 127.0.0.1 to all addresses at the same port the old listener is in the new one's way: it
+ * stops to listen, in the engine too, and listens again where the new one fails. SO_REUSEPORT would
+ * do, but then others could join for ever.
  */
 static int bind_in_its_place(const struct config *config, int before, int *ret_fd)
 {
@@ -157,9 +164,12 @@ static int bind_in_its_place(const struct config *config, int before, int *ret_f
 
 static void say_metrics(const struct config *config, int err, char *why, size_t why_bytes)
 {
-	snprintf(why, why_bytes, "metrics: cannot listen on %s port %u: %s; %s", config->metrics_host, config->metrics_port, strerror(-err),
-		 err == -EACCES ? "a port below 1024 takes a restart, or another port in metrics: listen of the config"
-				: "change metrics: listen in the config");
+	snprintf(
+	    why, why_bytes, "metrics: cannot listen on %s port %u: %s; %s", config->metrics_host,
+	    config->metrics_port, strerror(-err),
+	    err == -EACCES
+		? "a port below 1024 takes a restart, or another port in metrics: listen of the config"
+		: "change metrics: listen in the config");
 }
 
 static int listen_metrics(const struct config *config, int *ret_fd)
@@ -180,17 +190,20 @@ static int listen_metrics(const struct config *config, int *ret_fd)
 	return err;
 }
 
-int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd, char *why, size_t why_bytes)
+int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd,
+			   char *why, size_t why_bytes)
 {
 	const struct config *current = keeper->current.config;
 	int err, fd = -1;
 
-	if (!strcmp(next->metrics_host, current->metrics_host) && next->metrics_port == current->metrics_port) {
+	if (!strcmp(next->metrics_host, current->metrics_host) &&
+	    next->metrics_port == current->metrics_port) {
 		*ret_fd = keeper->metrics_fd;
 		return 0;
 	}
 	err = next->metrics_host[0] ? bind_metrics(next, &fd) : 0;
-	if (err == -EADDRINUSE && keeper->metrics_fd >= 0 && next->metrics_port == current->metrics_port)
+	if (err == -EADDRINUSE && keeper->metrics_fd >= 0 &&
+	    next->metrics_port == current->metrics_port)
 		err = bind_in_its_place(next, keeper->metrics_fd, &fd);
 	if (err) {
 		say_metrics(next, err, why, why_bytes);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* One limit of the config: its keys, its ban, and what must hold between them and between all limits. */
+/*
+ * One limit of the config: its keys, its ban, and what must hold between them and between all
+ * limits.
+ */
 #include "config_private.h"
 
 #include <math.h>
@@ -12,7 +15,8 @@
 
 #define BAN_AFTER_MAX_S 7200ull		/* s: an over-since slot wraps every 4.9 h */
 #define BAN_MAX_S (366ull * 86400)	/* s: longer is a block entry's job */
-#define BAN_MOST_DEFAULT_S (7ull * 86400) /* s: a week, so that a repeat never ends in years by itself */
+#define BAN_MOST_DEFAULT_S                                                                         \
+	(7ull * 86400) /* s: a week, so that a repeat never ends in years by itself */
 #define BURST_DEFAULT_S 1.0		/* s worth of the rate */
 #define REPEAT_MAX 100.0
 
@@ -80,15 +84,17 @@ static void limit_ports(struct config_walk *w, const yaml_node_t *node, const ch
 {
 	config_each(w, node, "ports", one_port);
 	if (node->type == YAML_SEQUENCE_NODE && !w->limit->n_ports)
-		config_complain_at(w, node, "ports: an empty list: leave the key out for all ports");
+		config_complain_at(w, node,
+				   "ports: an empty list: leave the key out for all ports");
 }
 
 static void read_rate(struct config_walk *w, const yaml_node_t *node, const char *key,
 		      const char *text, double *ret_per_s)
 {
 	if (rate_parse(text, strlen(text), ret_per_s))
-		config_bad_value(w, node, key, text,
-				 "give a rate a second or a minute, such as 100/s, 90/m, 20k/s or 200M/s");
+		config_bad_value(
+		    w, node, key, text,
+		    "give a rate a second or a minute, such as 100/s, 90/m, 20k/s or 200M/s");
 }
 
 static void limit_packets(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -103,7 +109,8 @@ static void limit_bits(struct config_walk *w, const yaml_node_t *node, const cha
 {
 	read_rate(w, node, "bits", text, &w->limit->bits_per_s);
 	if (w->limit->bits_per_s && w->limit->bits_per_s < 1000)
-		config_bad_value(w, node, "bits", text, "at least 1k/s: less than a packet a minute");
+		config_bad_value(w, node, "bits", text,
+				 "at least 1k/s: less than a packet a minute");
 }
 
 /* A whole number, perhaps with one of k M G. */
@@ -116,8 +123,9 @@ static void limit_burst(struct config_walk *w, const yaml_node_t *node, const ch
 	double value = strtod(text, NULL) * (letter ? factors[letter - letters] : 1);
 
 	if (!digits || digits > 12 || (text[digits] && (!letter || text[digits + 1])) || value < 1)
-		config_bad_value(w, node, "burst", text,
-				 "give a number of packets, or of bytes beside bits:, such as 100, 40k or 2M");
+		config_bad_value(
+		    w, node, "burst", text,
+		    "give a number of packets, or of bytes beside bits:, such as 100, 40k or 2M");
 	else
 		w->limit->burst = value;
 }
@@ -139,8 +147,9 @@ static void one_per(struct config_walk *w, const yaml_node_t *node, const char *
 		return;
 	if (!text || text[0] != '/' || strlen(text) < 2 || strlen(text) > 4 ||
 	    text[1 + strspn(text + 1, "0123456789")] || len < 8 || len > 128)
-		config_bad_value(w, node, "per", text ? text : "",
-				 "use address, /8 to /32 for IPv4 networks, /33 to /128 for IPv6 ones, or a list of both");
+		config_bad_value(
+		    w, node, "per", text ? text : "",
+		    "use address, /8 to /32 for IPv4 networks, /33 to /128 for IPv6 ones, or a list of both");
 	else if (len <= 32)
 		w->limit->len4 = (uint8_t)len;
 	else
@@ -219,7 +228,8 @@ static void limit_ban(struct config_walk *w, const yaml_node_t *node, const char
 	if (w->errors->n != before)
 		return;
 	if (!ban->after_ms || !ban->for_s)
-		config_complain_at(w, node, "ban: give after: and for:, such as {after: 3s, for: 10m}");
+		config_complain_at(w, node,
+				   "ban: give after: and for:, such as {after: 3s, for: 10m}");
 	if (ban->most_s && ban->most_s < ban->for_s)
 		config_complain_at(w, node, "ban: at-most is shorter than for: make it longer");
 	if (!ban->most_s)
@@ -248,27 +258,33 @@ static void check_limit(struct config_walk *w, const yaml_node_t *node)
 	if (!limit->name[0])
 		config_complain_at(w, node, "limit without a valid name: add name: NAME");
 	if (!limit->packets_per_s == !limit->bits_per_s)
-		config_complain_at(w, node, "limit \"%s\": give one of packets and bits", limit->name);
-	if (limit->n_ports && !can_have_ports)
-		config_complain_at(w, node, "limit \"%s\": icmp has no ports: remove ports", limit->name);
-	if (limit->ban.is_set && limit->is_monitor)
-		config_complain_at(w, node,
-				   "limit \"%s\": a limit in monitor bans nobody: remove ban, or use action: drop",
+		config_complain_at(w, node, "limit \"%s\": give one of packets and bits",
 				   limit->name);
+	if (limit->n_ports && !can_have_ports)
+		config_complain_at(w, node, "limit \"%s\": icmp has no ports: remove ports",
+				   limit->name);
+	if (limit->ban.is_set && limit->is_monitor)
+		config_complain_at(
+		    w, node,
+		    "limit \"%s\": a limit in monitor bans nobody: remove ban, or use action: drop",
+		    limit->name);
 	if (!limit->burst && limit->packets_per_s)
 		limit->burst = fmax(1, round(limit->packets_per_s * BURST_DEFAULT_S));
 	if (!limit->burst && limit->bits_per_s)
-		limit->burst = fmax(CONFIG_BURST_BYTES_MIN, limit->bits_per_s / 8 * BURST_DEFAULT_S);
+		limit->burst =
+		    fmax(CONFIG_BURST_BYTES_MIN, limit->bits_per_s / 8 * BURST_DEFAULT_S);
 	if (limit->bits_per_s && limit->burst < CONFIG_BURST_BYTES_MIN)
-		config_complain_at(w, node,
-				   "limit \"%s\": a burst of %.0f bytes passes no full frame: at least %d", limit->name,
-				   limit->burst, CONFIG_BURST_BYTES_MIN);
+		config_complain_at(
+		    w, node,
+		    "limit \"%s\": a burst of %.0f bytes passes no full frame: at least %d",
+		    limit->name, limit->burst, CONFIG_BURST_BYTES_MIN);
 }
 
 static void one_limit(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	struct config *config = w->config;
-	struct limit_settings *more = realloc(config->limits, (config->n_limits + 1) * sizeof(*more));
+	struct limit_settings *more =
+	    realloc(config->limits, (config->n_limits + 1) * sizeof(*more));
 	unsigned before = w->errors->n;
 
 	if (!more) {
@@ -297,7 +313,8 @@ static void check_all(struct config_walk *w, const yaml_node_t *node)
 		const char *name = NULL;
 
 		if (problems[i].index < config->n_limits) {
-			at = yaml_document_get_node(w->doc, node->data.sequence.items.start[problems[i].index]);
+			at = yaml_document_get_node(
+			    w->doc, node->data.sequence.items.start[problems[i].index]);
 			name = config->limits[problems[i].index].name;
 		}
 		config_note(w, at, problems[i].is_error, "%s%s%s%s", name ? "limit \"" : "limits",

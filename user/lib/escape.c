@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Outside bytes in, printable ASCII out: no byte of a feed or a client reaches a terminal as it came. */
+/*
+ * Outside bytes in, printable ASCII out: no byte of a feed or a client reaches a terminal as it
+ * came.
+ */
 #include "escape.h"
 
 #include <string.h>
@@ -37,7 +40,9 @@ char *escape_end_utf8(char *text)
 		back++;
 	if (!len || (unsigned char)text[len - back] < 0xc0)
 		return text;
-	want = (unsigned char)text[len - back] < 0xe0 ? 2 : (unsigned char)text[len - back] < 0xf0 ? 3 : 4;
+	want = (unsigned char)text[len - back] < 0xe0   ? 2
+	       : (unsigned char)text[len - back] < 0xf0 ? 3
+							: 4;
 	if (back < want)
 		text[len - back] = '\0';
 	return text;

@@ -6,7 +6,8 @@
 
 /*
  * Writes @len bytes of @in to @out as printable ASCII: every other byte and the backslash become
- * \xNN. Cut at whole escapes where @out_bytes (at least 1) is short; always ends in NUL. Returns @out.
+ * \xNN. Cut at whole escapes where @out_bytes (at least 1) is short; always ends in NUL. Returns
+ * @out.
  */
 char *escape_text(const char *in, size_t len, char *out, size_t out_bytes);
 

@@ -3,7 +3,7 @@
  * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
- * For a path: feed the opened file is the fetcher's descriptor 4.
+ * The file of a path: feed it opens itself, with no rights but its user's.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #define FETCH_MAGIC 0x534b464a
 #define FETCH_CHANNEL_FD 3
-#define FETCH_FILE_FD 4
+#define FETCH_FILE_FD 4 /* where it puts that file */
 #define FETCH_URL_BYTES 2048
 #define FETCH_ETAG_BYTES 192
 #define FETCH_TIME_BYTES 64 /* an HTTP date as sent */
@@ -50,7 +50,7 @@ enum fetch_format {
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
-	uint32_t is_file;	/* 1: read descriptor 4, url is only its name */
+	uint32_t is_file;	/* 1: url is the path of a file */
 	uint32_t max_entries;
 	uint64_t max_body_bytes; /* on the wire, and again after inflation */
 	uint32_t total_timeout_s;

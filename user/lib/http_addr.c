@@ -53,7 +53,9 @@ static enum http_addr_kind kind6(const uint8_t *b)
 		return kind4(read4(b + 2)); /* 6to4 */
 	if (b[0] == 0xfe && (b[1] & 0xc0) == 0x80)
 		return HTTP_ADDR_LINK_LOCAL;
-	/* Global unicast is 2000::/3; all else is loopback, unique local, multicast or unassigned. */
+	/*
+	 * Global unicast is 2000::/3; all else is loopback, unique local, multicast or unassigned.
+	 */
 	return (b[0] & 0xe0) == 0x20 ? HTTP_ADDR_PUBLIC : HTTP_ADDR_PRIVATE;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What speaks for and against a ban, from its evidence: named signals with their figures. Pure. The agent computes
- * them and shows them; it never lifts a ban because of one: that is a person's decision.
+ * What speaks for and against a ban, from its evidence: named signals with their figures. Pure. The
+ * agent computes them and shows them; it never lifts a ban because of one: that is a person's
+ * decision.
  */
 #pragma once
 
@@ -26,7 +27,7 @@ struct judge_facts {
 	const struct sek_evidence *evidence; /* NULL: no record was free */
 	const struct sek_ban *ban;	     /* as the kernel holds it now, or held it last */
 	uint64_t now_ns;		     /* CLOCK_BOOTTIME */
-	unsigned n_known_good;		     /* lists that are allow or known-good and hold the address */
+	unsigned n_known_good; /* lists that are allow or known-good and hold the address */
 	unsigned n_block_lists;		     /* lists with block or monitor that hold it */
 };
 
@@ -42,5 +43,8 @@ size_t judge_ban(const struct judge_facts *facts, struct judge_row ret_rows[JUDG
 /* A word for JSON and the state: "conversations", "known-good", ... Never NULL. */
 const char *judge_name(enum judge_signal signal);
 
-/* Distinct destination ports in the record, by linear counting: within 15 % up to about 150, more reads as 266. Source: Whang et al. 1990. */
+/*
+ * Distinct destination ports in the record, by linear counting: within 15 % up to about 150, more
+ * reads as 266. Source: Whang et al. 1990.
+ */
 unsigned judge_ports(const struct sek_evidence *evidence);

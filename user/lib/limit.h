@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits as the config says them, and their part of the table image. Pure. The formulas and the layout are in
- * include/sekisho/limit.h; here they are filled in and, by the keeper, checked again.
+ * Limits as the config says them, and their part of the table image. Pure. The formulas and the
+ * layout are in include/sekisho/limit.h; here they are filled in and, by the keeper, checked again.
  */
 #pragma once
 
@@ -38,7 +38,8 @@ struct limit_settings {
 	unsigned n_ports;   /* 0: every packet of the protocol */
 	double packets_per_s; /* one of the two rates is 0 */
 	double bits_per_s;
-	double burst;	    /* packets or bytes; the config's default is one second's worth, at least one packet */
+	double
+	    burst; /* packets or bytes; the config's default is one second's worth, at least one packet */
 	bool is_monitor;
 	uint8_t len4, len6; /* what counts as one source; len6 0: ipv6-source-prefix */
 	uint8_t number;	    /* 0..15, given by the state: the name's for good */
@@ -46,17 +47,22 @@ struct limit_settings {
 };
 
 /*
- * Adds the limits' part to an image and points line SEK_TABLE_LIMITS_LINE at it; nothing where @n is 0.
+ * Adds the limits' part to an image and points line SEK_TABLE_LIMITS_LINE at it; nothing where @n
+ * is 0.
  * @source_len6 is ipv6-source-prefix, 1..128.
- * Errors: -ENOMEM; -E2BIG, the image or over SEK_LIMIT_SETS_MAX sets of ports; -EINVAL where limit_problems() has an error.
+ * Errors: -ENOMEM; -E2BIG, the image or over SEK_LIMIT_SETS_MAX sets of ports; -EINVAL where
+ * limit_problems() has an error.
  */
-int limit_build(struct table_image *image, const struct limit_settings *limits, size_t n, uint8_t source_len6);
+int limit_build(struct table_image *image, const struct limit_settings *limits, size_t n,
+		uint8_t source_len6);
 
 /*
- * Is the limits' part of a whole image, which starts at line @base, sound? *ret_end is the first line behind it.
+ * Is the limits' part of a whole image, which starts at line @base, sound? *ret_end is the first
+ * line behind it.
  * -EBADMSG and *ret_why (static text) where it is not.
  */
-int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end, const char **ret_why);
+int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end,
+		const char **ret_why);
 
 #define LIMIT_PROBLEMS_MAX 64 /* more than SEK_LIMITS_MAX limits can have */
 
@@ -67,16 +73,22 @@ struct limit_problem {
 };
 
 /*
- * What is wrong with the limits together or with one of them: over SEK_LIMIT_MATCH_MAX at one packet is an error, over 4 a
- * warning that says the cost; a burst that lasts over SEK_LIMIT_BURST_MAX_S; a burst of one packet below 10/s; a rate so low
- * that a table of 2^@table_bits lines forgets its sources under a flood. Returns how many, at most @max.
- * Source: limiter measurements: 17-20 ns a further matching limit; full fidelity while live slots stay below 0.4 of all.
+ * What is wrong with the limits together or with one of them: over SEK_LIMIT_MATCH_MAX at one
+ * packet is an error, over 4 a warning that says the cost; a burst that lasts over
+ * SEK_LIMIT_BURST_MAX_S; a burst of one packet below 10/s; a rate so low that a table of
+ * 2^@table_bits lines forgets its sources under a flood. Returns how many, at most @max.
+ * Source: limiter measurements: 17-20 ns a further matching limit; full fidelity while live slots
+ * stay below 0.4 of all.
  */
-size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned table_bits, struct limit_problem *ret_problems,
-		      size_t max);
+size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned table_bits,
+		      struct limit_problem *ret_problems, size_t max);
 
 /* Most limits that one packet can match, 0..n. */
 unsigned limit_match_max(const struct limit_settings *limits, size_t n);
 
-/* The kernel's words for one limit, both its lines. Errors: -EINVAL where limit_problems() has an error for it. */
-int limit_words(const struct limit_settings *limit, uint8_t source_len6, struct sek_limit *ret_limit);
+/*
+ * The kernel's words for one limit, both its lines. Errors: -EINVAL where limit_problems() has an
+ * error for it.
+ */
+int limit_words(const struct limit_settings *limit, uint8_t source_len6,
+		struct sek_limit *ret_limit);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits in, their part of the table image out: each limit's words for the kernel, the sets of limits by destination
- * port, and for each set the limits of every kind of packet.
+ * Limits in, their part of the table image out: each limit's words for the kernel, the sets of
+ * limits by destination port, and for each set the limits of every kind of packet.
  */
 #include "limit.h"
 
@@ -14,9 +14,12 @@
 
 #define UNITS_PER_S (1e9 / SEK_LIMIT_UNIT_NS)
 #define FRACTION_ONE (1 << SEK_LIMIT_FRACTION)
-#define FRAME_BYTES_MAX 65549	 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
-#define CLOCK_SLACK_UNITS (1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
-#define DITHER_BELOW_UNITS 6250.0 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
+#define FRAME_BYTES_MAX                                                                            \
+	65549 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
+#define CLOCK_SLACK_UNITS                                                                          \
+	(1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
+#define DITHER_BELOW_UNITS                                                                         \
+	6250.0 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
 #define PORTS 65536
 #define PORT_LINES (PORTS / SEK_LINE_BYTES)
 
@@ -29,7 +32,8 @@ static uint64_t word(double units)
 /* Units that one packet, or one byte, puts on the arrival time. */
 static double unit_cost(const struct limit_settings *limit)
 {
-	return limit->packets_per_s > 0 ? UNITS_PER_S / limit->packets_per_s : UNITS_PER_S * 8 / limit->bits_per_s;
+	return limit->packets_per_s > 0 ? UNITS_PER_S / limit->packets_per_s
+					: UNITS_PER_S * 8 / limit->bits_per_s;
 }
 
 static bool is_sound(const struct limit_settings *limit)
@@ -37,8 +41,8 @@ static bool is_sound(const struct limit_settings *limit)
 	double rate = limit->packets_per_s > 0 ? limit->packets_per_s : limit->bits_per_s / 8;
 
 	return (limit->packets_per_s > 0) != (limit->bits_per_s > 0) && limit->burst >= 1 &&
-	       limit->burst / rate <= SEK_LIMIT_BURST_MAX_S && limit->number < SEK_LIMITS_MAX && limit->len4 >= 1 &&
-	       limit->len4 <= 32 && limit->len6 <= 128;
+	       limit->burst / rate <= SEK_LIMIT_BURST_MAX_S && limit->number < SEK_LIMITS_MAX &&
+	       limit->len4 >= 1 && limit->len4 <= 32 && limit->len6 <= 128;
 }
 
 static uint8_t flags_of(const struct limit_settings *limit, double cost)
@@ -66,7 +70,8 @@ static void ban_words(const struct limit_ban *ban, struct sek_limit *words)
 	words->repeat_x256 = (uint32_t)lround(ban->repeat * 256);
 }
 
-int limit_words(const struct limit_settings *limit, uint8_t source_len6, struct sek_limit *ret_limit)
+int limit_words(const struct limit_settings *limit, uint8_t source_len6,
+		struct sek_limit *ret_limit)
 {
 	struct sek_limit words = { 0 };
 	double cost, largest, burst_units;
@@ -126,8 +131,9 @@ static uint16_t port_mask(const struct limit_settings *limits, size_t n, unsigne
 	return mask;
 }
 
-_Static_assert(SEK_TABLE_FIXED_LINES + SEK_CLASSES_MAX + 2 * SEK_LIMITS_MAX + SEK_LIMIT_SETS_MAX + PORT_LINES <=
-		       SEK_SEGMENT_LINES,
+_Static_assert(SEK_TABLE_FIXED_LINES + SEK_CLASSES_MAX + 2 * SEK_LIMITS_MAX + SEK_LIMIT_SETS_MAX +
+		       PORT_LINES <=
+		   SEK_SEGMENT_LINES,
 	       "limits are read without a lookup of a segment");
 
 struct sets {
@@ -155,9 +161,11 @@ static int find_sets(const struct limit_settings *limits, size_t n, struct sets 
 	return 0;
 }
 
-/* The limits of one kind of packet to a port of @mask, strictest first: @order lists all limits so. */
-static unsigned list_of(const struct limit_settings *limits, size_t n, const uint8_t *order, uint16_t mask,
-			enum sek_limit_kind kind, uint8_t *ret_index)
+/*
+ * The limits of one kind of packet to a port of @mask, strictest first: @order lists all limits so.
+ */
+static unsigned list_of(const struct limit_settings *limits, size_t n, const uint8_t *order,
+			uint16_t mask, enum sek_limit_kind kind, uint8_t *ret_index)
 {
 	unsigned found = 0;
 
@@ -170,14 +178,19 @@ static unsigned list_of(const struct limit_settings *limits, size_t n, const uin
 	return found;
 }
 
-/* By cost of a usual packet, dearest first: the limit that is over first is then asked first, before any write. */
+/*
+ * By cost of a usual packet, dearest first: the limit that is over first is then asked first,
+ * before any write.
+ */
 static void sort_by_rate(const struct limit_settings *limits, size_t n, uint8_t *order)
 {
 	for (size_t i = 0; i < n; i++) {
 		double cost = unit_cost(&limits[i]) * (limits[i].packets_per_s > 0 ? 1 : 700);
 		size_t at = i;
 
-		for (; at && cost > unit_cost(&limits[order[at - 1]]) * (limits[order[at - 1]].packets_per_s > 0 ? 1 : 700); at--)
+		for (; at && cost > unit_cost(&limits[order[at - 1]]) *
+					(limits[order[at - 1]].packets_per_s > 0 ? 1 : 700);
+		     at--)
 			order[at] = order[at - 1];
 		order[at] = i;
 	}
@@ -210,8 +223,8 @@ static void *line_at(const struct table_image *image, uint32_t line)
 	return (char *)image->lines + (size_t)line * SEK_LINE_BYTES;
 }
 
-static int add_limits(struct table_image *image, const struct limit_settings *limits, size_t n, uint8_t source_len6,
-		      struct sek_table_limits *head)
+static int add_limits(struct table_image *image, const struct limit_settings *limits, size_t n,
+		      uint8_t source_len6, struct sek_table_limits *head)
 {
 	struct sek_limit *words;
 	uint32_t unused;
@@ -230,8 +243,8 @@ static int add_limits(struct table_image *image, const struct limit_settings *li
 	return err;
 }
 
-static int add_sets(struct table_image *image, const struct limit_settings *limits, size_t n, const struct sets *sets,
-		    struct sek_table_limits *head)
+static int add_sets(struct table_image *image, const struct limit_settings *limits, size_t n,
+		    const struct sets *sets, struct sek_table_limits *head)
 {
 	uint8_t order[SEK_LIMITS_MAX], index[SEK_LIMITS_MAX];
 	int err = table_image_add(image, sets->n, &head->set_base);
@@ -260,7 +273,8 @@ static int add_sets(struct table_image *image, const struct limit_settings *limi
 	return err;
 }
 
-int limit_build(struct table_image *image, const struct limit_settings *limits, size_t n, uint8_t source_len6)
+int limit_build(struct table_image *image, const struct limit_settings *limits, size_t n,
+		uint8_t source_len6)
 {
 	struct sek_table_limits head = { .source_len6 = source_len6 };
 	struct sets *sets;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits looked at twice: by the config, for what is wrong with them, and by the keeper, for what an engine that
- * means harm may have put into an image.
+ * Limits looked at twice: by the config, for what is wrong with them, and by the keeper, for what
+ * an engine that means harm may have put into an image.
  */
 #include "limit.h"
 
@@ -13,9 +13,11 @@
 #include <sekisho/table.h>
 
 #define MATCH_WARN 4	       /* limits at one packet: more cost 17-20 ns each, measured */
-#define FLOOD_PER_S 100000.0   /* new sources a second that a table must hold without forgetting offenders */
+#define FLOOD_PER_S                                                                                \
+	100000.0 /* new sources a second that a table must hold without forgetting offenders */
 #define LOAD_MAX 0.4	       /* live slots to all slots: full fidelity below it, measured */
-#define BURST_ONE_BELOW_PER_S 10.0 /* below it a spoofed source's one packet weighs as much as an offender */
+#define BURST_ONE_BELOW_PER_S                                                                      \
+	10.0 /* below it a spoofed source's one packet weighs as much as an offender */
 #define PORT_LINES (65536 / SEK_LINE_BYTES)
 
 struct problems {
@@ -23,7 +25,8 @@ struct problems {
 	size_t n, max;
 };
 
-static void __attribute__((format(printf, 4, 5))) add(struct problems *problems, bool is_error, size_t index, const char *format, ...)
+static void __attribute__((format(printf, 4, 5)))
+add(struct problems *problems, bool is_error, size_t index, const char *format, ...)
 {
 	struct limit_problem *problem = &problems->problem[problems->n];
 	va_list args;
@@ -38,26 +41,33 @@ static void __attribute__((format(printf, 4, 5))) add(struct problems *problems,
 	problems->n++;
 }
 
-static void check_one(const struct limit_settings *limit, size_t index, unsigned table_bits, struct problems *problems)
+static void check_one(const struct limit_settings *limit, size_t index, unsigned table_bits,
+		      struct problems *problems)
 {
 	double rate = limit->packets_per_s > 0 ? limit->packets_per_s : limit->bits_per_s / 8;
 	double held = LOAD_MAX * SEK_LIMIT_SLOTS * (double)(1u << table_bits);
-	/* A source's first packet keeps its slot for this long: 700 bytes stand for a packet of a bits limit. */
+	/*
+	 * A source's first packet keeps its slot for this long: 700 bytes stand for a packet of a
+	 * bits limit.
+	 */
 	double live_s = (limit->packets_per_s > 0 ? 1 : 700) / rate;
 	char text[32];
 
 	if (limit->burst / rate > SEK_LIMIT_BURST_MAX_S)
-		add(problems, true, index, "a burst of %.0f lasts over an hour at %s: take a smaller burst", limit->burst,
+		add(problems, true, index,
+		    "a burst of %.0f lasts over an hour at %s: take a smaller burst", limit->burst,
 		    rate_format(limit->packets_per_s > 0 ? rate : limit->bits_per_s, text));
 	else if (limit->packets_per_s > 0 && limit->burst < 2 && rate < BURST_ONE_BELOW_PER_S)
-		add(problems, false, index, "a burst of 1 below 10/s: under a flood of spoofed sources it forgets real offenders; a burst of 5 does not");
+		add(problems, false, index,
+		    "a burst of 1 below 10/s: under a flood of spoofed sources it forgets real offenders; a burst of 5 does not");
 	else if (FLOOD_PER_S * live_s > held)
-		add(problems, false, index, "the limiter's table of %u MiB holds %.0f new sources a second at this rate; a larger flood makes it forgetful: limiter-memory makes it larger",
+		add(problems, false, index,
+		    "the limiter's table of %u MiB holds %.0f new sources a second at this rate; a larger flood makes it forgetful: limiter-memory makes it larger",
 		    (1u << table_bits) * SEK_LINE_BYTES >> 20, held / live_s);
 }
 
-size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned table_bits, struct limit_problem *ret_problems,
-		      size_t max)
+size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned table_bits,
+		      struct limit_problem *ret_problems, size_t max)
 {
 	struct problems problems = { .problem = ret_problems, .max = max };
 	unsigned most;
@@ -68,9 +78,13 @@ size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned ta
 	}
 	most = limit_match_max(limits, n);
 	if (most > SEK_LIMIT_MATCH_MAX)
-		add(&problems, true, n, "%u limits can match one packet: at most %d; give some of them ports or a protocol", most, SEK_LIMIT_MATCH_MAX);
+		add(&problems, true, n,
+		    "%u limits can match one packet: at most %d; give some of them ports or a protocol",
+		    most, SEK_LIMIT_MATCH_MAX);
 	else if (most > MATCH_WARN)
-		add(&problems, false, n, "%u limits can match one packet: each above the first costs it 17-20 ns, about %u ns together", most, (most - 1) * 19);
+		add(&problems, false, n,
+		    "%u limits can match one packet: each above the first costs it 17-20 ns, about %u ns together",
+		    most, (most - 1) * 19);
 	for (size_t i = 0; i < n; i++)
 		check_one(&limits[i], i, table_bits, &problems);
 	return problems.n;
@@ -100,7 +114,9 @@ static int check_words(const struct sek_limit *limit, uint32_t *numbers, const c
 		return bad("limit cost", ret_why);
 	if (limit->tau >> 63 || limit->maxd >> 63 || limit->maxd < limit->tau)
 		return bad("limit burst", ret_why);
-	if (limit->flags & SEK_LIMIT_F_BAN && (!limit->ban_for_ns || limit->ban_most_ns < limit->ban_for_ns || limit->repeat_x256 < 256))
+	if (limit->flags & SEK_LIMIT_F_BAN &&
+	    (!limit->ban_for_ns || limit->ban_most_ns < limit->ban_for_ns ||
+	     limit->repeat_x256 < 256))
 		return bad("limit ban", ret_why);
 	return 0;
 }
@@ -129,16 +145,20 @@ static int check_ports(const void *image, const struct sek_table_limits *head, c
 	return 0;
 }
 
-/* The parts lie behind one another, without gaps but the one that makes the first line's number even. */
-static int check_places(const struct sek_table_limits *head, uint32_t n_lines, uint32_t base, uint32_t *ret_end,
-			const char **ret_why)
+/*
+ * The parts lie behind one another, without gaps but the one that makes the first line's number
+ * even.
+ */
+static int check_places(const struct sek_table_limits *head, uint32_t n_lines, uint32_t base,
+			uint32_t *ret_end, const char **ret_why)
 {
 	uint32_t end;
 
 	base += base & 1;
 	if (head->n_limits > SEK_LIMITS_MAX || head->limit_base != base)
 		return bad("limit_base", ret_why);
-	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX || head->set_base != base + 2 * head->n_limits)
+	if (head->n_sets < 1 || head->n_sets > SEK_LIMIT_SETS_MAX ||
+	    head->set_base != base + 2 * head->n_limits)
 		return bad("limit set_base", ret_why);
 	end = head->set_base + head->n_sets;
 	if (head->port_base && head->port_base != end)
@@ -152,7 +172,8 @@ static int check_places(const struct sek_table_limits *head, uint32_t n_lines, u
 	return 0;
 }
 
-int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end, const char **ret_why)
+int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *ret_end,
+		const char **ret_why)
 {
 	const struct sek_table_limits *head = line_at(image, SEK_TABLE_LIMITS_LINE);
 	uint32_t numbers = 0, end = base;
@@ -166,7 +187,8 @@ int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *re
 	}
 	err = check_places(head, n_lines, base, &end, ret_why);
 	for (uint32_t i = 0; i < head->n_limits && !err; i++)
-		err = check_words((const struct sek_limit *)line_at(image, head->limit_base) + i, &numbers, ret_why);
+		err = check_words((const struct sek_limit *)line_at(image, head->limit_base) + i,
+				  &numbers, ret_why);
 	for (uint32_t i = 0; i < head->n_sets && !err; i++)
 		err = check_set(line_at(image, head->set_base + i), head->n_limits, ret_why);
 	if (!err && head->port_base)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Metrics text: families, samples, label escaping. Out of memory is remembered and reported once, at the end. */
+/*
+ * Metrics text: families, samples, label escaping. Out of memory is remembered and reported once,
+ * at the end.
+ */
 #include "openmetrics.h"
 
 #include <errno.h>
@@ -91,7 +94,8 @@ static void put_unit(struct openmetrics *om, const char *unit)
 	put(om, "\n", 1);
 }
 
-void openmetrics_family(struct openmetrics *om, const char *name, enum openmetrics_kind kind, const char *help)
+void openmetrics_family(struct openmetrics *om, const char *name, enum openmetrics_kind kind,
+			const char *help)
 {
 	om->family = name;
 	om->kind = kind;
@@ -141,7 +145,9 @@ int openmetrics_end(struct openmetrics *om, char **ret_text, size_t *ret_len)
 	return 0;
 }
 
-/* The q of one media range, 0 to 1; 1 where it says none. @range ends at a comma or the text's end. */
+/*
+ * The q of one media range, 0 to 1; 1 where it says none. @range ends at a comma or the text's end.
+ */
 static double quality(const char *range)
 {
 	const char *end = range + strcspn(range, ","), *at;
@@ -165,9 +171,11 @@ bool openmetrics_accepts(const char *accept)
 
 	while (accept && *accept) {
 		accept += strspn(accept, " \t,");
-		if (!strncasecmp(accept, open, sizeof(open) - 1) && strchr(" \t;,", accept[sizeof(open) - 1]))
+		if (!strncasecmp(accept, open, sizeof(open) - 1) &&
+		    strchr(" \t;,", accept[sizeof(open) - 1]))
 			open_q = quality(accept);
-		if (!strncasecmp(accept, text, sizeof(text) - 1) && strchr(" \t;,", accept[sizeof(text) - 1]))
+		if (!strncasecmp(accept, text, sizeof(text) - 1) &&
+		    strchr(" \t;,", accept[sizeof(text) - 1]))
 			text_q = quality(accept);
 		accept += strcspn(accept, ",");
 	}

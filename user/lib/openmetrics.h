@@ -15,7 +15,8 @@
 enum openmetrics_kind { OPENMETRICS_COUNTER, OPENMETRICS_GAUGE };
 
 struct openmetrics {
-	char *data; /* the document so far, NUL-terminated; owned by the caller of openmetrics_end() */
+	char *
+	    data; /* the document so far, NUL-terminated; owned by the caller of openmetrics_end() */
 	size_t len, capacity;
 	bool open;   /* OpenMetrics 1.0.0 */
 	bool failed; /* out of memory: nothing more is written */
@@ -26,8 +27,11 @@ struct openmetrics {
 /* Starts an empty document in @om. */
 void openmetrics_begin(struct openmetrics *om, bool open);
 
-/* Starts a family. @name has no _total: counters get it. @name must outlive the family's samples. */
-void openmetrics_family(struct openmetrics *om, const char *name, enum openmetrics_kind kind, const char *help);
+/*
+ * Starts a family. @name has no _total: counters get it. @name must outlive the family's samples.
+ */
+void openmetrics_family(struct openmetrics *om, const char *name, enum openmetrics_kind kind,
+			const char *help);
 
 /* One sample of the family; label name and value pairs follow, then NULL. Values are escaped. */
 void openmetrics_sample(struct openmetrics *om, double value, ...) __attribute__((sentinel));

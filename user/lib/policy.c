@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A nested sweep: the lists' prefixes come merged in order, a stack holds those around the present
- * place, and each place's answer is the stack's. IPv4 addresses sit in the upper half of hi, so both families are one code.
+ * place, and each place's answer is the stack's. IPv4 addresses sit in the upper half of hi, so
+ * both families are one code.
  */
 #include "policy.h"
 
@@ -56,7 +57,8 @@ static int item_order(const struct item *a, const struct item *b)
 	return a->len - b->len;
 }
 
-static bool covers(uint64_t hi, uint64_t lo, unsigned len, uint64_t inner_hi, uint64_t inner_lo, unsigned inner_len)
+static bool covers(uint64_t hi, uint64_t lo, unsigned len, uint64_t inner_hi, uint64_t inner_lo,
+		   unsigned inner_len)
 {
 	if (len > inner_len)
 		return false;
@@ -147,7 +149,10 @@ static void decide(struct sweep *s, struct frame *f)
 		f->set[w] = f->is_hole ? 0 : parent->set[w];
 	for (unsigned a = 0; a < SEK_A_MAX; a++)
 		f->best[a] = f->is_hole ? NO_LIST : parent->best[a];
-	/* In a hole only the kept lists count, deepest frame first: rare, so walked. Elsewhere this frame alone. */
+	/*
+	 * In a hole only the kept lists count, deepest frame first: rare, so walked. Elsewhere this
+	 * frame alone.
+	 */
 	bool has[SEK_A_MAX] = { false };
 
 	for (const struct frame *g = f; g > s->stack; g--) {
@@ -258,7 +263,8 @@ static int emit4(struct sweep *s, uint64_t end, uint32_t class_id)
 	rc = grow(s, &array, policy->n4, sizeof(*policy->v4));
 	policy->v4 = array;
 	if (!rc)
-		policy->v4[policy->n4++] = (struct policy_range4){ (uint32_t)first, (uint32_t)(end - 1), class_id };
+		policy->v4[policy->n4++] =
+		    (struct policy_range4){ (uint32_t)first, (uint32_t)(end - 1), class_id };
 	return rc;
 }
 
@@ -280,7 +286,8 @@ static int finish_top(struct sweep *s)
 	rc = grow(s, &array, policy->n6, sizeof(*policy->v6));
 	policy->v6 = array;
 	if (!rc)
-		policy->v6[policy->n6++] = (struct policy_prefix6){ f->hi, f->lo, f->class_id, f->len, { 0 } };
+		policy->v6[policy->n6++] =
+		    (struct policy_prefix6){ f->hi, f->lo, f->class_id, f->len, { 0 } };
 	return rc;
 }
 
@@ -381,7 +388,8 @@ static int check_lists(struct sweep *s)
 	for (size_t i = 0; i < s->n_lists; i++) {
 		struct policy_list *list = &s->lists[i];
 
-		if (list->id >= SEK_LISTS_MAX || seen[list->id] || list->action <= SEK_A_NONE || list->action >= SEK_A_MAX)
+		if (list->id >= SEK_LISTS_MAX || seen[list->id] || list->action <= SEK_A_NONE ||
+		    list->action >= SEK_A_MAX)
 			return -EINVAL;
 		seen[list->id] = true;
 		s->action[list->id] = (uint8_t)list->action;

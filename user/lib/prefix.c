@@ -13,7 +13,8 @@ static const char *const error_texts[PREFIX_ERROR_MAX] = {
 	[PREFIX_EMPTY] = "empty: give an address or ADDRESS/LENGTH",
 	[PREFIX_BAD_ADDRESS] = "not an IPv4 or IPv6 address",
 	[PREFIX_SHORT_IPV4] = "short IPv4 address: write all four decimal parts",
-	[PREFIX_PADDED_IPV4] = "leading zero in an IPv4 address, which some read as octal: write it without",
+	[PREFIX_PADDED_IPV4] =
+	    "leading zero in an IPv4 address, which some read as octal: write it without",
 	[PREFIX_HEX_IPV4] = "hexadecimal IPv4 address: write four decimal parts",
 	[PREFIX_BAD_LENGTH] = "bad prefix length: 1 to 32 for IPv4, 1 to 128 for IPv6",
 	[PREFIX_NETMASK] = "netmask in place of a prefix length: write /24 for /255.255.255.0",
@@ -54,7 +55,8 @@ static size_t read_ipv4(const char *text, size_t len, uint32_t *ret_addr)
 		start = at;
 		while (at < len && at - start < 4 && is_digit(text[at]))
 			value = value * 10 + (uint32_t)(text[at++] - '0');
-		if (at == start || at - start > 3 || value > 255 || (at - start > 1 && text[start] == '0'))
+		if (at == start || at - start > 3 || value > 255 ||
+		    (at - start > 1 && text[start] == '0'))
 			return 0;
 		addr = addr << 8 | value;
 	}
@@ -138,7 +140,8 @@ static enum prefix_error why_not(const char *text, size_t len)
 	enum prefix_error error;
 
 	for (size_t i = 0; i < len; i++)
-		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') || (unsigned char)text[i] > 0x7e)
+		if (((unsigned char)text[i] < 0x20 && text[i] != '\t') ||
+		    (unsigned char)text[i] > 0x7e)
 			return PREFIX_NOT_TEXT;
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] != ' ' && text[i] != '\t')
@@ -190,10 +193,13 @@ struct prefix6 prefix_to6(const struct prefix *prefix)
 
 	memcpy(&hi, prefix->addr_be, sizeof(hi));
 	memcpy(&lo, prefix->addr_be + 8, sizeof(lo));
-	return (struct prefix6){ .hi = __builtin_bswap64(hi), .lo = __builtin_bswap64(lo), .len = prefix->len };
+	return (struct prefix6){ .hi = __builtin_bswap64(hi),
+				 .lo = __builtin_bswap64(lo),
+				 .len = prefix->len };
 }
 
-static enum prefix_error parse6(const char *text, size_t len, struct prefix *ret_prefix, bool *ret_host_bits)
+static enum prefix_error parse6(const char *text, size_t len, struct prefix *ret_prefix,
+				bool *ret_host_bits)
 {
 	const char *slash = memchr(text, '/', len);
 	size_t addr_len = slash ? (size_t)(slash - text) : len;
@@ -212,7 +218,8 @@ static enum prefix_error parse6(const char *text, size_t len, struct prefix *ret
 	if (slash) {
 		error = read_length(slash + 1, len - addr_len - 1, 128, &prefix.len);
 		if (error != PREFIX_OK) /* a blank or a control byte is the better reason */
-			return why_not(text, len) == PREFIX_BAD_ADDRESS ? error : why_not(text, len);
+			return why_not(text, len) == PREFIX_BAD_ADDRESS ? error
+									: why_not(text, len);
 	}
 	if (p.hi == 0 && p.lo >> 32 == 0xffff)
 		return PREFIX_MAPPED;
@@ -222,7 +229,8 @@ static enum prefix_error parse6(const char *text, size_t len, struct prefix *ret
 	return PREFIX_OK;
 }
 
-enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_prefix, bool *ret_host_bits)
+enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_prefix,
+			       bool *ret_host_bits)
 {
 	uint32_t addr, mask;
 	uint8_t prefix_len = 32;
@@ -240,7 +248,8 @@ enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_
 		error = read_length(text + used + 1, len - used - 1, 32, &prefix_len);
 		if (error != PREFIX_OK) {
 			better = why_not(text, len);
-			return better == PREFIX_TRAILING || better == PREFIX_NOT_TEXT ? better : error;
+			return better == PREFIX_TRAILING || better == PREFIX_NOT_TEXT ? better
+										      : error;
 		}
 	}
 	mask = prefix_len ? ~0u << (32 - prefix_len) : 0;
@@ -256,7 +265,9 @@ char *prefix_format(const struct prefix *prefix, char *buf)
 	size_t at;
 
 	buf[0] = '\0';
-	if (!inet_ntop(prefix->family == 4 ? AF_INET : AF_INET6, prefix->addr_be, buf, INET6_ADDRSTRLEN) || len >= max)
+	if (!inet_ntop(prefix->family == 4 ? AF_INET : AF_INET6, prefix->addr_be, buf,
+		       INET6_ADDRSTRLEN) ||
+	    len >= max)
 		return buf;
 	at = strlen(buf);
 	buf[at++] = '/';

@@ -65,11 +65,16 @@ const char *prefix_error_text(enum prefix_error error);
  * NULL). A bare address is a /32 or /128.
  *
  * Returns PREFIX_OK, or why not; *ret_prefix is written only on success.
- * Source: IPv4 as inet_pton(3) (RFC 6943 section 3.1.1: other forms are ambiguous); IPv6 RFC 4291 section 2.2.
+ * Source: IPv4 as inet_pton(3) (RFC 6943 section 3.1.1: other forms are ambiguous); IPv6 RFC 4291
+ * section 2.2.
  */
-enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_prefix, bool *ret_host_bits);
+enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_prefix,
+			       bool *ret_host_bits);
 
-/* Writes @prefix to @buf of PREFIX_TEXT_BYTES; a host prefix without its length. RFC 5952 for IPv6. Returns @buf. */
+/*
+ * Writes @prefix to @buf of PREFIX_TEXT_BYTES; a host prefix without its length. RFC 5952 for IPv6.
+ * Returns @buf.
+ */
 char *prefix_format(const struct prefix *prefix, char *buf);
 
 /* Does @outer hold @inner (same family, equal or shorter length, same leading bits)? */

@@ -2,6 +2,7 @@
 /* Rails against prefixes. Pure: addresses in, answers out. */
 #include "rail.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 /* Source: RFC 1122 3.2.1.3, RFC 3927, RFC 4291 2.5.3 and 2.5.6; the same as in rail.bpf.h. */
@@ -20,6 +21,20 @@ static bool holds(const struct sek_entry_key *prefix, const uint8_t *addr_be, ui
 	if (prefix->family != family || memcmp(prefix->addr_be, addr_be, bytes))
 		return false;
 	return !bits || prefix->addr_be[bytes] >> (8 - bits) == addr_be[bytes] >> (8 - bits);
+}
+
+bool rail_key_parse(const char *text, struct sek_rail_key *ret_key)
+{
+	struct sek_rail_key key = {0};
+
+	if (inet_pton(AF_INET, text, key.addr_be) == 1)
+		key.family = 4;
+	else if (inet_pton(AF_INET6, text, key.addr_be) == 1)
+		key.family = 6;
+	else
+		return false;
+	*ret_key = key;
+	return true;
 }
 
 bool rail_is_local(const struct sek_rail_key *key)

@@ -10,6 +10,9 @@
 
 #include "role_msg.h"
 
+/* Reads an address, and nothing else; false: it is none. */
+bool rail_key_parse(const char *text, struct sek_rail_key *ret_key);
+
 /* Is @key protected by the kernel program itself: loopback, link-local, unspecified? */
 bool rail_is_local(const struct sek_rail_key *key);
 
@@ -24,8 +27,10 @@ bool rail_inside(const struct role_rail *rails, unsigned n_rails,
 		 const struct sek_entry_key *prefix, struct role_rail *ret_rail);
 
 /*
- * Is @prefix wider than a block entry may be: than a /8 or a v6 /16 (a slip of the pen), and with --force than a /3 or a v6 /7?
- * Source: the widest prefixes that real lists hold are 224.0.0.0/3 and fc00::/7; two /1 would be a /0, which is never blocked.
+ * Is @prefix wider than a block entry may be: than a /8 or a v6 /16 (a slip of the pen), and with
+ * --force than a /3 or a v6 /7?
+ * Source: the widest prefixes that real lists hold are 224.0.0.0/3 and fc00::/7; two /1 would be a
+ * /0, which is never blocked.
  */
 bool rail_is_too_wide(const struct sek_entry_key *prefix, bool is_forced);
 

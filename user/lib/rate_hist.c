@@ -96,7 +96,8 @@ int rate_hist_unpack(const uint8_t *data, size_t len, struct rate_hist *ret_hist
 		return -EBADMSG;
 	memcpy(&hist.total, data, 8);
 	memcpy(&hist.highest_per_s, data + 8, 8);
-	if (!isfinite(hist.total) || hist.total < 0 || !isfinite(hist.highest_per_s) || hist.highest_per_s < 0)
+	if (!isfinite(hist.total) || hist.total < 0 || !isfinite(hist.highest_per_s) ||
+	    hist.highest_per_s < 0)
 		return -EBADMSG;
 	for (size_t at = 16; at < len; at += 6) {
 		uint16_t bin;

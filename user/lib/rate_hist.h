@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many sources had which peak rate: a histogram of fixed size on a logarithmic scale, 16 steps an octave, so that
- * a threshold read from it is off by at most 4.5 %. Weighted, since only a sample of the sources is counted.
+ * How many sources had which peak rate: a histogram of fixed size on a logarithmic scale, 16 steps
+ * an octave, so that a threshold read from it is off by at most 4.5 %. Weighted, since only a
+ * sample of the sources is counted.
  */
 #pragma once
 
@@ -19,19 +20,26 @@ struct rate_hist {
 	double highest_per_s;
 };
 
-/* Counts a source whose highest rate was @per_s as @weight sources (1 / the share sampled). A rate of 0 or less is not counted. */
+/*
+ * Counts a source whose highest rate was @per_s as @weight sources (1 / the share sampled). A rate
+ * of 0 or less is not counted.
+ */
 void rate_hist_add(struct rate_hist *hist, double per_s, double weight);
 void rate_hist_merge(struct rate_hist *into, const struct rate_hist *from);
 
-/* Lowest rate that at least @share (0..1) of the sources stay at or below; 0 where nothing was counted. */
+/*
+ * Lowest rate that at least @share (0..1) of the sources stay at or below; 0 where nothing was
+ * counted.
+ */
 double rate_hist_quantile(const struct rate_hist *hist, double share);
 
 /* Sources whose peak was above @per_s; a bin that it cuts counts in proportion on the log scale. */
 double rate_hist_above(const struct rate_hist *hist, double per_s);
 
 /*
- * To and from bytes for the state: pairs of (u16 bin, float count) of the bins in use, then total and highest.
- * rate_hist_pack() returns the length; @data has room for RATE_HIST_PACKED_MAX. Errors of unpack: -EBADMSG.
+ * To and from bytes for the state: pairs of (u16 bin, float count) of the bins in use, then total
+ * and highest. rate_hist_pack() returns the length; @data has room for RATE_HIST_PACKED_MAX. Errors
+ * of unpack: -EBADMSG.
  */
 #define RATE_HIST_PACKED_MAX (16 + RATE_HIST_BINS * 6)
 size_t rate_hist_pack(const struct rate_hist *hist, uint8_t *data);

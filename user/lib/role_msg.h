@@ -15,6 +15,7 @@
 #define ROLE_FDS_MAX 16
 #define ROLE_BANS_MAX SEK_BANS_MAX /* in one message */
 #define ROLE_TEXT_BYTES 256
+#define ROLE_CONFIRM_MAX_S 86400 /* seconds a mode may wait for its confirmation: nobody watches for longer than a day */
 #define ROLE_ENGINE_FD 3 /* the engine's end of the pair when it is started */
 
 enum role_type {
@@ -144,7 +145,7 @@ struct role_msg {
 		} fetch;
 		struct {
 			uint32_t mode;
-			uint32_t confirm_s; /* 0: for good */
+			uint32_t confirm_s; /* at most ROLE_CONFIRM_MAX_S; 0: for good */
 		} mode;
 		struct sek_explain explain;
 		uint8_t room[768];

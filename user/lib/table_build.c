@@ -18,9 +18,11 @@ static int grow(struct table_image *image, uint32_t capacity)
 	void *lines;
 
 	if (image->lines)
-		lines = mremap(image->lines, (size_t)image->capacity * SEK_LINE_BYTES, bytes, MREMAP_MAYMOVE);
+		lines = mremap(image->lines, (size_t)image->capacity * SEK_LINE_BYTES, bytes,
+			       MREMAP_MAYMOVE);
 	else
-		lines = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		lines =
+		    mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (lines == MAP_FAILED)
 		return -ENOMEM;
 	image->lines = lines;
@@ -30,7 +32,8 @@ static int grow(struct table_image *image, uint32_t capacity)
 
 int table_image_add(struct table_image *image, uint32_t n, uint32_t *ret_base)
 {
-	uint64_t need = (uint64_t)image->n_lines + n, capacity = image->capacity ? image->capacity : FIRST_CAPACITY;
+	uint64_t need = (uint64_t)image->n_lines + n,
+		 capacity = image->capacity ? image->capacity : FIRST_CAPACITY;
 
 	if (need > SEK_TABLE_LINES_MAX)
 		return -E2BIG;
@@ -46,7 +49,8 @@ int table_image_add(struct table_image *image, uint32_t n, uint32_t *ret_base)
 void table_image_free(struct table_image *image)
 {
 	if (image->lines)
-		(void)munmap(image->lines, (size_t)image->capacity * SEK_LINE_BYTES); /* cannot fail: our own */
+		(void)munmap(image->lines,
+			     (size_t)image->capacity * SEK_LINE_BYTES); /* cannot fail: our own */
 	*image = (struct table_image){ 0 };
 }
 
@@ -94,7 +98,8 @@ static int add_families(struct table_image *image, const struct policy *policy, 
 	return 0;
 }
 
-int table_build(const struct policy *policy, uint64_t generation, uint64_t seed, struct table_image *ret_image)
+int table_build(const struct policy *policy, uint64_t generation, uint64_t seed,
+		struct table_image *ret_image)
 {
 	struct table_image image = { 0 };
 	int r;

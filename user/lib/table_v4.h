@@ -45,4 +45,5 @@ struct v4_buckets {
  * Builds the buckets of @n_hosts addresses; none if they would be out of proportion.
  * Errors: -ENOMEM. @ret_buckets->slots is owned by the caller: free().
  */
-int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed, struct v4_buckets *ret_buckets);
+int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed,
+		     struct v4_buckets *ret_buckets);

@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DENSE_NODES 18750	  /* /16s in use from which 2.4 MB of /24 bits are smaller than nodes */
+#define DENSE_NODES 18750 /* /16s in use from which 2.4 MB of /24 bits are smaller than nodes */
 #define FILTER_BITS_A_NET 8	  /* bits per listed /24: one false pass in about ten */
 #define FILTER_BYTES_FLOOR 32768  /* a short list of wide prefixes gets at least this ... */
 #define FILTER_BYTES_A_RANGE 8	  /* ... and no more than this a range */
-#define FILTER_FINE_RANGES 2000000 /* from here on a /24 is too coarse: a third of all are listed at 10 M */
+#define FILTER_FINE_RANGES                                                                         \
+	2000000 /* from here on a /24 is too coarse: a third of all are listed at 10 M */
 
 /* An array that grows. */
 struct vec {
@@ -84,7 +85,9 @@ bool v4_walk_next(struct v4_walk *walk, struct v4_cell *ret_cell)
 	return ret_cell->n_runs > 0;
 }
 
-/* The largest aligned step at /24 number @at that @left /24s fill: 16384 (64 /16s), 256, 64 or 1. */
+/*
+ * The largest aligned step at /24 number @at that @left /24s fill: 16384 (64 /16s), 256, 64 or 1.
+ */
 static uint32_t step_at(uint32_t at, uint32_t left, bool is_sparse)
 {
 	if (is_sparse && !(at & 16383) && left >= 16384)
@@ -250,7 +253,8 @@ static int rank_add(struct rank *rank, const struct v4_cell *cell)
 		for (uint32_t i = 0; i < cell->n_runs; i++) {
 			const struct v4_run *run = &cell->runs[i];
 
-			desc |= (run->lo | (uint64_t)run->hi << 8 | (uint64_t)run->class_id << 16) << (8 + 28 * i);
+			desc |= (run->lo | (uint64_t)run->hi << 8 | (uint64_t)run->class_id << 16)
+				<< (8 + 28 * i);
 		}
 	}
 	for (uint32_t i = 0; r == 0 && i < cell->count; i += step) {
@@ -280,7 +284,8 @@ static void rank_finish(struct rank *rank)
 		node[1] = cumulate(node + 4, node[0] >> 32);
 }
 
-static int rank_build(struct rank *rank, const struct policy *policy, const struct sums *sums, bool with_buckets)
+static int rank_build(struct rank *rank, const struct policy *policy, const struct sums *sums,
+		      bool with_buckets)
 {
 	struct v4_walk walk = { .policy = policy };
 	struct v4_cell cell;
@@ -292,7 +297,8 @@ static int rank_build(struct rank *rank, const struct policy *policy, const stru
 	if (!sums->has_rank)
 		return 0;
 	rank->mode = sums->nodes > DENSE_NODES ? SEK_V4_RANK_DENSE : SEK_V4_RANK_SPARSE;
-	if (!vec_add(&rank->lines, rank->mode == SEK_V4_RANK_DENSE ? SEK_V4_DENSE_LINES : SEK_V4_SPARSE_LINES))
+	if (!vec_add(&rank->lines,
+		     rank->mode == SEK_V4_RANK_DENSE ? SEK_V4_DENSE_LINES : SEK_V4_SPARSE_LINES))
 		return -ENOMEM;
 	while (v4_walk_next(&walk, &cell)) {
 		if (with_buckets && v4_cell_hosts(&cell))
@@ -369,7 +375,8 @@ static void filter_cell(uint64_t *words, uint32_t mask, const struct v4_cell *ce
 		return;
 	}
 	for (uint32_t i = 0; i < cell->n_runs; i++)
-		filter_set(words, mask, base + (cell->runs[i].lo >> shift), base + (cell->runs[i].hi >> shift));
+		filter_set(words, mask, base + (cell->runs[i].lo >> shift),
+			   base + (cell->runs[i].hi >> shift));
 }
 
 static int append_filter(struct table_image *image, const struct policy *policy, uint64_t nets,
@@ -417,7 +424,8 @@ int table_v4_build(struct table_image *image, const struct policy *policy, uint6
 	v4.mul_t = buckets.mul_t;
 	r = append_filter(image, policy, sums.nets, &v4);
 	if (r == 0)
-		r = append(image, buckets.slots, buckets.bits ? (size_t)SEK_LINE_BYTES << buckets.bits : 0,
+		r = append(image, buckets.slots,
+			   buckets.bits ? (size_t)SEK_LINE_BYTES << buckets.bits : 0,
 			   &v4.bucket_base);
 	if (r == 0)
 		r = append_rank(image, &rank, &v4);

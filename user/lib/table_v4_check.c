@@ -84,7 +84,8 @@ static bool ranks_hold(const struct check *check, uint64_t limit)
 		if ((line[7] & 0x1ffffff) != total || flags >> 7)
 			return false;
 		for (int word = 0; word < 7; word++) {
-			if (word && !(word & 1) && (line[7] >> (25 + 9 * (word / 2 - 1)) & 0x1ff) != n)
+			if (word && !(word & 1) &&
+			    (line[7] >> (25 + 9 * (word / 2 - 1)) & 0x1ff) != n)
 				return false;
 			n += flags >> word & 1 ? 1 : __builtin_popcountll(line[word]);
 		}
@@ -135,7 +136,8 @@ static bool descs_hold(const struct check *check)
 		if (desc & 1) {
 			if (desc >> 8 >= check->v4->n_leaves)
 				return false;
-		} else if ((desc >> 24 & 0xfff) >= check->n_classes || desc >> 52 >= check->n_classes) {
+		} else if ((desc >> 24 & 0xfff) >= check->n_classes ||
+			   desc >> 52 >= check->n_classes) {
 			return false;
 		}
 	}
@@ -178,10 +180,12 @@ static bool values_hold(const struct check *check)
 
 int table_v4_check(const void *image, const struct sek_table_head *head, const char **ret_why)
 {
-	const struct sek_table_v4 *v4 = (const void *)((const uint64_t *)image + SEK_TABLE_V4_LINE * 8);
+	const struct sek_table_v4 *v4 =
+	    (const void *)((const uint64_t *)image + SEK_TABLE_V4_LINE * 8);
 	struct check check = { .image = image, .v4 = v4, .n_classes = head->n_classes };
 
-	if ((v4->filter_mask >> SEK_V4_FILTER_BITS && v4->filter_mask != (1u << SEK_V4_FILTER_FINE_BITS) - 1) ||
+	if ((v4->filter_mask >> SEK_V4_FILTER_BITS &&
+	     v4->filter_mask != (1u << SEK_V4_FILTER_FINE_BITS) - 1) ||
 	    (v4->filter_mask & (v4->filter_mask + 1)))
 		return bad("v4 filter_mask", ret_why);
 	if (v4->bucket_bits > SEK_V4_BUCKET_BITS)
@@ -189,7 +193,8 @@ int table_v4_check(const void *image, const struct sek_table_head *head, const c
 	if (v4->rank_mode > SEK_V4_RANK_SPARSE)
 		return bad("v4 rank_mode", ret_why);
 	if (v4->rank_mode)
-		check.rank_lines = v4->rank_mode == SEK_V4_RANK_DENSE ? SEK_V4_DENSE_LINES : SEK_V4_SPARSE_LINES;
+		check.rank_lines =
+		    v4->rank_mode == SEK_V4_RANK_DENSE ? SEK_V4_DENSE_LINES : SEK_V4_SPARSE_LINES;
 	if (!areas_fit(&check, head))
 		return bad("v4 areas", ret_why);
 	if (!buckets_hold(&check))

@@ -79,17 +79,20 @@ struct fill {
 	uint64_t random;
 };
 
-static uint32_t *slots_of(const struct fill *fill, uint32_t addr, uint16_t class_id, int choice, uint32_t *ret_entry)
+static uint32_t *slots_of(const struct fill *fill, uint32_t addr, uint16_t class_id, int choice,
+			  uint32_t *ret_entry)
 {
 	const struct v4_buckets *to = fill->to;
-	uint32_t perm = choice ? sek_v4_perm(addr, to->mul_t, to->mul_s) : sek_v4_perm(addr, to->mul_s, to->mul_t);
+	uint32_t perm = choice ? sek_v4_perm(addr, to->mul_t, to->mul_s)
+			       : sek_v4_perm(addr, to->mul_s, to->mul_t);
 
 	*ret_entry = (uint32_t)choice << 31 | perm >> to->bits << (to->bits - 1) | class_id;
 	return to->slots + (size_t)(perm & ((1u << to->bits) - 1)) * SEK_V4_SLOTS;
 }
 
 /* The address of an entry found in the bucket at @slots; the class comes out too. */
-static uint32_t entry_address(const struct fill *fill, const uint32_t *slots, uint32_t entry, uint16_t *ret_class)
+static uint32_t entry_address(const struct fill *fill, const uint32_t *slots, uint32_t entry,
+			      uint16_t *ret_class)
 {
 	uint32_t bits = fill->to->bits, bucket = (slots - fill->to->slots) / SEK_V4_SLOTS;
 	uint32_t perm = ((entry & 0x7fffffff) >> (bits - 1)) << bits | bucket;
@@ -156,12 +159,14 @@ static uint32_t first_bits(const struct policy *policy, uint64_t n_hosts)
 {
 	uint32_t bits = 1;
 
-	while ((SEK_V4_SLOTS << bits) * LOAD_MAX < n_hosts || (1u << (bits - 1)) < policy->n_classes)
+	while ((SEK_V4_SLOTS << bits) * LOAD_MAX < n_hosts ||
+	       (1u << (bits - 1)) < policy->n_classes)
 		bits++;
 	return bits;
 }
 
-int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed, struct v4_buckets *ret_buckets)
+int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed,
+		     struct v4_buckets *ret_buckets)
 {
 	struct v4_buckets to = { .bits = first_bits(policy, n_hosts) };
 	struct fill fill = { .to = &to, .random = seed };
@@ -169,7 +174,8 @@ int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t see
 	for (;; to.bits++) {
 		size_t bytes = (size_t)SEK_LINE_BYTES << to.bits;
 
-		if (to.bits > SEK_V4_BUCKET_BITS || (bytes > 4096 && bytes > BYTES_A_HOST * n_hosts) || !n_hosts) {
+		if (to.bits > SEK_V4_BUCKET_BITS ||
+		    (bytes > 4096 && bytes > BYTES_A_HOST * n_hosts) || !n_hosts) {
 			*ret_buckets = (struct v4_buckets){ 0 };
 			return 0;
 		}

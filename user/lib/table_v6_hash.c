@@ -148,7 +148,8 @@ int v6_buckets_build(struct v6_build *b)
 {
 	int tries;
 
-	for (; b->par.k <= SEK_V6_K_MAX; v6_buckets_size(b, b->par.n_buckets + b->par.n_buckets / 16)) {
+	for (; b->par.k <= SEK_V6_K_MAX;
+	     v6_buckets_size(b, b->par.n_buckets + b->par.n_buckets / 16)) {
 		free(b->buckets);
 		free(b->slot_items);
 		b->buckets = malloc((size_t)SEK_LINE_BYTES * b->par.n_buckets);

@@ -60,8 +60,8 @@ int v6_filter_build(struct v6_build *b, const struct policy_prefix6 *p, size_t n
 void v6_buckets_size(struct v6_build *b, uint64_t n_buckets);
 
 /*
- * Puts b->items into b->buckets, from b->par.n_buckets lines on; sets n_buckets, k, s and t. When they do not work
- * out, new multipliers, then more buckets: no list is refused for its addresses.
+ * Puts b->items into b->buckets, from b->par.n_buckets lines on; sets n_buckets, k, s and t. When
+ * they do not work out, new multipliers, then more buckets: no list is refused for its addresses.
  * Errors: -ENOMEM; -E2BIG over SEK_V6_K_MAX.
  */
 int v6_buckets_build(struct v6_build *b);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Durations: text to seconds and back. A bare number is refused: people mean different units by it. */
+/*
+ * Durations: text to seconds and back. A bare number is refused: people mean different units by it.
+ */
 #include "units.h"
 
 #include <errno.h>

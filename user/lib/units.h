@@ -12,5 +12,8 @@
  */
 int units_parse_duration(const char *text, size_t len, uint64_t *ret_s);
 
-/* Writes @s seconds for people, largest two units at most ("3h 20m", "45s"), to @buf of 32 bytes. Returns @buf. */
+/*
+ * Writes @s seconds for people, largest two units at most ("3h 20m", "45s"), to @buf of 32 bytes.
+ * Returns @buf.
+ */
 char *units_format_duration(uint64_t s, char *buf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which way a program is attached: where an earlier agent's is, stay with its way; else through the dispatcher where
- * the kernel can; else alone. Never touches a program that is not ours.
+ * Which way a program is attached: where an earlier agent's is, stay with its way; else through the
+ * dispatcher where the kernel can; else alone. Never touches a program that is not ours.
  */
 #include "bpf_attach_private.h"
 
@@ -26,8 +26,8 @@ static void read_alone(struct bpf_attachment *attachment)
 		attachment->program_id = info.prog_id;
 }
 
-static int name_the_other(const struct bpf_attachment *attachment, const struct attach_view *view, const char *reason,
-			  char *why, size_t why_bytes)
+static int name_the_other(const struct bpf_attachment *attachment, const struct attach_view *view,
+			  const char *reason, char *why, size_t why_bytes)
 {
 	struct bpf_prog_info info = { 0 };
 	__u32 len = sizeof(info);
@@ -37,18 +37,23 @@ static int name_the_other(const struct bpf_attachment *attachment, const struct 
 		(void)bpf_obj_get_info_by_fd(fd, &info, &len); /* then the name stays empty */
 		close(fd);
 	}
-	snprintf(why, why_bytes, "interface %s: another XDP program is attached (\"%.16s\", id %u, %s); it is left alone: %s",
-		 attachment->name, info.name, view->main_id, view->is_native ? "native" : "generic", reason);
+	snprintf(
+	    why, why_bytes,
+	    "interface %s: another XDP program is attached (\"%.16s\", id %u, %s); it is left alone: %s",
+	    attachment->name, info.name, view->main_id, view->is_native ? "native" : "generic",
+	    reason);
 	return -EBUSY;
 }
 
-static int alone(const struct bpf_side *side, struct bpf_attachment *attachment, enum bpf_attach_want want,
-		 bool is_adoption, char *why, size_t why_bytes)
+static int alone(const struct bpf_side *side, struct bpf_attachment *attachment,
+		 enum bpf_attach_want want, bool is_adoption, char *why, size_t why_bytes)
 {
-	int program_fd, err = bpf_program_load(side, attachment->slot, &attachment->object, &program_fd);
+	int program_fd,
+	    err = bpf_program_load(side, attachment->slot, &attachment->object, &program_fd);
 
 	if (err) {
-		snprintf(why, why_bytes, "interface %s: the kernel refuses to load the program: %s", attachment->name, strerror(-err));
+		snprintf(why, why_bytes, "interface %s: the kernel refuses to load the program: %s",
+			 attachment->name, strerror(-err));
 		return err;
 	}
 	if (!is_adoption) {
@@ -56,7 +61,10 @@ static int alone(const struct bpf_side *side, struct bpf_attachment *attachment,
 	} else {
 		err = attach_alone_adopt(side, attachment, program_fd);
 		if (err)
-			snprintf(why, why_bytes, "interface %s: its program cannot be replaced, the old one goes on: %s", attachment->name, strerror(-err));
+			snprintf(
+			    why, why_bytes,
+			    "interface %s: its program cannot be replaced, the old one goes on: %s",
+			    attachment->name, strerror(-err));
 	}
 	if (err) {
 		bpf_program_free(attachment->object);
@@ -67,9 +75,13 @@ static int alone(const struct bpf_side *side, struct bpf_attachment *attachment,
 	return 0;
 }
 
-/* Nothing is on the interface: the dispatcher makes room for others later, but protection comes first. */
-static int first_there(const struct bpf_side *side, struct bpf_attachment *attachment, const struct attach_view *view,
-		       enum bpf_attach_want want, char *why, size_t why_bytes)
+/*
+ * Nothing is on the interface: the dispatcher makes room for others later, but protection comes
+ * first.
+ */
+static int first_there(const struct bpf_side *side, struct bpf_attachment *attachment,
+		       const struct attach_view *view, enum bpf_attach_want want, char *why,
+		       size_t why_bytes)
 {
 	char reason[160], why_alone[200];
 	int err = -EOPNOTSUPP;
@@ -88,22 +100,28 @@ static int first_there(const struct bpf_side *side, struct bpf_attachment *attac
 }
 
 /* A dispatcher is there, with or without a program of ours. */
-static int join(const struct bpf_side *side, struct bpf_attachment *attachment, const struct attach_view *view,
-		enum bpf_attach_want want, char *why, size_t why_bytes)
+static int join(const struct bpf_side *side, struct bpf_attachment *attachment,
+		const struct attach_view *view, enum bpf_attach_want want, char *why,
+		size_t why_bytes)
 {
 	char reason[160], text[220];
 
 	if (bpf_attach_probe(reason, sizeof(reason))) {
-		snprintf(text, sizeof(text), "it is a dispatcher that cannot be joined: %s", reason);
+		snprintf(text, sizeof(text), "it is a dispatcher that cannot be joined: %s",
+			 reason);
 		return name_the_other(attachment, view, text, why, why_bytes);
 	}
-	if (!view->n_ours && want != BPF_ATTACH_AUTO && view->is_native != (want == BPF_ATTACH_NATIVE))
-		return name_the_other(attachment, view, "its dispatcher runs in the other mode than attach: in the config says; use attach: auto", why, why_bytes);
+	if (!view->n_ours && want != BPF_ATTACH_AUTO &&
+	    view->is_native != (want == BPF_ATTACH_NATIVE))
+		return name_the_other(
+		    attachment, view,
+		    "its dispatcher runs in the other mode than attach: in the config says; use attach: auto",
+		    why, why_bytes);
 	return attach_shared_add(side, attachment, view, want, why, why_bytes);
 }
 
-static int attach(const struct bpf_side *side, struct bpf_attachment *attachment, enum bpf_attach_want want, char *why,
-		  size_t why_bytes)
+static int attach(const struct bpf_side *side, struct bpf_attachment *attachment,
+		  enum bpf_attach_want want, char *why, size_t why_bytes)
 {
 	struct attach_view view;
 	char reason[160], text[220] = "remove it, or run it through libxdp's dispatcher";
@@ -119,20 +137,25 @@ static int attach(const struct bpf_side *side, struct bpf_attachment *attachment
 		return first_there(side, attachment, &view, want, why, why_bytes);
 	default:
 		if (bpf_attach_probe(reason, sizeof(reason)))
-			snprintf(text, sizeof(text), "remove it; there is no dispatcher to share with it (%s)", reason);
+			snprintf(text, sizeof(text),
+				 "remove it; there is no dispatcher to share with it (%s)", reason);
 		return name_the_other(attachment, &view, text, why, why_bytes);
 	}
 }
 
-int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enum bpf_attach_want want,
-	       struct bpf_attachment *ret_attachment, char *why, size_t why_bytes)
+int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot,
+	       enum bpf_attach_want want, struct bpf_attachment *ret_attachment, char *why,
+	       size_t why_bytes)
 {
-	struct bpf_attachment attachment = { .slot = slot, .link_fd = -1, .ifindex = if_nametoindex(name) };
+	struct bpf_attachment attachment = { .slot = slot,
+					     .link_fd = -1,
+					     .ifindex = if_nametoindex(name) };
 	int err;
 
 	snprintf(attachment.name, sizeof(attachment.name), "%s", name);
 	if (!attachment.ifindex) {
-		snprintf(why, why_bytes, "interface %s: there is no such interface; `ip link` lists them", name);
+		snprintf(why, why_bytes,
+			 "interface %s: there is no such interface; `ip link` lists them", name);
 		return -ENODEV;
 	}
 	attach_shared_forget_gone(side);
@@ -141,12 +164,16 @@ int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot, enu
 	if (err)
 		return err;
 	if (want != BPF_ATTACH_AUTO && attachment.is_native != (want == BPF_ATTACH_NATIVE))
-		snprintf(attachment.note, sizeof(attachment.note), "interface %s: stays in %s mode without a gap; `sekisho detach`, then `sekisho reload`, change it", name, attachment.is_native ? "native" : "generic");
+		snprintf(
+		    attachment.note, sizeof(attachment.note),
+		    "interface %s: stays in %s mode without a gap; `sekisho detach`, then `sekisho reload`, change it",
+		    name, attachment.is_native ? "native" : "generic");
 	*ret_attachment = attachment;
 	return 0;
 }
 
-int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why, size_t why_bytes)
+int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why,
+		       size_t why_bytes)
 {
 	struct bpf_attachment next = *attachment;
 	struct attach_view view;
@@ -158,9 +185,11 @@ int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attac
 	} else {
 		err = attach_shared_look(side, attachment->ifindex, &view);
 		if (err)
-			snprintf(why, why_bytes, "interface %s: its dispatcher cannot be read: %s", attachment->name, strerror(-err));
+			snprintf(why, why_bytes, "interface %s: its dispatcher cannot be read: %s",
+				 attachment->name, strerror(-err));
 		else
-			err = attach_shared_add(side, &next, &view, BPF_ATTACH_AUTO, why, why_bytes);
+			err =
+			    attach_shared_add(side, &next, &view, BPF_ATTACH_AUTO, why, why_bytes);
 	}
 	if (err)
 		return err;
@@ -173,7 +202,8 @@ bool bpf_attach_is_alive(const struct bpf_side *side, struct bpf_attachment *att
 {
 	if (if_nametoindex(attachment->name) != attachment->ifindex)
 		return false;
-	return attachment->is_shared ? attach_shared_is_alive(side, attachment) : attach_alone_is_alive(attachment);
+	return attachment->is_shared ? attach_shared_is_alive(side, attachment)
+				     : attach_alone_is_alive(attachment);
 }
 
 void bpf_attach_release(struct bpf_attachment *attachment)
@@ -190,7 +220,8 @@ void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attac
 	if (!attachment->is_shared)
 		attach_alone_remove(side, attachment);
 	else if (if_nametoindex(attachment->name) == attachment->ifindex)
-		(void)attach_shared_remove(side, attachment->ifindex); /* none: somebody else took it out */
+		(void)attach_shared_remove(
+		    side, attachment->ifindex); /* none: somebody else took it out */
 	attach_shared_forget_gone(side);
 	bpf_attach_release(attachment);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Attached alone: a bpf_link that nobody else can replace, pinned under the interface's name. bpffs refuses dots in
- * names, so the name is escaped. A link that an agent of another layout pinned in its own folder is taken over and moved.
+ * Attached alone: a bpf_link that nobody else can replace, pinned under the interface's name. bpffs
+ * refuses dots in names, so the name is escaped. A link that an agent of another layout pinned in
+ * its own folder is taken over and moved.
  */
 #include "bpf_attach_private.h"
 
@@ -15,7 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* link-NAME with every byte but letters, digits and - as _xx. Source: bpffs's bpf_lookup() refuses a dot. */
+/*
+ * link-NAME with every byte but letters, digits and - as _xx. Source: bpffs's bpf_lookup() refuses
+ * a dot.
+ */
 static void link_path(const char *pin_dir, const char *name, char *path, size_t size)
 {
 	int n = snprintf(path, size, "%s/link-", pin_dir);
@@ -38,8 +42,12 @@ static unsigned link_ifindex(int fd)
 	return info.xdp.ifindex; /* 0 once the interface is gone */
 }
 
-/* Is the link pinned in @pin_dir for @attachment's name on its interface? *ret_fd: the link, the caller's to close. */
-static bool is_there(const char *pin_dir, const struct bpf_attachment *attachment, int *ret_fd, unsigned *ret_program_id)
+/*
+ * Is the link pinned in @pin_dir for @attachment's name on its interface? *ret_fd: the link, the
+ * caller's to close.
+ */
+static bool is_there(const char *pin_dir, const struct bpf_attachment *attachment, int *ret_fd,
+		     unsigned *ret_program_id)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 len = sizeof(info), id = 0;
@@ -53,8 +61,8 @@ static bool is_there(const char *pin_dir, const struct bpf_attachment *attachmen
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		info.prog_id = 0;
 	/* The program too: another network namespace may have an interface of the same index. */
-	if (!info.prog_id || info.xdp.ifindex != attachment->ifindex || bpf_xdp_query_id(attachment->ifindex, 0, &id) ||
-	    id != info.prog_id) {
+	if (!info.prog_id || info.xdp.ifindex != attachment->ifindex ||
+	    bpf_xdp_query_id(attachment->ifindex, 0, &id) || id != info.prog_id) {
 		close(fd);
 		return false;
 	}
@@ -64,8 +72,8 @@ static bool is_there(const char *pin_dir, const struct bpf_attachment *attachmen
 }
 
 /* The folder that holds the link on @attachment's interface, ours first; NULL: none does. */
-static const char *find_link(const struct bpf_side *side, const struct bpf_attachment *attachment, int *ret_fd,
-			     unsigned *ret_program_id)
+static const char *find_link(const struct bpf_side *side, const struct bpf_attachment *attachment,
+			     int *ret_fd, unsigned *ret_program_id)
 {
 	unsigned i;
 
@@ -89,7 +97,8 @@ bool attach_alone_is_there(const struct bpf_side *side, const struct bpf_attachm
 	return true;
 }
 
-bool attach_alone_is_former(const struct bpf_side *side, const struct bpf_attachment *attachment, unsigned *ret_program_id)
+bool attach_alone_is_former(const struct bpf_side *side, const struct bpf_attachment *attachment,
+			    unsigned *ret_program_id)
 {
 	unsigned program_id;
 	const char *pin_dir;
@@ -105,7 +114,8 @@ bool attach_alone_is_former(const struct bpf_side *side, const struct bpf_attach
 	return true;
 }
 
-int attach_alone_adopt(const struct bpf_side *side, struct bpf_attachment *attachment, int program_fd)
+int attach_alone_adopt(const struct bpf_side *side, struct bpf_attachment *attachment,
+		       int program_fd)
 {
 	char path[400], former_path[400];
 	const char *pin_dir;
@@ -124,7 +134,8 @@ int attach_alone_adopt(const struct bpf_side *side, struct bpf_attachment *attac
 		link_path(pin_dir, attachment->name, former_path, sizeof(former_path));
 		link_path(side->pin_dir, attachment->name, path, sizeof(path));
 		if (rename(former_path, path)) {
-			err = -errno; /* the link runs the new program, and is found there by the next try */
+			err =
+			    -errno; /* the link runs the new program, and is found there by the next try */
 			close(fd);
 			return err;
 		}
@@ -152,14 +163,18 @@ int attach_alone_new(const struct bpf_side *side, struct bpf_attachment *attachm
 	if (fd < 0 && want != BPF_ATTACH_NATIVE)
 		fd = create_link(program_fd, attachment->ifindex, XDP_FLAGS_SKB_MODE);
 	if (fd < 0) {
-		snprintf(why, why_bytes, "interface %s: the kernel refuses the XDP program: %s%s", attachment->name, strerror(-fd),
-			 want == BPF_ATTACH_NATIVE ? "; this driver may have no native mode: use attach: auto" : "");
+		snprintf(why, why_bytes, "interface %s: the kernel refuses the XDP program: %s%s",
+			 attachment->name, strerror(-fd),
+			 want == BPF_ATTACH_NATIVE
+			     ? "; this driver may have no native mode: use attach: auto"
+			     : "");
 		return fd;
 	}
 	link_path(side->pin_dir, attachment->name, path, sizeof(path));
 	(void)unlink(path); /* what an interface of this name that is gone has left */
 	if (bpf_obj_pin(fd, path)) {
-		snprintf(why, why_bytes, "interface %s: cannot pin the link: %s", attachment->name, strerror(errno));
+		snprintf(why, why_bytes, "interface %s: cannot pin the link: %s", attachment->name,
+			 strerror(errno));
 		close(fd);
 		return -EIO;
 	}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an agent of another layout left: PINDIR/vN of another N, with maps that ours must not read and programs that know
- * every list and entry that agent knew. They run until ours know as much; this file finds them and takes away what is left.
+ * What an agent of another layout left: PINDIR/vN of another N, with maps that ours must not read
+ * and programs that know every list and entry that agent knew. They run until ours know as much;
+ * this file finds them and takes away what is left.
  */
 #include "bpf_attach_private.h"
 
@@ -58,7 +59,8 @@ void bpf_former_find(struct bpf_side *side, const char *pin_dir)
 		if (!layout || layout == SEK_LAYOUT)
 			continue;
 		former = &side->former[side->n_former];
-		if (snprintf(former->pin_dir, sizeof(former->pin_dir), "%s/v%u", pin_dir, layout) >= (int)sizeof(former->pin_dir))
+		if (snprintf(former->pin_dir, sizeof(former->pin_dir), "%s/v%u", pin_dir, layout) >=
+		    (int)sizeof(former->pin_dir))
 			continue;
 		former->control_id = control_id_in(former->pin_dir);
 		side->n_former++;
@@ -85,16 +87,20 @@ static bool is_former_in_dispatcher(const struct bpf_side *side, struct bpf_atta
 	return false;
 }
 
-bool bpf_former_is_on(const struct bpf_side *side, const char *name, struct bpf_attachment *ret_attachment)
+bool bpf_former_is_on(const struct bpf_side *side, const char *name,
+		      struct bpf_attachment *ret_attachment)
 {
-	struct bpf_attachment attachment = { .slot = ret_attachment->slot, .link_fd = -1, .ifindex = if_nametoindex(name) };
+	struct bpf_attachment attachment = { .slot = ret_attachment->slot,
+					     .link_fd = -1,
+					     .ifindex = if_nametoindex(name) };
 	LIBBPF_OPTS(bpf_xdp_query_opts, query);
 
 	if (!side->n_former || !attachment.ifindex)
 		return false;
 	snprintf(attachment.name, sizeof(attachment.name), "%s", name);
 	if (attach_alone_is_former(side, &attachment, &attachment.program_id))
-		attachment.is_native = !bpf_xdp_query(attachment.ifindex, 0, &query) && query.drv_prog_id;
+		attachment.is_native =
+		    !bpf_xdp_query(attachment.ifindex, 0, &query) && query.drv_prog_id;
 	else if (!is_former_in_dispatcher(side, &attachment))
 		return false;
 	*ret_attachment = attachment;
@@ -109,7 +115,8 @@ static void remove_pins(const char *pin_dir)
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.')
-			(void)unlinkat(dirfd(dir), entry->d_name, 0); /* tried again at the next start */
+			(void)unlinkat(dirfd(dir), entry->d_name,
+				       0); /* tried again at the next start */
 	}
 	if (dir)
 		closedir(dir);

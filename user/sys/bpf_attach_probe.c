@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Can this kernel put one XDP program into another? Tried with libxdp's own object; nothing stays of the try. */
+/*
+ * Can this kernel put one XDP program into another? Tried with libxdp's own object; nothing stays
+ * of the try.
+ */
 #include "bpf_attach_private.h"
 
 #include <bpf/bpf.h>
@@ -20,7 +23,8 @@ static int hush(enum libxdp_print_level level, const char *format, va_list args)
 /* The probe's program: libxdp's own xdp_pass, from the object the dispatcher comes from. */
 static struct xdp_program *open_probe(struct bpf_program **ret_program)
 {
-	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o", .prog_name = "xdp_pass");
+	DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .find_filename = "xdp-dispatcher.o",
+			    .prog_name = "xdp_pass");
 	struct xdp_program *xdp = xdp_program__create(&opts);
 	struct bpf_program *program;
 
@@ -36,15 +40,19 @@ static struct xdp_program *open_probe(struct bpf_program **ret_program)
 	return xdp;
 }
 
-/* Puts one program in the place of another, which is all that the dispatcher needs, and takes it out again. */
-static int try_freplace(struct xdp_program *target, struct bpf_program *target_program, struct xdp_program *with,
-			struct bpf_program *with_program)
+/*
+ * Puts one program in the place of another, which is all that the dispatcher needs, and takes it
+ * out again.
+ */
+static int try_freplace(struct xdp_program *target, struct bpf_program *target_program,
+			struct xdp_program *with, struct bpf_program *with_program)
 {
 	int link_fd, err = bpf_object__load(xdp_program__bpf_obj(target));
 
 	if (err)
 		return err;
-	err = bpf_program__set_attach_target(with_program, bpf_program__fd(target_program), "xdp_pass");
+	err = bpf_program__set_attach_target(with_program, bpf_program__fd(target_program),
+					     "xdp_pass");
 	if (err)
 		return err;
 	bpf_program__set_type(with_program, BPF_PROG_TYPE_EXT);
@@ -85,7 +93,8 @@ static int probe(char *why, size_t why_bytes)
 	if (!err)
 		return 0;
 	(void)libxdp_strerror(err, text, sizeof(text)); /* text is filled in any case */
-	snprintf(why, why_bytes, "%s%s", with ? "the kernel refuses freplace: " : "xdp-dispatcher.o of libxdp: ", text);
+	snprintf(why, why_bytes, "%s%s",
+		 with ? "the kernel refuses freplace: " : "xdp-dispatcher.o of libxdp: ", text);
 	return -EOPNOTSUPP;
 }
 

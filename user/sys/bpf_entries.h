@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The kernel's map of hand-made entries: set, deleted, replaced whole, grown by a swap. Keeper only. */
+/*
+ * The kernel's map of hand-made entries: set, deleted, replaced whole, grown by a swap. Keeper
+ * only.
+ */
 #pragma once
 
 #include "sys/bpf_load.h"
@@ -16,10 +19,13 @@ int bpf_entries_open(struct bpf_entries *entries, const struct bpf_side *side);
 void bpf_entries_close(struct bpf_entries *entries);
 
 /*
- * Sets @key to @value, or deletes it where both untils are 0 (a missing one is no error). Grows the map when full.
- * Errors: -ENOSPC at SEK_ENTRIES_MAX; -E2BIG over SEK_ENTRY_LENS_MAX distinct lengths of a family; else errno.
+ * Sets @key to @value, or deletes it where both untils are 0 (a missing one is no error). Grows the
+ * map when full.
+ * Errors: -ENOSPC at SEK_ENTRIES_MAX; -E2BIG over SEK_ENTRY_LENS_MAX distinct lengths of a family;
+ * else errno.
  */
-int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key, const struct sek_entry *value);
+int bpf_entries_put(struct bpf_entries *entries, const struct sek_entry_key *key,
+		    const struct sek_entry *value);
 
 /* Is @key in force, with whatever value? */
 bool bpf_entries_has(const struct bpf_entries *entries, const struct sek_entry_key *key);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* libbpf's ring buffer, a bounded number of records a call, so that a flood of events does not stop the loop. */
+/*
+ * libbpf's ring buffer, a bounded number of records a call, so that a flood of events does not stop
+ * the loop.
+ */
 #include "bpf_events.h"
 
 #include <bpf/libbpf.h>
@@ -16,7 +19,8 @@ struct bpf_events {
 	uint64_t bad;
 };
 
-int bpf_events_check(const void *data, size_t size, const struct sek_event **ret_event, const struct sek_ban_event **ret_ban)
+int bpf_events_check(const void *data, size_t size, const struct sek_event **ret_event,
+		     const struct sek_ban_event **ret_ban)
 {
 	const struct sek_event *event = data;
 	bool is_ban;
@@ -24,9 +28,11 @@ int bpf_events_check(const void *data, size_t size, const struct sek_event **ret
 	if (size < sizeof(*event) || event->type < SEK_EVENT_DROP || event->type > SEK_EVENT_OVER)
 		return -EBADMSG;
 	is_ban = event->type == SEK_EVENT_BAN;
-	if (size != (is_ban ? sizeof(struct sek_ban_event) : sizeof(*event)) || event->header_bytes > SEK_EVENT_HEADER_BYTES)
+	if (size != (is_ban ? sizeof(struct sek_ban_event) : sizeof(*event)) ||
+	    event->header_bytes > SEK_EVENT_HEADER_BYTES)
 		return -EBADMSG;
-	if ((event->source.family != 4 && event->source.family != 6) || !event->source.len || event->source.len > (event->source.family == 4 ? 32 : 128))
+	if ((event->source.family != 4 && event->source.family != 6) || !event->source.len ||
+	    event->source.len > (event->source.family == 4 ? 32 : 128))
 		return -EBADMSG;
 	*ret_event = event;
 	*ret_ban = is_ban ? data : NULL;

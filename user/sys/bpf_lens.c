@@ -3,10 +3,12 @@
 #include "bpf_lens.h"
 
 /*
- * Where @len goes: lengths from *ret_at to before *ret_end move up by one, over one that is not in use or the end. False
- * where there is no such place behind: moving down would hide a length from packets on their way.
+ * Where @len goes: lengths from *ret_at to before *ret_end move up by one, over one that is not in
+ * use or the end. False where there is no such place behind: moving down would hide a length from
+ * packets on their way.
  */
-static bool find_place(const struct bpf_lens *list, unsigned len, unsigned *ret_at, unsigned *ret_end)
+static bool find_place(const struct bpf_lens *list, unsigned len, unsigned *ret_at,
+		       unsigned *ret_end)
 {
 	unsigned at = 0, end;
 
@@ -14,7 +16,8 @@ static bool find_place(const struct bpf_lens *list, unsigned len, unsigned *ret_
 		at++;
 	if (at && !list->used[list->lens[at - 1]] && (at == *list->n || list->lens[at] != len))
 		at--;
-	for (end = at; end < *list->n && list->lens[end] != len && list->used[list->lens[end]]; end++)
+	for (end = at; end < *list->n && list->lens[end] != len && list->used[list->lens[end]];
+	     end++)
 		;
 	*ret_at = at;
 	*ret_end = end;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copies of two array maps by system call, and sums over CPUs. Not mmap: the kernel refuses a shared mapping of a read-only
- * map descriptor with EINVAL (seen on 6.18: do_mmap() clears VM_SHARED, bpf_map_mmap() wants it).
+ * Copies of two array maps by system call, and sums over CPUs. Not mmap: the kernel refuses a
+ * shared mapping of a read-only map descriptor with EINVAL (seen on 6.18: do_mmap() clears
+ * VM_SHARED, bpf_map_mmap() wants it).
  */
 #include "bpf_read.h"
 
@@ -47,7 +48,8 @@ static void add(struct sek_counter *sum, const struct sek_counter *one)
 	sum->bytes += __atomic_load_n(&one->bytes, __ATOMIC_RELAXED);
 }
 
-struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict, unsigned reason)
+struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict,
+				    unsigned reason)
 {
 	struct sek_counter sum = { 0 };
 	unsigned cpu;
@@ -109,7 +111,9 @@ int bpf_read_array(int fd, uint32_t first, uint32_t n, size_t size, void *ret_va
 	while (at < n) {
 		many = n - at < ARRAY_BATCH ? n - at : ARRAY_BATCH;
 		from = first + at - 1; /* a batch begins behind this one */
-		if (bpf_map_lookup_batch(fd, first + at ? &from : NULL, &next, keys, values + (size_t)at * size, &many, NULL) && errno != ENOENT)
+		if (bpf_map_lookup_batch(fd, first + at ? &from : NULL, &next, keys,
+					 values + (size_t)at * size, &many, NULL) &&
+		    errno != ENOENT)
 			return -errno;
 		if (!many)
 			return -ENOENT;

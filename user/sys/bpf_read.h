@@ -23,7 +23,8 @@ int bpf_read_refresh(struct bpf_read *read);
 int bpf_read_control(struct bpf_read *read);
 
 /* Sums of one counter over all CPUs. @slot, @verdict, @reason and @counter must be in range. */
-struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict, unsigned reason);
+struct sek_counter bpf_read_verdict(const struct bpf_read *read, unsigned slot, unsigned verdict,
+				    unsigned reason);
 struct sek_counter bpf_read_drops(const struct bpf_read *read, unsigned counter);
 struct sek_counter bpf_read_woulds(const struct bpf_read *read, unsigned counter);
 
@@ -41,6 +42,7 @@ void bpf_read_events(const struct bpf_read *read, uint64_t *ret_given, uint64_t 
 uint64_t bpf_read_evictions(const struct bpf_read *read);
 
 /*
- * Values @first.. of an array map, @n of @size bytes each, through a read-only descriptor; by batches. Errors: negative errno.
+ * Values @first.. of an array map, @n of @size bytes each, through a read-only descriptor; by
+ * batches. Errors: negative errno.
  */
 int bpf_read_array(int fd, uint32_t first, uint32_t n, size_t size, void *ret_values);

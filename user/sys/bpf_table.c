@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The table's two halves. Slot 0 of each has a map of its own for good, rewritten in place while its half is idle, so that
- * a small list's swap waits for RCU once. Larger images have new maps in the slots behind; when their half has gone
- * idle these slots repeat its slot 0, which frees what they held: one batch and one wait, where deleting
- * would wait a slot.
+ * The table's two halves. Slot 0 of each has a map of its own for good, rewritten in place while
+ * its half is idle, so that a small list's swap waits for RCU once. Larger images have new maps in
+ * the slots behind; when their half has gone idle these slots repeat its slot 0, which frees what
+ * they held: one batch and one wait, where deleting would wait a slot.
  *
- * Which slots those are is never looked up: before Linux 6.8 a lookup in a map of maps waits for RCU as an update does
- * (512 of them take 9 s), each slot of a batch too. The head of the half's slot 0 says it: head.lines, raised before
- * the slots are filled and 0 again when they are given back, so it holds whenever a keeper is killed.
+ * Which slots those are is never looked up: before Linux 6.8 a lookup in a map of maps waits for
+ * RCU as an update does (512 of them take 9 s), each slot of a batch too. The head of the half's
+ * slot 0 says it: head.lines, raised before the slots are filled and 0 again when they are given
+ * back, so it holds whenever a keeper is killed.
  */
 #include "bpf_table.h"
 
@@ -37,7 +38,8 @@ static int fill(int fd, const void *bytes, size_t n_bytes)
 static int make_segment(const char *bytes, size_t n_bytes, int *ret_fd)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sek_segment", 4, SEK_SEGMENT_BYTES, 1, &opts), err;
+	int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "sek_segment", 4, SEK_SEGMENT_BYTES, 1, &opts),
+	    err;
 
 	if (fd < 0)
 		return -errno;
@@ -50,7 +52,10 @@ static int make_segment(const char *bytes, size_t n_bytes, int *ret_fd)
 	return 0;
 }
 
-/* Puts @fds into @slots. Before Linux 5.19 maps of maps know no batch; then one by one says what is wrong, too. */
+/*
+ * Puts @fds into @slots. Before Linux 5.19 maps of maps know no batch; then one by one says what is
+ * wrong, too.
+ */
 static int put_slots(int outer_fd, const __u32 *slots, const int *fds, unsigned n)
 {
 	__u32 count = n, i;
@@ -78,7 +83,8 @@ static int put_batch(int outer_fd, __u32 slot, const char *bytes, size_t n_bytes
 
 	while (!err && n < BATCH && (size_t)n * SEK_SEGMENT_BYTES < n_bytes) {
 		slots[n] = slot + n;
-		err = make_segment(bytes + (size_t)n * SEK_SEGMENT_BYTES, n_bytes - (size_t)n * SEK_SEGMENT_BYTES, &fds[n]);
+		err = make_segment(bytes + (size_t)n * SEK_SEGMENT_BYTES,
+				   n_bytes - (size_t)n * SEK_SEGMENT_BYTES, &fds[n]);
 		n += !err;
 	}
 	if (!err)
@@ -101,13 +107,18 @@ static int open_slot(int outer_fd, __u32 slot)
 
 static unsigned segments_of(__u32 lines)
 {
-	return lines > SEK_TABLE_LINES_MAX ? SEK_SEGMENTS_MAX : (lines + SEK_SEGMENT_LINES - 1) / SEK_SEGMENT_LINES;
+	return lines > SEK_TABLE_LINES_MAX ? SEK_SEGMENTS_MAX
+					   : (lines + SEK_SEGMENT_LINES - 1) / SEK_SEGMENT_LINES;
 }
 
-/* How many slots of the half whose first map is @fd may hold maps of their own: reads it, and raises or lowers it. */
+/*
+ * How many slots of the half whose first map is @fd may hold maps of their own: reads it, and
+ * raises or lowers it.
+ */
 static int mark(int fd, unsigned *ret_before, const unsigned *n)
 {
-	struct sek_table_head *head = mmap(NULL, SEK_LINE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct sek_table_head *head =
+	    mmap(NULL, SEK_LINE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (head == MAP_FAILED)
 		return -errno;
@@ -157,8 +168,11 @@ static int open_first(int outer_fd, __u32 half, int *ret_fd)
 	return 0;
 }
 
-/* Segments 1 to the last into their slots; the first, with the head, is written where it is, last. */
-static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, size_t n_bytes, unsigned n)
+/*
+ * Segments 1 to the last into their slots; the first, with the head, is written where it is, last.
+ */
+static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, size_t n_bytes,
+		     unsigned n)
 {
 	unsigned before, both;
 	size_t at;
@@ -171,9 +185,11 @@ static int put_image(int outer_fd, __u32 half, int first_fd, const char *bytes, 
 	for (at = SEK_SEGMENT_BYTES; !err && at < n_bytes; at += (size_t)BATCH * SEK_SEGMENT_BYTES)
 		err = put_batch(outer_fd, half + at / SEK_SEGMENT_BYTES, bytes + at, n_bytes - at);
 	if (!err)
-		err = retire(outer_fd, half, n, before, first_fd); /* left by a keeper that was killed */
+		err = retire(outer_fd, half, n, before,
+			     first_fd); /* left by a keeper that was killed */
 	if (!err)
-		err = fill(first_fd, bytes, n_bytes < SEK_SEGMENT_BYTES ? n_bytes : SEK_SEGMENT_BYTES);
+		err = fill(first_fd, bytes,
+			   n_bytes < SEK_SEGMENT_BYTES ? n_bytes : SEK_SEGMENT_BYTES);
 	return err;
 }
 
@@ -198,18 +214,23 @@ int bpf_table_put(int outer_fd, __u32 *slot, const void *lines, unsigned n_lines
 	err = open_first(outer_fd, idle, &fd);
 	if (err)
 		return err;
-	err = put_image(outer_fd, idle, fd, lines, (size_t)n_lines * SEK_LINE_BYTES, segments_of(n_lines));
+	err = put_image(outer_fd, idle, fd, lines, (size_t)n_lines * SEK_LINE_BYTES,
+			segments_of(n_lines));
 	if (err) {
 		tidy(outer_fd, idle, fd);
 		close(fd);
 		return err;
 	}
 	__atomic_store_n(slot, idle, __ATOMIC_RELEASE);
-	/* Nothing changes but that every packet that read the old slot is done: the update waits for them. */
+	/*
+	 * Nothing changes but that every packet that read the old slot is done: the update waits
+	 * for them.
+	 */
 	(void)bpf_map_update_elem(outer_fd, &idle, &fd, BPF_ANY); /* all it needs is there */
 	close(fd);
 	old_fd = open_slot(outer_fd, old);
-	if (old_fd >= 0) { /* else no image was in force, or too many files are open: the next swap tries again */
+	if (old_fd >=
+	    0) { /* else no image was in force, or too many files are open: the next swap tries again */
 		tidy(outer_fd, old, old_fd);
 		close(old_fd);
 	}

@@ -77,7 +77,8 @@ static unsigned take_fds(struct msghdr *head, int *fds, unsigned max, unsigned *
 	return n;
 }
 
-int channel_recv(int fd, void *msg, size_t size, size_t *ret_len, int *fds, unsigned fds_max, unsigned *ret_n_fds)
+int channel_recv(int fd, void *msg, size_t size, size_t *ret_len, int *fds, unsigned fds_max,
+		 unsigned *ret_n_fds)
 {
 	union control control = {0};
 	struct iovec part = {.iov_base = msg, .iov_len = size};
@@ -94,7 +95,8 @@ int channel_recv(int fd, void *msg, size_t size, size_t *ret_len, int *fds, unsi
 	n_fds = take_fds(&head, fds, fds_max, &surplus);
 	if (!n || surplus || head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
 		while (n_fds)
-			(void)close(fds[--n_fds]); /* a message that is refused leaves nothing behind */
+			(void)close(
+			    fds[--n_fds]); /* a message that is refused leaves nothing behind */
 		return n ? -EMSGSIZE : -ECONNRESET;
 	}
 	*ret_len = (size_t)n;

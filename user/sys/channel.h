@@ -26,9 +26,13 @@ int channel_send(int fd, const void *msg, size_t len, const int *fds, unsigned n
  * Errors: -ECONNRESET end of file; -EMSGSIZE the message or its descriptors were longer than
  * there is room for; -EAGAIN nothing there (non-blocking); others of recvmsg(2).
  */
-int channel_recv(int fd, void *msg, size_t size, size_t *ret_len, int *fds, unsigned fds_max, unsigned *ret_n_fds);
+int channel_recv(int fd, void *msg, size_t size, size_t *ret_len, int *fds, unsigned fds_max,
+		 unsigned *ret_n_fds);
 
-/* Seals @memfd for good: no write, no other size, no further seals. Errors: of fcntl(2); -EBUSY a writable mapping is left. */
+/*
+ * Seals @memfd for good: no write, no other size, no further seals. Errors: of fcntl(2); -EBUSY a
+ * writable mapping is left.
+ */
 int channel_seal(int memfd);
 
 /*
@@ -38,5 +42,8 @@ int channel_seal(int memfd);
  */
 int channel_check_sealed(int memfd, size_t *ret_bytes);
 
-/* A sealed memfd holding @len bytes of @data, named @name in /proc; or negative errno. The caller closes it. */
+/*
+ * A sealed memfd holding @len bytes of @data, named @name in /proc; or negative errno. The caller
+ * closes it.
+ */
 int channel_memfd(const char *name, const void *data, size_t len);

@@ -80,7 +80,10 @@ static int check_dir(int fd, uid_t uid, gid_t gid, bool made)
 		return -errno;
 	if ((st.st_mode & S_IWOTH) || (st.st_uid != 0 && st.st_uid != uid))
 		return -EPERM;
-	/* A child that a killed holder had just forked keeps the lock until it has seen that its parent is gone. */
+	/*
+	 * A child that a killed holder had just forked keeps the lock until it has seen that its
+	 * parent is gone.
+	 */
 	for (tries = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; tries++) {
 		if (errno != EWOULDBLOCK || tries >= LOCK_WAIT_MS / LOCK_STEP_MS)
 			return errno == EWOULDBLOCK ? -EBUSY : -errno;

@@ -76,7 +76,8 @@ static bool is_affordable(void)
 	}
 	log_budget->spent++;
 	if (log_budget->left_out)
-		say(LOG_WARNING, "%u lines were left out: too many in a short time", log_budget->left_out);
+		say(LOG_WARNING, "%u lines were left out: too many in a short time",
+		    log_budget->left_out);
 	log_budget->left_out = 0;
 	return true;
 }

@@ -19,8 +19,9 @@ struct log_budget {
 };
 
 /*
- * From now on log_line() writes at most LOG_BUDGET_LINES and then one a second, and says how many it left out; NULL: all
- * again. @now_ms is any steady clock. For the thread that owns the event loop.
+ * From now on log_line() writes at most LOG_BUDGET_LINES and then one a second, and says how many
+ * it left out; NULL: all again. @now_ms is any steady clock. For the thread that owns the event
+ * loop.
  */
 #define LOG_BUDGET_LINES 200 /* what a busy minute of a sound engine says */
 void log_set_budget(struct log_budget *budget, uint64_t now_ms);

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ static void place_fds(const int *fds, unsigned n_fds)
 
 /* The program is opened while we are still root: the new user need not be able to walk to it (a
  * build in a home folder). */
-static void become(char *const argv[], uid_t uid, gid_t gid, pid_t parent)
+static void become(char *const argv[], char *const env[], uid_t uid, gid_t gid, pid_t parent)
 {
 	int program = open(argv[0], O_PATH | O_CLOEXEC);
 	sigset_t none;
@@ -51,13 +52,30 @@ static void become(char *const argv[], uid_t uid, gid_t gid, pid_t parent)
 		_exit(127);
 	if (getppid() != parent)
 		_exit(127); /* it died before the line above */
-	syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
+	syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
 	_exit(127);
+}
+
+/*
+ * All that a child needs of our environment: whether stderr is the journal's. Ours may hold tokens
+ * of whoever started us, loader settings, and systemd's socket.
+ */
+static char *journal_stream(void)
+{
+	static const char name[] = "JOURNAL_STREAM=";
+	char **one;
+
+	for (one = environ; one && *one; one++) {
+		if (!strncmp(*one, name, sizeof(name) - 1))
+			return *one;
+	}
+	return NULL;
 }
 
 int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds,
 		pid_t *ret_pid)
 {
+	char *const env[] = {journal_stream(), NULL};
 	pid_t parent = getpid(), pid;
 
 	if (n_fds > SPAWN_FDS_MAX)
@@ -67,7 +85,7 @@ int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsign
 		return -errno;
 	if (pid == 0) {
 		place_fds(fds, n_fds);
-		become(argv, uid, gid, parent);
+		become(argv, env, uid, gid, parent);
 	}
 	*ret_pid = pid;
 	return 0;

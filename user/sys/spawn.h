@@ -6,8 +6,8 @@
 
 /*
  * Starts @argv[0] as @uid:@gid without capabilities or supplementary groups, with @fds[i] as
- * descriptor 3 + i and nothing else but stdio; it dies with its parent. Errors: negative errno of
- * fork; a failed exec shows as exit 127.
+ * descriptor 3 + i and nothing else but stdio, and JOURNAL_STREAM as its whole environment; it dies
+ * with its parent. Errors: negative errno of fork; a failed exec shows as exit 127.
  */
 int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds,
 		pid_t *ret_pid);

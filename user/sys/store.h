@@ -31,7 +31,7 @@ struct store_entry {
 };
 
 struct store_feed {
-	uint32_t id; /* 1..SEK_LISTS_MAX-1, the feed's for good */
+	uint32_t id; /* 1..SEK_LISTS_MAX-1, the feed's until it is forgotten */
 	char name[64];
 	char url[2048];
 	int64_t last_success_s, last_try_s; /* Unix time; 0: never */
@@ -113,6 +113,11 @@ int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *or
  */
 int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed);
 int store_feed_put(struct store *store, const struct store_feed *feed);
+/*
+ * Forgets the feed that was tried longest ago and whose id is not in the set @kept (bits of SEK_LISTS_MAX / 64 words): its row, not
+ * its counters. Of *ret_feed id and name are set. Errors: -ENOENT all are kept.
+ */
+int store_feed_forget(struct store *store, const uint64_t *kept, struct store_feed *ret_feed);
 
 int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen);
 /* Absent: both 0. */

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The state's audit: who changed what, when, and what came of it. Bounded; the oldest rows go first. */
+/*
+ * The state's audit: who changed what, when, and what came of it. Bounded; the oldest rows go
+ * first.
+ */
 #include "store_private.h"
 
 #include <string.h>
@@ -11,8 +14,9 @@ int store_audit_add(struct store *store, const struct store_audit *row)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT INTO audit VALUES(?,?,?,?,?,?)", "iissss", row->time_s, (int64_t)row->uid, row->user,
-			  row->verb, row->detail, row->result);
+	r = store_prepare(store, &stmt, "INSERT INTO audit VALUES(?,?,?,?,?,?)", "iissss",
+			  row->time_s, (int64_t)row->uid, row->user, row->verb, row->detail,
+			  row->result);
 	if (r == 0)
 		r = store_run(store, stmt);
 	if (r < 0 || sqlite3_last_insert_rowid(store->db) % TRIM_EVERY)
@@ -22,15 +26,18 @@ int store_audit_add(struct store *store, const struct store_audit *row)
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_audit_each(struct store *store, int64_t before, int64_t limit, int (*fn)(void *arg, const struct store_audit *row), void *arg)
+int store_audit_each(struct store *store, int64_t before, int64_t limit,
+		     int (*fn)(void *arg, const struct store_audit *row), void *arg)
 {
 	struct store_audit row;
 	sqlite3_stmt *stmt;
 	int r, rc, stop = 0;
 
-	r = store_prepare(store, &stmt,
-			  "SELECT rowid, time_s, uid, user, verb, detail, result FROM audit WHERE ?1 = 0 OR rowid < ?1"
-			  " ORDER BY rowid DESC LIMIT ?2", "ii", before, limit);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT rowid, time_s, uid, user, verb, detail, result FROM audit WHERE ?1 = 0 OR rowid < ?1"
+	    " ORDER BY rowid DESC LIMIT ?2",
+	    "ii", before, limit);
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !stop) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The state's bans: one row each, with the kernel's own records as blobs; the totals by limit and list are kept beside them. */
+/*
+ * The state's bans: one row each, with the kernel's own records as blobs; the totals by limit and
+ * list are kept beside them.
+ */
 #include "store_bans.h"
 #include "store_private.h"
 
@@ -7,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_COLUMNS \
+#define SHORT_COLUMNS                                                                                                       \
 	"id, addr, family, len, limit_name, threshold, rate, window_ms, is_bits, since_s, until_s, trial_until_s, ended_s," \
 	" config_hash, state, how, verdict, ban"
 #define COLUMNS SHORT_COLUMNS ", lists, evidence, headers"
@@ -27,7 +30,8 @@ static void read_short(sqlite3_stmt *stmt, struct store_ban *ban)
 {
 	memset(ban, 0, sizeof(*ban));
 	ban->id = sqlite3_column_int64(stmt, 0);
-	(void)read_blob(stmt, 1, ban->source.addr_be, sizeof(ban->source.addr_be)); /* else 0: nothing of ours wrote it */
+	(void)read_blob(stmt, 1, ban->source.addr_be,
+			sizeof(ban->source.addr_be)); /* else 0: nothing of ours wrote it */
 	ban->source.family = sqlite3_column_int(stmt, 2);
 	ban->source.len = sqlite3_column_int(stmt, 3);
 	store_column_text(stmt, 4, ban->limit, sizeof(ban->limit));
@@ -43,7 +47,8 @@ static void read_short(sqlite3_stmt *stmt, struct store_ban *ban)
 	ban->state = sqlite3_column_int(stmt, 14);
 	store_column_text(stmt, 15, ban->how, sizeof(ban->how));
 	ban->verdict = sqlite3_column_int(stmt, 16);
-	(void)read_blob(stmt, 17, &ban->ban, sizeof(ban->ban)); /* of another layout: 0, and shown so */
+	(void)read_blob(stmt, 17, &ban->ban,
+			sizeof(ban->ban)); /* of another layout: 0, and shown so */
 }
 
 static void read_long(sqlite3_stmt *stmt, struct store_ban *ban)
@@ -82,9 +87,11 @@ static int find_same(struct store *store, const struct store_ban *ban, int64_t *
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt,
-			  "SELECT id FROM bans WHERE addr = ? AND family = ? AND len = ? AND random = ? AND since_s BETWEEN ?5 - 2 AND ?5 + 2",
-			  "biiii", ban->source.addr_be, (int64_t)ban->source.family, (int64_t)ban->source.len, (int64_t)ban->ban.random, ban->since_s);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT id FROM bans WHERE addr = ? AND family = ? AND len = ? AND random = ? AND since_s BETWEEN ?5 - 2 AND ?5 + 2",
+	    "biiii", ban->source.addr_be, (int64_t)ban->source.family, (int64_t)ban->source.len,
+	    (int64_t)ban->ban.random, ban->since_s);
 	if (r < 0)
 		return r;
 	rc = sqlite3_step(stmt);
@@ -98,8 +105,10 @@ static int count_ban(struct store *store, enum store_review_kind kind, const cha
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT INTO review(kind, name, bans) VALUES(?,?,1) ON CONFLICT(kind, name) DO UPDATE SET bans = bans + 1",
-			  "is", (int64_t)kind, name);
+	r = store_prepare(
+	    store, &stmt,
+	    "INSERT INTO review(kind, name, bans) VALUES(?,?,1) ON CONFLICT(kind, name) DO UPDATE SET bans = bans + 1",
+	    "is", (int64_t)kind, name);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -108,7 +117,8 @@ static int add_list(struct store *store, int64_t id, const char *list)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT OR IGNORE INTO ban_lists VALUES(?,?)", "is", id, list);
+	r = store_prepare(store, &stmt, "INSERT OR IGNORE INTO ban_lists VALUES(?,?)", "is", id,
+			  list);
 	if (r == 0)
 		r = store_run(store, stmt);
 	return r < 0 || !sqlite3_changes(store->db) ? r : count_ban(store, STORE_REVIEW_LIST, list);
@@ -117,23 +127,27 @@ static int add_list(struct store *store, int64_t id, const char *list)
 static int insert(struct store *store, const struct store_ban *ban)
 {
 	struct store_bytes record = { &ban->ban, sizeof(ban->ban) };
-	struct store_bytes evidence = { &ban->evidence, ban->has_evidence ? sizeof(ban->evidence) : 0 };
+	struct store_bytes evidence = { &ban->evidence,
+					ban->has_evidence ? sizeof(ban->evidence) : 0 };
 	struct store_bytes headers = { ban->headers, ban->n_headers * sizeof(ban->headers[0]) };
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "INSERT INTO bans(addr, family, len, random, limit_name, threshold, rate, window_ms, is_bits, since_s, until_s,"
-			  " trial_until_s, ended_s, config_hash, state, how, verdict, ban, lists, evidence, headers)"
-			  " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			  "biiisddiiiiiisisiBsBB", ban->source.addr_be, (int64_t)ban->source.family, (int64_t)ban->source.len, (int64_t)ban->ban.random,
-			  ban->limit, ban->threshold_per_s, ban->rate_per_s, (int64_t)ban->window_ms, (int64_t)ban->is_bits, ban->since_s, ban->until_s,
-			  ban->trial_until_s, ban->ended_s, ban->config_hash, (int64_t)ban->state, ban->how, (int64_t)STORE_UNDECIDED, &record,
-			  ban->lists, &evidence, &headers);
+	r = store_prepare(
+	    store, &stmt,
+	    "INSERT INTO bans(addr, family, len, random, limit_name, threshold, rate, window_ms, is_bits, since_s, until_s,"
+	    " trial_until_s, ended_s, config_hash, state, how, verdict, ban, lists, evidence, headers)"
+	    " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	    "biiisddiiiiiisisiBsBB", ban->source.addr_be, (int64_t)ban->source.family,
+	    (int64_t)ban->source.len, (int64_t)ban->ban.random, ban->limit, ban->threshold_per_s,
+	    ban->rate_per_s, (int64_t)ban->window_ms, (int64_t)ban->is_bits, ban->since_s,
+	    ban->until_s, ban->trial_until_s, ban->ended_s, ban->config_hash, (int64_t)ban->state,
+	    ban->how, (int64_t)STORE_UNDECIDED, &record, ban->lists, &evidence, &headers);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_ban_add(struct store *store, const struct store_ban *ban, const char *const *lists, int64_t *ret_id)
+int store_ban_add(struct store *store, const struct store_ban *ban, const char *const *lists,
+		  int64_t *ret_id)
 {
 	int64_t id;
 	int r;
@@ -161,8 +175,11 @@ int store_ban_update(struct store *store, const struct store_ban *ban)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "UPDATE bans SET until_s = ?, trial_until_s = ?, ended_s = ?, state = ?, how = ?, ban = ? WHERE id = ?",
-			  "iiiisBi", ban->until_s, ban->trial_until_s, ban->ended_s, (int64_t)ban->state, ban->how, &record, ban->id);
+	r = store_prepare(
+	    store, &stmt,
+	    "UPDATE bans SET until_s = ?, trial_until_s = ?, ended_s = ?, state = ?, how = ?, ban = ? WHERE id = ?",
+	    "iiiisBi", ban->until_s, ban->trial_until_s, ban->ended_s, (int64_t)ban->state,
+	    ban->how, &record, ban->id);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -183,36 +200,59 @@ int store_ban_get(struct store *store, int64_t id, struct store_ban *ret_ban)
 	return r < 0 ? r : r ? 0 : -ENOENT;
 }
 
-int store_ban_each(struct store *store, const struct store_ban_query *query, store_ban_fn fn, void *arg)
+int store_ban_each(struct store *store, const struct store_ban_query *query, store_ban_fn fn,
+		   void *arg)
 {
 	int64_t before = query->before ? query->before : INT64_MAX;
 	sqlite3_stmt *stmt;
 	int r;
 
 	if (query->source)
-		r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM bans WHERE addr = ? AND family = ? AND len = ? AND id < ? ORDER BY id DESC LIMIT ?", "biiii",
-				  query->source->addr_be, (int64_t)query->source->family, (int64_t)query->source->len, before, query->max);
+		r = store_prepare(
+		    store, &stmt,
+		    "SELECT " COLUMNS
+		    " FROM bans WHERE addr = ? AND family = ? AND len = ? AND id < ? ORDER BY id DESC LIMIT ?",
+		    "biiii", query->source->addr_be, (int64_t)query->source->family,
+		    (int64_t)query->source->len, before, query->max);
 	else if (query->limit)
-		r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM bans WHERE limit_name = ? AND (?2 = 0 OR verdict = 0) AND id < ? ORDER BY id DESC LIMIT ?",
-				  "siii", query->limit, (int64_t)query->is_undecided, before, query->max);
+		r = store_prepare(
+		    store, &stmt,
+		    "SELECT " COLUMNS
+		    " FROM bans WHERE limit_name = ? AND (?2 = 0 OR verdict = 0) AND id < ? ORDER BY id DESC LIMIT ?",
+		    "siii", query->limit, (int64_t)query->is_undecided, before, query->max);
 	else if (query->is_undecided)
-		r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM bans WHERE verdict = 0 AND id < ? ORDER BY id DESC LIMIT ?", "ii", before, query->max);
+		r = store_prepare(
+		    store, &stmt,
+		    "SELECT " COLUMNS
+		    " FROM bans WHERE verdict = 0 AND id < ? ORDER BY id DESC LIMIT ?",
+		    "ii", before, query->max);
 	else
-		r = store_prepare(store, &stmt, "SELECT " COLUMNS " FROM bans WHERE id < ? ORDER BY id DESC LIMIT ?", "ii", before, query->max);
+		r = store_prepare(store, &stmt,
+				  "SELECT " COLUMNS
+				  " FROM bans WHERE id < ? ORDER BY id DESC LIMIT ?",
+				  "ii", before, query->max);
 	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
-int store_ban_live(struct store *store, int64_t after, int64_t now_s, const char *limit, store_ban_fn fn, void *arg)
+int store_ban_live(struct store *store, int64_t after, int64_t now_s, const char *limit,
+		   store_ban_fn fn, void *arg)
 {
 	sqlite3_stmt *stmt;
 	int r;
 
 	/* What vanished or was taken away by a person has no probation left in the kernel. */
 	if (now_s)
-		r = store_prepare(store, &stmt, "SELECT " SHORT_COLUMNS " FROM bans WHERE id > ? AND trial_until_s > ? AND state <= 1 ORDER BY id", "ii", after, now_s);
+		r = store_prepare(
+		    store, &stmt,
+		    "SELECT " SHORT_COLUMNS
+		    " FROM bans WHERE id > ? AND trial_until_s > ? AND state <= 1 ORDER BY id",
+		    "ii", after, now_s);
 	else
-		r = store_prepare(store, &stmt, "SELECT " SHORT_COLUMNS " FROM bans WHERE id > ?1 AND state = 0 AND (?2 = '' OR limit_name = ?2) ORDER BY id", "is",
-				  after, limit ? limit : "");
+		r = store_prepare(
+		    store, &stmt,
+		    "SELECT " SHORT_COLUMNS
+		    " FROM bans WHERE id > ?1 AND state = 0 AND (?2 = '' OR limit_name = ?2) ORDER BY id",
+		    "is", after, limit ? limit : "");
 	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
@@ -259,12 +299,17 @@ int store_ban_trim(struct store *store, unsigned keep, unsigned max, unsigned *r
 	if (n <= keep)
 		return 0;
 	n = n - keep < max ? n - keep : max;
-	r = store_prepare(store, &stmt,
-			  "DELETE FROM ban_lists WHERE ban IN (SELECT id FROM bans WHERE verdict = 0 AND state > 0 ORDER BY id LIMIT ?)", "i", (int64_t)n);
+	r = store_prepare(
+	    store, &stmt,
+	    "DELETE FROM ban_lists WHERE ban IN (SELECT id FROM bans WHERE verdict = 0 AND state > 0 ORDER BY id LIMIT ?)",
+	    "i", (int64_t)n);
 	if (r == 0)
 		r = store_run(store, stmt);
 	if (r == 0)
-		r = store_prepare(store, &stmt, "DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE verdict = 0 AND state > 0 ORDER BY id LIMIT ?)", "i", (int64_t)n);
+		r = store_prepare(
+		    store, &stmt,
+		    "DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE verdict = 0 AND state > 0 ORDER BY id LIMIT ?)",
+		    "i", (int64_t)n);
 	if (r == 0)
 		r = store_run(store, stmt);
 	if (r == 0)

@@ -10,9 +10,11 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt,
-			  "SELECT id, url, last_success_s, last_try_s, failures, failures_total, fetch_ms, error, etag,"
-			  " last_modified, format, held_s, held_why, held_etag, held_modified FROM feeds WHERE name = ?", "s", name);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT id, url, last_success_s, last_try_s, failures, failures_total, fetch_ms, error, etag,"
+	    " last_modified, format, held_s, held_why, held_etag, held_modified FROM feeds WHERE name = ?",
+	    "s", name);
 	if (r < 0)
 		return r;
 	rc = sqlite3_step(stmt);
@@ -45,10 +47,12 @@ static int add_feed(struct store *store, const char *name, const char *url)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 255)"
-			  " INSERT INTO feeds(id, name, url) SELECT min(i), ?, ? FROM n"
-			  " WHERE i NOT IN (SELECT id FROM feeds) HAVING min(i) IS NOT NULL", "ss", name, url);
+	r = store_prepare(
+	    store, &stmt,
+	    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 255)"
+	    " INSERT INTO feeds(id, name, url) SELECT min(i), ?, ? FROM n"
+	    " WHERE i NOT IN (SELECT id FROM feeds) HAVING min(i) IS NOT NULL",
+	    "ss", name, url);
 	if (r == 0)
 		r = store_run(store, stmt);
 	if (r == 0 && !sqlite3_changes(store->db))
@@ -56,7 +60,8 @@ static int add_feed(struct store *store, const char *name, const char *url)
 	return r;
 }
 
-int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed)
+int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format,
+		   struct store_feed *ret_feed)
 {
 	int r;
 
@@ -71,7 +76,8 @@ int store_feed_get(struct store *store, const char *name, const char *url, uint3
 	strncpy(ret_feed->url, url, sizeof(ret_feed->url) - 1);
 	ret_feed->url[sizeof(ret_feed->url) - 1] = 0;
 	ret_feed->format = format;
-	ret_feed->etag[0] = ret_feed->last_modified[0] = ret_feed->held_etag[0] = ret_feed->held_modified[0] = 0;
+	ret_feed->etag[0] = ret_feed->last_modified[0] = ret_feed->held_etag[0] =
+	    ret_feed->held_modified[0] = 0;
 	ret_feed->last_try_s = 0;
 	return store_feed_put(store, ret_feed);
 }
@@ -81,14 +87,51 @@ int store_feed_put(struct store *store, const struct store_feed *f)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "UPDATE feeds SET url = ?, last_success_s = ?, last_try_s = ?, failures = ?, failures_total = ?,"
-			  " fetch_ms = ?, error = ?, etag = ?, last_modified = ?, format = ?, held_s = ?, held_why = ?,"
-			  " held_etag = ?, held_modified = ? WHERE id = ?",
-			  "siiiiisssiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
-			  (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
-			  (int64_t)f->format, f->held_s, f->held_why, f->held_etag, f->held_modified, (int64_t)f->id);
+	r = store_prepare(
+	    store, &stmt,
+	    "UPDATE feeds SET url = ?, last_success_s = ?, last_try_s = ?, failures = ?, failures_total = ?,"
+	    " fetch_ms = ?, error = ?, etag = ?, last_modified = ?, format = ?, held_s = ?, held_why = ?,"
+	    " held_etag = ?, held_modified = ? WHERE id = ?",
+	    "siiiiisssiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
+	    (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
+	    (int64_t)f->format, f->held_s, f->held_why, f->held_etag, f->held_modified,
+	    (int64_t)f->id);
 	return r < 0 ? r : store_run(store, stmt);
+}
+
+/* The first row that is not kept. */
+static int find_unkept(struct store *store, const uint64_t *kept, struct store_feed *feed)
+{
+	sqlite3_stmt *stmt;
+	int r, rc;
+
+	r = store_prepare(store, &stmt, "SELECT id, name FROM feeds ORDER BY last_try_s, id", "");
+	if (r < 0)
+		return r;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		feed->id = sqlite3_column_int(stmt, 0);
+		store_column_text(stmt, 1, feed->name, sizeof(feed->name));
+		if (!(kept[feed->id / 64] >> (feed->id % 64) & 1))
+			break;
+	}
+	store_release(store, stmt);
+	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
+}
+
+int store_feed_forget(struct store *store, const uint64_t *kept, struct store_feed *ret_feed)
+{
+	struct store_feed feed = { .id = 0 };
+	sqlite3_stmt *stmt;
+	int r = find_unkept(store, kept, &feed);
+
+	if (r == 0)
+		r = store_prepare(store, &stmt, "DELETE FROM feeds WHERE id = ?", "i",
+				  (int64_t)feed.id);
+	if (r == 0)
+		r = store_run(store, stmt);
+	if (r == 0)
+		*ret_feed = feed;
+	return r;
 }
 
 int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen)
@@ -96,17 +139,19 @@ int store_counter_put(struct store *store, const char *name, uint64_t value, uin
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT OR REPLACE INTO counters VALUES(?,?,?)", "sii", name, (int64_t)value,
-			  (int64_t)seen);
+	r = store_prepare(store, &stmt, "INSERT OR REPLACE INTO counters VALUES(?,?,?)", "sii",
+			  name, (int64_t)value, (int64_t)seen);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_counter_get(struct store *store, const char *name, uint64_t *ret_value, uint64_t *ret_seen)
+int store_counter_get(struct store *store, const char *name, uint64_t *ret_value,
+		      uint64_t *ret_seen)
 {
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt, "SELECT value, seen FROM counters WHERE name = ?", "s", name);
+	r = store_prepare(store, &stmt, "SELECT value, seen FROM counters WHERE name = ?", "s",
+			  name);
 	if (r < 0)
 		return r;
 	rc = sqlite3_step(stmt);
@@ -123,11 +168,13 @@ int store_class_put(struct store *store, const struct store_class *c)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "INSERT OR REPLACE INTO classes(counter, action, flags, winner, seen_drops, seen_drop_bytes,"
-			  " seen_woulds, lists) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
-			  "iiiiiii", (int64_t)c->counter, (int64_t)c->action, (int64_t)c->flags, (int64_t)c->winner,
-			  (int64_t)c->seen_drops, (int64_t)c->seen_drop_bytes, (int64_t)c->seen_woulds);
+	r = store_prepare(
+	    store, &stmt,
+	    "INSERT OR REPLACE INTO classes(counter, action, flags, winner, seen_drops, seen_drop_bytes,"
+	    " seen_woulds, lists) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+	    "iiiiiii", (int64_t)c->counter, (int64_t)c->action, (int64_t)c->flags,
+	    (int64_t)c->winner, (int64_t)c->seen_drops, (int64_t)c->seen_drop_bytes,
+	    (int64_t)c->seen_woulds);
 	if (r < 0)
 		return r;
 	sqlite3_bind_blob(stmt, 8, c->lists, sizeof(c->lists), SQLITE_TRANSIENT);
@@ -139,19 +186,23 @@ int store_class_delete(struct store *store, uint32_t counter)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "DELETE FROM classes WHERE counter = ?", "i", (int64_t)counter);
+	r = store_prepare(store, &stmt, "DELETE FROM classes WHERE counter = ?", "i",
+			  (int64_t)counter);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class), void *arg)
+int store_class_each(struct store *store, void (*fn)(void *arg, const struct store_class *class),
+		     void *arg)
 {
 	struct store_class class;
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt,
-			  "SELECT counter, action, flags, winner, seen_drops, seen_drop_bytes, seen_woulds, lists"
-			  " FROM classes", "");
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT counter, action, flags, winner, seen_drops, seen_drop_bytes, seen_woulds, lists"
+	    " FROM classes",
+	    "");
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {

@@ -14,10 +14,11 @@ static int move_counts(struct store *store, int64_t ban, enum store_verdict verd
 
 	if (verdict == STORE_UNDECIDED)
 		return 0;
-	r = store_prepare(store, &stmt,
-			  "UPDATE review SET confirmed = confirmed + iif(?2 = 1, ?3, 0), rejected = rejected + iif(?2 = 2, ?3, 0) WHERE"
-			  " (kind = 0 AND name = (SELECT limit_name FROM bans WHERE id = ?1)) OR (kind = 1 AND name IN (SELECT list FROM ban_lists WHERE ban = ?1))",
-			  "iii", ban, (int64_t)verdict, by);
+	r = store_prepare(
+	    store, &stmt,
+	    "UPDATE review SET confirmed = confirmed + iif(?2 = 1, ?3, 0), rejected = rejected + iif(?2 = 2, ?3, 0) WHERE"
+	    " (kind = 0 AND name = (SELECT limit_name FROM bans WHERE id = ?1)) OR (kind = 1 AND name IN (SELECT list FROM ban_lists WHERE ban = ?1))",
+	    "iii", ban, (int64_t)verdict, by);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -48,22 +49,28 @@ int store_verdict_add(struct store *store, const struct store_verdict_row *row)
 	if (r == 0)
 		r = move_counts(store, row->ban, row->verdict, 1);
 	if (r == 0)
-		r = store_prepare(store, &stmt, "UPDATE bans SET verdict = ? WHERE id = ?", "ii", (int64_t)row->verdict, row->ban);
+		r = store_prepare(store, &stmt, "UPDATE bans SET verdict = ? WHERE id = ?", "ii",
+				  (int64_t)row->verdict, row->ban);
 	if (r == 0)
 		r = store_run(store, stmt);
 	if (r == 0)
-		r = store_prepare(store, &stmt, "INSERT INTO verdicts VALUES(?,?,?,?,?,?)", "iiiiss", row->ban, row->time_s, (int64_t)row->verdict,
+		r = store_prepare(store, &stmt, "INSERT INTO verdicts VALUES(?,?,?,?,?,?)",
+				  "iiiiss", row->ban, row->time_s, (int64_t)row->verdict,
 				  (int64_t)row->uid, row->user, row->reason);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_verdict_each(struct store *store, int64_t ban, int (*fn)(void *arg, const struct store_verdict_row *row), void *arg)
+int store_verdict_each(struct store *store, int64_t ban,
+		       int (*fn)(void *arg, const struct store_verdict_row *row), void *arg)
 {
 	struct store_verdict_row row;
 	sqlite3_stmt *stmt;
 	int r, rc, stop = 0;
 
-	r = store_prepare(store, &stmt, "SELECT ban, time_s, verdict, uid, user, reason FROM verdicts WHERE ban = ? ORDER BY rowid", "i", ban);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT ban, time_s, verdict, uid, user, reason FROM verdicts WHERE ban = ? ORDER BY rowid",
+	    "i", ban);
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && !stop) {
@@ -80,18 +87,24 @@ int store_verdict_each(struct store *store, int64_t ban, int (*fn)(void *arg, co
 	return stop ? stop : store_errno(rc);
 }
 
-int store_review_get(struct store *store, enum store_review_kind kind, const char *name, struct store_review *ret_review)
+int store_review_get(struct store *store, enum store_review_kind kind, const char *name,
+		     struct store_review *ret_review)
 {
 	struct store_review review = { 0 };
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt, "SELECT bans, confirmed, rejected FROM review WHERE kind = ? AND name = ?", "is", (int64_t)kind, name);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT bans, confirmed, rejected FROM review WHERE kind = ? AND name = ?", "is",
+	    (int64_t)kind, name);
 	if (r < 0)
 		return r;
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
-		review = (struct store_review){ sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2) };
+		review = (struct store_review){ sqlite3_column_int64(stmt, 0),
+						sqlite3_column_int64(stmt, 1),
+						sqlite3_column_int64(stmt, 2) };
 	store_release(store, stmt);
 	r = store_errno(rc);
 	if (r == 0)
@@ -100,19 +113,25 @@ int store_review_get(struct store *store, enum store_review_kind kind, const cha
 }
 
 int store_review_each(struct store *store, enum store_review_kind kind,
-		      void (*fn)(void *arg, const char *name, const struct store_review *review), void *arg)
+		      void (*fn)(void *arg, const char *name, const struct store_review *review),
+		      void *arg)
 {
 	char name[STORE_BAN_LIMIT_BYTES];
 	struct store_review review;
 	sqlite3_stmt *stmt;
 	int r, rc;
 
-	r = store_prepare(store, &stmt, "SELECT name, bans, confirmed, rejected FROM review WHERE kind = ? ORDER BY name", "i", (int64_t)kind);
+	r = store_prepare(
+	    store, &stmt,
+	    "SELECT name, bans, confirmed, rejected FROM review WHERE kind = ? ORDER BY name", "i",
+	    (int64_t)kind);
 	if (r < 0)
 		return r;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
 		store_column_text(stmt, 0, name, sizeof(name));
-		review = (struct store_review){ sqlite3_column_int64(stmt, 1), sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 3) };
+		review = (struct store_review){ sqlite3_column_int64(stmt, 1),
+						sqlite3_column_int64(stmt, 2),
+						sqlite3_column_int64(stmt, 3) };
 		fn(arg, name, &review);
 	}
 	store_release(store, stmt);
