@@ -249,7 +249,7 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	list = limits_list(&run, limits_kind(&l4), l4.state == L4_PORTS ? l4.dport : -1);
 	if (!list || !list->n)
 		return 0;
-	packet.now_ns = bpf_ktime_get_coarse_ns();
+	packet.now_ns = LIMIT_COARSE_NS();
 	packet.bytes = pkt->frame_bytes;
 	met.charged = met.woulds = met.noted = met.number = met.over = met.is_over = run.cpu->zero;
 	limits_walk(&run, list, pkt, &packet, &met);
@@ -344,7 +344,7 @@ __noinline int limits_punish(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	if (!limit)
 		return 0;
 	line = limits_slots(&run, &place, limit, &packet.tag);
-	packet.now_ns = bpf_ktime_get_coarse_ns();
+	packet.now_ns = LIMIT_COARSE_NS();
 	over = line ? limit_over(line, limit, &packet, run.head->ahead) : 0;
 	number = LIMITS_NUMBER(answer);
 	note = EVENT_NOTE(0, LIMITS_VERDICT(answer), LIMITS_REASON(answer), number, 0);
