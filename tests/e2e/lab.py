@@ -124,6 +124,7 @@ class Stream:
 
     def __init__(self, lab, sources, rate_pps, port=PORT + 1):
         self.sources = sources
+        self.span_s = {}  # after stop(): seconds between the first and the last packet that came, by the kernel's clock
         lab.add_sources(sources)
         inside = lambda ns, *words: subprocess.Popen(["nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
                                                      stdout=subprocess.PIPE, text=True)
@@ -145,6 +146,7 @@ class Stream:
                 overflow = int(words[1])
                 continue
             received[words[0].removeprefix("::ffff:")] = int(words[1])
+            self.span_s[words[0].removeprefix("::ffff:")] = (int(words[5]) - int(words[4])) / 1e9
             assert words[3] == "0", f"out of order: {words}"
         return {source: (sent[source], received.get(source, 0)) for source in self.sources}, overflow
 
