@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs the benchmarks in a network and mount namespace of their own. Needs root.
 # usage: bench.sh BUILD [--quick | --lists-only] [--rounds N] [--adds N] [--packets N] SIZE...   with SIZE the entries of a list
-#        bench.sh BUILD limits [--rounds N] [--packets N]                          what limits cost, alone
+#        bench.sh BUILD limits [--rounds N] [--packets N] [--played PERCENT]   what limits cost, alone
+#        bench.sh BUILD waits [--entries N] [--bans N]   how long control requests wait while the agent is busy, alone
 set -euo pipefail
 build=$1; shift
 [[ $EUID -eq 0 ]] || { echo "bench: needs root, to load programs into the kernel" >&2; exit 1; }
@@ -11,8 +12,8 @@ printf '%s, %s CPUs, kernel %s, load %s\n' "$(sed -n 's/^model name[^:]*: //p' /
 folder=$(dirname "$0")
 "$folder/create-users.sh"
 program=bench.py
-if [[ ${1:-} == limits ]]; then
-	program=limits.py; shift
+if [[ ${1:-} == limits || ${1:-} == waits ]]; then
+	program=$1.py; shift
 elif [[ " $* " != *" --quick "* && " $* " != *" --lists-only "* ]]; then
 	"$folder/bench-feeds.sh" "$build"
 fi

@@ -7,6 +7,7 @@ import argparse, pathlib, statistics, subprocess, sys, tempfile
 import agent
 import limits
 import peers
+import waits
 
 MOST = {32: 10000000, 128: 1000000}
 BIG = 1000000
@@ -120,13 +121,25 @@ def run_one(args, bits, size, figures):
         return False
 
 
-def run_limits(args):
-    """limits.measure()'s answer, or None where it could not be measured."""
+def run_limits(args, aims):
     try:
-        return limits.measure(args.build, args.rounds, args.packets, args.played, args.packets or limits.CROWDS[2])
+        found = limits.measure(args.build, args.rounds, args.packets, args.played, args.packets or limits.CROWDS[2])
+        aims += limits.aims(*found)
+        return True
     except (RuntimeError, subprocess.SubprocessError) as error:
         print(f"limits: could not be measured: {error}\n", flush=True)
-        return None
+        return False
+
+
+def run_waits(aims):
+    try:
+        rows = waits.measure(BIG, BIG // 10)
+        waits.show(rows)
+        aims += waits.aims(rows, agent.is_busy())
+        return True
+    except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
+        print(f"waits: could not be measured: {error}\n", flush=True)
+        return False
 
 
 def main():
@@ -146,9 +159,10 @@ def main():
         run_lookups(args, folder, figures)
     lists = [(bits, size) for size in args.sizes for bits in (32, 128) if size <= MOST[bits]]
     results = [run_one(args, bits, size, figures) for bits, size in lists]
-    found = () if args.quick or args.lists_only else run_limits(args)
-    show_aims((*lookup_aims(figures), *agent_aims(figures), *(limits.aims(*found) if found else ())))
-    results.append(found is not None)
+    aims = [*lookup_aims(figures), *agent_aims(figures)]
+    if not args.quick and not args.lists_only:
+        results += [run_limits(args, aims), run_waits(aims)]
+    show_aims(aims)
     return 0 if all(results) else 1
 
 
