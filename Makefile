@@ -127,7 +127,7 @@ $(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o $$(call obj,$$(call link_sys,tests/e2
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,user/sys/bpf_table.c) $(BUILD)/libsekisho.a
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(patsubst %,user/sys/%.c,bpf_table bpf_limiter bpf_pin)) $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)

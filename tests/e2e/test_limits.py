@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Limits with real packets: who is over is held at the rate, who is below loses nothing, and everyone tells the same
 story. Every drop has a control source or a control before it that passes."""
-import os, re, signal, time
+import os, pty, re, select, signal, subprocess, time
 import pytest
 from lab import PORT, Stream, run, wait_for
 
@@ -258,6 +258,23 @@ def test_suggest_and_try(lab, agent, stream):
     assert one.cli("limit", "try", "l", check=False).returncode == 2
 
 
+def live_top(one, screens=3):
+    """What `sekisho top` draws on a terminal, one text a screen; Enter ends it, with exit status 0."""
+    ours, its = pty.openpty()
+    words = [one.words()[0].parent / "sekisho", "-s", one.dir / "run/sekisho.sock", "top"]
+    process = subprocess.Popen([str(w) for w in words], stdin=its, stdout=its, stderr=its, env={**os.environ, "TERM": "xterm"})
+    os.close(its)
+    text, end = "", time.monotonic() + 20
+    while text.count("Enter ends it.") < screens:
+        assert time.monotonic() < end and process.poll() is None, text
+        if select.select([ours], [], [], 0.2)[0]:
+            text += os.read(ours, 65536).decode()
+    os.write(ours, b"\n")
+    assert process.wait(10) == 0
+    os.close(ours)
+    return text.split("Enter ends it.")[:screens]
+
+
 def test_top(lab, agent, stream):
     one = agent(limits("name: l, packets: 1k/s, burst: 100")).start()
     flow, flood = stream([GOOD], 500), stream([BAD], 4000, port=PORT + 2)
@@ -271,6 +288,8 @@ def test_top(lab, agent, stream):
     assert rows[GOOD]["drops"] == 0
     assert [r["address"] for r in busiest("drops")][:1] == [BAD]
     assert BAD in one.cli("top", "--limit", "1").stdout and GOOD not in one.cli("top", "--limit", "1").stdout
+    shown = live_top(one)
+    assert all(BAD in screen and GOOD in screen for screen in shown), shown
     flow.stop()
     flood.stop()
 
