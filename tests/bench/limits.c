@@ -258,7 +258,7 @@ static int check_row(const struct row *row)
 	return -EBADMSG;
 }
 
-/* A flood of one source at full speed must be held, or else the row is not what it says. */
+/* Time a packet of program @fd behind the driver; the sources are in place. */
 static int drive(int fd, double *ret_ns)
 {
 	struct lookup_bpf__bss *bss = lookup->bss;
