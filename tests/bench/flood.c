@@ -23,6 +23,7 @@
 #include "lib/policy.h"
 #include "lib/table_build.h"
 #include "lookup_frame.h"
+#include "sys/bpf_limiter.h"
 #include "sys/bpf_table.h"
 
 #define SPOOFED_PER_S 1e6
@@ -74,20 +75,37 @@ static int put_table(struct flood_bpf *object, struct sek_control *control, cons
 	return err;
 }
 
+/* The limiter's maps as the keeper makes them, pinned nowhere; *ret_side holds them. */
+static int make_limiter(struct flood_bpf *object, unsigned bits, struct bpf_side *side)
+{
+	for (int i = 0; i < BPF_MAP_ALL; i++)
+		side->map_fd[i] = -1;
+	side->map_fd[BPF_MAP_LIMITER_LINES] = bpf_map__fd(object->maps.sek_limiter_lines);
+	side->map_fd[BPF_MAP_LIMITER_BANS] = bpf_map__fd(object->maps.sek_limiter_bans);
+	side->map_fd[BPF_MAP_LIMITER_EVIDENCE] = bpf_map__fd(object->maps.sek_limiter_evidence);
+	side->limiter_bits = bits;
+	return bpf_limiter_make(side, SEK_BANS_MAX);
+}
+
 /* Loads all of it for @scene; *ret_control is mapped. */
-static int load(const struct scene *scene, struct flood_bpf *object, struct sek_control **ret_control)
+static int load(const struct scene *scene, struct flood_bpf *object, struct bpf_side *side, struct sek_control **ret_control)
 {
 	struct sek_control *control;
-	int err;
+	int err, lines_fd;
 
 	bpf_program__set_autoload(object->progs.sek_explain, false);
 	bpf_map__set_max_entries(object->maps.sek_counters, libbpf_num_possible_cpus());
 	bpf_map__set_max_entries(object->maps.sek_top, libbpf_num_possible_cpus() * SEK_TOP_SETS);
-	bpf_map__set_max_entries(object->maps.sek_limit_lines, 1u << scene->bits);
 	bpf_map__set_max_entries(object->maps.gcra, (SEK_LINE_BYTES << scene->bits) / LRU_ENTRY_BYTES);
 	object->rodata->gcra_cost_ns = (uint64_t)(1e9 / scene->rate);
 	object->rodata->gcra_tau_ns = (uint64_t)((scene->burst - 0.5) * 1e9 / scene->rate);
+	err = bpf_limiter_size(object->maps.sek_limiter_lines, scene->bits, &lines_fd);
+	if (err)
+		return err;
 	err = flood_bpf__load(object);
+	close(lines_fd);
+	if (!err)
+		err = make_limiter(object, scene->bits, side);
 	if (err)
 		return err;
 	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object->maps.sek_control), 0);
@@ -155,7 +173,8 @@ static int run_one(const struct scene *scene, bool is_lru, struct result *ret)
 {
 	struct flood_bpf *object = flood_bpf__open();
 	struct sek_control *control = NULL;
-	int err = object ? load(scene, object, &control) : -errno;
+	struct bpf_side side = { 0 };
+	int err = object ? load(scene, object, &side, &control) : -errno;
 
 	if (!err)
 		err = play(scene, object, bpf_program__fd(is_lru ? object->progs.flood_gcra : object->progs.sek_xdp), ret);

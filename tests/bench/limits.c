@@ -22,6 +22,7 @@
 #include "lookup_list.h"
 #include "limits.skel.h"
 #include "sekisho.skel.h"
+#include "sys/bpf_limiter.h"
 
 #define ROUNDS_MAX 9
 #define NOISY 1.15 /* times the fastest floor: something else had the CPU */
@@ -72,6 +73,7 @@ static unsigned packets = BENCH_SOURCES;
 static struct lookup_bpf *lookup;
 static struct limits_bpf *precise, *coarse, *large;
 static struct sekisho_bpf *programs[ROWS];
+static struct bpf_side sides[ROWS]; /* of the limiter's maps only */
 static struct host4_key *sources; /* one a packet, of the crowd at hand */
 static double floor_ns[CROWDS][ROUNDS_MAX];
 
@@ -120,7 +122,7 @@ static int put_table(const struct row *row, struct sekisho_bpf *object, struct s
 }
 
 /* A ban that lasts, for each source of the middle crowd: the map has no room for the largest. */
-static int put_bans(struct sekisho_bpf *object, struct sek_control *control, const struct host4_key *from)
+static int put_bans(int bans_fd, struct sek_control *control, const struct host4_key *from)
 {
 	struct timespec now;
 	struct sek_ban ban = { 0 };
@@ -132,11 +134,23 @@ static int put_bans(struct sekisho_bpf *object, struct sek_control *control, con
 		struct sek_entry_key key = { .family = 4, .len = 32 };
 
 		memcpy(key.addr_be, &from[i].addr_be, 4);
-		if (bpf_map_update_elem(bpf_map__fd(object->maps.sek_bans), &key, &ban, BPF_ANY))
+		if (bpf_map_update_elem(bans_fd, &key, &ban, BPF_ANY))
 			return -errno;
 	}
 	control->n_bans = crowds[MIDDLE];
 	return 0;
+}
+
+/* The limiter's maps as the keeper makes them, pinned nowhere; *ret_side holds them. */
+static int make_limiter(struct sekisho_bpf *object, unsigned bits, struct bpf_side *side)
+{
+	for (int i = 0; i < BPF_MAP_ALL; i++)
+		side->map_fd[i] = -1;
+	side->map_fd[BPF_MAP_LIMITER_LINES] = bpf_map__fd(object->maps.sek_limiter_lines);
+	side->map_fd[BPF_MAP_LIMITER_BANS] = bpf_map__fd(object->maps.sek_limiter_bans);
+	side->map_fd[BPF_MAP_LIMITER_EVIDENCE] = bpf_map__fd(object->maps.sek_limiter_evidence);
+	side->limiter_bits = bits;
+	return bpf_limiter_make(side, SEK_BANS_MAX);
 }
 
 /* As the keeper sets it; the sample of rates as it is once the crowd has been there for a while. */
@@ -155,6 +169,7 @@ static void set_control(struct sek_control *control)
 static int add_sekisho(enum row_id id)
 {
 	struct sekisho_bpf *object = programs[id] = sekisho_bpf__open();
+	struct bpf_side *side = &sides[id];
 	struct sek_control *control;
 	int err;
 
@@ -164,6 +179,8 @@ static int add_sekisho(enum row_id id)
 	bpf_map__set_max_entries(object->maps.sek_counters, libbpf_num_possible_cpus());
 	bpf_map__set_max_entries(object->maps.sek_top, libbpf_num_possible_cpus() * SEK_TOP_SETS);
 	err = sekisho_bpf__load(object);
+	if (!err)
+		err = make_limiter(object, SEK_LIMIT_LINES_BITS, side);
 	if (err)
 		return fail("loading sek_xdp", err);
 	control = mmap(NULL, getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(object->maps.sek_control), 0);
@@ -172,12 +189,12 @@ static int add_sekisho(enum row_id id)
 	set_control(control);
 	err = put_table(&rows[id], object, control);
 	if (!err && rows[id].is_banned)
-		err = put_bans(object, control, sources);
+		err = put_bans(side->map_fd[BPF_MAP_BANS], control, sources);
 	munmap(control, getpagesize());
 	if (err)
 		return fail(rows[id].name, err);
 	rows[id].fd = bpf_program__fd(object->progs.sek_xdp);
-	rows[id].mib = map_mib(bpf_map__fd(object->maps.sek_limit_lines));
+	rows[id].mib = map_mib(side->map_fd[BPF_MAP_LIMIT_LINES]);
 	return 0;
 }
 

@@ -32,6 +32,7 @@
 #include "played.h"
 #include "played.skel.h"
 #include "slow.h"
+#include "sys/bpf_limiter.h"
 #include "sys/bpf_table.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -43,6 +44,7 @@
 #define TICK_NS 4000000ull
 #define SPOOFED_STEP_NS 900 /* with the packets of the others in between, still over a million spoofed ones a second */
 #define NUMBER 5
+#define BANS_MAX 16
 
 /* One loaded object with its maps in this process. */
 struct kernel {
@@ -50,6 +52,7 @@ struct kernel {
 	struct sek_control *control;
 	const struct sek_cpu *cpus;
 	uint64_t *slots;
+	struct bpf_side side; /* of the limiter's maps only */
 	int n_cpus;
 };
 
@@ -62,9 +65,9 @@ static int fd_of(const struct kernel *k, const char *map)
 	return bpf_object__find_map_fd_by_name(k->object, map);
 }
 
-static void *map_whole(const struct kernel *k, const char *map, size_t bytes, int protection)
+static void *map_whole(int fd, size_t bytes, int protection)
 {
-	void *values = mmap(NULL, bytes, protection, MAP_SHARED, fd_of(k, map), 0);
+	void *values = mmap(NULL, bytes, protection, MAP_SHARED, fd, 0);
 
 	assert_ptr_not_equal(values, MAP_FAILED);
 	return values;
@@ -74,17 +77,26 @@ static void *map_whole(const struct kernel *k, const char *map, size_t bytes, in
 static void load(struct kernel *k, struct bpf_object_skeleton *skeleton)
 {
 	struct bpf_object *object = *skeleton->obj;
+	int lines_fd;
 
 	k->object = object;
 	k->n_cpus = libbpf_num_possible_cpus();
 	assert_true(k->n_cpus > 0);
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "sek_counters"), k->n_cpus);
 	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "sek_top"), k->n_cpus * SEK_TOP_SETS);
-	bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "sek_limit_lines"), 1 << SEK_LIMIT_LINES_MIN_BITS);
+	assert_int_equal(bpf_limiter_size(bpf_object__find_map_by_name(object, "sek_limiter_lines"), SEK_LIMIT_LINES_MIN_BITS, &lines_fd), 0);
 	assert_int_equal(bpf_object__load_skeleton(skeleton), 0);
-	k->control = map_whole(k, "sek_control", getpagesize(), PROT_READ | PROT_WRITE);
-	k->cpus = map_whole(k, "sek_counters", k->n_cpus * sizeof(*k->cpus), PROT_READ);
-	k->slots = map_whole(k, "sek_limit_lines", SEK_LINE_BYTES << SEK_LIMIT_LINES_MIN_BITS, PROT_READ | PROT_WRITE);
+	close(lines_fd);
+	for (int i = 0; i < BPF_MAP_ALL; i++)
+		k->side.map_fd[i] = -1;
+	k->side.map_fd[BPF_MAP_LIMITER_LINES] = fd_of(k, "sek_limiter_lines");
+	k->side.map_fd[BPF_MAP_LIMITER_BANS] = fd_of(k, "sek_limiter_bans");
+	k->side.map_fd[BPF_MAP_LIMITER_EVIDENCE] = fd_of(k, "sek_limiter_evidence");
+	k->side.limiter_bits = SEK_LIMIT_LINES_MIN_BITS;
+	assert_int_equal(bpf_limiter_make(&k->side, BANS_MAX), 0);
+	k->control = map_whole(fd_of(k, "sek_control"), getpagesize(), PROT_READ | PROT_WRITE);
+	k->cpus = map_whole(fd_of(k, "sek_counters"), k->n_cpus * sizeof(*k->cpus), PROT_READ);
+	k->slots = map_whole(k->side.map_fd[BPF_MAP_LIMIT_LINES], SEK_LINE_BYTES << SEK_LIMIT_LINES_MIN_BITS, PROT_READ | PROT_WRITE);
 	k->control->limit_bits = SEK_LIMIT_LINES_MIN_BITS;
 	k->control->limit_keys = (struct sek_limit_keys){ 0x1234567, { 0x9e3779b1, 0x85ebca6b }, 0, 0xfedcba9876543210,
 							  { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f, 0x165667b19e3779f9 } };
