@@ -127,7 +127,7 @@ $(BUILD)/e2e/%: $(BUILD)/obj/tests/e2e/%.o $$(call obj,$$(call link_sys,tests/e2
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,user/sys/bpf_table.c) $(BUILD)/libsekisho.a
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(patsubst %,user/sys/%.c,bpf_table bpf_limiter bpf_pin)) $(BUILD)/libsekisho.a
 	@mkdir -p $(@D)
 	$(call SAY,LINK)
 	$(Q)$(CC) -o $@ $^ -lbpf $(LIB_LIBS)
@@ -143,7 +143,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzzobj/tests/fuzz/%.o $$(call fuzzobj,$$(call link_sy
 	$(call SAY,LINK)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call link_libs,tests/fuzz/$*.c) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz bench bench-quick lint vmtest run demo install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick bench-limits lint vmtest run demo install deps clean help
 
 deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
@@ -172,7 +172,12 @@ bench: ## cost per packet, load time, latency and memory beside a trie, nftables
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
 	$(Q)scripts/bench.sh $(BUILD) $(BENCH_ARGS) $(or $(SIZES),1000 100000 1000000 10000000)
 
-bench-quick: ## the same for 1000000 entries only, without the longest rows (root)
+bench-limits: ## the part of it that limits are: cost beside an LRU hash and nftables, and a flood of spoofed sources (root)
+	$(Q)scripts/install-deps.sh bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
+	$(Q)scripts/bench.sh $(BUILD) limits $(BENCH_ARGS)
+
+bench-quick: ## bench for 1000000 entries only, without the longest rows (root)
 	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000 BENCH_ARGS='--quick --rounds 3'
 
 run: ## protect IFACE in the foreground (root); CONFIG=FILE, default: scripts/sekisho.yaml

@@ -15,7 +15,9 @@
 #include <sekisho/limit.h>
 #include "parse.bpf.h"
 
-#define LIMIT_TRIES 4 /* tries: a second only when a slot changes hands under us */
+#ifndef LIMIT_TRIES
+#define LIMIT_TRIES 4 /* tries: a second only when a slot changes hands under us; a test takes none */
+#endif
 #define LIMIT_TAG 0xffffffull
 #define LIMIT_TAG_NUMBER_SHIFT 19
 #define LIMIT_TAG_FAMILY6 (1u << 18)
@@ -26,9 +28,12 @@
 #define LIMIT_SINCE_SHIFT SEK_LIMIT_TAT_SHIFT
 #define LIMIT_HALF_UNIT (1u << (SEK_LIMIT_FRACTION - 1))
 
-/* The precise clock, CLOCK_MONOTONIC ns; a test brings its own before it includes this file. */
+/* The two clocks, CLOCK_MONOTONIC ns; a test brings its own before it includes this file. */
 #ifndef LIMIT_PRECISE_NS
 #define LIMIT_PRECISE_NS() bpf_ktime_get_ns()
+#endif
+#ifndef LIMIT_COARSE_NS
+#define LIMIT_COARSE_NS() bpf_ktime_get_coarse_ns()
 #endif
 
 /* One packet, as its source's line sees it. */

@@ -24,7 +24,9 @@
 #define LIMITS_VERDICT(answer) ((answer) & 0xff)
 #define LIMITS_REASON(answer) ((answer) >> 8 & 0xff)
 #define LIMITS_F_NOTE 0x10000 /* near or over: limits_evidence() */
-#define LIMITS_F_OVER 0x20000 /* over: limits_punish() */
+#define LIMITS_F_OVER 0x20000 /* over */
+#define LIMITS_F_NEW 0x40000  /* and it was not before: limits_punish() */
+#define LIMITS_F_DUE 0x80000  /* and for long enough for a ban: limits_punish() */
 #define LIMITS_NOTED(answer) ((answer) >> 24 & (SEK_LIMITS_MAX - 1)) /* index in the image */
 #define LIMITS_NUMBER(answer) ((answer) >> 28 & (SEK_LIMITS_MAX - 1)) /* of the same */
 
@@ -214,7 +216,7 @@ static __always_inline __u32 limits_judge(const struct limits_run *run, const st
 {
 	if (rail_find(&pkt->source, run->control))
 		return SEK_V_PASS | SEK_R_PROTECTED << 8;
-	for (__u32 i = 0; i < SEK_LIMITS_MAX; i++) {
+	for (__u32 i = 0; met->woulds && i < SEK_LIMITS_MAX; i++) {
 		if (met->woulds >> i & 1)
 			limits_count(run->cpu->limit_woulds, i, pkt->frame_bytes);
 	}
@@ -226,6 +228,28 @@ static __always_inline __u32 limits_judge(const struct limits_run *run, const st
 	}
 	limits_count(run->cpu->limit_drops, met->number, pkt->frame_bytes);
 	return SEK_V_DROP | SEK_R_LIMIT << 8;
+}
+
+/* The limit that @answer of limits_charge() names, its source's place, slots and tag. NULL: it is not there. */
+static __always_inline const struct sek_limit *limits_noted(const struct limits_run *run, const struct pkt *pkt, __u32 answer,
+							    struct limit_place *ret_place)
+{
+	const struct sek_limit *limit = limits_get(run, LIMITS_NOTED(answer));
+
+	if (limit)
+		*ret_place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
+	return limit;
+}
+
+/* Notes that the source is over the limit that @answer names; LIMITS_F_NEW and LIMITS_F_DUE of it. */
+static __always_inline __u32 limits_over(const struct limits_run *run, const struct pkt *pkt, __u32 answer, struct limit_packet *packet)
+{
+	struct limit_place place;
+	const struct sek_limit *limit = limits_noted(run, pkt, answer, &place);
+	struct sek_limit_line *line = limit ? limits_slots(run, &place, limit, &packet->tag) : NULL;
+	__u32 over = line ? limit_over(line, limit, packet, run->head->ahead) : 0;
+
+	return (over & LIMIT_OVER_NEW ? LIMITS_F_NEW : 0) | (over & LIMIT_BAN_DUE ? LIMITS_F_DUE : 0);
 }
 
 /*
@@ -249,7 +273,7 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	list = limits_list(&run, limits_kind(&l4), l4.state == L4_PORTS ? l4.dport : -1);
 	if (!list || !list->n)
 		return 0;
-	packet.now_ns = bpf_ktime_get_coarse_ns();
+	packet.now_ns = LIMIT_COARSE_NS();
 	packet.bytes = pkt->frame_bytes;
 	met.charged = met.woulds = met.noted = met.number = met.over = met.is_over = run.cpu->zero;
 	limits_walk(&run, list, pkt, &packet, &met);
@@ -260,7 +284,7 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 		return answer;
 	if (met.over)
 		limits_refund(&run, list, met.over - 1, met.charged, pkt, &packet);
-	return answer | LIMITS_F_OVER | limits_judge(&run, pkt, &met);
+	return answer | LIMITS_F_OVER | limits_over(&run, pkt, answer, &packet) | limits_judge(&run, pkt, &met);
 }
 
 /*
@@ -283,17 +307,6 @@ __noinline int limits_rate_all(const struct pkt *pkt, __u32 table_slot)
 	pick = rates_pick(&pkt->source, keys, run.head->source_len6);
 	return rates_note(pick << 32 | (__u32)limits_hash(&place, keys, run.control->limit_bits), SEK_LIMITS_MAX | pkt->source.family << 8,
 			  pkt->frame_bytes);
-}
-
-/* The limit that @answer of limits_charge() names, its source's place, slots and tag. NULL: it is not there. */
-static __always_inline const struct sek_limit *limits_noted(const struct limits_run *run, const struct pkt *pkt, __u32 answer,
-							    struct limit_place *ret_place)
-{
-	const struct sek_limit *limit = limits_get(run, LIMITS_NOTED(answer));
-
-	if (limit)
-		*ret_place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
-	return limit;
 }
 
 static __always_inline __u32 limits_evidence_index(const struct limits_run *run, const struct limit_place *place)
@@ -323,16 +336,14 @@ __noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, __u32 
 }
 
 /*
- * A packet over a limit (LIMITS_F_OVER): events, and the ban that is due. Only an enforced limit bans, and only a source whose
- * packet was dropped for it. After limits_evidence(), which then knows this packet.
+ * A packet over a limit (LIMITS_F_NEW, LIMITS_F_DUE): an event, and the ban that is due. Only an enforced limit bans, and
+ * only a source whose packet was dropped for it. After limits_evidence(), which then knows this packet.
  */
 __noinline int limits_punish(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot, __u32 answer)
 {
 	struct sek_entry_key key __attribute__((aligned(8))) = {};
-	struct limit_packet packet = {};
 	const struct sek_table_head *head;
 	const struct sek_limit *limit;
-	struct sek_limit_line *line;
 	struct limit_place place;
 	struct limits_run run;
 	__u32 over, number;
@@ -343,14 +354,11 @@ __noinline int limits_punish(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	limit = limits_noted(&run, pkt, answer, &place);
 	if (!limit)
 		return 0;
-	line = limits_slots(&run, &place, limit, &packet.tag);
-	packet.now_ns = bpf_ktime_get_coarse_ns();
-	over = line ? limit_over(line, limit, &packet, run.head->ahead) : 0;
 	number = LIMITS_NUMBER(answer);
 	note = EVENT_NOTE(0, LIMITS_VERDICT(answer), LIMITS_REASON(answer), number, 0);
-	if (over & LIMIT_OVER_NEW)
+	if (answer & LIMITS_F_NEW)
 		event_frame(ctx, pkt, note | SEK_EVENT_OVER, table_slot);
-	if (!(over & LIMIT_BAN_DUE) || LIMITS_VERDICT(answer) != SEK_V_DROP)
+	if (!(answer & LIMITS_F_DUE) || LIMITS_VERDICT(answer) != SEK_V_DROP)
 		return 0;
 	entry_key(&pkt->source, pkt->source.family == 4 ? limit->len4 : limit->len6, &key);
 	head = image_front(&run.image, 0);

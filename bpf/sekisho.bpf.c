@@ -17,7 +17,7 @@ static __always_inline void ask_limits(struct xdp_md *ctx, const struct pkt *pkt
 
 	if (answer & LIMITS_F_NOTE)
 		limits_evidence(ctx, pkt, d->table_slot, answer);
-	if (answer & LIMITS_F_OVER)
+	if (answer & (LIMITS_F_NEW | LIMITS_F_DUE))
 		limits_punish(ctx, pkt, d->table_slot, answer);
 	if (!LIMITS_REASON(answer) || (d->verdict == SEK_V_WOULD && LIMITS_VERDICT(answer) == SEK_V_WOULD))
 		return;

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """All benchmarks in one run, then each aim beside what was measured. A missed aim is no error,
 what could not be measured is.
-usage: bench.py [--quick] [--rounds N] [--adds N] [--packets N] BUILD SIZE...   (scripts/bench.sh makes the namespaces)"""
+usage: bench.py [--quick | --lists-only] [--rounds N] [--adds N] [--packets N] [--played PERCENT] BUILD SIZE...   (scripts/bench.sh makes the namespaces)"""
 import argparse, pathlib, statistics, subprocess, sys, tempfile
 
 import agent
+import limits
 import peers
+import waits
 
 MOST = {32: 10000000, 128: 1000000}
 BIG = 1000000
@@ -86,10 +88,10 @@ def agent_aims(figures):
                    found["is_busy"])
 
 
-def show_aims(figures):
+def show_aims(aims):
     print("aims")
     print(f"  {'aim':68} {'bound':>9} {'measured':>11}")
-    for what, sign, bound, value, unit, is_noisy in (*lookup_aims(figures), *agent_aims(figures)):
+    for what, sign, bound, value, unit, is_noisy in aims:
         if value is None:
             print(f"  {what:68} {sign + f' {bound:.4g}':>9} {'-':>11}  not measured in this run")
             continue
@@ -119,12 +121,35 @@ def run_one(args, bits, size, figures):
         return False
 
 
+def run_limits(args, aims):
+    try:
+        found = limits.measure(args.build, args.rounds, args.packets, args.played, args.packets or limits.CROWDS[2])
+        aims += limits.aims(*found)
+        return True
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        print(f"limits: could not be measured: {error}\n", flush=True)
+        return False
+
+
+def run_waits(aims):
+    try:
+        rows = waits.measure(BIG, BIG // 10)
+        waits.show(rows)
+        aims += waits.aims(rows, agent.is_busy())
+        return True
+    except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
+        print(f"waits: could not be measured: {error}\n", flush=True)
+        return False
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="leave out what takes long")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--adds", type=int, default=200)
     parser.add_argument("--packets", type=int, help="of a run; the default is what memory-bound rows need")
+    parser.add_argument("--lists-only", action="store_true", help="leave out feeds (scripts/bench.sh) and limits")
+    parser.add_argument("--played", type=float, default=100, help="per cent of the time that a flood is played")
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("sizes", type=int, nargs="+")
     args = parser.parse_args()
@@ -134,7 +159,10 @@ def main():
         run_lookups(args, folder, figures)
     lists = [(bits, size) for size in args.sizes for bits in (32, 128) if size <= MOST[bits]]
     results = [run_one(args, bits, size, figures) for bits, size in lists]
-    show_aims(figures)
+    aims = [*lookup_aims(figures), *agent_aims(figures)]
+    if not args.quick and not args.lists_only:
+        results += [run_limits(args, aims), run_waits(aims)]
+    show_aims(aims)
     return 0 if all(results) else 1
 
 

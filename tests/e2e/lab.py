@@ -127,6 +127,7 @@ class Stream:
 
     def __init__(self, lab, sources, rate_pps, port=PORT + 1):
         self.sources = sources
+        self.span_s = {}  # after stop(): seconds between the first and the last packet that came, by the kernel's clock
         lab.add_sources(sources)
         # First in line for the processor: a sender that was kept waiting catches up in a burst, which a veth's queue does not hold.
         inside = lambda ns, *words: subprocess.Popen(["nice", "-n", "-20", "nsenter", f"--net=/run/netns/{ns}", BUILD / "e2e/stream", *map(str, words)],
@@ -149,6 +150,7 @@ class Stream:
                 overflow = int(words[1])
                 continue
             received[words[0].removeprefix("::ffff:")] = int(words[1])
+            self.span_s[words[0].removeprefix("::ffff:")] = (int(words[5]) - int(words[4])) / 1e9
             assert words[3] == "0", f"out of order: {words}"
         return {source: (sent[source], received.get(source, 0)) for source in self.sources}, overflow
 

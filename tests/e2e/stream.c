@@ -2,7 +2,8 @@
 /*
  * Steady UDP traffic with numbered packets, and its count at the other end. `send` sends from each source the same number a
  * second until SIGTERM and prints `SOURCE SENT`; `count` prints, on SIGTERM and once the socket is empty,
- * `SOURCE RECEIVED LAST DISORDERED` and `overflow N`: packets lost in its own socket.
+ * `SOURCE RECEIVED LAST DISORDERED FIRST_NS LAST_NS` and `overflow N`: packets lost in its own socket. The times are the
+ * kernel's, of the first and the last packet as they came in, however late this program reads them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -116,17 +117,21 @@ static int send_all(int argc, char **argv)
 struct count {
 	char source[INET6_ADDRSTRLEN];
 	uint64_t received, last, disordered; /* last: highest number + 1 */
+	uint64_t first_ns, last_ns;	     /* CLOCK_REALTIME */
 };
 
-static void count_one(struct count *counts, const struct payload *payload, const struct sockaddr_in6 *from)
+static void count_one(struct count *counts, const struct payload *payload, const struct sockaddr_in6 *from, uint64_t came_ns)
 {
 	struct count *count;
 
 	if (payload->source >= SOURCES_MAX)
 		return;
 	count = &counts[payload->source];
-	if (!count->received++)
+	if (!count->received++) {
 		inet_ntop(AF_INET6, &from->sin6_addr, count->source, sizeof(count->source));
+		count->first_ns = came_ns;
+	}
+	count->last_ns = came_ns;
 	if (payload->number < count->last)
 		count->disordered++;
 	else
@@ -141,10 +146,24 @@ static int open_sink(uint16_t port)
 
 	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one)) || setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof(quiet)) || bind(fd, (struct sockaddr *)&any, sizeof(any)))
 		die("socket");
 	return fd;
+}
+
+/* The kernel's words beside a packet. */
+static void read_control(struct msghdr *msg, uint32_t *overflow, uint64_t *ret_came_ns)
+{
+	struct timespec came = { 0 };
+
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(msg); head; head = CMSG_NXTHDR(msg, head)) {
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SO_RXQ_OVFL)
+			memcpy(overflow, CMSG_DATA(head), sizeof(*overflow));
+		if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_TIMESTAMPNS)
+			memcpy(&came, CMSG_DATA(head), sizeof(came));
+	}
+	*ret_came_ns = came.tv_sec * 1000000000ull + came.tv_nsec;
 }
 
 /* argv: PORT */
@@ -157,27 +176,28 @@ static int count_all(char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
-		char control[CMSG_SPACE(sizeof(uint32_t))];
+		char control[CMSG_SPACE(sizeof(uint32_t)) + CMSG_SPACE(sizeof(struct timespec))];
 		struct sockaddr_in6 from;
 		struct payload payload;
 		struct iovec part = { &payload, sizeof(payload) };
 		struct msghdr msg = { &from, sizeof(from), &part, 1, control, sizeof(control), 0 };
 		ssize_t n = recvmsg(fd, &msg, 0);
-		struct cmsghdr *head = n < 0 ? NULL : CMSG_FIRSTHDR(&msg);
+		uint64_t came_ns;
 
 		if (n < 0 && errno == EAGAIN && is_over)
 			break;
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			die("recvmsg");
-		if (head && head->cmsg_type == SO_RXQ_OVFL)
-			memcpy(&overflow, CMSG_DATA(head), sizeof(overflow));
-		if (n == sizeof(payload))
-			count_one(counts, &payload, &from);
+		if (n != sizeof(payload))
+			continue;
+		read_control(&msg, &overflow, &came_ns);
+		count_one(counts, &payload, &from, came_ns);
 	}
 	for (int i = 0; i < SOURCES_MAX; i++) {
 		if (counts[i].received)
-			printf("%s %llu %llu %llu\n", counts[i].source, (unsigned long long)counts[i].received,
-			       (unsigned long long)counts[i].last, (unsigned long long)counts[i].disordered);
+			printf("%s %llu %llu %llu %llu %llu\n", counts[i].source, (unsigned long long)counts[i].received,
+			       (unsigned long long)counts[i].last, (unsigned long long)counts[i].disordered,
+			       (unsigned long long)counts[i].first_ns, (unsigned long long)counts[i].last_ns);
 	}
 	printf("overflow %u\n", overflow);
 	return 0;

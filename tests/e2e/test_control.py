@@ -204,6 +204,19 @@ def test_a_million_compiled_and_swapped_keep_nobody_waiting(lab, agent):
     assert one.ask("explain", "11.0.0.2")["reason"] == "feed"
 
 
+def test_limit_list_of_the_largest_limiter_keeps_nobody_waiting(lab, agent):
+    """64 MiB are read for it, a second and more; others are answered in between, and two who ask share the answer."""
+    one = agent("limiter-memory: 64M\nlimits:\n  - {name: slow, packets: 1/m, burst: 5}\n").start()
+    assert lab.probe(BAD) == 5
+    with Watch(one) as watch, connect(one) as first, connect(one, "view.sock") as second:
+        for _ in range(3):
+            for sock in (first, second):
+                sock.sendall(b'{"verb": "limit.list"}\n')
+            for sock in (first, second):
+                assert [row["over_now"] for row in read_line(sock)["data"]["limits"]] == [1]
+    watch.check()
+
+
 def test_import_with_bad_lines_applies_nothing(lab, agent):
     one = agent().start()
     path = one.dir / "some.txt"

@@ -96,6 +96,8 @@ def test_a_fetcher_is_held_to_its_limits(hanging):
     assert int(status(pid)["VmHWM"].split()[0]) < 40000  # kB: far from it
     stat = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     assert int(stat[11]) + int(stat[12]) < 200  # hundredths of a second so far
+
+
 @pytest.fixture
 def stained(monkeypatch):
     """What the shell that starts an agent may hold."""

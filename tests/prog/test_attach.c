@@ -235,6 +235,33 @@ static void test_pins_of_no_dispatcher_are_removed(void **state)
 	assert_int_equal(on_interface(), 0);
 }
 
+/* Bytes of sek_xdp as the kernel runs it: what the knobs leave out is not in it. */
+static unsigned loaded_bytes(void)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+	struct sekisho_bpf *object;
+	int program_fd;
+
+	assert_int_equal(bpf_program_load(&side, 3, &object, &program_fd), 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(program_fd, &info, &len), 0);
+	bpf_program_free(object);
+	return info.xlated_prog_len;
+}
+
+/* Every kernel that is tested has the helper; one that has not gets a program that never calls it. */
+static void test_no_connection_lookup(void **state)
+{
+	unsigned with, without;
+
+	assert_true(side.has_skc_lookup);
+	with = loaded_bytes();
+	side.has_skc_lookup = false;
+	without = loaded_bytes();
+	side.has_skc_lookup = true;
+	assert_in_range(without, 1, with - 1);
+}
+
 static void test_no_such_interface(void **state)
 {
 	struct bpf_attachment attachment;
@@ -253,6 +280,7 @@ int main(void)
 		cmocka_unit_test(test_adopt_after_release),
 		cmocka_unit_test(test_other_program_is_left),
 		cmocka_unit_test(test_pins_of_no_dispatcher_are_removed),
+		cmocka_unit_test(test_no_connection_lookup),
 		cmocka_unit_test(test_no_such_interface),
 	};
 

@@ -115,10 +115,11 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 	return reply.err;
 }
 
-/* Hands @n entries over; with @replace they are all there is. */
-static int send_entries(struct engine *engine, const struct role_entry *entries, size_t n, bool replace, char *why, size_t why_bytes)
+/* Hands @n entries over, @to_come more will follow; with @replace they are all there is. */
+static int send_entries(struct engine *engine, const struct role_entry *entries, size_t n, size_t to_come, bool replace, char *why,
+			size_t why_bytes)
 {
-	struct role_msg msg = { .type = ROLE_ENTRIES, .body.entries = { .count = n, .replace = replace } }, reply;
+	struct role_msg msg = { .type = ROLE_ENTRIES, .body.entries = { .count = n, .replace = replace, .to_come = to_come } }, reply;
 	static const struct role_entry none;
 	int fd = channel_memfd("entries", n ? entries : &none, (n ? n : 1) * sizeof(*entries));
 
@@ -132,7 +133,7 @@ static int send_entries(struct engine *engine, const struct role_entry *entries,
 	return reply.err;
 }
 
-int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, char *why, size_t why_bytes)
+int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, size_t to_come, char *why, size_t why_bytes)
 {
 	struct role_entry *entries = calloc(n + 1, sizeof(*entries));
 	int err = entries ? 0 : -ENOMEM;
@@ -143,7 +144,7 @@ int entries_apply_many(struct engine *engine, const struct prefix *prefixes, siz
 	if (err)
 		snprintf(why, why_bytes, "the state cannot be read: %s", strerror(-err));
 	else if (n)
-		err = send_entries(engine, entries, n, false, why, why_bytes);
+		err = send_entries(engine, entries, n, to_come, false, why, why_bytes);
 	free(entries);
 	return err;
 }
@@ -219,7 +220,7 @@ int entries_restore(struct engine *engine)
 		snprintf(why, sizeof(why), "the state cannot be read: %s", store_error(engine->store));
 	else {
 		merge_same(&list);
-		err = send_entries(engine, list.entry, list.n, !lost && !engine->state_is_lost, why, sizeof(why));
+		err = send_entries(engine, list.entry, list.n, 0, !lost && !engine->state_is_lost, why, sizeof(why));
 	}
 	if (err)
 		log_line(LOG_ERR, "entries: %s", why[0] ? why : strerror(-err));

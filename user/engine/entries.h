@@ -45,8 +45,8 @@ void entries_job_free(struct entries_job *job);
 
 /* Tells the kernel what the state says of @prefix. Errors: the keeper's, with its words in @why. */
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes);
-/* The same for many. */
-int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, char *why, size_t why_bytes);
+/* The same for many, behind which @to_come more will follow: the kernel's map gets room for all of them. */
+int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, size_t to_come, char *why, size_t why_bytes);
 /*
  * Does a block of @prefix have to be refused, because it holds a protected address or @ssh_client (family 0: none)?
  * Then @why says what and how it is overridden. The keeper has the last word.

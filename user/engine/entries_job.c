@@ -44,7 +44,7 @@ static int finish_slice(struct engine *engine, struct entries_job *job, const st
 	char ignored[ROLE_TEXT_BYTES];
 
 	if (!err)
-		err = entries_apply_many(engine, prefixes, n, job->why, sizeof(job->why));
+		err = entries_apply_many(engine, prefixes, n, job->what == ENTRIES_IMPORT ? job->n_rows - job->at - n : 0, job->why, sizeof(job->why));
 	if (err == -EPERM && job->what != ENTRIES_IMPORT)
 		err = 0; /* what is left of a prefix is protected meanwhile: that must not keep the row */
 	if (!err) {
@@ -55,7 +55,7 @@ static int finish_slice(struct engine *engine, struct entries_job *job, const st
 	if (!job->why[0])
 		snprintf(job->why, sizeof(job->why), "the state cannot be written: %s", store_error(engine->store));
 	store_rollback(engine->store);
-	(void)entries_apply_many(engine, prefixes, n, ignored, sizeof(ignored)); /* back to what the state says */
+	(void)entries_apply_many(engine, prefixes, n, 0, ignored, sizeof(ignored)); /* back to what the state says */
 	return err;
 }
 

@@ -33,5 +33,10 @@ const struct limit_settings *limits_find_name(const struct engine *engine, const
 /* What a limit of the config counted; zeros where the state has no room for it. */
 const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit);
 
-/* limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory, 10 ms for 8 MiB. */
-int limits_over(struct engine *engine, uint64_t ret_over[SEK_LIMITS_MAX]);
+/*
+ * limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory, slice by slice on the loop. The
+ * scan that is under way, or a new one, is *ret_number; at its end control_poll_waiting() is called. Errors: -ENOMEM.
+ */
+int limits_over_start(struct engine *engine, uint64_t *ret_number);
+/* Is scan @number over? Then *ret_err is 0 or the negative errno of reading. */
+bool limits_over_done(uint64_t number, int *ret_err, uint64_t ret_over[SEK_LIMITS_MAX]);

@@ -76,21 +76,31 @@ json_t *verbs_limits(struct engine *engine)
 	return rows;
 }
 
-json_t *verbs_limit_list(struct verbs_request *request)
+static json_t *list_over(struct engine *engine, struct verbs_wait *wait)
 {
-	struct engine *engine = request->engine;
 	uint64_t over[SEK_LIMITS_MAX];
 	json_t *rows;
 	size_t i;
+	int err;
 
-	credit_take(engine); /* and so reads the counters anew */
-	if (limits_over(engine, over))
+	if (!limits_over_done(wait->number, &err, over))
+		return NULL;
+	if (err)
 		return verbs_error(1, "the limiter's memory cannot be read");
+	credit_take(engine); /* and so reads the counters anew */
 	rows = verbs_limits(engine);
 	for (i = 0; i < engine->config->n_limits; i++)
 		json_object_set_new(json_array_get(rows, i), "over_now", json_integer(over[engine->config->limits[i].number]));
 	return verbs_ok(json_pack("{s:o,s:I,s:I}", "limits", rows, "forgotten", (json_int_t)engine->limits->evictions,
 				  "memory", engine->map_fds[ROLE_FD_SLOTS] >= 0 ? (json_int_t)SEK_LINE_BYTES << engine->read.control->limit_bits : 0));
+}
+
+json_t *verbs_limit_list(struct verbs_request *request)
+{
+	if (limits_over_start(request->engine, &request->wait->number))
+		return verbs_error(1, "out of memory");
+	request->wait->poll = list_over;
+	return NULL;
 }
 
 /* @per_s up to two digits, so that people can remember it. */

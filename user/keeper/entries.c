@@ -95,6 +95,19 @@ static int put_one(struct job *job, const struct role_entry *entry)
 	return err;
 }
 
+/* Room for these and, where there is so much, for those that the engine says will follow: a map grows by being copied. */
+static int make_room(struct entries_job *job)
+{
+	uint64_t need = job->msg.body.entries.count, wish;
+
+	if (!job->msg.body.entries.replace)
+		need += job->keeper->entries.used;
+	wish = need + job->msg.body.entries.to_come;
+	if (wish > SEK_ENTRIES_MAX)
+		wish = need > SEK_ENTRIES_MAX ? need : SEK_ENTRIES_MAX;
+	return bpf_entries_reserve(&job->keeper->entries, wish);
+}
+
 /* The text names the first refused entry; the others are in force. */
 static int put_all(struct job *job, const struct role_entry *entries)
 {
@@ -103,8 +116,7 @@ static int put_all(struct job *job, const struct role_entry *entries)
 	const char *why = NULL, *first = NULL;
 	int err, last = 0;
 
-	err = bpf_entries_reserve(&job->keeper->entries,
-				  is_whole ? count : job->keeper->entries.used + count);
+	err = make_room(job);
 	if (err) {
 		snprintf(job->text, sizeof(job->text), "the entry map is full at %u entries",
 			 SEK_ENTRIES_MAX);

@@ -136,6 +136,7 @@ struct role_msg {
 		struct {
 			uint32_t count;
 			uint32_t replace;
+			uint32_t to_come; /* entries that follow in later requests: room is made for all at once, while that is quick */
 		} entries;
 		struct {
 			uint32_t config_epoch;

@@ -71,6 +71,7 @@ static struct sekisho_bpf *open_object(const struct bpf_side *side, unsigned slo
 	if (!object)
 		return NULL;
 	object->rodata->sek_iface_slot = slot;
+	object->rodata->sek_has_skc_lookup = side->has_skc_lookup;
 	bpf_program__set_autoload(object->progs.sek_explain, is_first);
 	bpf_program__set_autoload(object->progs.sek_xdp, !is_first);
 	bpf_map__set_max_entries(object->maps.sek_counters, side->n_cpus);
@@ -174,6 +175,7 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_b
 	libbpf_set_print(say);
 	side->n_cpus = libbpf_num_possible_cpus();
 	side->limiter_bits = limiter_bits;
+	side->has_skc_lookup = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_skc_lookup_tcp, NULL) == 1;
 	*ret_why = "making the pin folder";
 	err = make_dirs(side, pin_dir);
 	if (err)

@@ -36,6 +36,7 @@ struct bpf_side {
 	bool limiter_is_new;	      /* of them, the limiter's lines were made anew, in another size */
 	unsigned limiter_bits;	      /* log2 of the limiter's lines, if there are any */
 	unsigned n_cpus;	      /* possible CPUs */
+	bool has_skc_lookup;	      /* the kernel lets XDP programs look connections up, for the evidence */
 };
 
 /*
