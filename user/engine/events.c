@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bans.h"
+#include "events_file.h"
 #include "sys/bpf_events.h"
 #include "sys/log.h"
 #include "verbs.h"
@@ -27,7 +28,7 @@ static void have_event(void *arg, const struct sek_event *event, const struct se
 
 	if (ban)
 		bans_saw(engine, &ban->event.source, &ban->ban, &ban->evidence, event);
-	events_keep(event);
+	events_file_add(engine, events_keep(event));
 }
 
 void events_take(struct engine *engine)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "events_file.h"
 #include "lib/openmetrics.h"
 
 #define ORIGIN_BYTES (STORE_BAN_LIMIT_BYTES + 8)
@@ -62,4 +63,6 @@ void metrics_add_bans(struct engine *engine, struct openmetrics *om)
 	openmetrics_sample(om, given, NULL);
 	openmetrics_family(om, "sekisho_events_lost", OPENMETRICS_COUNTER, "Events that were lost because the ring buffer was full.");
 	openmetrics_sample(om, lost, NULL);
+	openmetrics_family(om, "sekisho_events_unwritten", OPENMETRICS_COUNTER, "Events that the file of the config's events: path did not take.");
+	openmetrics_sample(om, events_file_lost(), NULL);
 }

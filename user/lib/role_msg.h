@@ -27,6 +27,7 @@ enum role_type {
 	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
 	ROLE_METRICS = 7, /* keeper to engine: the descriptor is the metrics listener from now on; none: there is no more */
 	ROLE_LIMITER = 8, /* keeper to engine: the limiter's maps were made: three descriptors, those of the hello from ROLE_FD_SLOTS on */
+	ROLE_EVENTS = 9,  /* keeper to engine: the descriptor is the file of events from now on; none: it cannot be written now */
 	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
 	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
 	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */
