@@ -10,6 +10,8 @@
 
 #define END {NULL, NULL, PRINT_TEXT}
 
+#define RECENT_ROWS 6 /* of recent drops, for people */
+
 static const struct print_column interface_columns[] = {
 	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT}, {"DISPATCHER", "dispatcher", PRINT_YES},
 	{"PROGRAM", "program_id", PRINT_NUMBER}, {"ATTACHED", "attached", PRINT_YES}, END,
@@ -157,12 +159,14 @@ static const struct print_column recent_columns[] = {
 	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER}, {"BYTES", "bytes", PRINT_NUMBER}, END,
 };
 
-/* Times as whole seconds, for the column. */
-static void whole_times(json_t *rows)
+/* The last few, so that one screen holds all of explain, with times as whole seconds; --json has them all. */
+static void shorten_recent(json_t *rows)
 {
 	json_t *row;
 	size_t i;
 
+	while (json_array_size(rows) > RECENT_ROWS)
+		(void)json_array_remove(rows, json_array_size(rows) - 1); /* it is there */
 	json_array_foreach(rows, i, row) /* out of memory: a dash */
 		(void)json_object_set_new(row, "time_s", json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
 }
@@ -170,7 +174,8 @@ static void whole_times(json_t *rows)
 static int show_explain(const json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
+		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"evidence", "evidence", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE},
 		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
 		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
 		{"to change it", "advice", PRINT_TEXT},
@@ -185,7 +190,7 @@ static int show_explain(const json_t *data)
 		status = section(json_object_get(data, "limits"), state_columns);
 	if (!status)
 		status = section(json_object_get(data, "bans"), ban_columns);
-	whole_times(json_object_get(data, "recent"));
+	shorten_recent(json_object_get(data, "recent"));
 	return status ? status : section(json_object_get(data, "recent"), recent_columns);
 }
 

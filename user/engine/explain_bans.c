@@ -87,8 +87,7 @@ static json_t *of_ban(const struct store_ban *ban)
 {
 	char since[32], left[32];
 
-	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s. Whether that is right: sekisho review show %lld", ban->limit, ago(ban->since_s, since),
-			    ago(ban->until_s, left), (long long)ban->id);
+	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s.", ban->limit, ago(ban->since_s, since), ago(ban->until_s, left));
 }
 
 static json_t *of_match(const json_t *winner, bool is_list)
@@ -121,8 +120,8 @@ static json_t *of_past(const struct engine *engine, const struct drops_walk *dro
 		return json_sprintf("Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.", busiest_limit(engine, drops),
 				    drops->lately[SEK_R_LIMIT]);
 	if (drops->lately[SEK_R_BAN] || (last->id && last->ended_s > engine_now_s() - LATELY_S))
-		return json_sprintf("Not stopped now. Limit %s had banned it until %s ago: sekisho review show %lld", last->id ? last->limit : "(forgotten)",
-				    ago(last->ended_s ? last->ended_s : last->until_s, since), (long long)last->id);
+		return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago.", last->id ? last->limit : "(forgotten)",
+				    ago(last->ended_s ? last->ended_s : last->until_s, since));
 	*ret_by = drops->lately[SEK_R_FEED] ? "list" : drops->lately[SEK_R_BLOCK] ? "entry" : "nobody";
 	if (drops->n_lately)
 		return json_sprintf("Not stopped now. %u sampled drops in the last 15 minutes, by %s.", drops->n_lately,
@@ -190,6 +189,7 @@ void explain_add_bans(struct engine *engine, const struct prefix *address, const
 	events_of(&key, DROPS_COUNTED, add_drop, &drops);
 	(void)json_object_set_new(data, "answer", answer_of(engine, kernel, winner, bans, &drops, &by)); /* out of memory: missing, as all below */
 	(void)json_object_set_new(data, "stopped_by", json_string(by));
+	(void)json_object_set_new(data, "evidence", bans->last.id ? json_sprintf("sekisho review show %lld", (long long)(bans->live.id ? bans->live.id : bans->last.id)) : json_null());
 	(void)json_object_set_new(data, "bans", bans->rows);
 	(void)json_object_set_new(data, "recent", drops.rows);
 	free(bans);
