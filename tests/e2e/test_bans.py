@@ -2,7 +2,7 @@
 """What the engine makes of the kernel's bans: recorded, judged, listed, taken away, kept over a restart and a reboot."""
 import json, os, signal, socket, time
 import pytest
-from ban_map import BPFTOOL, bans, hexed, key_of, pin, put
+from ban_map import BPFTOOL, bans, hexed, key_of, pin, poke_u64, put
 from lab import BUILD, run, wait_for
 
 ONE, TWO, NET6 = "198.51.100.7", "198.51.100.8", "2001:db8:7::/64"
@@ -11,6 +11,9 @@ limits:
   - {name: ssh, protocol: tcp-syn, ports: [22], packets: 10/s, ban: {after: 1s, for: 10m}}
   - {name: web, packets: 1000/s}
 """
+
+
+RATES_WINDOW = 200  # bytes before sek_control.rates_window
 
 
 def rows(agent, *words):
@@ -157,6 +160,72 @@ def test_ended_while_nobody_looked(lab, one):
     wait_for(lambda: rows(one)[0]["state"] == "ended", 10)
 
 
+def test_what_happened_while_the_agent_was_dead_is_in_the_record(lab, one):
+    """A ban's drops after the agent's death, whether or not its probation is over; a ban that nobody ever saw alive."""
+    put(one, [ONE + "/32"], for_s=2, trial_s=0, dropped=5, limit=number_of(one, "ssh"))
+    put(one, [TWO + "/32"], random=77, dropped=6, limit=number_of(one, "ssh"))
+    recorded(one, 2)
+    since = bans(one)
+    one.stop(signal.SIGKILL)
+    wait_for(lambda: not one.children(), 10, "the engine's end")
+    put(one, [ONE + "/32"], for_s=-1, trial_s=0, dropped=500, dropped_first_s=30, last_s=4, limit=number_of(one, "ssh"))
+    put(one, [TWO + "/32"], random=77, dropped=600, dropped_first_s=31, last_s=5, limit=number_of(one, "ssh"))
+    put(one, ["192.0.2.9/32"], for_s=-1, trial_s=0, dropped=700, random=99, limit=number_of(one, "ssh"))
+    assert since.keys() < bans(one).keys()
+    one.start()
+    found = lambda: {r["source"]: (r["state"], r["dropped"]["packets"], r["dropped"]["first_second"], r["dropped"]["last_second"]) for r in rows(one)}
+    wait_for(lambda: len(found()) == 3 and found()[ONE][1] == 500, 10, "all three")
+    assert found() == {ONE: ("ended", 500, 30, 4), TWO: ("live", 600, 31, 5), "192.0.2.9": ("ended", 700, 0, 0)}
+    assert [r["limit"] for r in rows(one)] == ["ssh"] * 3
+
+
+def test_a_half_written_record_waits(lab, one):
+    put(one, [ONE + "/32"], random=0)
+    put(one, [TWO + "/32"])
+    recorded(one, 1)
+    scans = time.monotonic() + 2.2  # two more scans
+    while time.monotonic() < scans:
+        assert [r["source"] for r in rows(one)] == [TWO]
+        time.sleep(0.2)
+    assert "vanished" not in one.said()
+    put(one, [ONE + "/32"], random=5)
+    assert sorted(r["source"] for r in recorded(one, 2)) == [ONE, TWO]
+
+
+def test_counters_do_not_go_back_with_new_maps(lab, one):
+    value = lambda name: next(float(line.split()[-1]) for line in one.get("/metrics").splitlines() if line.startswith(name + " "))
+    one.cli("block", "add", ONE)
+    wait_for(lambda: lab.probe(ONE) == 0 and value("sekisho_events_total") > 10, 10, "sampled drops")
+    before = value("sekisho_events_total")
+    one.stop()
+    one.start()
+    assert value("sekisho_events_total") == before  # the same maps: not counted twice
+    one.stop()
+    for path in one.pins.rglob("*"):  # as an upgrade to another layout, or a reboot
+        if path.is_file():
+            path.unlink()
+    one.start()
+    assert value("sekisho_events_total") == before and value("sekisho_limiter_evictions_total") == 0
+    lab.probe(ONE)
+    wait_for(lambda: value("sekisho_events_total") > before, 10, "the next ones on top")
+
+
+def test_a_window_of_rates_that_ended_without_an_engine_is_kept(lab, one):
+    sources = lambda: {r["name"]: r["sources"] for r in one.ask("limit", "suggest")["suggestions"] if r["unit"] == "packets"}
+    assert lab.probe(ONE) == 20 and lab.probe(TWO) == 20
+    wait_for(lambda: sources()["web"] == 2, 15, "both in the window")
+    one.stop()
+    one.start()
+    assert sources()["web"] == 2  # from the kernel's rows
+    one.stop()
+    poke_u64(one, RATES_WINDOW, 1)
+    one.start()
+    assert sources()["web"] == 2  # folded from the rows of the window before
+    one.stop()
+    one.start()
+    assert sources()["web"] == 2  # once
+
+
 def test_a_record_that_vanishes_is_lost_not_live(one):
     put(one, [ONE + "/32"])
     recorded(one, 1)
@@ -182,6 +251,12 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert one.ask("feed", "show", "good")["review"] == {"bans": 2, "confirmed": 1, "rejected": 1, "precision": 0.5}
     assert one.ask("feed", "show", "bad")["review"] == {"bans": 1, "confirmed": 0, "rejected": 1, "precision": 0}
     assert one.ask("limit", "list")["limits"][0]["review"] == {"bans": 3, "confirmed": 1, "rejected": 1, "precision": 0.5}
+    text = one.get("/metrics")
+    for line in ('sekisho_bans_precision{origin="limit:ssh"} 0.5', 'sekisho_feed_bans_total{feed="good"} 2', 'sekisho_feed_bans_confirmed_total{feed="good"} 1',
+                 'sekisho_feed_bans_rejected_total{feed="bad"} 1', 'sekisho_feed_bans_precision{feed="bad"} 0', 'sekisho_feed_bans_precision{feed="good"} 0.5',
+                 'sekisho_feed_bans_total{feed="other"} 0'):
+        assert line + "\n" in text, line
+    assert 'sekisho_bans_precision{origin="limit:web"}' not in text and 'sekisho_feed_bans_precision{feed="other"}' not in text
     assert "50 %" in one.cli("limit", "list").stdout and "called right" in one.cli("feed", "show", "good").stdout
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 

@@ -8,6 +8,8 @@
 #include "engine.h"
 #include "sys/log.h"
 
+static const char *const count_names[LIMITS_COUNTS] = { "evictions", "events", "events_lost" };
+
 static struct store_limit *row_of(struct limits *limits, const char *name)
 {
 	unsigned i;
@@ -62,9 +64,10 @@ static void read_kernel(const struct engine *engine, unsigned number, uint64_t r
 void limits_take(struct engine *engine)
 {
 	struct limits *limits = engine->limits;
-	uint64_t now[STORE_LIMIT_COUNTS], evictions = bpf_read_evictions(&engine->read);
+	uint64_t now[STORE_LIMIT_COUNTS], all[LIMITS_COUNTS] = { [LIMITS_EVICTIONS] = bpf_read_evictions(&engine->read) };
 	unsigned i, k;
 
+	bpf_read_events(&engine->read, &all[LIMITS_EVENTS], &all[LIMITS_EVENTS_LOST]);
 	for (i = 0; i < SEK_LIMITS_MAX; i++) {
 		if (!limits->row[i].name[0])
 			continue;
@@ -74,8 +77,10 @@ void limits_take(struct engine *engine)
 			limits->row[i].seen[k] = now[k];
 		}
 	}
-	limits->evictions += evictions - limits->evictions_seen;
-	limits->evictions_seen = evictions;
+	for (k = 0; k < LIMITS_COUNTS; k++) {
+		limits->count[k].total += all[k] - limits->count[k].seen;
+		limits->count[k].seen = all[k];
+	}
 }
 
 /* What the number's last owner counts until the next generation is in force goes to the new one: it is the same packets' limit. */
@@ -125,8 +130,8 @@ int limits_put(struct engine *engine)
 			limits->row[i].used_s = engine_now_s();
 		err = store_limit_put(engine->store, &limits->row[i]);
 	}
-	if (!err)
-		err = store_counter_put(engine->store, "evictions", limits->evictions, limits->evictions_seen);
+	for (i = 0; i < LIMITS_COUNTS && !err; i++)
+		err = store_counter_put(engine->store, count_names[i], limits->count[i].total, limits->count[i].seen);
 	return err;
 }
 
@@ -174,11 +179,13 @@ void limits_open(struct engine *engine)
 	if (!limits)
 		exit(1); /* a few kB at the start: there is nothing to keep yet */
 	(void)store_limit_each(engine->store, take_row, limits); /* then their numbers are given anew */
-	(void)store_counter_get(engine->store, "evictions", &limits->evictions, &limits->evictions_seen);
+	for (i = 0; i < LIMITS_COUNTS; i++)
+		(void)store_counter_get(engine->store, count_names[i], &limits->count[i].total, &limits->count[i].seen); /* then from 0 */
 	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);
 	if (epoch == engine->hello.body.hello.epoch)
 		return;
 	for (i = 0; i < SEK_LIMITS_MAX; i++)
 		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen)); /* other maps: they began at 0 */
-	limits->evictions_seen = 0;
+	for (i = 0; i < LIMITS_COUNTS; i++)
+		limits->count[i].seen = 0;
 }

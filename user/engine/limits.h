@@ -12,9 +12,19 @@
 
 struct engine;
 
+/* What the kernel counts for all limits together. */
+enum limits_count_of {
+	LIMITS_EVICTIONS,
+	LIMITS_EVENTS,
+	LIMITS_EVENTS_LOST,
+	LIMITS_COUNTS,
+};
+
 struct limits {
 	struct store_limit row[SEK_LIMITS_MAX]; /* by number; an empty name: free */
-	uint64_t evictions, evictions_seen;
+	struct limits_count {
+		uint64_t total, seen;
+	} count[LIMITS_COUNTS];
 };
 
 /* Reads what the state knows. Ends the process where there is no memory. */
