@@ -79,6 +79,8 @@ static void add_rows(const struct engine *engine, uint32_t limit, bool is_bits, 
 	double weight = rates->threshold ? 4294967296.0 / ((double)rates->threshold + 1) : 0;
 	unsigned i;
 
+	if (limit < SEK_LIMITS_MAX && engine->limits->given_window[limit] && engine->limits->given_window[limit] == rates->window)
+		return; /* half of them are of the limit that had the number before */
 	for (i = 0; i < SEK_RATES_MAX; i++) {
 		const struct sek_rate_row *row = &rates->rows[i];
 		double peak = is_bits ? 8.0 * row->peak_bytes : row->peak_packets;

@@ -17,6 +17,7 @@
 #include "sys/bpf_ban_map.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
+#include "sys/bpf_slots.h"
 #include "sys/log.h"
 
 #define KEEPER_PATH_BYTES 200

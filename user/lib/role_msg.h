@@ -46,6 +46,7 @@ enum role_type {
 	 */
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
+	ROLE_LIMIT_WIPE = 44, /* body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots are emptied */
 };
 
 /* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */
