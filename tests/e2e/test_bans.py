@@ -261,6 +261,36 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 
+def test_since_when_a_list_held_the_source(lab, agent):
+    one = agent()
+    listed = one.dir / "listed"
+    update = lambda text: (listed.write_text(text), one.cli("feed", "update", "listed"))
+    listed.write_text(ONE + "\n")
+    one.write(LIMITS + f"feeds:\n  - {{name: listed, path: \"{listed}\", format: plain, action: monitor, interval: 12h}}\n")
+    one.start()
+    since = lambda source: next((m["since"] for m in one.ask("explain", source)["matches"]), None)
+    first = wait_for(lambda: since(ONE), 5, "the list")
+    time_file = one.dir / "state/lists/listed.since"
+    wait_for(time_file.exists, 5, "its times")
+    wait_for(lambda: time.time() > first + 1.1, 5, "another second")
+    update(f"{ONE}\n{TWO}\n")
+    second = wait_for(lambda: since(TWO), 5, "the update")
+    assert second > first and since(ONE) == first
+    one.stop()
+    one.start()
+    wait_for(lambda: since(ONE) == first, 5, "the times that were stored")
+    wait_for(lambda: time.time() > second + 1.1, 5, "another second")
+    made = time_file.stat().st_ino
+    update(f"198.51.100.0/28\n{ONE}\n")  # TWO by a wider one now: nothing is known of that
+    wait_for(lambda: time_file.stat().st_ino != made, 5, "new times")
+    put(one, [ONE + "/32", TWO + "/32"])
+    found = {r["source"]: r["id"] for r in recorded(one, 2)}
+    (row,), (other,) = (one.ask("review", "show", found[source])["lists"] for source in (ONE, TWO))
+    assert row["since"] == first and row["as_of"] > second and row["prefix"] == ONE
+    assert other["since"] > second and other["as_of"] == other["since"]
+    assert "FOR AT LEAST" in one.cli("review", "show", found[ONE]).stdout
+
+
 def test_no_stall_with_many_bans(one):
     """Twenty thousand live bans: recorded, listed and flushed while others are served."""
     n = 20000

@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "bans.h"
 #include "explain.h"
+#include "since.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -123,7 +124,7 @@ static void take_lists(struct engine *engine, struct matches *matches)
 			continue;
 		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
 			continue;
-		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], feed->state.last_success_s));
+		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], since_find(feed, &matches->address)));
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "events.h"
 #include "events_file.h"
+#include "since.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -49,6 +50,7 @@ static void on_tick(uv_timer_t *timer)
 	feeds_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
+	since_tick(engine);
 	bans_tick(engine);
 	events_file_tick(engine);
 	if (ticks++ % STORE_TICKS)
