@@ -261,6 +261,41 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 
+def test_a_wider_ban_and_what_is_inside_it(lab, agent):
+    """Allow, then a block entry, then a ban, then lists, whatever the lengths; the kernel and the state tell the same."""
+    one = agent()
+    listed = one.dir / "listed"
+    listed.write_text("198.51.100.7\n203.0.113.7\n")
+    one.write(LIMITS.replace("1000/s", "1000/s, per: /24, ban: {after: 1s, for: 10m}") +
+              f"feeds:\n  - {{name: listed, path: \"{listed}\", format: plain, interval: 12h}}\n")
+    one.start()
+    wait_for(lambda: one.ask("explain", "203.0.113.7")["reason"] == "feed", 5, "the list")
+    asked = {"198.51.100.9": "ban", "198.51.100.7": "ban", "198.51.100.10": "ban", "198.51.100.200": "block", "198.51.100.20": "allow", "198.51.100.21": "allow",
+             "203.0.113.7": "feed", "203.0.113.8": "none"}
+    assert lab.probe("198.51.100.9") == 20
+    put(one, ["198.51.100.0/24"], limit=number_of(one, "web"))
+    put(one, ["198.51.100.10/32"], limit=number_of(one, "ssh"), random=9)
+    recorded(one, 2)
+    one.cli("block", "add", "198.51.100.128/25", "--origin", "mine")
+    one.cli("block", "add", "198.51.0.0/16", "--origin", "wide")
+    one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
+    one.cli("allow", "add", "198.51.100.20/31")
+    for address, reason in asked.items():
+        said = one.ask("explain", address)
+        assert (said["reason"], said["verdict"], said["differs"]) == (reason, "pass" if reason in ("allow", "none") else "drop", None), said
+        assert lab.probe(address) == (20 if reason in ("allow", "none") else 0), address
+    kinds = lambda address: [(m["kind"], m["prefix"], m["source"]) for m in one.ask("explain", address)["matches"]]
+    assert kinds("198.51.100.7") == [("ban", "198.51.100.0/24", "limit:web"), ("feed", "198.51.100.7", "listed")]
+    assert kinds("198.51.100.10") == [("ban", "198.51.100.10", "limit:ssh"), ("ban", "198.51.100.0/24", "limit:web")]
+    assert kinds("198.51.100.20") == [("allow", "198.51.100.20/31", "manual"), ("ban", "198.51.100.0/24", "limit:web")]
+    one.cli("block", "add", "198.51.0.0/16", "--origin", "wide")  # shorter than the ban, and before it all the same
+    said = one.ask("explain", "198.51.100.10")
+    assert (said["reason"], said["stopped_by"], said["matches"][0]["prefix"], said["differs"]) == ("block", "entry", "198.51.0.0/16", None)
+    assert "made by wide" in said["answer"] and said["advice"] == "sekisho block del 198.51.0.0/16 --origin wide"
+    one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
+    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned it" in one.ask("explain", "198.51.100.7")["answer"]
+
+
 def test_since_when_a_list_held_the_source(lab, agent):
     one = agent()
     listed = one.dir / "listed"
