@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the engine makes of the kernel's bans: recorded, judged, listed, taken away, kept over a restart and a reboot."""
-import json, os, signal, socket, time
+import json, os, signal, socket, sqlite3, time
 import pytest
 from ban_map import BPFTOOL, bans, hexed, key_of, pin, poke_u64, put
 from lab import BUILD, run, wait_for
@@ -294,6 +294,34 @@ def test_a_wider_ban_and_what_is_inside_it(lab, agent):
     assert "made by wide" in said["answer"] and said["advice"] == "sekisho block del 198.51.0.0/16 --origin wide"
     one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
     assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned it" in one.ask("explain", "198.51.100.7")["answer"]
+
+
+def test_the_queue_of_undecided_bans_is_bounded_and_no_decision_is_lost(one):
+    """More ended bans than the state keeps: the oldest that nobody judged go, in more turns than one; judged ones stay."""
+    put(one, [f"198.51.100.{i}/32" for i in (1, 2, 3)], for_s=1, trial_s=0)
+    recorded(one, 3)
+    wait_for(lambda: {r["state"] for r in rows(one)} == {"ended"}, 10, "their end")
+    one.cli("review", "confirm", "1", "--reason", "a scan")
+    one.cli("review", "reject", "2", "--reason", "a customer")
+    one.stop()
+    many, bound = 100_700, 100_000
+    with sqlite3.connect(one.dir / "state/state.db") as db:
+        names = ", ".join(name for _, name, *_ in db.execute("PRAGMA table_info(bans)") if name not in ("id", "random"))
+        db.execute(f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many}) "
+                   f"INSERT INTO bans({names}, random) SELECT {names}, 1000 + i FROM bans, n WHERE id = 3")
+    one.start()
+    undecided = lambda: next(int(line.split()[1]) for line in one.get("/metrics").splitlines() if line.startswith("sekisho_bans_undecided "))
+    assert undecided() == many + 1
+    put(one, [ONE + "/32"], for_s=1, trial_s=0, random=500)
+    wait_for(lambda: undecided() == bound, 15, "the bound")
+    assert one.ask("review", "list", "--undecided", "--rows", "1")["bans"][0]["source"] == ONE  # the newest stays
+    for ban, verdict, reason in ((1, "confirmed", "a scan"), (2, "rejected", "a customer")):
+        said = one.ask("review", "show", ban)
+        assert (said["verdict"], said["verdicts"][0]["reason"], said["verdicts"][0]["user"]) == (verdict, reason, "root")
+    assert one.cli("review", "show", "3", check=False).returncode == 1  # the oldest
+    assert f"sekisho_bans_forgotten_total {many + 2 - bound}\n" in one.get("/metrics")
+    counts = one.ask("limit", "list")["limits"][0]["review"]
+    assert (counts["bans"], counts["confirmed"], counts["rejected"]) == (4, 1, 1)  # those that went stay counted
 
 
 def test_since_when_a_list_held_the_source(lab, agent):

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define PAGE_ROWS 200 /* rows a question */
-#define FRAME_HEX 68   /* Ethernet and IPv4 headers, in hex */
+#define FRAME_SKIP 28  /* the Ethernet header, in hex */
+#define FRAME_HEX 40   /* an IPv4 header */
 #define LIST_ROWS 100 /* shown unless --rows says otherwise: a few screens */
 
 #define END {NULL, NULL, PRINT_TEXT}
@@ -149,9 +150,9 @@ static void shorten_frames(const json_t *rows)
 	json_array_foreach((json_t *)rows, i, row) {
 		const char *hex = json_string_value(json_object_get(row, "header"));
 
-		if (!hex || strlen(hex) <= FRAME_HEX)
+		if (!hex || strlen(hex) <= FRAME_SKIP)
 			continue;
-		snprintf(text, sizeof(text), "%.*s...", FRAME_HEX, hex);
+		snprintf(text, sizeof(text), "%.*s%s", FRAME_HEX, hex + FRAME_SKIP, strlen(hex) > FRAME_SKIP + FRAME_HEX ? "..." : "");
 		(void)json_object_set_new(row, "header", json_string(text)); /* out of memory: as long as it was */
 	}
 }
@@ -165,7 +166,7 @@ static int show(const json_t *data)
 	};
 	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
 	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
-	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"FRAME", "header", PRINT_TEXT}, END};
+	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
 	const json_t *dropped = json_object_get(data, "dropped");
 	int status;
 	size_t i;

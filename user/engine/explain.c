@@ -145,8 +145,14 @@ static int compare(const void *a, const void *b)
 static const char *state_reason(const struct matches *matches)
 {
 	static const char *const by_rank[] = { "allow", "block", "ban", "feed", "feed", "none" };
+	const char *source;
 
-	return matches->n ? by_rank[matches->row[0].rank] : "none";
+	if (!matches->n)
+		return "none";
+	source = json_string_value(json_object_get(matches->row[0].json, "source"));
+	if (matches->row[0].rank == RANK_BLOCK && source && !strncmp(source, "limit:", 6))
+		return "ban"; /* an entry that somebody made in a limit's name: the kernel counts it so */
+	return by_rank[matches->row[0].rank];
 }
 
 static json_t *differs(const struct matches *matches, const struct sek_explain *kernel)

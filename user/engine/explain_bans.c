@@ -58,6 +58,7 @@ struct drops_walk {
 	unsigned lately[SEK_R_MAX];
 	unsigned by_limit[SEK_LIMITS_MAX];
 	unsigned n_lately;
+	uint64_t last_limited_ns; /* the newest drop by a limit */
 };
 
 static void add_drop(void *arg, const struct events_row *row)
@@ -73,6 +74,8 @@ static void add_drop(void *arg, const struct events_row *row)
 	walk->lately[event->reason]++;
 	if (event->reason == SEK_R_LIMIT && event->limit < SEK_LIMITS_MAX)
 		walk->by_limit[event->limit]++;
+	if (event->reason == SEK_R_LIMIT && event->time_ns > walk->last_limited_ns)
+		walk->last_limited_ns = event->time_ns;
 }
 
 /* "2h 5m ago", "in 3m". */
@@ -113,15 +116,18 @@ static const char *busiest_limit(const struct engine *engine, const struct drops
 /* It passes now; was it us a moment ago? */
 static json_t *of_past(const struct engine *engine, const struct drops_walk *drops, const struct store_ban *last, const char **ret_by)
 {
+	struct bans_clock clock = bans_clock();
+	int64_t ended_s = last->ended_s ? last->ended_s : last->until_s;
+	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S && bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
 	char since[32];
 
 	*ret_by = "limit";
-	if (drops->lately[SEK_R_LIMIT])
+	if (drops->lately[SEK_R_LIMIT] && !is_ban_last)
 		return json_sprintf("Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.", busiest_limit(engine, drops),
 				    drops->lately[SEK_R_LIMIT]);
-	if (drops->lately[SEK_R_BAN] || (last->id && last->ended_s > engine_now_s() - LATELY_S))
-		return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago.", last->id ? last->limit : "(forgotten)",
-				    ago(last->ended_s ? last->ended_s : last->until_s, since));
+	if (drops->lately[SEK_R_BAN] || is_ban_last)
+		return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago%s%s.", last->id ? last->limit : "(forgotten)", ago(ended_s, since),
+				    last->how[0] ? ": " : "", last->how);
 	*ret_by = drops->lately[SEK_R_FEED] ? "list" : drops->lately[SEK_R_BLOCK] ? "entry" : "nobody";
 	if (drops->n_lately)
 		return json_sprintf("Not stopped now. %u sampled drops in the last 15 minutes, by %s.", drops->n_lately,
@@ -136,7 +142,7 @@ static const char *limit_over(const struct engine *engine, const struct sek_expl
 	unsigned i;
 
 	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX && !limit; i++) {
-		if (kernel->limits[i].is_over && !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR))
+		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) && !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR))
 			limit = limits_find(engine, kernel->limits[i].number);
 	}
 	return limit ? limit->name : "(changing)";
