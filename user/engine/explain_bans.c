@@ -135,14 +135,14 @@ static json_t *of_past(const struct engine *engine, const struct drops_walk *dro
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
 }
 
-/* The first that drops: rows are in the order a packet meets them. */
-static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel)
+/* The first that drops, or with @watches that would: rows are in the order a packet meets them. */
+static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel, bool watches)
 {
 	const struct limit_settings *limit = NULL;
 	unsigned i;
 
 	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX && !limit; i++) {
-		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) && !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR))
+		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) && (watches || !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR)))
 			limit = limits_find(engine, kernel->limits[i].number);
 	}
 	return limit ? limit->name : "(changing)";
@@ -166,10 +166,12 @@ static json_t *answer_of(const struct engine *engine, const struct sek_explain *
 	}
 	if (kernel->verdict == SEK_V_DROP && kernel->reason == SEK_R_LIMIT) {
 		*ret_by = "limit";
-		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel));
+		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel, false));
 	}
+	if (kernel->verdict == SEK_V_WOULD && kernel->reason == SEK_R_LIMIT)
+		return json_sprintf("Not stopped: the rate limit %s would, but for monitor.", limit_over(engine, kernel, true));
 	if (kernel->verdict == SEK_V_WOULD)
-		return json_string("Not stopped: it would be, but for monitor.");
+		return json_sprintf("Not stopped: %s would, but for monitor.", winner ? json_string_value(json_object_get(winner, "source")) : "something");
 	if (kernel->reason == SEK_R_ALLOW)
 		return json_sprintf("Not stopped: it is allowed by %s.", winner ? json_string_value(json_object_get(winner, "source")) : "an entry");
 	return of_past(engine, drops, &bans->last, ret_by);
