@@ -24,12 +24,12 @@ static void wipe_slot(__u64 *slot, unsigned numbers)
 
 int bpf_slots_wipe(const struct bpf_side *side, unsigned numbers)
 {
-	size_t n = side->control->limit_bits ? (size_t)SEK_LIMIT_SLOTS << side->control->limit_bits : 0, i;
+	size_t n = (size_t)SEK_LIMIT_SLOTS << side->limiter_bits, i;
 	__u64 *slots;
 	int fd;
 
-	if (!n)
-		return 0;
+	if (side->map_fd[BPF_MAP_LIMIT_LINES] < 0)
+		return 0; /* no limit was ever in force */
 	fd = bpf_map_open(side, BPF_MAP_LIMIT_LINES);
 	if (fd < 0)
 		return fd;
