@@ -104,23 +104,27 @@ static __always_inline void ban_fill(struct sek_ban *ban, const struct sek_limit
 	ban->last_s = 0;
 	ban->level = level;
 	ban->limit = limit->number;
-	ban->random = bpf_get_prandom_u32();
+	*(volatile __u32 *)&ban->random = bpf_get_prandom_u32() | 1; /* 0 says that it is being written */
 }
 
-/* A record is there and drops nothing any more: on trial, the ban is a repeat; past it, a first one. */
+/*
+ * A record is there and drops nothing any more: on trial, the ban is a repeat; past it, a first one. One CPU wins the name and
+ * clears it; the end comes last, so that what is in force is whole, and a reader that meets no name or an end before the
+ * beginning looks again.
+ */
 static __always_inline int ban_again(struct sek_ban *ban, const struct sek_limit *limit, __u64 now_ns, __u64 generation)
 {
-	__u64 ended_ns = *(volatile __u64 *)&ban->until_ns;
-	__u32 level = ban->trial_until_ns > now_ns ? ban->level + 1 : 0;
+	__u32 name = *(volatile __u32 *)&ban->random, level;
 	__u64 length_ns;
 
-	if (ended_ns > now_ns)
+	if (!name || *(volatile __u64 *)&ban->until_ns > now_ns)
 		return BAN_THERE;
+	if (__sync_val_compare_and_swap(&ban->random, name, 0) != name)
+		return BAN_THERE;
+	level = ban->trial_until_ns > now_ns ? ban->level + 1 : 0;
 	length_ns = ban_length_ns(limit, level);
-	/* One CPU wins; the rest of the record is written behind it. */
-	if (__sync_val_compare_and_swap(&ban->until_ns, ended_ns, now_ns + length_ns) != ended_ns)
-		return BAN_THERE;
 	ban_fill(ban, limit, level, now_ns, length_ns, generation);
+	__sync_lock_test_and_set(&ban->until_ns, now_ns + length_ns);
 	return BAN_BEGUN;
 }
 

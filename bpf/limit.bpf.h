@@ -19,7 +19,7 @@
 #define LIMIT_TRIES 4 /* tries: a second only when a slot changes hands under us; a test takes none */
 #endif
 #define LIMIT_TAG 0xffffffull
-#define LIMIT_TAG_NUMBER_SHIFT 19
+#define LIMIT_TAG_NUMBER_SHIFT SEK_LIMIT_NUMBER_SHIFT
 #define LIMIT_TAG_FAMILY6 (1u << 18)
 #define LIMIT_TAG_OVER (1u << 23)
 #define LIMIT_TAG_REST ((1u << 18) - 1)

@@ -13,7 +13,7 @@ if [[ ${2:-} != inside ]]; then
 fi
 trap 'echo "demo: interrupted; everything is taken away"; exit 130' INT TERM
 PATH=$build:$PATH
-edge=10.99.0.1 listed=198.51.100.7 innocent=203.0.113.9 late=203.0.113.50
+edge=10.99.0.1 listed=198.51.100.7 innocent=203.0.113.9 late=203.0.113.50 flooder=203.0.113.66
 
 title='' prompt='' plain=''
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
@@ -63,7 +63,7 @@ make_lab() {
 	ip addr add 10.98.0.1/24 dev to-feedserver
 	ip -n feedserver addr add 10.98.0.2/24 dev eth0
 	ip -n attacker addr add 10.99.0.2/24 dev eth0
-	for host in "$listed" "$innocent" "$late"; do
+	for host in "$listed" "$innocent" "$late" "$flooder"; do
 		ip -n attacker addr add "$host/32" dev eth0
 		ip route add "$host/32" dev to-attacker
 	done
@@ -74,6 +74,8 @@ make_lab() {
 		metrics: {listen: "127.0.0.1:9477"}
 		feeds:
 		  - {name: bad-sources, url: "http://10.98.0.2/bad.txt", format: plain, interval: 12h}
+		limits:
+		  - {name: pings, protocol: icmp, packets: 50/s, ban: {after: 2s, for: 10m, repeat: 2, at-most: 1d}}
 	EOF
 	serve
 	until_true curl -sf http://10.98.0.2/bad.txt
@@ -122,6 +124,36 @@ show_entries() {
 	pings "$listed" 0
 }
 
+# The one live ban's number, once the agent has recorded it.
+ban_id() { sekisho --json review list | python3 -c 'import json, sys
+print(*[row["id"] for row in json.load(sys.stdin)["bans"] if row["state"] == "live"])' | grep .; }
+# At least that many packets of the ban's were dropped.
+has_dropped() { sekisho --json review show "$1" | python3 -c "import json, sys
+sys.exit(json.load(sys.stdin)['dropped']['packets'] < $2)"; }
+show_limits() {
+	local id flood
+	say "A limit: 50 pings a second from one source. One that stays over it for two seconds is banned for ten minutes"
+	printf '%sattacker$%s ping -q -i 0.002 -I %s %s &\n' "$prompt" "$plain" "$flooder" "$edge"
+	nsenter --net=/run/netns/attacker ping -q -n -i 0.002 -I "$flooder" "$edge" >/run/flood.out & flood=$!
+	until_true ban_id
+	id=$(ban_id)
+	until_true has_dropped "$id" 200
+	kill -INT "$flood"
+	wait "$flood" || true # lost packets are its failure, and what we want to see
+	pings "$flooder" 0
+	pings "$innocent" 3
+	on victim sekisho explain "$flooder"
+	say "Was that right? The ban's evidence"
+	on victim sekisho review list
+	on victim sekisho review show "$id"
+	say "It was our own monitoring: the ban is rejected, the source allowed for a day; that counts against the limit"
+	on victim sekisho review reject "$id" --reason "our own monitoring" --allow 24h
+	pings "$flooder" 3
+	on victim sekisho limit list
+	on victim sekisho allow list
+	on victim sekisho review list
+}
+
 show_modes() {
 	say "Monitor mode counts and drops nothing; unless it is confirmed, it goes back by itself"
 	on victim sekisho mode monitor --confirm 4s
@@ -130,7 +162,7 @@ show_modes() {
 	until_true has '"mode": "enforce"'
 	pings "$listed" 0
 	say "Prometheus sees the same"
-	on victim curl -s http://127.0.0.1:9477/metrics | grep -E '\$ curl|^sekisho_(feed_(dropped|would_drop)_packets|feed_up|table_prefixes|attached|entries)'
+	on victim curl -s http://127.0.0.1:9477/metrics | grep -E '\$ curl|^sekisho_(feed_(dropped|would_drop)_packets|limit_dropped_packets|bans_(total|rejected)|feed_up|table_prefixes|attached|entries)'
 }
 
 show_restart() {
@@ -162,6 +194,7 @@ show_restart() {
 make_lab
 show_feeds
 show_entries
+show_limits
 show_modes
 show_restart
 say "That was Sekisho. Everything of the lab is taken away now."

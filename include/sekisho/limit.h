@@ -24,6 +24,7 @@
 #define SEK_LIMIT_UNIT_NS 16	 /* ns: what a TAT counts in */
 #define SEK_LIMIT_FRACTION 24	 /* bits below a unit in costs */
 #define SEK_LIMIT_TAT_SHIFT 24	 /* where the TAT starts in a slot */
+#define SEK_LIMIT_NUMBER_SHIFT 19 /* where the four bits of the limit's number start in a slot */
 #define SEK_LIMIT_QUANTUM_SHIFT 20 /* units in a quantum of an over-since slot: 16.8 ms */
 #define SEK_LIMIT_BURST_MAX_S 3600 /* s: burst / rate; keeps tau under 2^39 units */
 #define SEK_LIMIT_SLOTS 8	 /* slots a line */

@@ -58,7 +58,7 @@ struct sek_ban {
 	__u32 last_s;	       /* packets in that second */
 	__u32 level;	       /* 0 the first ban, 1 the first repeat, ... */
 	__u32 limit;	       /* number of the limit */
-	__u32 random;	       /* with the key and since_ns, names the ban for good */
+	__u32 random;	       /* with the key and since_ns, names the ban for good; 0: it is being written */
 };
 _Static_assert(sizeof(struct sek_ban) == 88, "shared with the kernel program");
 

@@ -37,12 +37,20 @@ def bans(agent):
     return found
 
 
-def put(agent, prefixes, for_s=600, trial_s=600, **fields):
+def poke_u64(agent, offset, change):
+    """Adds to one number of the control record."""
+    control = json.loads(run(BPFTOOL, "-j", "map", "lookup", "pinned", pin(agent, "control"), "key", "0", "0", "0", "0").stdout)["value"]
+    control = bytearray(int(b, 16) for b in control)
+    struct.pack_into("<Q", control, offset, struct.unpack_from("<Q", control, offset)[0] + change)
+    run(BPFTOOL, "map", "update", "pinned", pin(agent, "control"), "key", "0", "0", "0", "0", "value", *hexed(control))
+
+
+def put(agent, prefixes, for_s=600, trial_s=600, random=None, **fields):
     """Puts bans there as the program would have, in one run of bpftool."""
     now, lines = boot_ns(), []
     for i, prefix in enumerate(prefixes):
         row = dict(dict.fromkeys(FIELDS, 0), since=now - 10**9, until=now + for_s * 10**9, trial_until=now + (for_s + trial_s) * 10**9,
-                   random=i + 1, **fields)
+                   random=i + 1 if random is None else random, **fields)
         lines.append(" ".join(["map update pinned", str(pin(agent, "bans")), "key", *hexed(key_of(prefix)), "value",
                                *hexed(VALUE.pack(*(row[f] for f in FIELDS)))]))
     control = json.loads(run(BPFTOOL, "-j", "map", "lookup", "pinned", pin(agent, "control"), "key", "0", "0", "0", "0").stdout)["value"]

@@ -138,6 +138,28 @@ def test_a_busy_customer_is_rejected_and_allowed(lab, agent):
         customer.close()
 
 
+def test_a_limit_in_monitor_drops_nothing_and_shows_what_it_would_have(lab, agent):
+    one = agent("events: {sample: 10k/s}\nlimits:\n  - {name: watch, protocol: udp, packets: 100/s, burst: 100, action: monitor}\n").start()
+    flood, control = Stream(lab, [BAD], 1000), Stream(lab, [GOOD], 50, port=4003)
+    limit = lambda: one.ask("limit", "list")["limits"][0]
+    try:
+        wait_for(lambda: limit()["would_drop"] > 1000 and limit()["over_now"] == 1, 10, "what it would have dropped")
+        said = one.ask("explain", BAD)
+        assert (said["verdict"], said["reason"], said["stopped_by"]) == ("monitor", "limit", "nobody")
+        assert said["answer"] == "Not stopped: the rate limit watch would, but for monitor."
+        assert said["recent"] and {(e["type"], e["reason"], e["limit"]) for e in said["recent"]} == {("would-drop", "limit", "watch")}
+        assert one.ask("explain", GOOD)["verdict"] == "pass"
+    finally:
+        (counts, overflow), (calm, _) = flood.stop(), control.stop()
+    sent, received = counts[BAD]
+    assert received == sent > 1100 and not overflow and calm[GOOD][0] == calm[GOOD][1] > 0
+    said = limit()
+    assert said["dropped"] == 0 and sent - 100 * (sent / 1000 + 5) < said["would_drop"] < sent and said["bans"] == 0 and one.ask("review", "list")["bans"] == []
+    text = one.get("/metrics")
+    assert f'sekisho_limit_would_drop_packets_total{{limit="watch"}} {said["would_drop"]}\n' in text and 'sekisho_limit_dropped_packets_total{limit="watch"} 0\n' in text
+    assert f'sekisho_would_drop_packets_total{{interface="{lab.iface}",reason="limit"}} {said["would_drop"]}\n' in text
+
+
 def test_explain_tells_limit_list_entry_and_nobody_apart(lab, agent):
     """The question of the one screen, for each answer that there is."""
     one = agent()

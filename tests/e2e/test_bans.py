@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the engine makes of the kernel's bans: recorded, judged, listed, taken away, kept over a restart and a reboot."""
-import json, os, signal, socket, time
+import json, os, signal, socket, sqlite3, time
 import pytest
-from ban_map import BPFTOOL, bans, hexed, key_of, pin, put
+from ban_map import BPFTOOL, bans, hexed, key_of, pin, poke_u64, put
 from lab import BUILD, run, wait_for
 
 ONE, TWO, NET6 = "198.51.100.7", "198.51.100.8", "2001:db8:7::/64"
@@ -11,6 +11,9 @@ limits:
   - {name: ssh, protocol: tcp-syn, ports: [22], packets: 10/s, ban: {after: 1s, for: 10m}}
   - {name: web, packets: 1000/s}
 """
+
+
+RATES_WINDOW = 200  # bytes before sek_control.rates_window
 
 
 def rows(agent, *words):
@@ -157,6 +160,72 @@ def test_ended_while_nobody_looked(lab, one):
     wait_for(lambda: rows(one)[0]["state"] == "ended", 10)
 
 
+def test_what_happened_while_the_agent_was_dead_is_in_the_record(lab, one):
+    """A ban's drops after the agent's death, whether or not its probation is over; a ban that nobody ever saw alive."""
+    put(one, [ONE + "/32"], for_s=2, trial_s=0, dropped=5, limit=number_of(one, "ssh"))
+    put(one, [TWO + "/32"], random=77, dropped=6, limit=number_of(one, "ssh"))
+    recorded(one, 2)
+    since = bans(one)
+    one.stop(signal.SIGKILL)
+    wait_for(lambda: not one.children(), 10, "the engine's end")
+    put(one, [ONE + "/32"], for_s=-1, trial_s=0, dropped=500, dropped_first_s=30, last_s=4, limit=number_of(one, "ssh"))
+    put(one, [TWO + "/32"], random=77, dropped=600, dropped_first_s=31, last_s=5, limit=number_of(one, "ssh"))
+    put(one, ["192.0.2.9/32"], for_s=-1, trial_s=0, dropped=700, random=99, limit=number_of(one, "ssh"))
+    assert since.keys() < bans(one).keys()
+    one.start()
+    found = lambda: {r["source"]: (r["state"], r["dropped"]["packets"], r["dropped"]["first_second"], r["dropped"]["last_second"]) for r in rows(one)}
+    wait_for(lambda: len(found()) == 3 and found()[ONE][1] == 500, 10, "all three")
+    assert found() == {ONE: ("ended", 500, 30, 4), TWO: ("live", 600, 31, 5), "192.0.2.9": ("ended", 700, 0, 0)}
+    assert [r["limit"] for r in rows(one)] == ["ssh"] * 3
+
+
+def test_a_half_written_record_waits(lab, one):
+    put(one, [ONE + "/32"], random=0)
+    put(one, [TWO + "/32"])
+    recorded(one, 1)
+    scans = time.monotonic() + 2.2  # two more scans
+    while time.monotonic() < scans:
+        assert [r["source"] for r in rows(one)] == [TWO]
+        time.sleep(0.2)
+    assert "vanished" not in one.said()
+    put(one, [ONE + "/32"], random=5)
+    assert sorted(r["source"] for r in recorded(one, 2)) == [ONE, TWO]
+
+
+def test_counters_do_not_go_back_with_new_maps(lab, one):
+    value = lambda name: next(float(line.split()[-1]) for line in one.get("/metrics").splitlines() if line.startswith(name + " "))
+    one.cli("block", "add", ONE)
+    wait_for(lambda: lab.probe(ONE) == 0 and value("sekisho_events_total") > 10, 10, "sampled drops")
+    before = value("sekisho_events_total")
+    one.stop()
+    one.start()
+    assert value("sekisho_events_total") == before  # the same maps: not counted twice
+    one.stop()
+    for path in one.pins.rglob("*"):  # as an upgrade to another layout, or a reboot
+        if path.is_file():
+            path.unlink()
+    one.start()
+    assert value("sekisho_events_total") == before and value("sekisho_limiter_evictions_total") == 0
+    lab.probe(ONE)
+    wait_for(lambda: value("sekisho_events_total") > before, 10, "the next ones on top")
+
+
+def test_a_window_of_rates_that_ended_without_an_engine_is_kept(lab, one):
+    sources = lambda: {r["name"]: r["sources"] for r in one.ask("limit", "suggest")["suggestions"] if r["unit"] == "packets"}
+    assert lab.probe(ONE) == 20 and lab.probe(TWO) == 20
+    wait_for(lambda: sources()["web"] == 2, 15, "both in the window")
+    one.stop()
+    one.start()
+    assert sources()["web"] == 2  # from the kernel's rows
+    one.stop()
+    poke_u64(one, RATES_WINDOW, 1)
+    one.start()
+    assert sources()["web"] == 2  # folded from the rows of the window before
+    one.stop()
+    one.start()
+    assert sources()["web"] == 2  # once
+
+
 def test_a_record_that_vanishes_is_lost_not_live(one):
     put(one, [ONE + "/32"])
     recorded(one, 1)
@@ -182,8 +251,107 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert one.ask("feed", "show", "good")["review"] == {"bans": 2, "confirmed": 1, "rejected": 1, "precision": 0.5}
     assert one.ask("feed", "show", "bad")["review"] == {"bans": 1, "confirmed": 0, "rejected": 1, "precision": 0}
     assert one.ask("limit", "list")["limits"][0]["review"] == {"bans": 3, "confirmed": 1, "rejected": 1, "precision": 0.5}
+    text = one.get("/metrics")
+    for line in ('sekisho_bans_precision{origin="limit:ssh"} 0.5', 'sekisho_feed_bans_total{feed="good"} 2', 'sekisho_feed_bans_confirmed_total{feed="good"} 1',
+                 'sekisho_feed_bans_rejected_total{feed="bad"} 1', 'sekisho_feed_bans_precision{feed="bad"} 0', 'sekisho_feed_bans_precision{feed="good"} 0.5',
+                 'sekisho_feed_bans_total{feed="other"} 0'):
+        assert line + "\n" in text, line
+    assert 'sekisho_bans_precision{origin="limit:web"}' not in text and 'sekisho_feed_bans_precision{feed="other"}' not in text
     assert "50 %" in one.cli("limit", "list").stdout and "called right" in one.cli("feed", "show", "good").stdout
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
+
+
+def test_a_wider_ban_and_what_is_inside_it(lab, agent):
+    """Allow, then a block entry, then a ban, then lists, whatever the lengths; the kernel and the state tell the same."""
+    one = agent()
+    listed = one.dir / "listed"
+    listed.write_text("198.51.100.7\n203.0.113.7\n")
+    one.write(LIMITS.replace("1000/s", "1000/s, per: /24, ban: {after: 1s, for: 10m}") +
+              f"feeds:\n  - {{name: listed, path: \"{listed}\", format: plain, interval: 12h}}\n")
+    one.start()
+    wait_for(lambda: one.ask("explain", "203.0.113.7")["reason"] == "feed", 5, "the list")
+    asked = {"198.51.100.9": "ban", "198.51.100.7": "ban", "198.51.100.10": "ban", "198.51.100.200": "block", "198.51.100.20": "allow", "198.51.100.21": "allow",
+             "203.0.113.7": "feed", "203.0.113.8": "none"}
+    assert lab.probe("198.51.100.9") == 20
+    put(one, ["198.51.100.0/24"], limit=number_of(one, "web"))
+    put(one, ["198.51.100.10/32"], limit=number_of(one, "ssh"), random=9)
+    recorded(one, 2)
+    one.cli("block", "add", "198.51.100.128/25", "--origin", "mine")
+    one.cli("block", "add", "198.51.0.0/16", "--origin", "wide")
+    one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
+    one.cli("allow", "add", "198.51.100.20/31")
+    for address, reason in asked.items():
+        said = one.ask("explain", address)
+        assert (said["reason"], said["verdict"], said["differs"]) == (reason, "pass" if reason in ("allow", "none") else "drop", None), said
+        assert lab.probe(address) == (20 if reason in ("allow", "none") else 0), address
+    kinds = lambda address: [(m["kind"], m["prefix"], m["source"]) for m in one.ask("explain", address)["matches"]]
+    assert kinds("198.51.100.7") == [("ban", "198.51.100.0/24", "limit:web"), ("feed", "198.51.100.7", "listed")]
+    assert kinds("198.51.100.10") == [("ban", "198.51.100.10", "limit:ssh"), ("ban", "198.51.100.0/24", "limit:web")]
+    assert kinds("198.51.100.20") == [("allow", "198.51.100.20/31", "manual"), ("ban", "198.51.100.0/24", "limit:web")]
+    one.cli("block", "add", "198.51.0.0/16", "--origin", "wide")  # shorter than the ban, and before it all the same
+    said = one.ask("explain", "198.51.100.10")
+    assert (said["reason"], said["stopped_by"], said["matches"][0]["prefix"], said["differs"]) == ("block", "entry", "198.51.0.0/16", None)
+    assert "made by wide" in said["answer"] and said["advice"] == "sekisho block del 198.51.0.0/16 --origin wide"
+    one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
+    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned it" in one.ask("explain", "198.51.100.7")["answer"]
+
+
+def test_the_queue_of_undecided_bans_is_bounded_and_no_decision_is_lost(one):
+    """More ended bans than the state keeps: the oldest that nobody judged go, in more turns than one; judged ones stay."""
+    put(one, [f"198.51.100.{i}/32" for i in (1, 2, 3)], for_s=1, trial_s=0)
+    recorded(one, 3)
+    wait_for(lambda: {r["state"] for r in rows(one)} == {"ended"}, 10, "their end")
+    one.cli("review", "confirm", "1", "--reason", "a scan")
+    one.cli("review", "reject", "2", "--reason", "a customer")
+    one.stop()
+    many, bound = 100_700, 100_000
+    with sqlite3.connect(one.dir / "state/state.db") as db:
+        names = ", ".join(name for _, name, *_ in db.execute("PRAGMA table_info(bans)") if name not in ("id", "random"))
+        db.execute(f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {many}) "
+                   f"INSERT INTO bans({names}, random) SELECT {names}, 1000 + i FROM bans, n WHERE id = 3")
+    one.start()
+    undecided = lambda: next(int(line.split()[1]) for line in one.get("/metrics").splitlines() if line.startswith("sekisho_bans_undecided "))
+    assert undecided() == many + 1
+    put(one, [ONE + "/32"], for_s=1, trial_s=0, random=500)
+    wait_for(lambda: undecided() == bound, 15, "the bound")
+    assert one.ask("review", "list", "--undecided", "--rows", "1")["bans"][0]["source"] == ONE  # the newest stays
+    for ban, verdict, reason in ((1, "confirmed", "a scan"), (2, "rejected", "a customer")):
+        said = one.ask("review", "show", ban)
+        assert (said["verdict"], said["verdicts"][0]["reason"], said["verdicts"][0]["user"]) == (verdict, reason, "root")
+    assert one.cli("review", "show", "3", check=False).returncode == 1  # the oldest
+    assert f"sekisho_bans_forgotten_total {many + 2 - bound}\n" in one.get("/metrics")
+    counts = one.ask("limit", "list")["limits"][0]["review"]
+    assert (counts["bans"], counts["confirmed"], counts["rejected"]) == (4, 1, 1)  # those that went stay counted
+
+
+def test_since_when_a_list_held_the_source(lab, agent):
+    one = agent()
+    listed = one.dir / "listed"
+    update = lambda text: (listed.write_text(text), one.cli("feed", "update", "listed"))
+    listed.write_text(ONE + "\n")
+    one.write(LIMITS + f"feeds:\n  - {{name: listed, path: \"{listed}\", format: plain, action: monitor, interval: 12h}}\n")
+    one.start()
+    since = lambda source: next((m["since"] for m in one.ask("explain", source)["matches"]), None)
+    first = wait_for(lambda: since(ONE), 5, "the list")
+    time_file = one.dir / "state/lists/listed.since"
+    wait_for(time_file.exists, 5, "its times")
+    wait_for(lambda: time.time() > first + 1.1, 5, "another second")
+    update(f"{ONE}\n{TWO}\n")
+    second = wait_for(lambda: since(TWO), 5, "the update")
+    assert second > first and since(ONE) == first
+    one.stop()
+    one.start()
+    wait_for(lambda: since(ONE) == first, 5, "the times that were stored")
+    wait_for(lambda: time.time() > second + 1.1, 5, "another second")
+    made = time_file.stat().st_ino
+    update(f"198.51.100.0/28\n{ONE}\n")  # TWO by a wider one now: nothing is known of that
+    wait_for(lambda: time_file.stat().st_ino != made, 5, "new times")
+    put(one, [ONE + "/32", TWO + "/32"])
+    found = {r["source"]: r["id"] for r in recorded(one, 2)}
+    (row,), (other,) = (one.ask("review", "show", found[source])["lists"] for source in (ONE, TWO))
+    assert row["since"] == first and row["as_of"] > second and row["prefix"] == ONE
+    assert other["since"] > second and other["as_of"] == other["since"]
+    assert "FOR AT LEAST" in one.cli("review", "show", found[ONE]).stdout
 
 
 @pytest.mark.alone

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make demo` runs to its end with what it checks itself, and leaves nothing, nor does an interrupted one."""
-import os, pathlib, signal, subprocess, time
+import os, pathlib, re, signal, subprocess, time
 from lab import BUILD, PATIENCE, run, wait_for
 
 TOP = pathlib.Path(__file__).parents[2]
@@ -28,6 +28,17 @@ def test_demo_runs_and_cleans_up():
                   "203.0.113.9 manual", "the mode goes back", 'sekisho_feed_would_drop_packets_total{feed="bad-sources"} 3',
                   "adopted, native", "That was Sekisho"):
         assert piece in said, piece
+    flood = said[said.index("== A limit: 50 pings"):said.index("== Monitor mode")]
+    for piece in ("answer          Stopped by a rate limit: pings banned it ", "evidence        sekisho review show 1\n", "limit:pings block",
+                  "may be right    it went on: ", "rate            50 packets/s allowed, ", " icmp, 0 other\n", "packets dropped, ",
+                  "review reject 1 --reason \"our own monitoring\" --allow 24h\n", "203.0.113.66 review 0s  1d   root ban 1 of limit pings rejected: our own monitoring",
+                  " rejected rejected "):
+        assert piece in flood, piece
+    received = re.findall(r"-I (\S+) \S+\n3 packets transmitted, (\d) received", flood)
+    assert received == [("203.0.113.66", "0"), ("203.0.113.9", "3"), ("203.0.113.66", "3")]
+    assert re.search(r"^pings +icmp .* drop +\d{2,} +0 +\d+ +1 +0 +1 +0 %$", flood, re.M), flood
+    assert 'sekisho_bans_rejected_total{origin="limit:pings"} 1' in said
+    assert max(len(line) for line in flood.splitlines() if "review show" not in line) <= 130
     assert "\x1b" not in said
     assert traces() == before
 

@@ -3,7 +3,8 @@
 key, metric and file that the code knows is in a man page, and the other way round."""
 import os, pathlib, re, subprocess
 import pytest
-from lab import BUILD, run
+from ban_map import put
+from lab import BUILD, run, wait_for
 
 TOP = pathlib.Path(__file__).parents[2]
 MAN = TOP / "user/man"
@@ -162,6 +163,9 @@ def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
               "limits:\n  - {name: l, packets: 1k/s}\n")
     one.start()
     one.cli("block", "add", "192.0.2.1")
+    put(one, ["198.51.100.7/32"])
+    wait_for(lambda: one.ask("review", "list")["bans"], 10, "a ban")
+    one.cli("review", "confirm", "1")  # precision is told of what was judged
     said = set(re.findall(r"^(sekisho_\w+)", one.get("/metrics"), re.M))
     assert len(said) > 15
     assert said == set(re.findall(r"sekisho_\w+", rendered("sekishod.8")))

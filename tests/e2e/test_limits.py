@@ -67,6 +67,38 @@ def test_bits_are_held(lab, agent, stream):
     assert counts[BAD][1] * frame == pytest.approx(1e6 / 8 * flood.span_s[BAD] + 125000, rel=0.01)
 
 
+def test_a_seventeenth_name_begins_with_nothing_of_the_limit_whose_number_it_gets(lab, agent):
+    """Sixteen numbers are all there are: the slots, counts, events and rates of the limit that goes are not the next one's."""
+    others = [f"name: l{i}, packets: 10/s, protocol: udp, ports: [{5000 + i}]" for i in range(1, 16)]
+    first = lambda name, more="": f"name: {name}, packets: 1/m, burst: 10, ports: [{PORT}-{PORT + 1}]{more}"
+    ban = ", ban: {after: 1s, for: 10m}"
+    one = agent(limits(first("old"), *others)).start()
+    change = lambda *rows: (one.write(limits(*rows)), one.cli("reload"))
+    generation = lambda: one.ask("status")["table"]["generation"]
+    assert lab.probe(BAD) == 10 and lab.probe(BAD) == 0
+    wait_for(lambda: row(one, "old")["over_now"] == 1 and row(one, "old")["dropped"] == 30, what="old's counts")
+    number, before = row(one, "old")["number"], generation()
+    change(first("old"), *others[:-1])
+    wait_for(lambda: generation() > before, what="the next generation")
+    assert lab.probe(BAD) == 0  # a limit that stays forgets nobody
+    before = generation()
+    change(first("new", ban), *others)
+    wait_for(lambda: generation() > before, what="new in force")
+    assert row(one, "new")["number"] == number and "takes the place of old" in one.said()
+    assert (row(one, "new")["dropped"], row(one, "new")["over_now"], row(one, "new")["bans"]) == (0, 0, 0)
+    assert {e["limit"] for e in one.ask("explain", BAD)["recent"]} == {""}
+    assert lab.probe(BAD) == 10 and row(one, "new")["bans"] == 0
+    wait_for(lambda: row(one, "new")["dropped"] == 10, what="new's own counts")
+    assert next(s for s in one.ask("limit", "suggest")["suggestions"] if s["name"] == "new")["sources"] == 0  # from the next window on
+    one.stop()
+    one.start()
+    assert (row(one, "new")["number"], row(one, "new")["dropped"]) == (number, 10)
+    before = generation()
+    change(first("old"), *others)  # back again, as one that nobody knows
+    wait_for(lambda: generation() > before, what="old again")
+    assert row(one, "old")["dropped"] == 0 and lab.probe(BAD) == 10
+
+
 def test_a_burst_passes_and_the_rest_does_not(lab, agent):
     one = agent(limits(SLOW)).start()
     assert [lab.probe(BAD), lab.probe(BAD), lab.probe(GOOD, 10)] == [10, 0, 10]

@@ -192,6 +192,32 @@ static void repeats(void **state)
 	}
 }
 
+/* One CPU writes a repeat: a record without a name is being written by another, and drops nothing until it is whole. */
+static void one_writer_at_a_time(void **state)
+{
+	struct limit_settings l = limit();
+	struct sek_ban ban, again;
+	uint64_t begun;
+
+	set_limit(&l, 4);
+	offend(4, 32);
+	assert_int_equal(get_ban(4, 32, &ban), 0);
+	assert_int_not_equal(ban.random, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ban.until_ns = harness_now_ns() - 1;
+		ban.random = i ? 8 : 0;
+		put_ban(4, 32, &ban);
+		begun = HARNESS_COUNTER(limit_bans[NUMBER]);
+		for (unsigned n = 0; n < 20 && !i; n++)
+			harness_expect("being written", &frame, XDP_DROP, SEK_R_LIMIT, HARNESS_NO_WOULD);
+		if (i)
+			offend(4, 32);
+		assert_int_equal(HARNESS_COUNTER(limit_bans[NUMBER]), begun + i);
+		assert_int_equal(get_ban(4, 32, &again), 0);
+		assert_true(i ? again.random != 8 && again.random && again.until_ns > again.since_ns && again.level == 1 : !memcmp(&again, &ban, sizeof(ban)));
+	}
+}
+
 /* A full map refuses, says so, evicts nobody; the source stays limited. */
 static void full_map(void **state)
 {
@@ -339,7 +365,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(begins),	   cmocka_unit_test(covers_its_prefix), cmocka_unit_test(ends_by_the_clock),
 		cmocka_unit_test(repeats),	   cmocka_unit_test(full_map),		cmocka_unit_test(counts_its_drops),
-		cmocka_unit_test(over_a_ban),	   cmocka_unit_test(begins_none),
+		cmocka_unit_test(over_a_ban),	   cmocka_unit_test(begins_none),		cmocka_unit_test(one_writer_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, harness_setup, harness_teardown);

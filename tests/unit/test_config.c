@@ -63,7 +63,13 @@ static const struct {
     {"ipv6-source-prefix: 47\n", 1, 21, "48 to 128"},
     {"ipv6-source-prefix: 129\n", 1, 21, "48 to 128"},
     {"limiter-memory: 3M\n", 1, 17, "1M, 2M, 4M"},
-    {"events: {path: /x}\n", 1, 16, "remove the key"},
+    {"events: {path: x}\n", 1, 16, "absolute path of a file"},
+    {"events: {path: /x/}\n", 1, 16, "absolute path of a file"},
+    {"events: {max-size: 63k}\n", 1, 20, "64k to 1024G"},
+    {"events: {max-size: 1025G}\n", 1, 20, "64k to 1024G"},
+    {"events: {max-size: 18014398509481984k}\n", 1, 20, "64k to 1024G"},
+    {"events: {max-size: 1MB}\n", 1, 20, "64k to 1024G"},
+    {"events: {max-size: -1M}\n", 1, 20, "64k to 1024G"},
     {"events: {sample: 11k/s}\n", 1, 18, "at most 10k/s"},
     {"feeds:\n  - name: a\n    path: x\n", 3, 11, "absolute"},
     {"feeds:\n  - name: a\n    path: /x\n    interval: 5\n", 4, 15, "with a unit, such as 12h"},
@@ -196,7 +202,7 @@ static void test_small_table(void **state)
 static void test_a_limit(void **state)
 {
 	static const char text[] =
-	    "ipv6-source-prefix: 56\nevents: {sample: 6/m}\nlimits:\n"
+	    "ipv6-source-prefix: 56\nevents: {sample: 6/m, path: /var/log/x.json, max-size: 64k}\nlimits:\n"
 	    "  - {name: a, protocol: tcp-syn, ports: [22, 2200-2299], packets: 600/m, burst: 2k,\n"
 	    "     per: [/24, /48], ban: {after: 3s, for: 10m, repeat: 1.5, probation: 1h}}\n"
 	    "  - {name: b, bits: 200M/s, action: monitor, per: address}\n";
@@ -208,6 +214,8 @@ static void test_a_limit(void **state)
 	assert_int_equal(config->n_limits, 2);
 	assert_int_equal(config->source_len6, 56);
 	assert_true(config->events_per_s > 0.099 && config->events_per_s < 0.101);
+	assert_string_equal(config->events_path, "/var/log/x.json");
+	assert_int_equal(config->events_max_bytes, 65536);
 	a = &config->limits[0];
 	b = &config->limits[1];
 	assert_string_equal(a->name, "a");

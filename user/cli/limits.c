@@ -21,23 +21,41 @@ static void spread_reviews(json_t *rows)
 	json_t *row;
 	size_t i;
 
-	json_array_foreach(rows, i, row)
-		(void)json_object_update_missing(row, json_object_get(row, "review")); /* out of memory: dashes */
+	json_array_foreach(rows, i, row) /* out of memory: dashes */
+		(void)json_object_update_missing(row, json_object_get(row, "review"));
+}
+
+/* Packets or bits a second: a limit has one of them, and its burst is in packets or bytes. */
+static void name_rates(json_t *rows)
+{
+	char text[PRINT_CELL_BYTES];
+	const char *bits;
+	json_t *row, *burst;
+	size_t i;
+
+	json_array_foreach(rows, i, row) { /* out of memory: dashes */
+		bits = json_string_value(json_object_get(row, "bits"));
+		(void)json_object_set_new(row, "rate", bits ? json_sprintf("%s bits", bits) : json_incref(json_object_get(row, "packets")));
+		burst = json_integer((json_int_t)json_number_value(json_object_get(row, "burst")));
+		(void)json_object_set_new(row, "burst", json_string(print_cell(burst, bits ? PRINT_BYTES : PRINT_NUMBER, text)));
+		json_decref(burst);
+	}
 }
 
 static int show_list(json_t *data)
 {
 	static const struct print_column columns[] = {
 		{"NAME", "name", PRINT_TEXT},	    {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT},
-		{"PACKETS", "packets", PRINT_TEXT}, {"BITS", "bits", PRINT_TEXT},	  {"BURST", "burst", PRINT_NUMBER},
+		{"RATE", "rate", PRINT_TEXT},	    {"BURST", "burst", PRINT_TEXT},
 		{"PER", "per", PRINT_TEXT},	    {"ACTION", "action", PRINT_STATE},	  {"DROPPED", "dropped", PRINT_NUMBER},
-		{"WOULD", "would_drop", PRINT_NUMBER}, {"OVER NOW", "over_now", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},
-		{"RIGHT", "confirmed", PRINT_NUMBER}, {"WRONG", "rejected", PRINT_NUMBER}, {"PRECISION", "precision", PRINT_PERCENT},
+		{"WOULD", "would_drop", PRINT_NUMBER}, {"OVER", "over_now", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},
+		{"RIGHT", "confirmed", PRINT_NUMBER}, {"WRONG", "rejected", PRINT_NUMBER}, {"PREC", "precision", PRINT_PERCENT},
 		{NULL, NULL, PRINT_TEXT},
 	};
 	int status;
 
 	spread_reviews(json_object_get(data, "limits"));
+	name_rates(json_object_get(data, "limits"));
 	status = print_table(json_object_get(data, "limits"), columns, "no limits; limits: in the config names them, see sekisho.yaml(5)");
 	warn_forgotten(data);
 	return status;

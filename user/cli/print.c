@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#define LABEL_WIDTH 16	   /* of fields, the blank included */
 #define LAST_COLUMN_MIN 20 /* terminal columns: narrower text is unreadable */
 
 int print_json(const json_t *document)
@@ -186,6 +188,26 @@ int print_table(const json_t *rows, const struct print_column *columns, const ch
 	return err ? cli_fail(CLI_FAILED, "cannot print the table") : CLI_DONE;
 }
 
+/* @text in the terminal's lines, broken between words, so that the eye finds the labels. */
+static void print_wrapped(const char *text)
+{
+	struct winsize size = { 0 };
+	size_t room = SIZE_MAX, len;
+
+	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col > LABEL_WIDTH + LAST_COLUMN_MIN)
+		room = size.ws_col - LABEL_WIDTH;
+	while ((len = strlen(text)) > room) {
+		len = room;
+		while (len && text[len] != ' ')
+			len--;
+		if (!len)
+			len = room; /* one word that fills the line: cut it */
+		printf("%.*s\n%*s", (int)len, text, LABEL_WIDTH, "");
+		text += len + (text[len] == ' ');
+	}
+	puts(text);
+}
+
 void print_field(const json_t *object, const struct print_column *field)
 {
 	const json_t *value = json_object_get(object, field->key);
@@ -197,7 +219,11 @@ void print_field(const json_t *object, const struct print_column *field)
 	print_cell(value, field->kind, text);
 	colour = field->kind == PRINT_STATE && use_colours() ? state_colour(text) : NULL;
 	code = colour ? colour_code(colour) : NULL;
-	printf("%-15s %s%s%s\n", field->title, code ? code : "", text, code ? "\033[0m" : "");
+	printf("%-*s", LABEL_WIDTH, field->title);
+	if (code)
+		printf("%s%s\033[0m\n", code, text);
+	else
+		print_wrapped(text);
 }
 
 void print_lines(const char *label, const json_t *list)

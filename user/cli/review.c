@@ -8,8 +8,11 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAGE_ROWS 200 /* rows a question */
+#define FRAME_SKIP 28  /* the Ethernet header, in hex */
+#define FRAME_HEX 40   /* an IPv4 header */
 #define LIST_ROWS 100 /* shown unless --rows says otherwise: a few screens */
 
 #define END {NULL, NULL, PRINT_TEXT}
@@ -117,10 +120,11 @@ static void print_evidence(const json_t *e)
 	if (number(by, "tcp"))
 		printf("%-15s %lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections\n", "tcp", number(tcp, "syn"),
 		       number(tcp, "ack"), number(tcp, "fin"), number(tcp, "rst"), number(tcp, "of_open_connections"), number(tcp, "looked_up"));
-	printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
+	if (json_array_size(json_object_get(e, "last_ports")))
+		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
-		printf(" %lld", (long long)json_integer_value(port));
-	printf("\n%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
+	printf("%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
 }
 
 static void print_signals(const json_t *rows)
@@ -136,16 +140,33 @@ static void print_signals(const json_t *rows)
 	}
 }
 
+/* The headers alone, which is what a person reads; --json has all of the sample. */
+static void shorten_frames(const json_t *rows)
+{
+	char text[FRAME_HEX + 4];
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row) {
+		const char *hex = json_string_value(json_object_get(row, "header"));
+
+		if (!hex || strlen(hex) <= FRAME_SKIP)
+			continue;
+		snprintf(text, sizeof(text), "%.*s%s", FRAME_HEX, hex + FRAME_SKIP, strlen(hex) > FRAME_SKIP + FRAME_HEX ? "..." : "");
+		(void)json_object_set_new(row, "header", json_string(text)); /* out of memory: as long as it was */
+	}
+}
+
 static int show(json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
-		{"verdict", "verdict", PRINT_STATE}, {"began", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
 		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
 	};
-	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
+	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
 	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
-	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"FRAME", "header", PRINT_TEXT}, END};
+	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
 	const json_t *dropped = json_object_get(data, "dropped");
 	int status;
 	size_t i;
@@ -157,6 +178,7 @@ static int show(json_t *data)
 	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
 	print_signals(json_object_get(data, "signals"));
+	shorten_frames(json_object_get(data, "packets"));
 	status = print_table(json_object_get(data, "lists"), lists, NULL);
 	if (!status)
 		status = print_table(json_object_get(data, "packets"), packets, NULL);

@@ -10,6 +10,8 @@
 
 #define END {NULL, NULL, PRINT_TEXT}
 
+#define RECENT_ROWS 4 /* kinds of recent drops, for people */
+
 static const struct print_column interface_columns[] = {
 	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT}, {"DISPATCHER", "dispatcher", PRINT_YES},
 	{"PROGRAM", "program_id", PRINT_NUMBER}, {"ATTACHED", "attached", PRINT_YES}, END,
@@ -147,15 +149,52 @@ static const struct print_column ban_columns[] = {
 };
 static const struct print_column recent_columns[] = {
 	{"AGE", "time_s", PRINT_AGO}, {"WHAT", "type", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, {"LIMIT", "limit", PRINT_TEXT},
-	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER}, {"BYTES", "bytes", PRINT_NUMBER}, END,
+	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER}, {"TIMES", "times", PRINT_NUMBER}, END,
 };
 
-/* Times as whole seconds, for the column. */
-static void whole_times(json_t *rows)
+static bool is_same_drop(const json_t *a, const json_t *b)
 {
-	json_t *row;
+	static const char *const keys[] = { "type", "reason", "limit", "protocol", "dport" };
 	size_t i;
 
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i])))
+			return false;
+	}
+	return true;
+}
+
+/* Adds @row to one of the first @n that tells the same. False: none does. */
+static bool joins(json_t *rows, size_t n, const json_t *row)
+{
+	json_t *one;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		one = json_array_get(rows, i);
+		if (!is_same_drop(one, row))
+			continue;
+		(void)json_object_set_new(one, "times", json_integer(json_integer_value(json_object_get(one, "times")) + 1)); /* out of memory: one less */
+		return true;
+	}
+	return false;
+}
+
+/* A row for each kind of drop, newest first, so that one screen holds all of explain; --json has them one by one. */
+static void shorten_recent(json_t *rows)
+{
+	json_t *row;
+	size_t i = 0;
+
+	while (i < json_array_size(rows)) {
+		row = json_array_get(rows, i);
+		if (i >= RECENT_ROWS || joins(rows, i, row)) {
+			(void)json_array_remove(rows, i); /* it is there */
+			continue;
+		}
+		(void)json_object_set_new(row, "times", json_integer(1)); /* out of memory: a dash */
+		i++;
+	}
 	json_array_foreach(rows, i, row) /* out of memory: a dash */
 		(void)json_object_set_new(row, "time_s", json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
 }
@@ -163,7 +202,8 @@ static void whole_times(json_t *rows)
 static int show_explain(json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"verdict", "verdict", PRINT_STATE},
+		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"evidence", "evidence", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE},
 		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
 		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
 		{"to change it", "advice", PRINT_TEXT},
@@ -178,7 +218,7 @@ static int show_explain(json_t *data)
 		status = section(json_object_get(data, "limits"), state_columns);
 	if (!status)
 		status = section(json_object_get(data, "bans"), ban_columns);
-	whole_times(json_object_get(data, "recent"));
+	shorten_recent(json_object_get(data, "recent"));
 	return status ? status : section(json_object_get(data, "recent"), recent_columns);
 }
 

@@ -59,14 +59,14 @@ void bans_written(struct engine *engine)
 {
 	struct bans *bans = engine->bans;
 	struct bans_row *row;
-	unsigned i, n;
+	unsigned i, n = 0;
 	int err = 0;
 
 	if (!bans->is_writing)
 		return;
 	if (bans->want_trim)
 		err = store_ban_trim(engine->store, STORE_BANS_MAX, TRIM_MAX, &n);
-	bans->want_trim = false;
+	bans->want_trim = !err && n == TRIM_MAX; /* more than that were too many: the next turn goes on */
 	if (!err)
 		err = store_commit(engine->store);
 	if (err) {
@@ -223,8 +223,6 @@ void bans_saw(struct engine *engine, const struct sek_entry_key *key, const stru
 		bans_index_delete(&engine->bans->index, row);
 		row = NULL;
 	}
-	if (!row && !event && kernel->trial_until_ns <= now_ns)
-		return; /* it says nothing any more, and we were not there */
 	if (!row)
 		row = record(engine, key, kernel, evidence, event);
 	if (!row)
@@ -279,5 +277,9 @@ void bans_tick(struct engine *engine)
 	events_take(engine);
 	if (events_has_followers())
 		control_poll_waiting(engine);
+	if (engine->bans->want_trim) {
+		bans_write(engine);
+		bans_written(engine);
+	}
 	bans_scan(engine);
 }

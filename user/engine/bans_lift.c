@@ -86,6 +86,7 @@ int bans_lift(struct engine *engine, struct store_ban *ban, enum store_ban_state
 		ban->ended_s = engine_now_s();
 		snprintf(ban->how, sizeof(ban->how), "%s", how);
 	}
+	engine->bans->want_trim = true;
 	err = store_ban_update(engine->store, ban);
 	if (err)
 		snprintf(why, why_bytes, "the state cannot be written: %s", store_error(engine->store));
@@ -140,6 +141,7 @@ static int lift_all(struct engine *engine, struct some *some, const char *how, c
 		store_rollback(engine->store);
 	for (i = 0; i < some->n && !err; i++)
 		forget(engine, &some->bans[i]);
+	engine->bans->want_trim = true;
 	return err;
 }
 
@@ -253,6 +255,7 @@ static int end_old(void *arg, const struct store_ban *ban)
 
 	if (ban->until_s > engine_now_s() || ban->trial_until_s > engine_now_s())
 		return 0;
+	bans_refresh(restore->engine, &over); /* what it dropped while nobody looked, if the kernel still holds it */
 	over.state = STORE_BAN_ENDED;
 	over.ended_s = ban->until_s;
 	return store_ban_update(restore->engine->store, &over);

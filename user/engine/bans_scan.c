@@ -48,11 +48,22 @@ static const struct sek_evidence *find_evidence(struct engine *engine, const str
 	return NULL;
 }
 
+/* The program may have been writing a repeat while we copied its record: what is whole reads the same twice. */
+static bool is_whole(struct engine *engine, const struct bpf_ban *ban)
+{
+	struct sek_ban again;
+
+	return ban->ban.random && ban->ban.until_ns >= ban->ban.since_ns && !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &ban->key, &again) &&
+	       again.random == ban->ban.random && again.since_ns == ban->ban.since_ns && again.until_ns == ban->ban.until_ns;
+}
+
 static void take(struct engine *engine, const struct bpf_ban *ban)
 {
 	const struct bans_row *row = bans_index_find(&engine->bans->index, &ban->key);
 	bool is_known = row && row->ban.random == ban->ban.random;
 
+	if (!is_known && !is_whole(engine, ban))
+		return; /* the next scan finds it */
 	bans_saw(engine, &ban->key, &ban->ban, is_known ? NULL : find_evidence(engine, &ban->key), NULL);
 }
 

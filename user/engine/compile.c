@@ -130,6 +130,7 @@ static void done(uv_work_t *request, int status)
 	} else {
 		take_left_out(engine, compile);
 		credit_install(engine, compile->plan);
+		limits_swapping(engine);
 		engine->built = describe(compile);
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
@@ -238,6 +239,7 @@ static int start(struct engine *engine)
 		err = add_allow(compile);
 	if (!err)
 		err = copy_limits(compile);
+	limits_compile(engine);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
 		if (engine->feeds[i].list.data && engine->feeds[i].state.id)
 			err = add_list(compile, &engine->feeds[i]);
@@ -305,6 +307,7 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 	else {
 		engine->swapped_generation = engine->generation;
 		engine->table = engine->built;
+		limits_swapped(engine);
 	}
 	if (!reply->err && credit_retire(engine))
 		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bans.h"
+#include "events_file.h"
 #include "sys/bpf_events.h"
 #include "sys/log.h"
 #include "verbs.h"
@@ -27,7 +28,7 @@ static void have_event(void *arg, const struct sek_event *event, const struct se
 
 	if (ban)
 		bans_saw(engine, &ban->event.source, &ban->ban, &ban->evidence, event);
-	events_keep(event);
+	events_file_add(engine, events_keep(event));
 }
 
 void events_take(struct engine *engine)
@@ -111,13 +112,12 @@ json_t *events_json(const struct engine *engine, const struct events_row *row)
 	static const char *const reasons[SEK_R_MAX] = { "none", "allow", "block", "ban", "feed", "limit", "malformed", "link", "protected", "internal" };
 	const struct sek_event *event = &row->event;
 	struct prefix source = bans_prefix(&event->source);
-	const struct limit_settings *limit = limits_find(engine, event->limit);
 	struct bans_clock clock = bans_clock();
 	char text[PREFIX_TEXT_BYTES], protocol[8], flags[9];
 
 	return json_pack("{s:I,s:f,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:s,s:I}", "number", (json_int_t)row->number,
 			 "time", ((int64_t)event->time_ns + clock.offset_ns) / 1e9, "type", type_of(event), "source", prefix_format(&source, text),
-			 "reason", event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit", limit ? limit->name : "",
+			 "reason", event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit", limits_name_then(engine, event->limit, row->number),
 			 "protocol", protocol_of(event, protocol, sizeof(protocol)), "flags", flags_of(event, flags), "sport", ntohs(event->sport_be),
 			 "dport", ntohs(event->dport_be), "bytes", (json_int_t)event->frame_bytes, "interface", interface_of(engine, event->iface_slot),
 			 "generation", (json_int_t)event->generation);

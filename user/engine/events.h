@@ -24,7 +24,8 @@ struct events_row {
 void events_open(struct engine *engine);
 /* Takes what waits, a bounded number. */
 void events_take(struct engine *engine);
-void events_keep(const struct sek_event *event);
+/* Returns its row, which holds until the next call. */
+const struct events_row *events_keep(const struct sek_event *event);
 
 /* Packets of the ban's source (event.header_bytes not 0) at or before @before_ns, newest first, at most @max. Returns how many. */
 unsigned events_recent(const struct sek_entry_key *source, uint64_t before_ns, struct sek_event *ret_events, unsigned max);

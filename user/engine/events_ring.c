@@ -31,7 +31,7 @@ static struct kept *find(uint64_t number)
 	return number && kept->row.number == number ? kept : NULL;
 }
 
-void events_keep(const struct sek_event *event)
+const struct events_row *events_keep(const struct sek_event *event)
 {
 	uint64_t *head = &heads[hash(&event->source)];
 	struct kept *kept = &ring[++last & (EVENTS_KEPT - 1)];
@@ -39,6 +39,7 @@ void events_keep(const struct sek_event *event)
 	kept->before = *head;
 	kept->row.number = *head = last;
 	kept->row.event = *event;
+	return &kept->row;
 }
 
 uint64_t events_last(void)

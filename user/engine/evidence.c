@@ -8,23 +8,25 @@
 #include <string.h>
 
 #include "lib/judge.h"
+#include "since.h"
 #include "verbs.h"
 
 static const char *const actions[] = { "none", "allow", "block", "monitor" };
 
 /* One more list that holds the source. False: no room. */
-static bool add_list(struct evidence_lists *lists, json_t *rows, const char *name, const char *action, bool is_known_good, const struct prefix *prefix,
-		     int64_t as_of_s)
+static bool add_list(struct evidence_lists *lists, json_t *rows, const struct engine_feed *feed, const struct prefix *prefix, const struct prefix *source)
 {
+	enum sek_action action = feed->config->action;
 	char text[PREFIX_TEXT_BYTES];
 
 	if (lists->n == EVIDENCE_LISTS_MAX)
 		return false;
-	snprintf(lists->names[lists->n], sizeof(lists->names[0]), "%s", name);
+	snprintf(lists->names[lists->n], sizeof(lists->names[0]), "%s", feed->state.name);
 	lists->all[lists->n] = lists->names[lists->n];
 	lists->all[++lists->n] = NULL;
-	json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:s,s:o}", "list", name, "action", action, "known_good", is_known_good, "prefix",
-					      prefix_format(prefix, text), "as_of", verbs_time(as_of_s)));
+	json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:s,s:o,s:o}", "list", feed->state.name, "action", actions[action], "known_good",
+					      action == SEK_A_ALLOW || feed->config->known_good, "prefix", prefix_format(prefix, text), "since",
+					      verbs_time(since_find(feed, source)), "as_of", verbs_time(feed->state.last_success_s)));
 	return true;
 }
 
@@ -39,10 +41,8 @@ void evidence_lists(struct engine *engine, const struct prefix *source, struct e
 	ret_lists->all[0] = NULL;
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *feed = &engine->feeds[i];
-		enum sek_action action = feed->config->action;
 
-		if (lists_find(&feed->list, source, &prefix) &&
-		    !add_list(ret_lists, rows, feed->state.name, actions[action], action == SEK_A_ALLOW || feed->config->known_good, &prefix, feed->state.last_success_s))
+		if (lists_find(&feed->list, source, &prefix) && !add_list(ret_lists, rows, feed, &prefix, source))
 			break;
 	}
 	do { /* 32 lists with the longest names are 6 kB: then the last are not noted */

@@ -6,6 +6,7 @@
 #include "engine.h"
 #include "bans.h"
 #include "explain.h"
+#include "since.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -17,9 +18,12 @@ static const char *const reasons[SEK_R_MAX] = {
 };
 static const char *const rails[] = { "", "own address", "default gateway", "resolver", "SSH session", "loopback or link-local" };
 
+/* The order in which the kernel asks, whatever the lengths (policy.bpf.h). */
+enum rank { RANK_ALLOW, RANK_BLOCK, RANK_BAN, RANK_FEED, RANK_MONITOR, RANK_NONE };
+
 struct match {
 	json_t *json;
-	int rank; /* lower wins */
+	enum rank rank; /* lower wins */
 	unsigned len;
 	uint64_t tie; /* of one rank and length, the lower wins: tie_of_entry(), tie_of_list() */
 };
@@ -44,7 +48,7 @@ static uint64_t tie_of_list(uint32_t id)
 	return TIE_LISTS | id;
 }
 
-static void add_match(struct matches *matches, int rank, uint64_t tie, const struct prefix *prefix, json_t *json)
+static void add_match(struct matches *matches, enum rank rank, uint64_t tie, const struct prefix *prefix, json_t *json)
 {
 	if (matches->n < SEK_LISTS_MAX * 2 && json)
 		matches->row[matches->n++] = (struct match){ .json = json, .rank = rank, .len = prefix->len, .tie = tie };
@@ -60,7 +64,7 @@ static int take_row(void *arg, const struct store_entry *row)
 
 	if (!prefix_covers(&row->prefix, &matches->address) || (row->expires_s && row->expires_s <= engine_now_s()))
 		return 0;
-	add_match(matches, allow ? 0 : 1, tie_of_entry(row->expires_s), &row->prefix,
+	add_match(matches, allow ? RANK_ALLOW : RANK_BLOCK, tie_of_entry(row->expires_s), &row->prefix,
 		  json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:s,s:s}", "prefix", prefix_format(&row->prefix, text), "kind", allow ? "allow" : "block", "source", row->origin,
 			    "action", allow ? "allow" : "block", "since", (json_int_t)row->since_s, "expires", row->expires_s ? json_integer(row->expires_s) : json_null(),
 			    "reason", row->reason, "by", row->by_user));
@@ -74,7 +78,7 @@ static int take_ban(void *arg, const struct store_ban *ban)
 
 	if (ban->state != STORE_BAN_LIVE || ban->until_s <= engine_now_s())
 		return 0;
-	add_match(matches, 1, tie_of_entry(ban->until_s), &ban->source,
+	add_match(matches, RANK_BAN, tie_of_entry(ban->until_s), &ban->source,
 		  json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:s,s:I}", "prefix", prefix_format(&ban->source, text), "kind", "ban", "source", json_sprintf("limit:%s", ban->limit),
 			    "action", "block", "since", (json_int_t)ban->since_s, "expires", (json_int_t)ban->until_s, "reason", json_sprintf("ban %lld", (long long)ban->id), "by", "agent",
 			    "id", (json_int_t)ban->id));
@@ -108,13 +112,13 @@ static void take_rows(struct engine *engine, struct matches *matches)
 static void take_lists(struct engine *engine, struct matches *matches)
 {
 	static const char *const actions[] = { "none", "allow", "block", "monitor" };
-	static const int ranks[] = { 9, 0, 2, 3 };
+	static const enum rank ranks[] = { RANK_NONE, RANK_ALLOW, RANK_FEED, RANK_MONITOR };
 	struct prefix prefix;
 	size_t i;
 
 	for (i = 0; i < engine->config->n_allow; i++) {
 		if (prefix_covers(&engine->config->allow[i], &matches->address))
-			add_match(matches, 0, tie_of_list(0), &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
+			add_match(matches, RANK_ALLOW, tie_of_list(0), &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
 	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		struct engine_feed *feed = &engine->feeds[i];
@@ -123,7 +127,7 @@ static void take_lists(struct engine *engine, struct matches *matches)
 			continue;
 		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
 			continue;
-		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], feed->state.last_success_s));
+		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], since_find(feed, &matches->address)));
 	}
 }
 
@@ -140,14 +144,20 @@ static int compare(const void *a, const void *b)
 
 static const char *state_reason(const struct matches *matches)
 {
-	static const char *const by_rank[] = { "allow", "block", "feed", "feed" };
+	static const char *const by_rank[] = { "allow", "block", "ban", "feed", "feed", "none" };
+	const char *source;
 
-	return matches->n ? by_rank[matches->row[0].rank] : "none";
+	if (!matches->n)
+		return "none";
+	source = json_string_value(json_object_get(matches->row[0].json, "source"));
+	if (matches->row[0].rank == RANK_BLOCK && source && !strncmp(source, "limit:", 6))
+		return "ban"; /* an entry that somebody made in a limit's name: the kernel counts it so */
+	return by_rank[matches->row[0].rank];
 }
 
 static json_t *differs(const struct matches *matches, const struct sek_explain *kernel)
 {
-	const char *kernel_reason = kernel->reason == SEK_R_BAN ? "block" : reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
+	const char *kernel_reason = reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
 	char text[256];
 
 	if (kernel->reason == SEK_R_PROTECTED || kernel->reason == SEK_R_LIMIT || !strcmp(kernel_reason, state_reason(matches)))

@@ -58,6 +58,7 @@ struct drops_walk {
 	unsigned lately[SEK_R_MAX];
 	unsigned by_limit[SEK_LIMITS_MAX];
 	unsigned n_lately;
+	uint64_t last_limited_ns; /* the newest drop by a limit */
 };
 
 static void add_drop(void *arg, const struct events_row *row)
@@ -73,6 +74,8 @@ static void add_drop(void *arg, const struct events_row *row)
 	walk->lately[event->reason]++;
 	if (event->reason == SEK_R_LIMIT && event->limit < SEK_LIMITS_MAX)
 		walk->by_limit[event->limit]++;
+	if (event->reason == SEK_R_LIMIT && event->time_ns > walk->last_limited_ns)
+		walk->last_limited_ns = event->time_ns;
 }
 
 /* "2h 5m ago", "in 3m". */
@@ -87,8 +90,7 @@ static json_t *of_ban(const struct store_ban *ban)
 {
 	char since[32], left[32];
 
-	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s. Whether that is right: sekisho review show %lld", ban->limit, ago(ban->since_s, since),
-			    ago(ban->until_s, left), (long long)ban->id);
+	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s.", ban->limit, ago(ban->since_s, since), ago(ban->until_s, left));
 }
 
 static json_t *of_match(const json_t *winner, bool is_list)
@@ -114,15 +116,18 @@ static const char *busiest_limit(const struct engine *engine, const struct drops
 /* It passes now; was it us a moment ago? */
 static json_t *of_past(const struct engine *engine, const struct drops_walk *drops, const struct store_ban *last, const char **ret_by)
 {
+	struct bans_clock clock = bans_clock();
+	int64_t ended_s = last->ended_s ? last->ended_s : last->until_s;
+	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S && bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
 	char since[32];
 
 	*ret_by = "limit";
-	if (drops->lately[SEK_R_LIMIT])
+	if (drops->lately[SEK_R_LIMIT] && !is_ban_last)
 		return json_sprintf("Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.", busiest_limit(engine, drops),
 				    drops->lately[SEK_R_LIMIT]);
-	if (drops->lately[SEK_R_BAN] || (last->id && last->ended_s > engine_now_s() - LATELY_S))
-		return json_sprintf("Not stopped now. Limit %s had banned it until %s ago: sekisho review show %lld", last->id ? last->limit : "(forgotten)",
-				    ago(last->ended_s ? last->ended_s : last->until_s, since), (long long)last->id);
+	if (drops->lately[SEK_R_BAN] || is_ban_last)
+		return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago%s%s.", last->id ? last->limit : "(forgotten)", ago(ended_s, since),
+				    last->how[0] ? ": " : "", last->how);
 	*ret_by = drops->lately[SEK_R_FEED] ? "list" : drops->lately[SEK_R_BLOCK] ? "entry" : "nobody";
 	if (drops->n_lately)
 		return json_sprintf("Not stopped now. %u sampled drops in the last 15 minutes, by %s.", drops->n_lately,
@@ -130,14 +135,14 @@ static json_t *of_past(const struct engine *engine, const struct drops_walk *dro
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
 }
 
-/* The first that drops: rows are in the order a packet meets them. */
-static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel)
+/* The first that drops, or with @watches that would: rows are in the order a packet meets them. */
+static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel, bool watches)
 {
 	const struct limit_settings *limit = NULL;
 	unsigned i;
 
 	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX && !limit; i++) {
-		if (kernel->limits[i].is_over && !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR))
+		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) && (watches || !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR)))
 			limit = limits_find(engine, kernel->limits[i].number);
 	}
 	return limit ? limit->name : "(changing)";
@@ -161,10 +166,12 @@ static json_t *answer_of(const struct engine *engine, const struct sek_explain *
 	}
 	if (kernel->verdict == SEK_V_DROP && kernel->reason == SEK_R_LIMIT) {
 		*ret_by = "limit";
-		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel));
+		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel, false));
 	}
+	if (kernel->verdict == SEK_V_WOULD && kernel->reason == SEK_R_LIMIT)
+		return json_sprintf("Not stopped: the rate limit %s would, but for monitor.", limit_over(engine, kernel, true));
 	if (kernel->verdict == SEK_V_WOULD)
-		return json_string("Not stopped: it would be, but for monitor.");
+		return json_sprintf("Not stopped: %s would, but for monitor.", winner ? json_string_value(json_object_get(winner, "source")) : "something");
 	if (kernel->reason == SEK_R_ALLOW)
 		return json_sprintf("Not stopped: it is allowed by %s.", winner ? json_string_value(json_object_get(winner, "source")) : "an entry");
 	return of_past(engine, drops, &bans->last, ret_by);
@@ -190,6 +197,7 @@ void explain_add_bans(struct engine *engine, const struct prefix *address, const
 	events_of(&key, DROPS_COUNTED, add_drop, &drops);
 	(void)json_object_set_new(data, "answer", answer_of(engine, kernel, winner, bans, &drops, &by)); /* out of memory: missing, as all below */
 	(void)json_object_set_new(data, "stopped_by", json_string(by));
+	(void)json_object_set_new(data, "evidence", bans->last.id ? json_sprintf("sekisho review show %lld", (long long)(bans->live.id ? bans->live.id : bans->last.id)) : json_null());
 	(void)json_object_set_new(data, "bans", bans->rows);
 	(void)json_object_set_new(data, "recent", drops.rows);
 	free(bans);

@@ -6,7 +6,10 @@
 #include <string.h>
 
 #include "engine.h"
+#include "events.h"
 #include "sys/log.h"
+
+static const char *const count_names[LIMITS_COUNTS] = { "evictions", "events", "events_lost" };
 
 static struct store_limit *row_of(struct limits *limits, const char *name)
 {
@@ -62,9 +65,10 @@ static void read_kernel(const struct engine *engine, unsigned number, uint64_t r
 void limits_take(struct engine *engine)
 {
 	struct limits *limits = engine->limits;
-	uint64_t now[STORE_LIMIT_COUNTS], evictions = bpf_read_evictions(&engine->read);
+	uint64_t now[STORE_LIMIT_COUNTS], all[LIMITS_COUNTS] = { [LIMITS_EVICTIONS] = bpf_read_evictions(&engine->read) };
 	unsigned i, k;
 
+	bpf_read_events(&engine->read, &all[LIMITS_EVENTS], &all[LIMITS_EVENTS_LOST]);
 	for (i = 0; i < SEK_LIMITS_MAX; i++) {
 		if (!limits->row[i].name[0])
 			continue;
@@ -74,8 +78,10 @@ void limits_take(struct engine *engine)
 			limits->row[i].seen[k] = now[k];
 		}
 	}
-	limits->evictions += evictions - limits->evictions_seen;
-	limits->evictions_seen = evictions;
+	for (k = 0; k < LIMITS_COUNTS; k++) {
+		limits->count[k].total += all[k] - limits->count[k].seen;
+		limits->count[k].seen = all[k];
+	}
 }
 
 /* What the number's last owner counts until the next generation is in force goes to the new one: it is the same packets' limit. */
@@ -83,10 +89,22 @@ static void give(struct engine *engine, struct store_limit *row, const char *nam
 {
 	unsigned number = row - engine->limits->row;
 
+	if (row->name[0]) {
+		engine->limits->wipe |= 1u << number;
+		engine->limits->given_event[number] = events_last();
+		engine->limits->given_window[number] = engine->read.control->rates_window;
+		log_line(LOG_NOTICE, "limit %s: it takes the place of %s, which is in no config any more: its counts begin at 0", name, row->name);
+	}
 	memset(row, 0, sizeof(*row));
 	row->number = number;
 	snprintf(row->name, sizeof(row->name), "%s", name);
 	read_kernel(engine, number, row->seen);
+}
+
+static void put_wipe(struct engine *engine)
+{
+	if (store_counter_put(engine->store, "limits_wipe", engine->limits->wipe, 0))
+		log_line(LOG_ERR, "limits: what is to be wiped cannot be kept: %s", store_error(engine->store));
 }
 
 void limits_configure(struct engine *engine)
@@ -110,6 +128,46 @@ void limits_configure(struct engine *engine)
 		if (store_limit_put(engine->store, row))
 			log_line(LOG_ERR, "limit %s: its number cannot be kept: %s", row->name, store_error(engine->store));
 	}
+	put_wipe(engine);
+}
+
+void limits_compile(struct engine *engine)
+{
+	engine->limits->wipe_compiled = engine->limits->wipe;
+}
+
+static int wipe(struct engine *engine)
+{
+	struct role_msg msg = { .type = ROLE_LIMIT_WIPE, .body.count = engine->limits->wipe_compiled }, reply;
+
+	role_call(engine, &msg, NULL, 0, &reply, NULL);
+	return reply.err;
+}
+
+/*
+ * A source that has long been over the last owner's limit would be banned by the new one's first packet. What it did in the
+ * moments between this and limits_swapped() is too short for that.
+ */
+void limits_swapping(struct engine *engine)
+{
+	if (engine->limits->wipe_compiled)
+		(void)wipe(engine); /* limits_swapped() says what is wrong */
+}
+
+void limits_swapped(struct engine *engine)
+{
+	struct limits *limits = engine->limits;
+	int err = limits->wipe_compiled ? wipe(engine) : 0;
+
+	if (err) {
+		log_line(LOG_ERR, "limits: slots of another limit cannot be wiped: %s; tried again with the next generation", strerror(-err));
+		return;
+	}
+	if (!limits->wipe_compiled)
+		return;
+	limits->wipe &= ~limits->wipe_compiled;
+	limits->wipe_compiled = 0;
+	put_wipe(engine);
 }
 
 int limits_put(struct engine *engine)
@@ -125,8 +183,8 @@ int limits_put(struct engine *engine)
 			limits->row[i].used_s = engine_now_s();
 		err = store_limit_put(engine->store, &limits->row[i]);
 	}
-	if (!err)
-		err = store_counter_put(engine->store, "evictions", limits->evictions, limits->evictions_seen);
+	for (i = 0; i < LIMITS_COUNTS && !err; i++)
+		err = store_counter_put(engine->store, count_names[i], limits->count[i].total, limits->count[i].seen);
 	return err;
 }
 
@@ -139,6 +197,13 @@ const struct limit_settings *limits_find(const struct engine *engine, unsigned n
 			return &engine->config->limits[i];
 	}
 	return NULL;
+}
+
+const char *limits_name_then(const struct engine *engine, unsigned number, uint64_t event_number)
+{
+	const struct limit_settings *limit = limits_find(engine, number);
+
+	return limit && event_number > engine->limits->given_event[number] ? limit->name : "";
 }
 
 const struct limit_settings *limits_find_name(const struct engine *engine, const char *name)
@@ -174,11 +239,16 @@ void limits_open(struct engine *engine)
 	if (!limits)
 		exit(1); /* a few kB at the start: there is nothing to keep yet */
 	(void)store_limit_each(engine->store, take_row, limits); /* then their numbers are given anew */
-	(void)store_counter_get(engine->store, "evictions", &limits->evictions, &limits->evictions_seen);
+	for (i = 0; i < LIMITS_COUNTS; i++)
+		(void)store_counter_get(engine->store, count_names[i], &limits->count[i].total, &limits->count[i].seen); /* then from 0 */
+	(void)store_counter_get(engine->store, "limits_wipe", &limits->wipe, &unused); /* then nothing is to be wiped */
+	if (engine->state_is_lost)
+		limits->wipe = (1u << SEK_LIMITS_MAX) - 1; /* nobody knows whose numbers they were */
 	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);
 	if (epoch == engine->hello.body.hello.epoch)
 		return;
 	for (i = 0; i < SEK_LIMITS_MAX; i++)
 		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen)); /* other maps: they began at 0 */
-	limits->evictions_seen = 0;
+	for (i = 0; i < LIMITS_COUNTS; i++)
+		limits->count[i].seen = 0;
 }

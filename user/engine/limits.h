@@ -12,9 +12,26 @@
 
 struct engine;
 
+/* What the kernel counts for all limits together. */
+enum limits_count_of {
+	LIMITS_EVICTIONS,
+	LIMITS_EVENTS,
+	LIMITS_EVENTS_LOST,
+	LIMITS_COUNTS,
+};
+
 struct limits {
 	struct store_limit row[SEK_LIMITS_MAX]; /* by number; an empty name: free */
-	uint64_t evictions, evictions_seen;
+	struct limits_count {
+		uint64_t total, seen;
+	} count[LIMITS_COUNTS];
+	/*
+	 * Numbers that were given to another limit and whose slots in the kernel are still its last owner's: all, and those of
+	 * the generation that is being compiled. The first is in the state, for an engine that dies in between.
+	 */
+	uint64_t wipe, wipe_compiled;
+	uint64_t given_event[SEK_LIMITS_MAX];  /* the last event of the owner before; 0: there was none */
+	uint64_t given_window[SEK_LIMITS_MAX]; /* window of rates in which it was given: its rows are of both owners; 0: never */
 };
 
 /* Reads what the state knows. Ends the process where there is no memory. */
@@ -25,6 +42,13 @@ void limits_configure(struct engine *engine);
 void limits_take(struct engine *engine);
 /* Writes it all, inside a transaction of the caller's. Errors of the store. */
 int limits_put(struct engine *engine);
+
+/* A generation is begun; is about to be in force; is in force: numbers that it gave to other limits are wiped in the kernel. */
+void limits_compile(struct engine *engine);
+void limits_swapping(struct engine *engine);
+void limits_swapped(struct engine *engine);
+/* Name of the limit that event @event_number told of by @number; empty: none, or it has another owner now. */
+const char *limits_name_then(const struct engine *engine, unsigned number, uint64_t event_number);
 
 /* The limit of @number in the config in force; NULL: none has it. */
 const struct limit_settings *limits_find(const struct engine *engine, unsigned number);

@@ -45,7 +45,7 @@ static uint64_t now_word(void)
 /* An over-since slot, read as an arrival time, is its own expiry. One further ahead than a gap is left from before a wrap. */
 static void count_slot(struct over *over, uint64_t slot)
 {
-	unsigned number = slot >> 19 & 15;
+	unsigned number = slot >> SEK_LIMIT_NUMBER_SHIFT & 15;
 	int64_t ahead = slot - over->now;
 
 	if (over->words[number].tau && slot & KIND_OVER && ahead > 0 && (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta + SLACK_QUANTA)

@@ -3,6 +3,8 @@
 #include "bans.h"
 #include "engine.h"
 #include "events.h"
+#include "events_file.h"
+#include "since.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -49,7 +51,9 @@ static void on_tick(uv_timer_t *timer)
 	compile_tick(engine);
 	entries_expire(engine);
 	disk_tick(engine);
+	since_tick(engine);
 	bans_tick(engine);
+	events_file_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;
 	credit_store(engine); /* and so reads the counters anew */
@@ -105,6 +109,7 @@ int main(int argc, char **argv)
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
 	credit_store(&engine);
 	bans_close(&engine);
+	events_file_close(&engine);
 	http_listen(&engine, -1);
 	store_close(engine.store);
 	return 0;

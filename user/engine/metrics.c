@@ -118,7 +118,7 @@ static void add_limits(struct engine *engine, struct openmetrics *om)
 			openmetrics_sample(om, limits_row(engine, &engine->config->limits[i])->total[families[f].count], "limit", engine->config->limits[i].name, NULL);
 	}
 	openmetrics_family(om, "sekisho_limiter_evictions", OPENMETRICS_COUNTER, "Sources that limits forgot for newer ones: limiter-memory is too small.");
-	openmetrics_sample(om, engine->limits->evictions, NULL);
+	openmetrics_sample(om, engine->limits->count[LIMITS_EVICTIONS].total, NULL);
 }
 
 struct origin_walk {

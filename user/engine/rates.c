@@ -16,7 +16,10 @@ struct rates {
 	uint64_t window;
 	uint32_t threshold;	   /* of that window: which share of the sources is counted */
 	int64_t day_forgotten;
+	bool is_resumed;	   /* an earlier engine's window was looked for */
 };
+
+#define STORED "rates_window" /* counter of the state: the window that is not folded yet, and its threshold */
 
 void rates_open(struct engine *engine)
 {
@@ -27,15 +30,41 @@ void rates_open(struct engine *engine)
 		exit(1); /* 600 kB at the start: there is nothing to keep yet */
 }
 
-/* Reads the rows of the window in force. */
-static void look(struct engine *engine)
+static void read_rows(struct engine *engine)
 {
 	struct rates *rates = engine->rates;
 
-	rates->window = engine->read.control->rates_window;
-	rates->threshold = engine->read.control->rates_threshold;
 	if (bpf_read_array(engine->map_fds[ROLE_FD_RATES], 0, SEK_RATES_MAX, sizeof(*rates->rows), rates->rows))
 		memset(rates->rows, 0, SEK_RATES_MAX * sizeof(*rates->rows)); /* the next look sees them again */
+}
+
+/* Reads the rows of the window in force. An engine that comes after us has to know which it was and how large its sample. */
+static void look(struct engine *engine)
+{
+	struct rates *rates = engine->rates;
+	uint64_t window = engine->read.control->rates_window;
+
+	rates->threshold = engine->read.control->rates_threshold;
+	if (window != rates->window)
+		(void)store_counter_put(engine->store, STORED, window, rates->threshold); /* then a restart may lose this window */
+	rates->window = window;
+	read_rows(engine);
+}
+
+/* The window that an earlier engine saw begin may have ended without one: its rows are there until others need their places. */
+static void resume(struct engine *engine)
+{
+	struct rates *rates = engine->rates;
+	uint64_t window = 0, threshold = 0, epoch = 0, unused;
+
+	rates->is_resumed = true;
+	if (store_counter_get(engine->store, "epoch", &epoch, &unused) || epoch != engine->hello.body.hello.epoch)
+		return; /* other maps: its rows are gone */
+	if (store_counter_get(engine->store, STORED, &window, &threshold) || !window)
+		return;
+	rates->window = window;
+	rates->threshold = threshold;
+	read_rows(engine);
 }
 
 static const char *name_of(const struct engine *engine, uint32_t limit)
@@ -50,6 +79,8 @@ static void add_rows(const struct engine *engine, uint32_t limit, bool is_bits, 
 	double weight = rates->threshold ? 4294967296.0 / ((double)rates->threshold + 1) : 0;
 	unsigned i;
 
+	if (limit < SEK_LIMITS_MAX && engine->limits->given_window[limit] && engine->limits->given_window[limit] == rates->window)
+		return; /* half of them are of the limit that had the number before */
 	for (i = 0; i < SEK_RATES_MAX; i++) {
 		const struct sek_rate_row *row = &rates->rows[i];
 		double peak = is_bits ? 8.0 * row->peak_bytes : row->peak_packets;
@@ -85,6 +116,8 @@ static void fold(struct engine *engine, int64_t day)
 		if (!err)
 			err = fold_one(engine, limit, true, day);
 	}
+	if (!err)
+		err = store_counter_put(engine->store, STORED, 0, 0); /* not twice */
 	if (!err && engine->rates->day_forgotten != day)
 		err = store_rates_forget(engine->store, day - RATES_DAYS + 1);
 	if (!err)
@@ -99,6 +132,8 @@ static void fold(struct engine *engine, int64_t day)
 
 void rates_tick(struct engine *engine)
 {
+	if (!engine->rates->is_resumed)
+		resume(engine);
 	if (engine->rates->window && engine->rates->window != engine->read.control->rates_window)
 		fold(engine, engine_now_s() / DAY_S);
 	look(engine);

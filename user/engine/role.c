@@ -4,6 +4,7 @@
  * while a call waits is taken when the caller is done: a new config would free the feeds under its feet.
  */
 #include "engine.h"
+#include "events_file.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -172,6 +173,11 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 		close_limiter(engine);
 		memcpy(&engine->map_fds[ROLE_FD_SLOTS], fds, ROLE_LIMITER_FDS * sizeof(*fds));
 		return;
+	case ROLE_EVENTS:
+		events_file_use(engine, n_fds == 1 ? fds[0] : -1);
+		if (n_fds == 1)
+			return;
+		break;
 	case ROLE_STOP:
 		uv_stop(&engine->loop);
 		break;

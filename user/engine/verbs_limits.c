@@ -91,7 +91,7 @@ static json_t *list_over(struct engine *engine, struct verbs_wait *wait)
 	rows = verbs_limits(engine);
 	for (i = 0; i < engine->config->n_limits; i++)
 		json_object_set_new(json_array_get(rows, i), "over_now", json_integer(over[engine->config->limits[i].number]));
-	return verbs_ok(json_pack("{s:o,s:I,s:I}", "limits", rows, "forgotten", (json_int_t)engine->limits->evictions,
+	return verbs_ok(json_pack("{s:o,s:I,s:I}", "limits", rows, "forgotten", (json_int_t)engine->limits->count[LIMITS_EVICTIONS].total,
 				  "memory", engine->map_fds[ROLE_FD_SLOTS] >= 0 ? (json_int_t)SEK_LINE_BYTES << engine->read.control->limit_bits : 0));
 }
 

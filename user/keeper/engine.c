@@ -299,6 +299,7 @@ int engine_start(struct keeper *keeper)
 		give_up_engine(keeper, "cannot be given its descriptors", err);
 	engine_tell_ifaces(keeper);
 	engine_tell_rails(keeper);
+	events_file_tell(keeper);
 	return 0;
 }
 

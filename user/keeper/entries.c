@@ -96,7 +96,7 @@ static int put_one(struct job *job, const struct role_entry *entry)
 }
 
 /* Room for these and, where there is so much, for those that the engine says will follow: a map grows by being copied. */
-static int make_room(struct entries_job *job)
+static int make_room(struct job *job)
 {
 	uint64_t need = job->msg.body.entries.count, wish;
 

@@ -17,6 +17,7 @@
 #include "sys/bpf_ban_map.h"
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
+#include "sys/bpf_slots.h"
 #include "sys/log.h"
 
 #define KEEPER_PATH_BYTES 200
@@ -55,6 +56,8 @@ struct keeper {
 	char helpers[KEEPER_PATH_BYTES]; /* folder of sekisho-engine and sekisho-fetch */
 	struct keeper_dir run_dir, state_dir, pin_dir;
 	int control_fd, view_fd, metrics_fd; /* listeners, the engine's by inheritance; -1 none */
+	int events_fd;	      /* the file of events; -1 none */
+	int events_were_told; /* errno of it that was said; 0 none */
 
 	struct bpf_side side;
 	struct sek_control control_before; /* as an earlier agent left it */
@@ -146,6 +149,13 @@ bool rails_refresh(struct keeper *keeper);
 bool rails_tick(struct keeper *keeper);
 /* Finds the source of the SSH session that started us, from the environment of our parents. */
 void rails_find_ssh(struct keeper *keeper);
+
+/* Once a second: opens the file of events where it is not there, renames it where it is full (events_file.c). */
+void events_file_tick(struct keeper *keeper);
+/* Reload: opens it anew, perhaps another one. */
+void events_file_reload(struct keeper *keeper);
+/* A new engine has been started. */
+void events_file_tell(struct keeper *keeper);
 
 int engine_start(struct keeper *keeper);
 /* Chooses anew what is waited for on the engine's channel: outbox or is_putting has changed. */

@@ -88,6 +88,8 @@ void limiter_tick(struct keeper *keeper, uint64_t now_ms)
 	unsigned gone;
 	bool is_full;
 
+	if (!keeper->swept_ms)
+		keeper->swept_ms = now_ms; /* first the engine sees what ended while nobody ran */
 	if (now_ms - keeper->swept_ms >= SWEEP_MS) {
 		gone = bpf_ban_map_sweep(&keeper->bans, keeper_boot_ns());
 		if (gone)

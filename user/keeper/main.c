@@ -158,6 +158,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	apply_config(keeper);
 	interfaces_reload(keeper);
 	sockets_use_metrics(keeper, metrics_fd);
+	events_file_reload(keeper);
 	fd = channel_memfd("config", next.bundle, next.bundle_len);
 	if (fd < 0)
 		return fd;
@@ -212,6 +213,7 @@ static void on_tick(uv_timer_t *timer)
 	look_around(timer->data);
 	fetchers_tick(timer->data, uv_now(timer->loop));
 	limiter_tick(timer->data, uv_now(timer->loop));
+	events_file_tick(timer->data);
 }
 
 static void on_netlink(uv_poll_t *poll, int status, int events)
@@ -311,6 +313,8 @@ static int start(struct keeper *keeper)
 	err = sandbox_caps_keep();
 	if (err)
 		log_line(LOG_ERR, "capabilities cannot be dropped: %s", strerror(-err));
+	else
+		events_file_tick(keeper); /* with the rights that it has to do with from now on */
 	return err;
 }
 
@@ -387,6 +391,7 @@ int main(int argc, char **argv)
 	    .control_fd = -1,
 	    .view_fd = -1,
 	    .metrics_fd = -1,
+	    .events_fd = -1,
 	    .engine_fd = -1,
 	    .run_dir.fd = -1,
 	    .state_dir.fd = -1,

@@ -241,6 +241,9 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		if (n_fds == 1)
 			fds[0] = -1;
 		break;
+	case ROLE_LIMIT_WIPE:
+		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count), NULL);
+		break;
 	case ROLE_FETCH:
 		handle_fetch(keeper, msg);
 		break;

@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rate.h"
-
-#define EVENTS_MAX_PER_S 10e3 /* sampled drops a second: the ring holds some seconds of them */
 #define EVENTS_DEFAULT_PER_S 100
+#define EVENTS_DEFAULT_BYTES (100u << 20) /* bytes: four hours at the default sample, should all of it be used */
 
 static void one_feed(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
@@ -153,30 +151,6 @@ static void top_metrics(struct config_walk *w, const yaml_node_t *node, const ch
 		config_walk_mapping(w, node, keys, "metrics");
 }
 
-static void events_path(struct config_walk *w, const yaml_node_t *node, const char *text)
-{
-	config_complain_at(w, node, "path: this version writes no file of events: remove the key");
-}
-
-static void events_sample(struct config_walk *w, const yaml_node_t *node, const char *text)
-{
-	double per_s;
-
-	if (rate_parse(text, strlen(text), &per_s) || per_s > EVENTS_MAX_PER_S)
-		config_bad_value(w, node, "sample", text,
-				 "give at most 10k/s, such as 100/s or 6/m");
-	else
-		w->config->events_per_s = per_s;
-}
-
-static void top_events(struct config_walk *w, const yaml_node_t *node, const char *text)
-{
-	static const struct config_key keys[] = {
-	    {"path", events_path, true}, {"sample", events_sample, true}, {NULL, NULL, false}};
-
-	config_walk_mapping(w, node, keys, "events");
-}
-
 static const struct config_key top_keys[] = {
     {"interfaces", top_interfaces, false},
     {"mode", top_mode, true},
@@ -189,7 +163,7 @@ static const struct config_key top_keys[] = {
     {"limits", config_read_limits, false},
     {"ipv6-source-prefix", config_read_source_prefix, true},
     {"limiter-memory", config_read_limiter_memory, true},
-    {"events", top_events, false},
+    {"events", config_read_events, false},
     {NULL, NULL, false},
 };
 
@@ -296,6 +270,7 @@ int config_parse(const struct config_source *sources, size_t n, struct config **
 	w.config->source_len6 = 64;
 	w.config->limiter_bits = SEK_LIMIT_LINES_BITS;
 	w.config->events_per_s = EVENTS_DEFAULT_PER_S;
+	w.config->events_max_bytes = EVENTS_DEFAULT_BYTES;
 	for (size_t i = 0; i < n && !w.no_memory; i++)
 		read_source(&w, &sources[i], i == 0);
 	if (!w.config->n_interfaces)

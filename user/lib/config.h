@@ -58,6 +58,8 @@ struct config {
 	uint8_t source_len6;   /* ipv6-source-prefix: what counts as one IPv6 source, 48..128 */
 	unsigned limiter_bits; /* limiter-memory: 2^this lines of SEK_LINE_BYTES */
 	double events_per_s;   /* events: sample; 0: none */
+	char events_path[200]; /* events: path, absolute; empty: no file */
+	uint64_t events_max_bytes; /* events: max-size: a larger file becomes PATH.1 */
 };
 
 #define CONFIG_BURST_BYTES_MIN 1514 /* bytes: a full frame; a smaller burst would pass none */

@@ -64,6 +64,8 @@ int config_choose(struct config_walk *w, const yaml_node_t *node, const char *ke
 void config_read_limits(struct config_walk *w, const yaml_node_t *node, const char *text);
 void config_read_source_prefix(struct config_walk *w, const yaml_node_t *node, const char *text);
 void config_read_limiter_memory(struct config_walk *w, const yaml_node_t *node, const char *text);
+/* events: (config_events.c). */
+void config_read_events(struct config_walk *w, const yaml_node_t *node, const char *text);
 /* What must hold between all limits, once the whole file is read and while its document lives. */
 void config_finish_limits(struct config_walk *w);
 

@@ -28,6 +28,7 @@ enum role_type {
 	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
 	ROLE_METRICS = 7, /* keeper to engine: the descriptor is the metrics listener from now on; none: there is no more */
 	ROLE_LIMITER = 8, /* keeper to engine: the limiter's maps were made: three descriptors, those of the hello from ROLE_FD_SLOTS on */
+	ROLE_EVENTS = 9,  /* keeper to engine: the descriptor is the file of events from now on; none: it cannot be written now */
 	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
 	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
 	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */
@@ -46,6 +47,7 @@ enum role_type {
 	 */
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
+	ROLE_LIMIT_WIPE = 44, /* body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots are emptied */
 };
 
 /* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */

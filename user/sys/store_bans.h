@@ -39,7 +39,7 @@ struct store_ban {
 	struct sek_evidence evidence;
 	unsigned n_headers;
 	struct sek_event headers[STORE_BAN_HEADERS_MAX];
-	char lists[STORE_BAN_LISTS_BYTES]; /* JSON: [{"list", "action", "known_good", "prefix", "as_of"}] */
+	char lists[STORE_BAN_LISTS_BYTES]; /* JSON: [{"list", "action", "known_good", "prefix", "since", "as_of"}] */
 	enum store_ban_state state;
 	char how[STORE_REASON_BYTES]; /* it ended; empty: by time */
 	enum store_verdict verdict;
