@@ -38,21 +38,40 @@ run_cmocka() {
 	done
 }
 
+# The corpus of fuzz target @1 into folder @2: our own files, and where they are there the recorded lists, cut to what tells
+# them apart: how they begin and how they end. Short entries are many executions.
+make_corpus() {
+	local real=${SEKISHO_SHARED:-../shared}/feeds/open file own=tests/golden/${1#fuzz_}
+	mkdir -p "$2"
+	[[ $1 != fuzz_feed_* ]] || own=tests/golden/feeds
+	[[ ! -d $own ]] || cp "$own"/* "$2"
+	[[ $1 == fuzz_feed_* && -d $real ]] || return 0
+	find "$real" -type f | while read -r file; do
+		{ head -c 800 "$file"; tail -c +801 "$file" | tail -c 200; } >"$2/${file##*/}"
+	done
+}
+
+# FUZZ_RUNS executions of each target where it is set, else FUZZ_S seconds; then the slow reference reads what was found.
 run_fuzz() {
-	local test name corpus real=${SEKISHO_SHARED:-../shared}/feeds/open
+	local test name limit done
 	for test in "$build"/fuzz/fuzz_*; do
-		[[ -x $test ]] || continue
-		name=${test##*/} corpus=tests/golden/${test##*/fuzz_}
-		echo "== fuzz/$name"
-		mkdir -p "$log/$name"
-		if [[ $name == fuzz_feed_* && -d $real ]]; then # the recorded lists, cut short
-			find "$real" -type f -exec sh -c 'head -c 4096 "$1" >"$2/${1##*/}"' - {} "$log/$name" \;
+		[[ -x $test && (-z ${FUZZ_TARGETS:-} || " $FUZZ_TARGETS " == *" ${test##*/} "*) ]] || continue
+		name=${test##*/} limit=-max_total_time=${FUZZ_S:-5}
+		[[ -z ${FUZZ_RUNS:-} ]] || limit=-runs=$FUZZ_RUNS
+		printf '== fuzz/%s' "$name"
+		make_corpus "$name" "$log/$name"
+		if ! nice -n 10 "$test" "$limit" -max_len=1024 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$log/$name-" "$log/$name" >"$log/out" 2>&1; then
+			failed=$((failed + 1)); echo; echo "FAILED: fuzz/$name"; tail -n 40 "$log/out"
+			continue
 		fi
-		if "$test" -max_total_time="${FUZZ_S:-5}" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="$log/$name-" \
-			"$log/$name" $([[ ! -d $corpus ]] || echo "$corpus") >"$log/out" 2>&1; then
-			passed=$((passed + 1))
+		done=$(sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 executions in \2 s/p' "$log/out")
+		echo " ($done)"
+		if [[ ${done%% *} -lt ${FUZZ_RUNS:-1} ]]; then
+			failed=$((failed + 1)); echo "FAILED: fuzz/$name: fewer than ${FUZZ_RUNS:-1} executions"
+		elif [[ -n ${FUZZ_RUNS:-} && $name == fuzz_feed_* ]] && ! SEKISHO_BUILD=$(realpath "$build") nice -n 10 /usr/bin/python3 tests/fuzz/agree.py "$name" "$log/$name"; then
+			failed=$((failed + 1)); echo "FAILED: fuzz/$name: the readings differ"
 		else
-			failed=$((failed + 1)); echo "FAILED: fuzz/$name"; tail -n 40 "$log/out"
+			passed=$((passed + 1))
 		fi
 	done
 }
