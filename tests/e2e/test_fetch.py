@@ -5,8 +5,8 @@ import pytest
 
 FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
 MAGIC = 0x534B464A
-JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256sII64s256s64sc7x")
-RESULT = struct.Struct("<IIIIQQII192s64s256s")
+JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s2048sII64s256s64sc7x")
+RESULT = struct.Struct("<IIIIQQII192s64s48s256s")
 LIST, UNCHANGED, FAILED = 1, 2, 3
 GOOD = b"192.0.2.1\n192.0.2.2\n198.51.100.0/24\n203.0.113.9\n"
 
@@ -184,7 +184,7 @@ class Result:
         text = [v.split(b"\0")[0].decode("ascii") for v in values[8:]]
         self.status, self.code = values[1], values[2]
         self.body_bytes, self.wire_bytes, self.retry_after_s = values[4], values[5], values[7]
-        self.etag, self.last_modified, self.why = text
+        self.etag, self.last_modified, self.server, self.why = text
         self.list = b""
         assert values[0] == MAGIC
         assert len(fds) == (self.status == LIST)
@@ -212,9 +212,9 @@ def spawn(job, file=None):
     return ours, process
 
 
-def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20):
+def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20, headers=b""):
     job = JOB.pack(MAGIC, 1, file is not None, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
-                   b"", b"sekisho/test", ca.encode(), 0, 0, b"", b"", b"", b"\0")
+                   b"", b"sekisho/test", ca.encode(), headers, 0, 0, b"", b"", b"", b"\0")
     ours, process = spawn(job, file)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)

@@ -108,7 +108,7 @@ static void take_rows(struct engine *engine, struct matches *matches)
 static void take_lists(struct engine *engine, struct matches *matches)
 {
 	static const char *const actions[] = { "none", "allow", "block", "monitor" };
-	static const int ranks[] = { 9, 0, 2, 3 };
+	static const int ranks[] = { 4, 0, 2, 3 };
 	struct prefix prefix;
 	size_t i;
 
@@ -140,7 +140,7 @@ static int compare(const void *a, const void *b)
 
 static const char *state_reason(const struct matches *matches)
 {
-	static const char *const by_rank[] = { "allow", "block", "feed", "feed" };
+	static const char *const by_rank[] = { "allow", "block", "feed", "feed", "none" };
 
 	return matches->n ? by_rank[matches->row[0].rank] : "none";
 }
@@ -164,7 +164,7 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 
 	if (kernel->reason == SEK_R_LIMIT)
 		return json_sprintf("sekisho allow add %s; or change the limit in the config, then sekisho reload", address);
-	if (!matches->n)
+	if (!matches->n || !strcmp(state_reason(matches), "none"))
 		return json_sprintf("sekisho block add %s", address);
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));

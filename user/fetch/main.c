@@ -108,6 +108,7 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 		return err;
 	memcpy(result->etag, answer.etag, sizeof(result->etag));
 	memcpy(result->last_modified, answer.last_modified, sizeof(result->last_modified));
+	memcpy(result->server, answer.server, sizeof(result->server));
 	return 0;
 }
 

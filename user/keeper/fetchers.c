@@ -58,7 +58,8 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	job->format = feed->format;
 	job->options = feed->options;
 	job->is_file = feed->path != NULL;
-	job->max_entries = feed->max_entries;
+	/* Up to twice as many are read, so that a person can see what came; the engine holds what is over max-entries. */
+	job->max_entries = feed->guard.max_entries < SEK_PREFIXES_V4_MAX / 2 ? feed->guard.max_entries * 2 : SEK_PREFIXES_V4_MAX;
 	job->max_body_bytes = FETCH_BODY_MAX_BYTES;
 	job->total_timeout_s = FETCH_TOTAL_S;
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);

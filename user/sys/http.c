@@ -302,9 +302,12 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 {
 	const struct http_request *request = t->request;
+	char *server = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!curl_easy_getinfo(t->curl, CURLINFO_PRIMARY_IP, &server) && server)
+		copy_value(t->answer->server, sizeof(t->answer->server), server, strlen(server));
 	t->answer->code = (uint32_t)status;
 	if (t->stop == STOP_CALLBACK)
 		return -ECANCELED;

@@ -46,6 +46,7 @@ struct http_answer {
 	uint64_t wire_bytes; /* of the body */
 	char etag[FETCH_ETAG_BYTES];
 	char last_modified[FETCH_TIME_BYTES];
+	char server[FETCH_SERVER_BYTES]; /* address that answered; empty: none did */
 };
 
 /*
