@@ -9,11 +9,9 @@
 #include <string.h>
 
 #include "events.h"
-#include "lib/list_overlap.h"
+#include "lib/overlap.h"
 #include "lib/units.h"
 #include "sys/log.h"
-
-#define GOOD_SAMPLES 5 /* prefixes inside known-good ranges that are shown of each pair of lists */
 
 static int64_t stale_of(const struct engine_feed *feed)
 {
@@ -114,26 +112,25 @@ static bool is_good(const struct engine_feed *other)
 	return other->list.data && (other->config->known_good || other->config->action == SEK_A_ALLOW);
 }
 
-static json_t *good_row(const struct engine_feed *feed, const struct engine_feed *other)
+/* How many entries of @feed share an address with a list of @other. */
+static uint64_t count_met(const struct engine_feed *feed, const struct engine_feed *other)
 {
-	struct prefix first[GOOD_SAMPLES];
-	uint64_t i, n = list_overlap(&feed->list.view, &other->list.view, first, GOOD_SAMPLES);
-	char text[PREFIX_TEXT_BYTES];
-	json_t *rows;
+	const struct list_view *a = &feed->list.view, *b = &other->list.view;
+	struct overlap both4, both6;
 
-	if (!n)
-		return NULL;
-	rows = json_array();
-	for (i = 0; i < n && i < GOOD_SAMPLES; i++)
-		json_array_append_new(rows, json_string(prefix_format(&first[i], text)));
-	return json_pack("{s:s,s:I,s:o}", "feed", other->state.name, "entries", (json_int_t)n, "first", rows);
+	if (!feed->list.data || feed == other || !is_good(other) || is_good(feed))
+		return 0;
+	overlap4(a->v4, a->head->n4, b->v4, b->head->n4, &both4);
+	overlap6(a->v6, a->head->n6, b->v6, b->head->n6, &both6);
+	return both4.entries_touched + both6.entries_touched;
 }
 
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 {
-	json_t *servers = json_array(), *good = json_array(), *row;
+	json_t *servers = json_array(), *good = json_array();
 	char text[PREFIX_TEXT_BYTES];
 	struct prefix found;
+	uint64_t n;
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
@@ -141,9 +138,9 @@ json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 
 		if (other->server.family && lists_find(&feed->list, &other->server, &found))
 			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(&other->server, text), "feed", other->state.name));
-		row = feed->list.data && other != feed && is_good(other) && !is_good(feed) ? good_row(feed, other) : NULL;
-		if (row)
-			json_array_append_new(good, row);
+		n = count_met(feed, other);
+		if (n)
+			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", other->state.name, "entries", (json_int_t)n));
 	}
 	return json_pack("{s:o,s:o}", "servers", servers, "known_good", good);
 }
@@ -152,9 +149,9 @@ static void tell_good(const struct engine *engine, const struct engine_feed *fee
 {
 	size_t i;
 
-	for (i = 0; i < engine->n_feeds && !is_good(feed); i++) {
+	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *other = &engine->feeds[i];
-		uint64_t n = other != feed && is_good(other) ? list_overlap(&feed->list.view, &other->list.view, NULL, 0) : 0;
+		uint64_t n = count_met(feed, other);
 
 		if (n)
 			log_line(LOG_WARNING, "feed %s: %llu of its entries meet the known-good list %s; %s", feed->state.name, (unsigned long long)n,
