@@ -20,6 +20,7 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "sys/channel.h"
+#include "sys/secret.h"
 #include "sys/log.h"
 #include "sys/spawn.h"
 
@@ -148,7 +149,24 @@ static void end_forgotten(struct keeper *keeper)
 	}
 }
 
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
+/* The key goes from its file into the job and nowhere else. */
+static int add_secret(const struct config_feed *feed, struct fetch_job *job, char *why, size_t why_bytes)
+{
+	char key[SECRET_BYTES], reason[128];
+	int err;
+
+	if (!feed->key_file)
+		return 0;
+	err = secret_read(feed->key_file, key, reason, sizeof(reason));
+	if (err)
+		snprintf(why, why_bytes, "key-file %.100s: %s%s", feed->key_file, reason, err == -EACCES ? ": chown root it" : "");
+	else
+		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header, strchr(feed->key_header, ':') ? "" : ":", key);
+	explicit_bzero(key, sizeof(key));
+	return err;
+}
+
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
 	struct keeper_fetcher *place;
@@ -171,7 +189,10 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		if (err)
 			return err;
 	}
-	err = start(keeper, &job, file_fd, &place->pid, ret_fd);
+	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
+	if (!err)
+		err = start(keeper, &job, file_fd, &place->pid, ret_fd);
+	explicit_bzero(job.secret, sizeof(job.secret));
 	if (!err)
 		place->started_ms = uv_now(&keeper->loop);
 	if (file_fd >= 0)

@@ -21,6 +21,7 @@ struct config_source {
 
 enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_NATIVE, CONFIG_ATTACH_GENERIC };
 
+#define CONFIG_KEY_HEADER_BYTES 64
 #define CONFIG_FEED_NAME_BYTES 64 /* a-z A-Z 0-9 _ - and dot, not first; with the NUL */
 
 struct config_feed {
@@ -36,7 +37,8 @@ struct config_feed {
 	bool keep_private;           /* private: block */
 	bool known_good;             /* its addresses are known to be good: said of a ban, whatever the action */
 	char *ca_file;               /* NULL: the system's trust anchors */
-	char *header_file;           /* of secret request headers, read by the keeper alone; NULL: none */
+	char *key_file;              /* of the secret, read by the keeper alone; NULL: none */
+	char key_header[CONFIG_KEY_HEADER_BYTES]; /* what stands before it, such as "Authorization: Bearer" */
 };
 
 struct config {

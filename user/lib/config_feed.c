@@ -64,11 +64,25 @@ static void feed_ca(struct config_walk *w, const yaml_node_t *node, const char *
 		config_bad_value(w, node, "ca-file", text, "give an absolute path");
 }
 
-static void feed_header_file(struct config_walk *w, const yaml_node_t *node, const char *text)
+static void feed_key_file(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	keep(w, &w->feed->header_file, text);
+	keep(w, &w->feed->key_file, text);
 	if (*text != '/' || strlen(text) >= 256)
-		config_bad_value(w, node, "header-file", text, "give an absolute path");
+		config_complain_at(w, node, "key-file: give the absolute path of a file that holds the key, not the key");
+}
+
+/* A header's name, and perhaps a colon and a word. */
+static void feed_key_header(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t len = strlen(text), name = strspn(text, token), word = 0;
+
+	if (name && !strncmp(text + name, ": ", 2))
+		word = 2 + strspn(text + name + 2, token);
+	if (!name || len >= sizeof(w->feed->key_header) || name + word != len || word == 2)
+		config_bad_value(w, node, "key-header", text, "give a header's name such as Key, or with a word such as \"Authorization: Bearer\"");
+	else
+		strcpy(w->feed->key_header, text);
 }
 
 /* A secret goes to a server that is sure to be the right one, over a line that nobody reads. */
@@ -83,8 +97,12 @@ static void check_secret(struct config_walk *w, const yaml_node_t *node)
 
 		is_safe |= !strncmp(feed->url, hosts[i], len) && strchr(":/?#", feed->url[len]); /* its NUL as well */
 	}
-	if (feed->header_file && !is_safe)
-		config_complain_at(w, node, "feed \"%s\": header-file: is for a url with https:// (or on this host): its secret would be read on the way", feed->name);
+	if (feed->key_file && !is_safe)
+		config_complain_at(w, node, "feed \"%s\": key-file: needs a url with https://, or one on this host: the key would be read on the way", feed->name);
+	if (!feed->key_file && feed->key_header[0])
+		config_complain_at(w, node, "feed \"%s\": key-header: is for key-file, set that too", feed->name);
+	if (!feed->key_header[0])
+		strcpy(w->feed->key_header, "Authorization: Bearer");
 }
 
 static void feed_format(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -306,7 +324,8 @@ static const struct config_key feed_keys[] = {
     {"private", feed_private, true},
     {"known-good", feed_known_good, true},
     {"ca-file", feed_ca, true},
-    {"header-file", feed_header_file, true},
+    {"key-file", feed_key_file, true},
+    {"key-header", feed_key_header, true},
     {NULL, NULL, false},
 };
 

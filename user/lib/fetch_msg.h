@@ -16,7 +16,7 @@
 #define FETCH_ETAG_BYTES 192
 #define FETCH_TIME_BYTES 64 /* an HTTP date as sent */
 #define FETCH_WHY_BYTES 256
-#define FETCH_HEADERS_BYTES 2048
+#define FETCH_SECRET_BYTES 640 /* a header's name and a key: SECRET_BYTES and room */
 #define FETCH_SERVER_BYTES 48 /* the longest address as text, and the NUL */
 
 enum fetch_format {
@@ -63,7 +63,7 @@ struct fetch_job {
 	char last_modified[FETCH_TIME_BYTES];
 	char user_agent[64];
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
-	char headers[FETCH_HEADERS_BYTES]; /* secret: sent to the url's own server alone; lines end in \n */
+	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; empty: none */
 	struct feed_options options;
 };
 
