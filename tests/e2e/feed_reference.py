@@ -174,12 +174,18 @@ def read_geofeed(r, text, kind, options):
 
 
 def read_maxmind(r, text, kind, options):
-    wanted = [COUNTRY_IDS[code] for code in options["country"].replace(" ", "").upper().split(",")]
-    rows = [fields_of(line.strip(" \t")) for line in lines(text) if line.strip(" \t")]
-    if not rows or [name.lower() for name in rows[0][:2]] != ["network", "geoname_id"]:
-        raise Refused("header")
-    for row in rows[1:]:
-        if len(row) < 2 or not row[1] and len(row) < 3:
+    codes = options["country"].replace(" ", "").upper().split(",")
+    wanted, part = [COUNTRY_IDS[code] for code in codes], None
+    for row in [fields_of(line.strip(" \t")) for line in lines(text) if line.strip(" \t")]:
+        names = [name.lower() for name in row]
+        if names[:2] == ["network", "geoname_id"] or names[:1] == ["geoname_id"] and names[4:5] == ["country_iso_code"]:
+            part = names[0]
+        elif not part:
+            raise Refused("header")
+        elif part == "geoname_id":
+            if len(row) > 4 and row[4].upper() in codes and not (re.fullmatch("[0-9]{1,12}", row[0]) and int(row[0]) == int(COUNTRY_IDS[row[4].upper()])):
+                raise Refused("another number")
+        elif len(row) < 2 or not row[1] and len(row) < 3:
             r.errors += 1
         elif (row[1] or row[2]) in wanted:
             r.entry(row[0])

@@ -212,9 +212,9 @@ def spawn(job, file=None):
     return ours, process
 
 
-def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b""):
-    job = JOB.pack(MAGIC, 1, file is not None, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
-                   b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", b"", b"\0")
+def fetch(url, file=None, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b"", kind=1, countries=b""):
+    job = JOB.pack(MAGIC, kind, file is not None, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
+                   b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", countries, b"\0")
     ours, process = spawn(job, file)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)
