@@ -81,14 +81,14 @@ def test_the_key_is_sent_and_seen_nowhere(lab, agent, server):
 
 
 def test_the_engine_never_has_it(agent, server):
-    """The engine's memory holds no key: it is the keeper's to read, the fetcher's to send."""
+    """The engine's memory holds no key: it is the keeper's to read, the fetcher's to send; nor does the keeper's once it is sent."""
     one = agent()
     (server / "want").write_text(SECRET)
     with_feed(one, "/list")
     one.start()
     wait_for(lambda: feed(one)["state"] == "ok", what="the list")
     engine = next(int(pid) for pid, name, _ in one.children() if name.startswith("sekisho-engine"))
-    for pid in (engine, one.process.pid):  # and the keeper has wiped what it has sent
+    for pid in (engine, one.process.pid):
         with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
             for line in maps:
                 first, last, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()

@@ -172,7 +172,7 @@ json_t *verbs_feed_accept(struct verbs_request *request)
 	if (err == -ENOENT && !feed->held.data)
 		return verbs_error(1, "feed %s: nothing is held; `sekisho feed show %s` tells its state", feed->state.name, feed->state.name);
 	if (err == -EPERM)
-		return verbs_error(1, "feed %s: the held list covers %.0f %% of routable IPv4 and %.0f %% of IPv6: where that is meant, raise max-coverage in the config, then sekisho reload", feed->state.name,
+		return verbs_error(1, "feed %s: the held list covers %.0f %% of routable IPv4 and %.0f %% of IPv6: where that is meant, raise max-coverage in the config, then sekisho reload, and accept it again", feed->state.name,
 				   feed->held.coverage4 * 100, feed->held.coverage6 * 100);
 	if (err)
 		return verbs_error(1, "feed %s: the list cannot be stored: %s", feed->state.name, strerror(-err));
