@@ -42,7 +42,7 @@ fuzzobj = $(patsubst %.c,$(BUILD)/fuzzobj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
-keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_slots bpf_rails ssh_source netlink sandbox_caps spawn file notify))
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_slots bpf_rails ssh_source netlink sandbox_caps spawn file secret notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_feeds store_disk store_audit store_bans store_verdicts store_limits metrics_http bpf_read bpf_bans_read bpf_events sandbox_engine sandbox_parts file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch sandbox_parts))
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file ssh_source))
@@ -164,8 +164,8 @@ $(other_layout): $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetc
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 	$(Q)scripts/run-tests.sh $(BUILD) unit
 
-fuzz: $(fuzz_bins) ## every fuzz target for FUZZ_S seconds (600)
-	$(Q)FUZZ_S=$${FUZZ_S:-600} scripts/run-tests.sh $(BUILD) fuzz
+fuzz: $(fuzz_bins) $(BUILD)/bench/feeds ## FUZZ_RUNS (1000000) executions of every fuzz target, or of FUZZ_TARGETS; parsers beside a slow reference
+	$(Q)FUZZ_RUNS=$${FUZZ_RUNS:-1000000} scripts/run-tests.sh $(BUILD) fuzz
 
 bench: ## cost per packet, load time, latency and memory beside a trie, nftables and ipset; SIZES of lists (root, long)
 	$(Q)scripts/install-deps.sh bench

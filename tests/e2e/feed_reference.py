@@ -39,7 +39,7 @@ class Reading:
                 self.span(first.ip, last.ip)
                 return
             face = self.one(text)
-        except ValueError:
+        except (ValueError, TypeError):  # TypeError: a range from one family to the other
             self.errors += 1
             return
         self.host_bits += face.ip != face.network.network_address
@@ -174,12 +174,18 @@ def read_geofeed(r, text, kind, options):
 
 
 def read_maxmind(r, text, kind, options):
-    wanted = [COUNTRY_IDS[code] for code in options["country"].replace(" ", "").upper().split(",")]
-    rows = [fields_of(line.strip(" \t")) for line in lines(text) if line.strip(" \t")]
-    if not rows or [name.lower() for name in rows[0][:2]] != ["network", "geoname_id"]:
-        raise Refused("header")
-    for row in rows[1:]:
-        if len(row) < 2 or not row[1] and len(row) < 3:
+    codes = options["country"].replace(" ", "").upper().split(",")
+    wanted, part = [COUNTRY_IDS[code] for code in codes], None
+    for row in [fields_of(line.strip(" \t")) for line in lines(text) if line.strip(" \t")]:
+        names = [name.lower() for name in row]
+        if names[:2] == ["network", "geoname_id"] or names[:1] == ["geoname_id"] and names[4:5] == ["country_iso_code"]:
+            part = names[0]
+        elif not part:
+            raise Refused("header")
+        elif part == "geoname_id":
+            if len(row) > 4 and row[4].upper() in codes and not (re.fullmatch("[0-9]{1,12}", row[0]) and int(row[0]) == int(COUNTRY_IDS[row[4].upper()])):
+                raise Refused("another number")
+        elif len(row) < 2 or not row[1] and len(row) < 3:
             r.errors += 1
         elif (row[1] or row[2]) in wanted:
             r.entry(row[0])
@@ -225,17 +231,40 @@ def no_constant(word):
     raise ValueError(word)
 
 
-def load(text):
+def check_depth(text):
     depth = 0
     for piece in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', text, re.S):
         depth += piece[0] in "[{"
         depth -= piece[0] in "]}"
         if depth > 32:
             raise Refused("deep")
+
+
+def load(text):
+    check_depth(text)
     try:
         return json.loads(text, object_pairs_hook=Members, parse_constant=no_constant)
     except ValueError as error:
         raise Refused(str(error))
+
+
+def load_many(text):
+    """Values with a line end between, and perhaps more inside."""
+    decoder, roots, at = json.JSONDecoder(object_pairs_hook=Members, parse_constant=no_constant), [], 0
+    check_depth(text)
+    try:
+        while at < len(text):
+            if text[at] in " \t\r\n":
+                at += 1
+                continue
+            if roots and "\n" not in text[end:at]:
+                raise Refused("two values in a line")
+            root, at = decoder.raw_decode(text, at)
+            end = at
+            roots.append(root)
+    except ValueError as error:
+        raise Refused(str(error))
+    return roots
 
 
 def walk(value, path=""):
@@ -251,7 +280,7 @@ def walk(value, path=""):
 
 def read_json(r, text, kind, options):
     many = kind in ("ndjson", "spamhaus-json")
-    roots = [load(line) for line in text.split("\n") if line.strip()] if many else [load(text)]
+    roots = load_many(text) if many else [load(text)]
     if kind == "crowdsec":
         for row in [dict(row) for root in roots if isinstance(root, list) for row in root if isinstance(row, Members)]:
             scope = row.get("scope", "ip")
@@ -264,7 +293,7 @@ def read_json(r, text, kind, options):
         return
     paths = PATHS.get(kind) or "|".join(re.escape(p.strip()).replace(r"\*", r"[^.\[]+") for p in options["select"].split(","))
     for root in roots:
-        if kind == "spamhaus-json" and ("type", "metadata") in root:
+        if kind == "spamhaus-json" and isinstance(root, Members) and ("type", "metadata") in root:
             records = dict(root).get("records")
             if type(records) is int and 0 <= records < 10**12:
                 r.claim = records
@@ -287,7 +316,8 @@ READERS = {"plain": read_plain, "netset": read_plain, "spamhaus": read_plain, "t
 
 def read(body, kind, **options):
     """The Reading of @body in format @kind; raises Refused."""
-    if b"\0" in body or body.lstrip().startswith(b"<"):
+    begin = body.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1024]
+    if b"\0" in body or begin.startswith(b"<") or re.search(rb"(?i)<html|<!doctype", begin) or body.removeprefix(b"\xef\xbb\xbf")[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Refused("no text")
     is_json = kind not in READERS
     try:

@@ -5,8 +5,8 @@ import pytest
 
 FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
 MAGIC = 0x534B464A
-JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256sII64s256s64sc7x")
-RESULT = struct.Struct("<IIIIQQII192s64s256s")
+JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s640sII64s256s64sc7x")
+RESULT = struct.Struct("<IIIIQQII192s64s48s256s")
 LIST, UNCHANGED, FAILED = 1, 2, 3
 GOOD = b"192.0.2.1\n192.0.2.2\n198.51.100.0/24\n203.0.113.9\n"
 
@@ -184,7 +184,7 @@ class Result:
         text = [v.split(b"\0")[0].decode("ascii") for v in values[8:]]
         self.status, self.code = values[1], values[2]
         self.body_bytes, self.wire_bytes, self.retry_after_s = values[4], values[5], values[7]
-        self.etag, self.last_modified, self.why = text
+        self.etag, self.last_modified, self.server, self.why = text
         self.list = b""
         assert values[0] == MAGIC
         assert len(fds) == (self.status == LIST)
@@ -209,9 +209,9 @@ def spawn(job):
     return ours, process
 
 
-def fetch(url, is_file=False, etag="", ca="", private=1, timeout=8, limit=1 << 20):
-    job = JOB.pack(MAGIC, 1, is_file, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
-                   b"", b"sekisho/test", ca.encode(), 0, 0, b"", b"", b"", b"\0")
+def fetch(url, is_file=False, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b"", kind=1, countries=b""):
+    job = JOB.pack(MAGIC, kind, is_file, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
+                   b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", countries, b"\0")
     ours, process = spawn(job)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)

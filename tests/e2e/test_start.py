@@ -41,7 +41,7 @@ CONFIG_ERRORS = {
     "feed, path": ("feeds:\n  - {name: a, path: x}\n", "2:21: ", "give an absolute path"),
     "feed, ca-file": (FEED % "ca-file: x", "2:34: ", "give an absolute path"),
     "feed, format": (FEED % "format: xml", "2:33: ", "use auto, plain, netset or another name"),
-    "feed, action": (FEED % "action: drop", "2:33: ", "use block, monitor or allow"),
+    "feed, action": (FEED % "action: drop", "2:33: ", "use block, monitor, allow or none"),
     "feed, interval unit": (FEED % "interval: 12", "2:35: ", "give a duration with a unit, such as 12h"),
     "feed, interval short": (FEED % "interval: 5s", "2:35: ", "give 5m (60s for a path) to 365d"),
     "feed, interval of a url": ("feeds:\n  - {name: a, url: \"http://h/\", interval: 60s}\n", "2:5: ", "at least 5m for a url"),

@@ -13,9 +13,9 @@
 #include "lib/fetch_msg.h"
 
 #define MAX_ENTRIES 5000
-#define PAD_BYTES                                                                                  \
-	1100 /* empty lines before: more than a parser that was told its format keeps before it    \
-		reads */
+/* A line of blanks before, longer than what a parser that was told its format keeps before it reads: then each chunk goes
+ * through the grammar itself. One line, not as many empty ones: those were most of the time. */
+#define PAD_BYTES 1100
 
 struct outcome {
 	int rc;
@@ -34,7 +34,8 @@ static void parse(uint32_t format, const struct feed_options *options, const uin
 	char pad[PAD_BYTES];
 
 	memset(ret, 0, sizeof(*ret));
-	memset(pad, '\n', sizeof(pad));
+	memset(pad, ' ', sizeof(pad) - 1);
+	pad[sizeof(pad) - 1] = '\n';
 	if (format != FETCH_AUTO && size % 4)
 		(void)feed_parse_push(parser, pad, sizeof(pad));
 	for (size_t at = 0; at < size; at += chunk) {

@@ -62,9 +62,32 @@ static void test_samples(void **state)
 	assert_string_equal(prefix_format(&diff.added_first[LIST_DIFF_SAMPLES - 1], text), "192.0.2.9");
 }
 
+/* The widest that would be added, whatever the order of addresses; an IPv6 /32 stands beside an IPv4 /8. */
+static void test_largest(void **state)
+{
+	static const struct prefix6 net6[] = { { .hi = 0x20010db800000000, .len = 31 }, { .hi = 0x20010dba00000000, .len = 48 } };
+	struct prefix4 many[LIST_DIFF_SAMPLES + 4];
+	struct list_head head;
+	struct list_view after = view(&head, many, LIST_DIFF_SAMPLES + 4, net6, 2);
+	struct list_diff diff;
+	char text[PREFIX_TEXT_BYTES];
+	uint32_t i;
+
+	for (i = 0; i < LIST_DIFF_SAMPLES + 4; i++)
+		many[i] = (struct prefix4){ .addr = i << 24, .len = 32 };
+	many[12].len = 8;
+	many[3].len = 9;
+	list_diff(NULL, &after, &diff);
+	assert_string_equal(prefix_format(&diff.added_largest[0], text), "2001:db8::/31");
+	assert_string_equal(prefix_format(&diff.added_largest[1], text), "12.0.0.0/8");
+	assert_string_equal(prefix_format(&diff.added_largest[2], text), "3.0.0.0/9");
+	assert_string_equal(prefix_format(&diff.added_largest[3], text), "2001:dba::/48");
+	assert_string_equal(prefix_format(&diff.added_largest[LIST_DIFF_SAMPLES - 1], text), "6.0.0.0");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_samples) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows), cmocka_unit_test(test_samples), cmocka_unit_test(test_largest) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include "keeper/keeper.h"
 #include "lib/table_build.h"
 #include "sys/channel.h"
+#include "sys/bpf_slots.h"
 #include "sys/notify.h"
 
 static struct keeper keeper;
@@ -43,7 +44,8 @@ void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines) {}
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain) { return -ENOSYS; }
 void entries_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
 void bans_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
-int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd)
+int bpf_slots_wipe(const struct bpf_side *side, unsigned numbers) { return -ENOSYS; }
+int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	return -ENOSYS;
 }

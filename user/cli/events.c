@@ -23,6 +23,11 @@ static void print_event(const json_t *row)
 	struct tm tm;
 
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&whole, &tm));
+	if (json_object_get(row, "feed")) {
+		printf("%s.%03d %-11s %s\n", when, (int)((time_s - (double)whole) * 1000), json_string_value(json_object_get(row, "type")),
+		       print_cell(json_object_get(row, "feed"), PRINT_TEXT, source));
+		return;
+	}
 	printf("%s.%03d %-11s %-39s %-9s %-16s %s %lld -> %lld %s\n", when, (int)((time_s - (double)whole) * 1000), json_string_value(json_object_get(row, "type")),
 	       print_cell(json_object_get(row, "source"), PRINT_TEXT, source), json_string_value(json_object_get(row, "reason")),
 	       print_cell(json_object_get(row, "limit"), PRINT_TEXT, limit), json_string_value(json_object_get(row, "protocol")),

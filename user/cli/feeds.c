@@ -70,6 +70,8 @@ static void show_held(const json_t *held)
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(held, &fields[i]);
 	show_prefixes("+", json_object_get(held, "added_first"));
+	if (!json_equal(json_object_get(held, "added_first"), json_object_get(held, "added_largest")))
+		show_prefixes("+ largest", json_object_get(held, "added_largest"));
 	show_prefixes("-", json_object_get(held, "removed_first"));
 }
 
@@ -83,6 +85,33 @@ static void show_review(const json_t *review)
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
+/* Addresses of feed servers, and known-good lists that the list meets. */
+static int show_names(const json_t *names)
+{
+	static const struct print_column servers[] = {
+		{"LISTED FEED SERVER", "address", PRINT_TEXT}, {"OF FEED", "feed", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+	};
+	static const struct print_column good[] = {
+		{"MEETS KNOWN-GOOD LIST", "feed", PRINT_TEXT}, {"ENTRIES", "entries", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+	};
+	static const struct {
+		const char *key;
+		const struct print_column *columns;
+	} tables[] = {{"servers", servers}, {"known_good", good}};
+	size_t i;
+
+	for (i = 0; i < sizeof(tables) / sizeof(*tables); i++) {
+		const json_t *rows = json_object_get(names, tables[i].key);
+
+		if (!json_array_size(rows))
+			continue;
+		putchar('\n');
+		if (print_table(rows, tables[i].columns, NULL))
+			return CLI_FAILED;
+	}
+	return CLI_DONE;
+}
+
 static int show_feed(json_t *feed)
 {
 	static const struct print_column fields[] = {
@@ -91,6 +120,7 @@ static int show_feed(json_t *feed)
 		{"action", "action", PRINT_TEXT},
 		{"state", "state", PRINT_STATE},
 		{"error", "error", PRINT_TEXT},
+		{"alarm", "alarm", PRINT_TEXT},
 		{"age", "last_success", PRINT_AGO},
 		{"next try in", "next_try", PRINT_LEFT},
 		{"entries", "entries", PRINT_NUMBER},
@@ -125,6 +155,8 @@ static int show_feed(json_t *feed)
 		putchar('\n');
 		(void)print_table(json_object_get(feed, "protected"), protected, NULL); /* out of memory: the next table says it */
 	}
+	if (show_names(json_object_get(feed, "names")))
+		return CLI_FAILED;
 	if (json_array_size(json_object_get(feed, "errors")))
 		putchar('\n');
 	return print_table(json_object_get(feed, "errors"), errors, NULL);

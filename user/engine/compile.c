@@ -241,7 +241,7 @@ static int start(struct engine *engine)
 		err = copy_limits(compile);
 	limits_compile(engine);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
-		if (engine->feeds[i].list.data && engine->feeds[i].state.id)
+		if (engine->feeds[i].list.data && engine->feeds[i].state.id && engine->feeds[i].config->action)
 			err = add_list(compile, &engine->feeds[i]);
 	}
 	if (err) {

@@ -24,11 +24,15 @@
 
 #define ENGINE_FETCHES_MAX 4 /* at once */
 #define ENGINE_PATH_BYTES 512
+#define FEEDS_ALARM_BYTES 128
 
 struct engine_feed {
 	const struct config_feed *config;
 	struct store_feed state;
 	struct engine_list list, held; /* the last good list; an update that waits for `feed accept` */
+	struct prefix server; /* that the last list came from; family 0: not known, or a file */
+	int64_t since_s;      /* Unix time we know of it: without a list it is stale from then on */
+	bool is_stale;	      /* and that was said */
 	uint64_t left_out4, left_out6;
 	uint64_t next_ms;    /* on the loop's clock */
 	uint32_t retry_after_s; /* the server's wish with the last failure */
@@ -105,9 +109,29 @@ void feeds_tick(struct engine *engine);
 int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT */
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
-/* Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; errno. */
+/*
+ * Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; -EPERM it covers so much that
+ * the config must say so; errno.
+ */
 int feeds_accept(struct engine *engine, struct engine_feed *feed);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
+
+/* feeds_watch.c: what people are warned of */
+/* Once a second: the alarms of feeds without a good update for too long. */
+void feeds_watch(struct engine *engine);
+/* The alarm of a feed without a good update for longer than stale-after, in @buf; NULL: there is none. */
+char *feeds_alarm(const struct engine_feed *feed, char *buf, size_t size);
+/* Adds all of them to @lines. */
+void feeds_warnings(const struct engine *engine, json_t *lines);
+/* Says what the list that was just taken names that it had better not. */
+void feeds_tell_names(const struct engine *engine, const struct engine_feed *feed);
+/*
+ * Addresses of feed servers that @feed's update must not name anew: such a list would cut off the updates. Returns how many,
+ * at most SEK_LISTS_MAX.
+ */
+size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX]);
+/* The member "names" of feed.show: feed servers and known-good lists that are met by the list. */
+json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed);
 
 /* compile.c */
 void compile_want(struct engine *engine);

@@ -60,10 +60,26 @@ void events_open(struct engine *engine)
 		log_line(LOG_ERR, "events: the ring buffer cannot be read: %s; bans are found by scans", strerror(-err));
 }
 
+static bool is_of_feed(const struct sek_event *event)
+{
+	return event->type >= EVENTS_FEED_STALE && event->type <= EVENTS_FEED_HELD;
+}
+
+void events_keep_feed(enum events_feed type, const char *name)
+{
+	struct sek_event event = { .type = type, .time_ns = bans_clock().boot_ns, .limit = 0xff };
+
+	snprintf((char *)event.header, sizeof(event.header), "%s", name); /* header_bytes 0: no frame */
+	events_keep(&event);
+}
+
 static const char *type_of(const struct sek_event *event)
 {
 	static const char *const types[] = { "", "drop", "ban", "ban-refused", "over" };
+	static const char *const feed_types[] = { "feed-stale", "feed-fresh", "feed-held" };
 
+	if (is_of_feed(event))
+		return feed_types[event->type - EVENTS_FEED_STALE];
 	return event->type == SEK_EVENT_DROP && event->verdict == SEK_V_WOULD ? "would-drop" : types[event->type];
 }
 
@@ -115,6 +131,9 @@ json_t *events_json(const struct engine *engine, const struct events_row *row)
 	struct bans_clock clock = bans_clock();
 	char text[PREFIX_TEXT_BYTES], protocol[8], flags[9];
 
+	if (is_of_feed(event))
+		return json_pack("{s:I,s:f,s:s,s:s}", "number", (json_int_t)row->number, "time", ((int64_t)event->time_ns + clock.offset_ns) / 1e9,
+				 "type", type_of(event), "feed", (const char *)event->header);
 	return json_pack("{s:I,s:f,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:s,s:I}", "number", (json_int_t)row->number,
 			 "time", ((int64_t)event->time_ns + clock.offset_ns) / 1e9, "type", type_of(event), "source", prefix_format(&source, text),
 			 "reason", event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit", limits_name_then(engine, event->limit, row->number),

@@ -27,6 +27,10 @@ void events_take(struct engine *engine);
 /* Returns its row, which holds until the next call. */
 const struct events_row *events_keep(const struct sek_event *event);
 
+/* Events of our own, beside enum sek_event_type: of a feed, whose name stands where a frame's header would. */
+enum events_feed { EVENTS_FEED_STALE = 64, EVENTS_FEED_FRESH, EVENTS_FEED_HELD };
+void events_keep_feed(enum events_feed type, const char *name);
+
 /* Packets of the ban's source (event.header_bytes not 0) at or before @before_ns, newest first, at most @max. Returns how many. */
 unsigned events_recent(const struct sek_entry_key *source, uint64_t before_ns, struct sek_event *ret_events, unsigned max);
 /* Events of one address or, of bans, of a prefix around it, newest first: calls @fn at most @max times. */

@@ -174,7 +174,7 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 
 	if (kernel->reason == SEK_R_LIMIT)
 		return json_sprintf("sekisho allow add %s; or change the limit in the config, then sekisho reload", address);
-	if (!matches->n)
+	if (!matches->n || !strcmp(state_reason(matches), "none"))
 		return json_sprintf("sekisho block add %s", address);
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));

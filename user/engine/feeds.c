@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "events.h"
 #include "lib/backoff.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -62,6 +63,14 @@ static void copy_validators(char *etag, char *modified, const struct fetch_resul
 	snprintf(modified, FETCH_TIME_BYTES, "%s", result->last_modified);
 }
 
+static void take_server(struct engine_feed *feed)
+{
+	const char *text = feed->result.server;
+
+	if (feed->config->path || prefix_parse(text, strlen(text), &feed->server, NULL))
+		feed->server.family = 0;
+}
+
 static void take(struct engine *engine, struct engine_feed *feed, struct lists_job *job)
 {
 	lists_unmap(&feed->list);
@@ -72,7 +81,9 @@ static void take(struct engine *engine, struct engine_feed *feed, struct lists_j
 	copy_validators(feed->state.etag, feed->state.last_modified, &feed->result);
 	feed->state.fetch_ms = feed->result.duration_ms;
 	feed->state.last_success_s = engine_now_s();
+	take_server(feed);
 	log_line(LOG_INFO, "feed %s: %u IPv4 and %u IPv6 prefixes", feed->state.name, feed->list.view.head->n4, feed->list.view.head->n6);
+	feeds_tell_names(engine, feed);
 	compile_want(engine);
 	finish(engine, feed, "");
 }
@@ -83,8 +94,10 @@ static void hold(struct engine *engine, struct engine_feed *feed, struct lists_j
 	lists_unmap(&feed->held);
 	feed->held = job->list;
 	memset(&job->list, 0, sizeof(job->list));
-	if (strcmp(feed->state.held_why, job->why))
+	if (strcmp(feed->state.held_why, job->why)) {
+		events_keep_feed(EVENTS_FEED_HELD, feed->state.name);
 		log_line(LOG_WARNING, "feed %s: held: %s; the last good list stays, `sekisho feed accept %s` takes the new one", feed->state.name, job->why, feed->state.name);
+	}
 	snprintf(feed->state.held_why, sizeof(feed->state.held_why), "%s", job->why);
 	copy_validators(feed->state.held_etag, feed->state.held_modified, &feed->result);
 	feed->state.held_s = engine_now_s();
@@ -124,9 +137,8 @@ static int start_job(struct engine *engine, struct engine_feed *feed, int fd)
 	job->fd = fd;
 	job->serial = ++engine->list_serial;
 	job->prefixes_before = lists_prefixes(&feed->list);
-	job->max_entries = feed->config->max_entries;
-	job->max_change_percent = feed->config->max_change_percent;
-	job->max_coverage = feed->config->max_coverage;
+	job->guard = feed->config->guard;
+	job->n_servers = feeds_servers(engine, feed, job->servers);
 	err = lists_job_start(&engine->loop, job);
 	if (err)
 		free(job); /* the descriptor stays the caller's */
@@ -161,6 +173,7 @@ static void end_texts(struct fetch_result *result)
 	result->why[sizeof(result->why) - 1] = '\0';
 	result->etag[sizeof(result->etag) - 1] = '\0';
 	result->last_modified[sizeof(result->last_modified) - 1] = '\0';
+	result->server[sizeof(result->server) - 1] = '\0';
 }
 
 static void on_result(uv_poll_t *poll, int status, int events)
@@ -238,6 +251,7 @@ void feeds_tick(struct engine *engine)
 {
 	size_t i, running = 0;
 
+	feeds_watch(engine);
 	for (i = 0; i < engine->n_feeds; i++)
 		running += engine->feeds[i].is_fetching;
 	for (i = 0; i < engine->n_feeds && running < ENGINE_FETCHES_MAX; i++) {
@@ -285,6 +299,8 @@ int feeds_accept(struct engine *engine, struct engine_feed *feed)
 
 	if (!feed->held.data)
 		return -ENOENT;
+	if (feed_guard_is_whole(&feed->config->guard, feed->held.coverage4, feed->held.coverage6))
+		return -EPERM;
 	err = lists_accept(engine->state_dir, feed->state.name);
 	if (err)
 		return err;
@@ -297,6 +313,7 @@ int feeds_accept(struct engine *engine, struct engine_feed *feed)
 	forget_held(engine, feed);
 	save_state(engine, feed);
 	log_line(LOG_NOTICE, "feed %s: the held list is taken: %u IPv4 and %u IPv6 prefixes", feed->state.name, feed->list.view.head->n4, feed->list.view.head->n6);
+	feeds_tell_names(engine, feed);
 	compile_want(engine);
 	return 0;
 }
@@ -331,6 +348,9 @@ static void inherit(struct engine *engine, struct engine_feed *feed)
 		feed->state = before->state;
 		feed->was_fetching = before->is_fetching;
 	}
+	feed->since_s = before->since_s;
+	feed->is_stale = before->is_stale;
+	feed->server = before->server;
 	feed->list = before->list;
 	feed->held = before->held;
 	memset(&before->list, 0, sizeof(before->list));
@@ -360,6 +380,11 @@ static void drop_feeds(struct engine *engine)
 	config_free(engine->config);
 }
 
+static bool is_known(void *arg, const char *name)
+{
+	return feeds_find(arg, name) != NULL;
+}
+
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch)
 {
 	struct engine_feed *feeds = calloc(config->n_feeds + 1, sizeof(*feeds));
@@ -380,6 +405,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		err = store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state);
 		if (err && err != -ENOSPC) /* no id: feed_ids_claim() */
 			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", one->name, store_error(engine->store));
+		feeds[i].since_s = engine_now_s();
 		inherit(engine, &feeds[i]);
 		plan_first(engine, &feeds[i]);
 	}
@@ -390,6 +416,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->n_feeds = config->n_feeds;
 	allow_free(&engine->allow);
 	engine->allow = allow;
+	lists_drop_strangers(engine->state_dir, is_known, engine);
 	limits_configure(engine);
 	compile_want(engine);
 	return 0;

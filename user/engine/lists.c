@@ -134,24 +134,35 @@ static int store_list(struct lists_job *job, const char *suffix, struct engine_l
 	return 0;
 }
 
-/* Is the new list taken, held for a person, or refused? The text says why. */
-static enum lists_outcome judge(const struct lists_job *job, const struct engine_list *list, char *why, size_t why_bytes)
+/* Does it name a server that a feed comes from? */
+static bool names_server(struct lists_job *job, const struct engine_list *list)
 {
-	uint64_t now = lists_prefixes(list), old = job->prefixes_before, percent = job->max_change_percent;
+	char server[PREFIX_TEXT_BYTES], text[PREFIX_TEXT_BYTES];
+	struct prefix found;
+	size_t i;
 
-	if (now > job->max_entries) {
-		snprintf(why, why_bytes, "%llu prefixes, more than max-entries %u", (unsigned long long)now, job->max_entries);
-		return LISTS_REFUSED;
+	for (i = 0; i < job->n_servers; i++) {
+		if (!lists_find(list, &job->servers[i], &found))
+			continue;
+		snprintf(job->why, sizeof(job->why), "%s holds the server %s that a feed comes from: its updates would be dropped", prefix_format(&found, text),
+			 prefix_format(&job->servers[i], server));
+		return true;
 	}
-	if (list->coverage4 > job->max_coverage || list->coverage6 > job->max_coverage) {
-		snprintf(why, why_bytes, "it covers %.2f %% of routable IPv4 and %.2f %% of IPv6, more than max-coverage %.2f %%", list->coverage4 * 100,
-			 list->coverage6 * 100, job->max_coverage * 100);
-		return LISTS_REFUSED;
-	}
-	if (old < LISTS_CHANGE_MIN || !percent || (now * 100 >= old * (percent < 100 ? 100 - percent : 0) && now * 100 <= old * (100 + percent)))
-		return LISTS_TAKEN;
-	snprintf(why, why_bytes, "from %llu to %llu prefixes, a change over max-change %llu %%", (unsigned long long)old, (unsigned long long)now, (unsigned long long)percent);
-	return LISTS_PUT_ASIDE;
+	return false;
+}
+
+/* Is the new list taken, or held for a person? The text says why. */
+static enum lists_outcome judge(struct lists_job *job, const struct engine_list *list)
+{
+	const struct list_head *head = list->view.head;
+	const struct feed_guard_facts facts = {
+		.before = job->prefixes_before, .now = lists_prefixes(list), .entries = head->entries4 + head->entries6, .errors = head->errors,
+		.coverage4 = list->coverage4, .coverage6 = list->coverage6,
+	};
+
+	if (!feed_guard_passes(&job->guard, &facts, job->why, sizeof(job->why)) || names_server(job, list))
+		return LISTS_PUT_ASIDE;
+	return LISTS_TAKEN;
 }
 
 static void work(uv_work_t *request)
@@ -167,8 +178,8 @@ static void work(uv_work_t *request)
 		snprintf(job->why, sizeof(job->why), "the fetcher's list is refused: %s", why);
 		return;
 	}
-	job->outcome = judge(job, &list, job->why, sizeof(job->why));
-	err = job->outcome == LISTS_REFUSED ? 0 : store_list(job, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], &list, &why);
+	job->outcome = judge(job, &list);
+	err = store_list(job, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], &list, &why);
 	if (err) {
 		job->outcome = LISTS_REFUSED;
 		snprintf(job->why, sizeof(job->why), "the list cannot be stored: %s", strerror(-err));
@@ -228,7 +239,8 @@ void lists_remove(const char *state_dir, const char *name)
 	(void)unlink(path); /* nobody reads it any more */
 }
 
-void lists_clean(const char *state_dir)
+/* Calls @fn with every name in the folder and what stands behind its last dot. */
+static void each_file(const char *state_dir, void (*fn)(int folder, const char *name, const char *dot, void *arg), void *arg)
 {
 	char path[LISTS_PATH_BYTES];
 	struct dirent *entry;
@@ -239,9 +251,44 @@ void lists_clean(const char *state_dir)
 	folder = opendir(path);
 	while (folder && (entry = readdir(folder))) {
 		dot = strrchr(entry->d_name, '.');
-		if (dot && !strncmp(dot, ".new", 4))
-			(void)unlinkat(dirfd(folder), entry->d_name, 0); /* tried again at the next start */
+		if (dot)
+			fn(dirfd(folder), entry->d_name, dot, arg);
 	}
 	if (folder)
 		closedir(folder);
+}
+
+static void remove_new(int folder, const char *name, const char *dot, void *arg)
+{
+	if (!strncmp(dot, ".new", 4))
+		(void)unlinkat(folder, name, 0); /* tried again at the next start */
+}
+
+void lists_clean(const char *state_dir)
+{
+	each_file(state_dir, remove_new, NULL);
+}
+
+struct known {
+	bool (*is_known)(void *arg, const char *name);
+	void *arg;
+};
+
+static void remove_stranger(int folder, const char *name, const char *dot, void *arg)
+{
+	const struct known *known = arg;
+	char feed[CONFIG_FEED_NAME_BYTES];
+
+	if (strcmp(dot, ".held") || (size_t)(dot - name) >= sizeof(feed))
+		return;
+	snprintf(feed, sizeof(feed), "%.*s", (int)(dot - name), name);
+	if (!known->is_known(known->arg, feed))
+		(void)unlinkat(folder, name, 0); /* tried again with the next config */
+}
+
+void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg)
+{
+	struct known known = { is_known, arg };
+
+	each_file(state_dir, remove_stranger, &known);
 }

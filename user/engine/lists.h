@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lists on disk: NAME.list is the last good one, NAME.held an update that waits for a person. What takes long with a
- * large one (check, judge, write) is done on a worker thread.
+ * Lists on disk: NAME.list is the last good one, NAME.held an update that waits for a person: one a feed, the newest. What
+ * takes long with a large one (check, judge, write) is done on a worker thread.
  */
 #pragma once
 
@@ -11,10 +11,10 @@
 #include <uv.h>
 
 #include "lib/config.h"
+#include "lib/feed_guard.h"
 #include "lib/list_file.h"
 
 #define LISTS_PATH_BYTES 512
-#define LISTS_CHANGE_MIN 100 /* entries: below it a list may change as it likes */
 
 /* A list as it lies on disk, mapped and checked. */
 struct engine_list {
@@ -39,8 +39,9 @@ struct lists_job {
 	int fd;		/* the memfd; closed by lists_job_free() */
 	uint64_t serial; /* makes the temporary file's name its own */
 	uint64_t prefixes_before; /* of the last good list; 0: none */
-	uint32_t max_entries, max_change_percent;
-	double max_coverage;
+	struct feed_guard guard;
+	struct prefix servers[SEK_LISTS_MAX]; /* that the update must not name */
+	size_t n_servers;
 	/* the answer */
 	enum lists_outcome outcome;
 	char why[256];
@@ -68,3 +69,5 @@ void lists_drop_held(const char *state_dir, const char *name);
 void lists_remove(const char *state_dir, const char *name);
 /* Removes what an engine that was killed left half-written. */
 void lists_clean(const char *state_dir);
+/* Removes held lists of feeds that @is_known does not know: nobody can accept them any more. */
+void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg);

@@ -50,11 +50,12 @@ static void add_woulds(struct engine *engine, struct openmetrics *om)
 	}
 }
 
-enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_HELD, FEED_FAILURES, FEED_DURATION };
+enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_HELD, FEED_STALE, FEED_FAILURES, FEED_DURATION };
 
 static double feed_value(struct engine *engine, const struct engine_feed *feed, enum feed_metric metric)
 {
 	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
+	char alarm[FEEDS_ALARM_BYTES];
 
 	switch (metric) {
 	case FEED_DROPS: return totals->drops;
@@ -63,6 +64,7 @@ static double feed_value(struct engine *engine, const struct engine_feed *feed, 
 	case FEED_SUCCESS: return feed->state.last_success_s;
 	case FEED_UP: return feed->list.data && !feed->state.failures && !feed->held.data;
 	case FEED_HELD: return feed->held.data != NULL;
+	case FEED_STALE: return feeds_alarm(feed, alarm, sizeof(alarm)) != NULL;
 	case FEED_FAILURES: return feed->state.failures_total;
 	default: return feed->state.fetch_ms / 1000.0;
 	}
@@ -80,6 +82,7 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		[FEED_SUCCESS] = { "sekisho_feed_last_success_timestamp_seconds", "When the feed was last fetched or read well; 0 never.", OPENMETRICS_GAUGE },
 		[FEED_UP] = { "sekisho_feed_up", "1 when the last update went well and a list is in force.", OPENMETRICS_GAUGE },
 		[FEED_HELD] = { "sekisho_feed_held", "1 while an update waits for `sekisho feed accept`.", OPENMETRICS_GAUGE },
+		[FEED_STALE] = { "sekisho_feed_stale", "1 while there was no good update for longer than the feed's stale-after.", OPENMETRICS_GAUGE },
 		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed, were refused or held.", OPENMETRICS_COUNTER },
 		[FEED_DURATION] = { "sekisho_feed_fetch_duration_seconds", "How long the last good fetch took.", OPENMETRICS_GAUGE },
 	};

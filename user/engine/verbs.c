@@ -99,6 +99,7 @@ static json_t *warnings(struct engine *engine)
 
 	if (engine->read.control->n_bans >= SEK_BANS_MAX)
 		json_array_append_new(lines, json_sprintf("the map of bans is full: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
+	feeds_warnings(engine, lines);
 	return lines;
 }
 

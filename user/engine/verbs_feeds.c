@@ -57,10 +57,11 @@ static json_t *feed_held(const struct engine_feed *feed)
 	if (!feed->held.data)
 		return json_null();
 	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
-	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
 			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
 			 "added", (json_int_t)diff.added, "added_first", prefixes(diff.added_first, diff.added),
-			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed));
+			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed),
+			 "added_largest", prefixes(diff.added_largest, diff.added));
 }
 
 static json_t *feed_error(const struct engine_feed *feed)
@@ -85,10 +86,12 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	static const struct list_head none;
 	const struct list_head *head = feed->list.data ? feed->list.view.head : &none;
 	uint64_t now_ms = uv_now(&engine->loop);
-	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s}", "name", feed->state.name, "action", actions[feed->config->action],
+	char alarm[FEEDS_ALARM_BYTES];
+	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:s?}", "name", feed->state.name, "action", actions[feed->config->action],
 				 "state", feed_state(feed), "entries", (json_int_t)head->n4 + head->n6, "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6,
 				 "last_success", verbs_time(feed->state.last_success_s), "next_try", (json_int_t)(engine_now_s() + (feed->next_ms > now_ms ? (feed->next_ms - now_ms) / 1000 : 0)),
-				 "error", feed_error(feed), "url", feed->config->url ? feed->config->url : feed->config->path);
+				 "error", feed_error(feed), "url", feed->config->url ? feed->config->url : feed->config->path,
+				 "alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
 
 	if (!is_long || !json)
 		return json;
@@ -97,6 +100,8 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
 					       "errors", feed_errors(feed), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
+	json_object_set_new(json, "names", feeds_names(engine, feed));
+	json_object_set_new(json, "stale_after", json_integer(feed->config->stale_after_s));
 	json_object_update_new(json, feed_origin(feed));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
 	return json;
@@ -166,6 +171,9 @@ json_t *verbs_feed_accept(struct verbs_request *request)
 	err = feeds_accept(request->engine, feed);
 	if (err == -ENOENT && !feed->held.data)
 		return verbs_error(1, "feed %s: nothing is held; `sekisho feed show %s` tells its state", feed->state.name, feed->state.name);
+	if (err == -EPERM)
+		return verbs_error(1, "feed %s: the held list covers %.0f %% of routable IPv4 and %.0f %% of IPv6: where that is meant, raise max-coverage in the config, then sekisho reload, and accept it again", feed->state.name,
+				   feed->held.coverage4 * 100, feed->held.coverage6 * 100);
 	if (err)
 		return verbs_error(1, "feed %s: the list cannot be stored: %s", feed->state.name, strerror(-err));
 	request->wait->poll = accepted;

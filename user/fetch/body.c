@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fetch/unpack.h"
+#include "fetch/unzip.h"
 #include "lib/feed_parse.h"
 
 struct body {
@@ -143,7 +144,7 @@ static int start(struct body *body, bool says_gzip)
 	body->has_started = true;
 	if (kind == UNPACK_NONE)
 		return push_plain(body, body->head, body->head_len);
-	body->unpack = unpack_new(kind, take_unpacked, body);
+	body->unpack = unpack_new(kind, body->job->format == FETCH_MAXMIND ? unzip_pick_maxmind : NULL, take_unpacked, body);
 	if (!body->unpack)
 		return refuse(body, -ENOMEM, "out of memory");
 	return push_packed(body, body->head, body->head_len);

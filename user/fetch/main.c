@@ -58,12 +58,12 @@ static int receive_job(struct fetch_job *job)
 		return -EBADMSG;
 	if (!is_text(job->name, sizeof(job->name)) || !is_text(job->url, sizeof(job->url)) ||
 	    !is_text(job->etag, sizeof(job->etag)) || !is_text(job->last_modified, sizeof(job->last_modified)) ||
-	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->ca_file, sizeof(job->ca_file)) ||
+	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->secret, sizeof(job->secret)) || !is_text(job->ca_file, sizeof(job->ca_file)) ||
 	    !is_text(job->options.column_name, sizeof(job->options.column_name)) ||
 	    !is_text(job->options.select, sizeof(job->options.select)) || job->options.column > FEED_COLUMN_MAX)
 		return -EBADMSG;
 	if (!is_one_line(job->url) || !is_one_line(job->etag) || !is_one_line(job->last_modified) ||
-	    !is_one_line(job->user_agent))
+	    !is_one_line(job->user_agent) || !is_one_line(job->secret))
 		return -EBADMSG;
 	return 0;
 }
@@ -91,7 +91,7 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 {
 	const struct http_request request = {
 		.url = job->url, .etag = job->etag, .last_modified = job->last_modified,
-		.user_agent = job->user_agent, .ca_file = job->ca_file,
+		.user_agent = job->user_agent, .ca_file = job->ca_file, .secret = job->secret,
 		.total_timeout_s = job->total_timeout_s, .may_be_private = job->may_be_private,
 		.max_body_bytes = job->max_body_bytes, .on_body = on_body, .ctx = body,
 	};
@@ -108,6 +108,7 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 		return err;
 	memcpy(result->etag, answer.etag, sizeof(result->etag));
 	memcpy(result->last_modified, answer.last_modified, sizeof(result->last_modified));
+	memcpy(result->server, answer.server, sizeof(result->server));
 	return 0;
 }
 

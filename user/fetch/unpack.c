@@ -23,6 +23,7 @@
 
 struct unpack {
 	enum unpack_kind kind;
+	unzip_pick_fn pick;
 	unpack_fn fn;
 	void *ctx;
 	bool has_ended;
@@ -55,7 +56,7 @@ static bool start(struct unpack *unpack)
 	case UNPACK_GZIP:
 		return inflateInit2(&unpack->gzip, GZIP_WINDOW) == Z_OK;
 	case UNPACK_ZIP:
-		unpack->zip = unzip_new(unpack->fn, unpack->ctx);
+		unpack->zip = unzip_new(unpack->pick, unpack->fn, unpack->ctx);
 		return unpack->zip;
 	case UNPACK_XZ:
 		return lzma_stream_decoder(&unpack->xz, MEMORY_MAX, 0) == LZMA_OK;
@@ -68,13 +69,14 @@ static bool start(struct unpack *unpack)
 	}
 }
 
-struct unpack *unpack_new(enum unpack_kind kind, unpack_fn fn, void *ctx)
+struct unpack *unpack_new(enum unpack_kind kind, unzip_pick_fn pick, unpack_fn fn, void *ctx)
 {
 	struct unpack *unpack = calloc(1, sizeof(*unpack));
 
 	if (!unpack)
 		return NULL;
 	unpack->kind = kind;
+	unpack->pick = pick;
 	unpack->fn = fn;
 	unpack->ctx = ctx;
 	if (start(unpack))

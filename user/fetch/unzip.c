@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Local header, the file's bytes, what follows them. The file is stored or deflated; its checksum
- * stands before or behind it, and the archive's directory must say that there is one file and end.
+ * Each file: local header, its bytes, perhaps its checksum and sizes. Then the archive's directory, which must name the same
+ * files with the same checksums and sizes, and its end. A file is stored or deflated.
  * Source: PKWARE APPNOTE 6.3.10, 4.3.
  */
 #include "fetch/unzip.h"
@@ -12,27 +12,39 @@
 #include <zlib.h>
 
 #define ROOM_BYTES (64u << 10) /* unpacked at a time */
-#define LOCAL_BYTES 30         /* local header without name and extra field */
-#define TAIL_BYTES                                                                                 \
-	(16u << 10) /* behind the file: a descriptor, a directory of one, its end; comments are    \
-		       short */
+#define LOCAL_BYTES 30	       /* local header without name and extra field */
+#define FILES_MAX 64	       /* MaxMind's archive has 14 */
+#define NAME_BYTES 256
+#define TAIL_BYTES (32u << 10)	/* the directory of FILES_MAX files and its end; comments are short */
 #define CENTRAL_BYTES 46
 #define END_BYTES 22
+#define THROWN_MAX (64u << 20) /* bytes unpacked for nothing: no archive's other files are as large */
 #define FLAG_ENCRYPTED 1
 #define FLAG_DESCRIPTOR 8 /* checksum and sizes stand behind the file */
 
-enum zip_state { ZIP_HEADER, ZIP_SKIP, ZIP_STORED, ZIP_DEFLATED, ZIP_TAIL };
+enum zip_state { ZIP_LOCAL, ZIP_NAME, ZIP_STORED, ZIP_DEFLATED, ZIP_DESCRIPTOR, ZIP_TAIL };
+
+/* What came out of a file, for the directory to say the same. */
+struct file {
+	uint32_t crc, bytes;
+	bool is_named;
+};
 
 struct unzip {
+	unzip_pick_fn pick;
 	unpack_fn fn;
 	void *ctx;
 	enum zip_state state;
 	z_stream inflate;
 	uint16_t flags, method;
-	uint32_t crc, want_crc, left, tail_len;
-	uint64_t made;
+	uint32_t want_crc, name_left, extra_left, left, name_len, tail_len, packed_bytes;
+	bool is_picked, has_picked;
+	uint64_t thrown;
+	struct file file[FILES_MAX];
+	unsigned n_files;
+	char name[NAME_BYTES];
 	uint8_t room[ROOM_BYTES];
-	uint8_t tail[TAIL_BYTES]; /* the header first, later what follows the file */
+	uint8_t tail[TAIL_BYTES]; /* headers first, the directory last */
 };
 
 static uint32_t get16(const uint8_t *at)
@@ -45,12 +57,27 @@ static uint32_t get32(const uint8_t *at)
 	return get16(at) | get16(at + 2) << 16;
 }
 
-struct unzip *unzip_new(unpack_fn fn, void *ctx)
+static bool ends_with(const char *name, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && !memcmp(name + len - n, end, n);
+}
+
+bool unzip_pick_maxmind(const char *name, size_t len)
+{
+	bool is_locations = memmem(name, len, "-Country-Locations-", 19) != NULL;
+
+	return !ends_with(name, len, ".txt") && (!is_locations || ends_with(name, len, "-en.csv"));
+}
+
+struct unzip *unzip_new(unzip_pick_fn pick, unpack_fn fn, void *ctx)
 {
 	struct unzip *zip = calloc(1, sizeof(*zip));
 
 	if (!zip)
 		return NULL;
+	zip->pick = pick;
 	zip->fn = fn;
 	zip->ctx = ctx;
 	if (inflateInit2(&zip->inflate, -15) != Z_OK) {
@@ -74,37 +101,91 @@ static int bad(const char *why, const char **ret_why)
 	return -EBADMSG;
 }
 
-static int read_header(struct unzip *zip, const char **ret_why)
+static int several(struct unzip *zip, const char **ret_why)
+{
+	if (memmem(zip->name, zip->name_len, "-Country-CSV_", 13))
+		return bad("MaxMind's country archive: give format: maxmind and country: CODES", ret_why);
+	return bad("a zip file with several files: pack the list alone", ret_why);
+}
+
+static int read_local(struct unzip *zip, const char **ret_why)
 {
 	const uint8_t *head = zip->tail;
 
 	zip->flags = (uint16_t)get16(head + 6);
 	zip->method = (uint16_t)get16(head + 8);
 	zip->want_crc = get32(head + 14);
-	zip->left = get16(head + 26) + get16(head + 28);
+	zip->packed_bytes = get32(head + 18);
+	zip->name_left = get16(head + 26);
+	zip->extra_left = get16(head + 28);
+	zip->name_len = 0;
 	if (zip->flags & FLAG_ENCRYPTED)
 		return bad("an encrypted zip file", ret_why);
 	if (zip->method != 0 && zip->method != 8)
 		return bad("a zip file packed in a way that is not deflate", ret_why);
 	if (zip->method == 0 && zip->flags & FLAG_DESCRIPTOR)
 		return bad("a zip file whose stored file has no size", ret_why);
-	zip->state = ZIP_SKIP;
+	if (zip->n_files == FILES_MAX)
+		return bad("a zip file with more than 64 files", ret_why);
+	zip->state = ZIP_NAME;
 	return 0;
 }
 
-static void start_file(struct unzip *zip)
+/* Four bytes tell what is next: a file, or the directory. */
+static int read_magic(struct unzip *zip, const char **ret_why)
 {
-	zip->left = get32(zip->tail + 18);
-	zip->state = zip->method ? ZIP_DEFLATED : zip->left ? ZIP_STORED : ZIP_TAIL;
+	if (memcmp(zip->tail, "PK\3\4", 4)) {
+		zip->state = ZIP_TAIL;
+		return zip->n_files ? 0 : bad("zip file damaged", ret_why);
+	}
+	return 0;
+}
+
+/* Behind the file's bytes: its checksum, where it is known already, and the next header. */
+static int end_file(struct unzip *zip, const char **ret_why)
+{
+	if (zip->file[zip->n_files].crc != zip->want_crc)
+		return bad("zip file damaged: its checksum differs", ret_why);
+	zip->n_files++;
 	zip->tail_len = 0;
+	zip->state = ZIP_LOCAL;
+	return 0;
 }
 
 static int give(struct unzip *zip, const uint8_t *data, size_t len, const char **ret_why)
 {
+	struct file *file = &zip->file[zip->n_files];
+
 	*ret_why = NULL;
-	zip->crc = (uint32_t)crc32(zip->crc, data, (uInt)len);
-	zip->made += len;
-	return len ? zip->fn(zip->ctx, data, len) : 0;
+	file->crc = (uint32_t)crc32(file->crc, data, (uInt)len);
+	file->bytes += (uint32_t)len;
+	if (zip->is_picked)
+		return len ? zip->fn(zip->ctx, data, len) : 0;
+	zip->thrown += len;
+	return zip->thrown > THROWN_MAX ? bad("a zip file with more than 64 MiB that are no list", ret_why) : 0;
+}
+
+/* A file begins: its name and all before its bytes are known. */
+static int start_file(struct unzip *zip, const char **ret_why)
+{
+	if (!zip->pick && zip->n_files)
+		return several(zip, ret_why);
+	zip->is_picked = !zip->pick || zip->pick(zip->name, zip->name_len);
+	zip->left = zip->packed_bytes;
+	zip->tail_len = 0;
+	zip->state = zip->method ? ZIP_DEFLATED : ZIP_STORED;
+	if (inflateReset(&zip->inflate) != Z_OK)
+		return bad("out of memory", ret_why);
+	if (zip->is_picked && zip->has_picked) { /* the file before may not have ended its last line */
+		int err = zip->fn(zip->ctx, "\n", 1);
+
+		if (err) {
+			*ret_why = NULL;
+			return err;
+		}
+	}
+	zip->has_picked |= zip->is_picked;
+	return zip->method || zip->left ? 0 : end_file(zip, ret_why);
 }
 
 static int push_deflated(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
@@ -126,9 +207,10 @@ static int push_deflated(struct unzip *zip, const uint8_t **data, size_t *len, c
 		if (err)
 			return err;
 	} while (got != Z_STREAM_END && (*len || !stream->avail_out));
-	if (got == Z_STREAM_END)
-		zip->state = ZIP_TAIL;
-	return 0;
+	if (got != Z_STREAM_END)
+		return 0;
+	zip->state = ZIP_DESCRIPTOR;
+	return zip->flags & FLAG_DESCRIPTOR ? 0 : end_file(zip, ret_why);
 }
 
 /* Collects up to @want bytes in the tail; true once they are there. */
@@ -143,6 +225,41 @@ static bool collect(struct unzip *zip, size_t want, const uint8_t **data, size_t
 	return zip->tail_len == want;
 }
 
+static int step_local(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
+{
+	if (zip->tail_len < 4)
+		return collect(zip, 4, data, len) ? read_magic(zip, ret_why) : 0;
+	return collect(zip, LOCAL_BYTES, data, len) ? read_local(zip, ret_why) : 0;
+}
+
+static int step_name(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
+{
+	uint32_t *left = zip->name_left ? &zip->name_left : &zip->extra_left;
+
+	while (*left && *len) {
+		if (left == &zip->name_left && zip->name_len < NAME_BYTES)
+			zip->name[zip->name_len++] = (char)**data;
+		++*data;
+		--*len;
+		--*left;
+	}
+	return zip->name_left || zip->extra_left ? 0 : start_file(zip, ret_why);
+}
+
+/* The data descriptor, with its signature or without. */
+static int step_descriptor(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
+{
+	size_t skip;
+
+	if (zip->tail_len < 4 && !collect(zip, 4, data, len))
+		return 0;
+	skip = memcmp(zip->tail, "PK\7\10", 4) ? 0 : 4;
+	if (!collect(zip, skip + 12, data, len))
+		return 0;
+	zip->want_crc = get32(zip->tail + skip);
+	return end_file(zip, ret_why);
+}
+
 /* One step: takes at least a byte, or goes to the next state. */
 static int step(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
 {
@@ -150,27 +267,22 @@ static int step(struct unzip *zip, const uint8_t **data, size_t *len, const char
 	int err;
 
 	switch (zip->state) {
-	case ZIP_HEADER:
-		return collect(zip, LOCAL_BYTES, data, len) ? read_header(zip, ret_why) : 0;
-	case ZIP_SKIP:
+	case ZIP_LOCAL:
+		return step_local(zip, data, len, ret_why);
+	case ZIP_NAME:
+		return step_name(zip, data, len, ret_why);
 	case ZIP_STORED:
-		err = zip->state == ZIP_STORED ? give(zip, *data, n, ret_why) : 0;
+		err = give(zip, *data, n, ret_why);
 		*data += n;
 		*len -= n;
 		zip->left -= (uint32_t)n;
-		if (!zip->left && zip->state == ZIP_SKIP)
-			start_file(zip);
-		else if (!zip->left)
-			zip->state = ZIP_TAIL;
-		return err;
+		return err || zip->left ? err : end_file(zip, ret_why);
 	case ZIP_DEFLATED:
 		return push_deflated(zip, data, len, ret_why);
+	case ZIP_DESCRIPTOR:
+		return step_descriptor(zip, data, len, ret_why);
 	default:
-		if (zip->tail_len >= 4 && !memcmp(zip->tail, "PK\3\4", 4))
-			return bad("a zip file with several files: pack the list alone", ret_why);
-		return collect(zip, TAIL_BYTES, data, len) && *len
-			   ? bad("a zip file with several files, or much behind its end", ret_why)
-			   : 0;
+		return collect(zip, TAIL_BYTES, data, len) && *len ? bad("a zip file with much behind its files", ret_why) : 0;
 	}
 }
 
@@ -185,36 +297,44 @@ int unzip_push(struct unzip *zip, const void *data, size_t len, const char **ret
 	return err;
 }
 
-/* The data descriptor's length, with its signature or without; its checksum is the one to check
- * then. */
-static size_t read_descriptor(struct unzip *zip)
+/* Is there a file with this checksum and size that the directory has not named yet? Its order may be another. */
+static bool name_file(struct unzip *zip, uint32_t crc, uint32_t bytes)
 {
-	size_t skip = zip->tail_len >= 4 && !memcmp(zip->tail, "PK\7\10", 4) ? 4 : 0;
+	unsigned i;
 
-	if (!(zip->flags & FLAG_DESCRIPTOR) || zip->tail_len < skip + 12)
-		return 0;
-	zip->want_crc = get32(zip->tail + skip);
-	return skip + 12;
+	for (i = 0; i < zip->n_files; i++) {
+		struct file *file = &zip->file[i];
+
+		if (file->is_named || file->crc != crc || file->bytes != bytes)
+			continue;
+		file->is_named = true;
+		return true;
+	}
+	return false;
 }
 
 int unzip_end(struct unzip *zip, const char **ret_why)
 {
-	size_t at = read_descriptor(zip), left = zip->tail_len - at, dir;
-	const uint8_t *tail = zip->tail + at;
+	const uint8_t *at = zip->tail;
+	size_t left = zip->tail_len, bytes;
+	unsigned i;
 
-	if (zip->state == ZIP_TAIL && left >= 4 && !memcmp(tail, "PK\3\4", 4))
-		return bad("a zip file with several files: pack the list alone", ret_why);
-	if (zip->state != ZIP_TAIL || left < CENTRAL_BYTES + END_BYTES)
+	if (zip->state != ZIP_TAIL)
 		return bad("zip file cut short", ret_why);
-	if (memcmp(tail, "PK\1\2", 4))
-		return bad("zip file damaged", ret_why);
-	dir = CENTRAL_BYTES + get16(tail + 28) + get16(tail + 30) + get16(tail + 32);
-	if (left < dir + END_BYTES)
+	for (i = 0; i < zip->n_files; i++, at += bytes, left -= bytes) {
+		if (left < CENTRAL_BYTES)
+			return bad("zip file cut short", ret_why);
+		bytes = CENTRAL_BYTES + get16(at + 28) + get16(at + 30) + get16(at + 32);
+		if (memcmp(at, "PK\1\2", 4))
+			return bad("zip file damaged", ret_why);
+		if (!name_file(zip, get32(at + 16), get32(at + 24)))
+			return bad("zip file damaged: its checksum differs", ret_why);
+		if (left < bytes)
+			return bad("zip file cut short", ret_why);
+	}
+	if (left < END_BYTES)
 		return bad("zip file cut short", ret_why);
-	if (memcmp(tail + dir, "PK\5\6", 4) || get16(tail + dir + 10) != 1 ||
-	    left != dir + END_BYTES + get16(tail + dir + 20))
+	if (memcmp(at, "PK\5\6", 4) || get16(at + 10) != zip->n_files || left != END_BYTES + get16(at + 20))
 		return bad("zip file damaged, or with several files", ret_why);
-	if (zip->crc != zip->want_crc || (uint32_t)zip->made != get32(tail + 24))
-		return bad("zip file damaged: its checksum differs", ret_why);
-	return 0;
+	return zip->has_picked ? 0 : bad("a zip file without a list", ret_why);
 }

@@ -19,6 +19,7 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "sys/channel.h"
+#include "sys/secret.h"
 #include "sys/log.h"
 #include "sys/spawn.h"
 
@@ -57,7 +58,8 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	job->format = feed->format;
 	job->options = feed->options;
 	job->is_file = feed->path != NULL;
-	job->max_entries = feed->max_entries;
+	/* Up to twice as many are read, so that a person can see what came; the engine holds what is over max-entries. */
+	job->max_entries = feed->guard.max_entries < SEK_PREFIXES_V4_MAX / 2 ? feed->guard.max_entries * 2 : SEK_PREFIXES_V4_MAX;
 	job->max_body_bytes = FETCH_BODY_MAX_BYTES;
 	job->total_timeout_s = FETCH_TOTAL_S;
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);
@@ -126,7 +128,24 @@ static void end_forgotten(struct keeper *keeper)
 	}
 }
 
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
+/* The key goes from its file into the job and nowhere else. */
+static int add_secret(const struct config_feed *feed, struct fetch_job *job, char *why, size_t why_bytes)
+{
+	char key[SECRET_BYTES], reason[128];
+	int err;
+
+	if (!feed->key_file)
+		return 0;
+	err = secret_read(feed->key_file, key, reason, sizeof(reason));
+	if (err)
+		snprintf(why, why_bytes, "key-file %.100s: %s%s", feed->key_file, reason, err == -EACCES ? ": chown root it" : "");
+	else
+		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header, strchr(feed->key_header, ':') ? "" : ":", key);
+	explicit_bzero(key, sizeof(key));
+	return err;
+}
+
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
 	struct keeper_fetcher *place;
@@ -144,7 +163,10 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
-	err = start(keeper, &job, &place->pid, ret_fd);
+	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
+	if (!err)
+		err = start(keeper, &job, &place->pid, ret_fd);
+	explicit_bzero(job.secret, sizeof(job.secret));
 	if (!err)
 		place->started_ms = uv_now(&keeper->loop);
 	return err;

@@ -191,8 +191,8 @@ void limiter_apply(struct keeper *keeper);
 /* Once a second: sweeps bans that are over, and gives the rates their windows. @now_ms is on the loop's clock. */
 void limiter_tick(struct keeper *keeper, uint64_t now_ms);
 uint64_t keeper_boot_ns(void); /* CLOCK_BOOTTIME */
-/* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
+/* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno; @why is a line for people, or stays empty. */
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */

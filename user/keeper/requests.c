@@ -198,8 +198,8 @@ static void handle_fetch(struct keeper *keeper, const struct role_msg *msg)
 	struct role_msg answer = {.type = ROLE_REPLY, .seq = msg->seq};
 	int fd = -1;
 
-	answer.err = fetchers_start(keeper, msg, &fd);
-	if (answer.err)
+	answer.err = fetchers_start(keeper, msg, &fd, answer.text, sizeof(answer.text));
+	if (answer.err && !answer.text[0])
 		snprintf(answer.text, sizeof(answer.text), "%s", strerror(-answer.err));
 	engine_send(keeper, &answer, &fd, fd >= 0 ? 1 : 0);
 	if (fd >= 0)

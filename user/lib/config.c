@@ -291,6 +291,7 @@ void config_free(struct config *config)
 		free(config->feeds[i].url);
 		free(config->feeds[i].path);
 		free(config->feeds[i].ca_file);
+		free(config->feeds[i].key_file);
 	}
 	free(config->feeds);
 	free(config->allow);

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "feed_guard.h"
 #include "feed_options.h"
 #include "limit.h"
 #include "prefix.h"
@@ -20,6 +21,7 @@ struct config_source {
 
 enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_NATIVE, CONFIG_ATTACH_GENERIC };
 
+#define CONFIG_KEY_HEADER_BYTES 64
 #define CONFIG_FEED_NAME_BYTES 64 /* a-z A-Z 0-9 _ - and dot, not first; with the NUL */
 
 struct config_feed {
@@ -28,14 +30,15 @@ struct config_feed {
 	char *path;
 	uint32_t format; /* enum fetch_format of fetch_msg.h */
 	struct feed_options options; /* for the formats that take some */
-	enum sek_action action;
+	enum sek_action action;      /* none: the list judges no packet, it is only looked at */
 	uint32_t interval_s;         /* default 12 h; at least 60 s for a path, 300 s for a url */
-	uint32_t max_entries;        /* default 1,000,000; at most SEK_PREFIXES_V4_MAX */
-	uint32_t max_change_percent; /* default 50; 0: no such check */
-	double max_coverage;         /* share of the family's routable space, default 0.02 */
+	uint32_t stale_after_s;      /* without a good update for so long there is an alarm; default: four intervals, at least a day */
+	struct feed_guard guard;     /* default: 1,000,000 entries, 50 % change, 2 % coverage, 5 % errors */
 	bool keep_private;           /* private: block */
 	bool known_good;             /* its addresses are known to be good: said of a ban, whatever the action */
 	char *ca_file;               /* NULL: the system's trust anchors */
+	char *key_file;              /* of the secret, read by the keeper alone; NULL: none */
+	char key_header[CONFIG_KEY_HEADER_BYTES]; /* what stands before it, such as "Authorization: Bearer" */
 };
 
 struct config {

@@ -64,6 +64,47 @@ static void feed_ca(struct config_walk *w, const yaml_node_t *node, const char *
 		config_bad_value(w, node, "ca-file", text, "give an absolute path");
 }
 
+static void feed_key_file(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	keep(w, &w->feed->key_file, text);
+	if (*text != '/' || strlen(text) >= 256)
+		config_complain_at(w, node, "key-file: give the absolute path of a file that holds the key, not the key");
+}
+
+/* A header's name, and perhaps a colon and a word. */
+static void feed_key_header(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	static const char token[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t len = strlen(text), name = strspn(text, token), word = 0;
+
+	if (name && !strncmp(text + name, ": ", 2))
+		word = 2 + strspn(text + name + 2, token);
+	if (!name || len >= sizeof(w->feed->key_header) || name + word != len || word == 2)
+		config_bad_value(w, node, "key-header", text, "give a header's name such as Key, or with a word such as \"Authorization: Bearer\"");
+	else
+		strcpy(w->feed->key_header, text);
+}
+
+/* A secret goes to a server that is sure to be the right one, over a line that nobody reads. */
+static void check_secret(struct config_walk *w, const yaml_node_t *node)
+{
+	static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+	const struct config_feed *feed = w->feed;
+	bool is_safe = feed->url && !strncmp(feed->url, "https://", 8);
+
+	for (size_t i = 0; feed->url && i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		size_t len = strlen(hosts[i]);
+
+		is_safe |= !strncmp(feed->url, hosts[i], len) && strchr(":/?#", feed->url[len]); /* its NUL as well */
+	}
+	if (feed->key_file && !is_safe)
+		config_complain_at(w, node, "feed \"%s\": key-file: needs a url with https://, or one on this host: the key would be read on the way", feed->name);
+	if (!feed->key_file && feed->key_header[0])
+		config_complain_at(w, node, "feed \"%s\": key-header: is for key-file, set that too", feed->name);
+	if (!feed->key_header[0])
+		strcpy(w->feed->key_header, "Authorization: Bearer");
+}
+
 static void feed_format(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	for (uint32_t i = 0; i < FETCH_FORMAT_MAX; i++) {
@@ -160,11 +201,11 @@ static void check_options(struct config_walk *w, const yaml_node_t *node)
 
 static void feed_action(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	static const char *const words[] = {"allow", "block", "monitor", NULL};
-	int i = config_choose(w, node, "action", text, words, "use block, monitor or allow");
+	static const char *const words[] = {"none", "allow", "block", "monitor", NULL}; /* enum sek_action */
+	int i = config_choose(w, node, "action", text, words, "use block, monitor, allow or none");
 
 	if (i >= 0)
-		w->feed->action = (enum sek_action)(i + 1);
+		w->feed->action = (enum sek_action)i;
 }
 
 static void feed_interval(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -180,6 +221,16 @@ static void feed_interval(struct config_walk *w, const yaml_node_t *node, const 
 		w->feed->interval_s = (uint32_t)s;
 }
 
+static void feed_stale_after(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	uint64_t s = 0;
+
+	if (units_parse_duration(text, strlen(text), &s) || s < 60 || s > 10 * 365 * 86400ull)
+		config_bad_value(w, node, "stale-after", text, "give a duration from 60s to 3650d, such as 3d");
+	else
+		w->feed->stale_after_s = (uint32_t)s;
+}
+
 static void feed_max_entries(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	size_t len = strlen(text);
@@ -189,7 +240,7 @@ static void feed_max_entries(struct config_walk *w, const yaml_node_t *node, con
 		config_bad_value(w, node, "max-entries", text,
 				 "give a whole number from 1 to 10000000");
 	else
-		w->feed->max_entries = (uint32_t)n;
+		w->feed->guard.max_entries = (uint32_t)n;
 }
 
 /* Reads N% with at most @max; -1 where it is none. */
@@ -213,7 +264,7 @@ static void feed_max_change(struct config_walk *w, const yaml_node_t *node, cons
 		config_bad_value(w, node, "max-change", text,
 				 "give a whole percentage, such as 50% (0% for no check)");
 	else
-		w->feed->max_change_percent = (uint32_t)percent;
+		w->feed->guard.max_change_percent = (uint32_t)percent;
 }
 
 static void feed_max_coverage(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -224,7 +275,18 @@ static void feed_max_coverage(struct config_walk *w, const yaml_node_t *node, co
 		config_bad_value(w, node, "max-coverage", text,
 				 "give a percentage up to 100%, such as 2%");
 	else
-		w->feed->max_coverage = percent / 100;
+		w->feed->guard.max_coverage = percent / 100;
+}
+
+static void feed_max_errors(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	double percent = read_percent(text, 100);
+
+	if (percent < 0)
+		config_bad_value(w, node, "max-errors", text,
+				 "give a percentage up to 100%, such as 5%");
+	else
+		w->feed->guard.max_errors = percent / 100;
 }
 
 static void feed_private(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -254,12 +316,16 @@ static const struct config_key feed_keys[] = {
     {"threshold", feed_threshold, true},
     {"action", feed_action, true},
     {"interval", feed_interval, true},
+    {"stale-after", feed_stale_after, true},
     {"max-entries", feed_max_entries, true},
     {"max-change", feed_max_change, true},
     {"max-coverage", feed_max_coverage, true},
+    {"max-errors", feed_max_errors, true},
     {"private", feed_private, true},
     {"known-good", feed_known_good, true},
     {"ca-file", feed_ca, true},
+    {"key-file", feed_key_file, true},
+    {"key-header", feed_key_header, true},
     {NULL, NULL, false},
 };
 
@@ -276,9 +342,10 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 	w->feed = &more[config->n_feeds];
 	*w->feed = (struct config_feed){.action = SEK_A_BLOCK,
 					.interval_s = 12 * 3600,
-					.max_entries = 1000000,
-					.max_change_percent = 50,
-					.max_coverage = 0.02};
+					.guard = {.max_entries = 1000000,
+						  .max_change_percent = 50,
+						  .max_coverage = 0.02,
+						  .max_errors = 0.05}};
 	config_walk_mapping(w, node, feed_keys, "feed");
 	config->n_feeds++;
 	if (config->n_feeds == SEK_LISTS_MAX)
@@ -286,10 +353,13 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 	if (node->type != YAML_MAPPING_NODE)
 		return;
 	check_options(w, node);
+	check_secret(w, node);
 	if (!w->feed->name[0])
 		config_complain_at(w, node, "feed without a valid name: add name: NAME");
 	if (!w->feed->url == !w->feed->path)
 		config_complain_at(w, node, "feed \"%s\": give one of url and path", w->feed->name);
+	if (!w->feed->stale_after_s)
+		w->feed->stale_after_s = w->feed->interval_s * 4 > 86400 ? w->feed->interval_s * 4 : 86400;
 	if (w->feed->url && w->feed->interval_s < 300)
 		config_complain_at(w, node, "feed \"%s\": interval: at least 5m for a url",
 				   w->feed->name);

@@ -257,6 +257,38 @@ int feed_read_geofeed(struct feed_reader *reader, const char *text, size_t len)
 	return feed_entry(reader->sink, prefix, prefix_len);
 }
 
+/* The archive's files come one behind the other: a header tells which begins. */
+static bool is_maxmind_header(struct feed_reader *reader, const char *text, size_t len)
+{
+	bool is_blocks = field_is(text, len, ',', 0, "network") && field_is(text, len, ',', 1, "geoname_id");
+
+	if (!is_blocks && !(field_is(text, len, ',', 0, "geoname_id") && field_is(text, len, ',', 4, "country_iso_code")))
+		return false;
+	reader->is_locations = !is_blocks;
+	reader->has_content = true;
+	return true;
+}
+
+/* A row of the locations: the chosen countries must have the numbers there that we know them by. */
+static int check_location(struct feed_reader *reader, const char *text, size_t len)
+{
+	const char *code, *id;
+	size_t code_len, id_len;
+	uint64_t value;
+
+	for (int i = 0; i < FEED_COUNTRIES_MAX && reader->options->countries[i][0]; i++) {
+		if (!feed_csv_field(text, len, ',', 4, &code, &code_len) || code_len != 2 ||
+		    strncasecmp(code, reader->options->countries[i], 2) || !feed_csv_field(text, len, ',', 0, &id, &id_len))
+			continue;
+		if (feed_number(id, id_len, &value) && value == feed_country_id(reader->options->countries[i]))
+			continue;
+		(void)snprintf(reader->why, sizeof(reader->why), "its locations have another number for country %.2s than GeoNames",
+			       reader->options->countries[i]);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
 int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len)
 {
 	const char *prefix, *id;
@@ -264,18 +296,15 @@ int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len)
 	uint64_t value;
 
 	feed_trim(&text, &len);
-	if (!len)
+	if (!len || is_maxmind_header(reader, text, len))
 		return 0;
 	if (!reader->has_content) {
-		reader->has_content = true;
-		if (field_is(text, len, ',', 0, "network") &&
-		    field_is(text, len, ',', 1, "geoname_id"))
-			return 0;
-		(void)snprintf(
-		    reader->why, sizeof(reader->why),
-		    "not MaxMind's country blocks: the header network,geoname_id is missing");
+		(void)snprintf(reader->why, sizeof(reader->why),
+			       "not MaxMind's country blocks: the header network,geoname_id is missing");
 		return -EBADMSG;
 	}
+	if (reader->is_locations)
+		return check_location(reader, text, len);
 	if (!feed_csv_field(text, len, ',', 0, &prefix, &prefix_len) ||
 	    !feed_csv_field(text, len, ',', 1, &id, &id_len) ||
 	    (!id_len && !feed_csv_field(text, len, ',', 2, &id, &id_len))) {

@@ -23,6 +23,7 @@ struct feed_reader {
 	uint64_t claim, rows;
 	unsigned column;                /* csv: from 0, once known */
 	bool has_column, has_content;   /* csv: the header was looked for */
+	bool is_locations;              /* maxmind: the file of countries, not one of blocks */
 	const struct feed_shape *shape; /* JSON: where addresses stand */
 	struct feed_json *json;
 	char value[64], scope[16], type[16]; /* JSON: the object being read */

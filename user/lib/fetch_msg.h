@@ -16,6 +16,8 @@
 #define FETCH_ETAG_BYTES 192
 #define FETCH_TIME_BYTES 64 /* an HTTP date as sent */
 #define FETCH_WHY_BYTES 256
+#define FETCH_SECRET_BYTES 640 /* a header's name and a key: SECRET_BYTES and room */
+#define FETCH_SERVER_BYTES 48 /* the longest address as text, and the NUL */
 
 enum fetch_format {
 	FETCH_AUTO = 0, /* recognise one of the others; refuse what is not surely one */
@@ -61,6 +63,7 @@ struct fetch_job {
 	char last_modified[FETCH_TIME_BYTES];
 	char user_agent[64];
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
+	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; empty: none */
 	struct feed_options options;
 };
 
@@ -81,5 +84,6 @@ struct fetch_result {
 	uint32_t retry_after_s; /* the server's wish, capped at a day; 0 none */
 	char etag[FETCH_ETAG_BYTES];
 	char last_modified[FETCH_TIME_BYTES];
+	char server[FETCH_SERVER_BYTES]; /* address that the answer came from; empty: a file */
 	char why[FETCH_WHY_BYTES]; /* one line, printable ASCII only */
 };

@@ -11,6 +11,25 @@ static void note(uint64_t *n, struct prefix *samples, struct prefix prefix)
 	(*n)++;
 }
 
+/* Keeps the shortest prefixes; an IPv6 /32 counts as an IPv4 /8: both are networks of whole providers. */
+static unsigned width(const struct prefix *prefix)
+{
+	return prefix->family == 4 ? prefix->len * 4u : prefix->len;
+}
+
+static void note_added(struct list_diff *diff, struct prefix prefix)
+{
+	uint64_t n = diff->added < LIST_DIFF_SAMPLES ? diff->added : LIST_DIFF_SAMPLES, i = n;
+
+	for (; i > 0 && width(&diff->added_largest[i - 1]) > width(&prefix); i--) {
+		if (i < LIST_DIFF_SAMPLES)
+			diff->added_largest[i] = diff->added_largest[i - 1];
+	}
+	if (i < LIST_DIFF_SAMPLES)
+		diff->added_largest[i] = prefix;
+	note(&diff->added, diff->added_first, prefix);
+}
+
 static int order4(const struct prefix4 *a, const struct prefix4 *b)
 {
 	return a->addr != b->addr ? (a->addr < b->addr ? -1 : 1) : (int)a->len - (int)b->len;
@@ -33,7 +52,7 @@ static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix
 		if (order < 0)
 			note(&diff->removed, diff->removed_first, prefix_of4(old[i].addr, old[i].len));
 		if (order > 0)
-			note(&diff->added, diff->added_first, prefix_of4(now[j].addr, now[j].len));
+			note_added(diff, prefix_of4(now[j].addr, now[j].len));
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -49,7 +68,7 @@ static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix
 		if (order < 0)
 			note(&diff->removed, diff->removed_first, prefix_of6(old[i].hi, old[i].lo, old[i].len));
 		if (order > 0)
-			note(&diff->added, diff->added_first, prefix_of6(now[j].hi, now[j].lo, now[j].len));
+			note_added(diff, prefix_of6(now[j].hi, now[j].lo, now[j].len));
 		i += order <= 0;
 		j += order >= 0;
 	}

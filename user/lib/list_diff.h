@@ -9,6 +9,7 @@
 struct list_diff {
 	uint64_t added, removed; /* prefixes of both families */
 	struct prefix added_first[LIST_DIFF_SAMPLES], removed_first[LIST_DIFF_SAMPLES];
+	struct prefix added_largest[LIST_DIFF_SAMPLES]; /* the widest first; an IPv6 /32 counts as an IPv4 /8 */
 };
 
 /* Compares two checked lists, IPv4 first. A NULL @before has no prefix. Errors: none. */

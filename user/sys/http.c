@@ -25,13 +25,14 @@ enum stop {
 	STOP_HEADERS,
 	STOP_LENGTHS, /* two that differ: where the body ends is anybody's guess */
 	STOP_CALLBACK,
+	STOP_REDIRECTS,
 };
 
 struct transfer {
 	CURL *curl;
 	const struct http_request *request;
 	struct http_answer *answer;
-	size_t header_bytes;
+	size_t header_bytes, other_bytes; /* of all answers; bodies that are no list */
 	char length[24]; /* the answer's Content-Length as sent; empty: none yet */
 	unsigned hops; /* answers seen: 0 while the feed's own URL is being asked */
 	enum stop stop;
@@ -79,14 +80,9 @@ static void note_scheme(struct transfer *t, const char *url)
 /* A new answer begins: forget what the one before it said. */
 static void on_status_line(struct transfer *t)
 {
-	char *scheme = NULL;
-
 	memset(t->answer, 0, sizeof(*t->answer));
 	t->scheme[0] = t->length[0] = '\0';
 	t->hops++;
-	/* Once there was TLS, no redirect leads out of it again. */
-	if (!curl_easy_getinfo(t->curl, CURLINFO_SCHEME, &scheme) && scheme && !strcasecmp(scheme, "https"))
-		curl_easy_setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, "https");
 }
 
 /* curl takes the last of several. Source: RFC 9110, 8.6: differing ones are an error. */
@@ -153,6 +149,9 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
 	long code = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
+	t->other_bytes += code == 200 ? 0 : len;
+	if (code / 100 == 3 && t->other_bytes <= HTTP_HEADER_BYTES_MAX)
+		return len; /* read to its end, where curl knows where it leads; as much as headers may be */
 	if (code != 200) {
 		t->stop = STOP_STATUS;
 		return CURL_WRITEFUNC_ERROR;
@@ -190,9 +189,7 @@ static void set_limits(struct transfer *t)
 	CURL *curl = t->curl;
 
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_REDIRECTS_MAX);
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L); /* by perform(), which knows whom a secret is for */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_S);
@@ -234,8 +231,10 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
 	return longer;
 }
 
-static struct curl_slist *make_headers(const struct http_request *request)
+static struct curl_slist *make_headers(const struct http_request *request, bool has_secret)
 {
+	struct curl_slist *longer;
+
 	/* By hand, not CURLOPT_ACCEPT_ENCODING: that would make curl inflate. */
 	struct curl_slist *list = add_header(NULL, "Accept-Encoding", "gzip");
 
@@ -243,7 +242,12 @@ static struct curl_slist *make_headers(const struct http_request *request)
 		list = add_header(list, "If-None-Match", request->etag);
 	if (list && request->last_modified[0])
 		list = add_header(list, "If-Modified-Since", request->last_modified);
-	return list;
+	if (!list || !has_secret || !request->secret[0])
+		return list;
+	longer = curl_slist_append(list, request->secret);
+	if (!longer)
+		curl_slist_free_all(list);
+	return longer;
 }
 
 static bool is_tls_error(CURLcode code)
@@ -299,7 +303,7 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 		(void)snprintf(why, why_bytes, "a header line of over 100 kB, or out of memory"); /* curl does not tell them apart */
 	else if (code == CURLE_PARTIAL_FILE)
 		say_cut(t, why, why_bytes);
-	else if (code == CURLE_TOO_MANY_REDIRECTS)
+	else if (t->stop == STOP_REDIRECTS)
 		(void)snprintf(why, why_bytes, "more than %d redirects", HTTP_REDIRECTS_MAX);
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL && t->hops && !strcasecmp(t->scheme, "http"))
 		(void)snprintf(why, why_bytes, "redirect from https:// to http:// refused");
@@ -318,9 +322,12 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 {
 	const struct http_request *request = t->request;
+	char *server = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (!curl_easy_getinfo(t->curl, CURLINFO_PRIMARY_IP, &server) && server)
+		copy_value(t->answer->server, sizeof(t->answer->server), server, strlen(server));
 	t->answer->code = (uint32_t)status;
 	if (t->stop == STOP_CALLBACK)
 		return -ECANCELED;
@@ -334,27 +341,73 @@ static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 	return -EIO;
 }
 
+/* Do both URLs begin with the same scheme, host and port? */
+static bool is_same_origin(const char *a, const char *b)
+{
+	size_t scheme = strcspn(a, ":") + 3, len = strlen(a) > scheme ? scheme + strcspn(a + scheme, "/?#") : 0;
+
+	return len && !strncasecmp(a, b, len) && strchr("/?#", b[len]); /* its NUL as well */
+}
+
+/* Where the answer sends us to, the caller's to free(); NULL: it does not. Once there was TLS, no redirect leads out of it again. */
+static char *next_url(struct transfer *t, bool *has_secret)
+{
+	char *from = NULL, *to = NULL;
+
+	if (t->stop != STOP_NONE && t->stop != STOP_STATUS)
+		return NULL;
+	if (curl_easy_getinfo(t->curl, CURLINFO_REDIRECT_URL, &to) || !to)
+		return NULL;
+	if (curl_easy_getinfo(t->curl, CURLINFO_EFFECTIVE_URL, &from) || !from || !is_same_origin(from, to))
+		*has_secret = false; /* and it does not come back */
+	if (from && !strncasecmp(from, "https:", 6))
+		curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, "https");
+	return strdup(to);
+}
+
+/* Asks @url and where it redirects to. */
+static CURLcode perform(struct transfer *t)
+{
+	char *url = strdup(t->request->url);
+	struct curl_slist *headers;
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+	bool has_secret = true;
+	unsigned hop;
+
+	for (hop = 0; url; hop++) {
+		if (hop > HTTP_REDIRECTS_MAX) {
+			t->stop = STOP_REDIRECTS;
+			code = CURLE_TOO_MANY_REDIRECTS;
+			break;
+		}
+		headers = make_headers(t->request, has_secret);
+		t->stop = STOP_NONE;
+		curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
+		curl_easy_setopt(t->curl, CURLOPT_URL, url);
+		code = headers ? curl_easy_perform(t->curl) : CURLE_OUT_OF_MEMORY;
+		curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, NULL);
+		curl_slist_free_all(headers);
+		free(url);
+		url = headers ? next_url(t, &has_secret) : NULL;
+	}
+	free(url);
+	return code;
+}
+
 int http_get(const struct http_request *request, struct http_answer *answer, char *why, size_t why_bytes)
 {
 	struct transfer t = {.request = request, .answer = answer};
-	struct curl_slist *headers = NULL;
-	int err = -EIO;
+	int err;
 
 	(void)snprintf(why, why_bytes, "out of memory");
 	memset(answer, 0, sizeof(*answer));
 	t.curl = curl_easy_init();
 	if (!t.curl)
 		return -EIO;
-	headers = make_headers(request);
-	if (headers) {
-		set_limits(&t);
-		set_callbacks(&t);
-		curl_easy_setopt(t.curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(t.curl, CURLOPT_USERAGENT, request->user_agent);
-		curl_easy_setopt(t.curl, CURLOPT_URL, request->url);
-		err = judge(&t, curl_easy_perform(t.curl), why, why_bytes);
-	}
+	set_limits(&t);
+	set_callbacks(&t);
+	curl_easy_setopt(t.curl, CURLOPT_USERAGENT, request->user_agent);
+	err = judge(&t, perform(&t), why, why_bytes);
 	curl_easy_cleanup(t.curl);
-	curl_slist_free_all(headers);
 	return err;
 }

@@ -31,6 +31,7 @@ struct http_request {
 	const char *last_modified;
 	const char *user_agent;
 	const char *ca_file;	   /* empty: the system's trust anchors */
+	const char *secret;	   /* a header line for the url's own server, not for where it redirects to; empty: none */
 	uint32_t total_timeout_s;
 	bool may_be_private;	   /* redirects to private addresses are no surprise */
 	uint64_t max_body_bytes;   /* on the wire */
@@ -46,6 +47,7 @@ struct http_answer {
 	uint64_t wire_bytes; /* of the body */
 	char etag[FETCH_ETAG_BYTES];
 	char last_modified[FETCH_TIME_BYTES];
+	char server[FETCH_SERVER_BYTES]; /* address that answered; empty: none did */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/landlock.h>
 #include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include "sys/sandbox_private.h"
@@ -116,6 +117,9 @@ int sandbox_fetch_apply(const struct sandbox_fetch *want)
 {
 	int err = set_limits(want->max_entries);
 
+	/* No core, not even through a pipe, which RLIMIT_CORE does not stop; and no neighbour's ptrace: the job may hold a key. */
+	if (!err && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		err = -errno;
 	if (!err)
 		err = sandbox_drop_capabilities();
 	if (!err)
