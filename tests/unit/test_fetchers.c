@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A fetcher that hangs, even a stopped one, is killed when its time is over, and no sooner. */
-/* link: keeper/fetchers.c sys/channel.c sys/spawn.c sys/log.c -luv */
+/* link: keeper/fetchers.c sys/channel.c sys/spawn.c sys/open_as.c sys/log.c -luv */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

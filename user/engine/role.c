@@ -298,7 +298,7 @@ void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsi
 	*ret_reply = answer;
 }
 
-int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number)
+int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_number)
 {
 	int i;
 
@@ -307,7 +307,7 @@ int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number)
 	if (i == ASKED_MAX)
 		return -EBUSY;
 	memset(&asked[i], 0, sizeof(asked[i]));
-	asked[i].seq = role_send(engine, msg, NULL, 0);
+	asked[i].seq = role_send(engine, msg, &fd, fd >= 0 ? 1 : 0);
 	*ret_number = asked[i].seq;
 	return 0;
 }

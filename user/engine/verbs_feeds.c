@@ -98,6 +98,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 					       "errors", feed_errors(feed), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	json_object_update_new(json, feed_origin(feed));
+	json_object_update_new(json, json_pack("{s:s,s:i}", "file", feed->config->file, "line", feed->config->line));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
 	return json;
 }

@@ -17,15 +17,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/feed_file.h"
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "sys/channel.h"
 #include "sys/log.h"
+#include "sys/open_as.h"
 #include "sys/spawn.h"
 
 #define FETCH_BODY_MAX_BYTES (256ull << 20) /* bytes: 10 M lines of IPv4 take about 150 MB */
 #define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
 #define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
+#define TRY_TOTAL_S 50                      /* seconds: a client waits for 60 (client.h) */
 
 /* Does the URL itself name a private address? Then a redirect to one is no surprise. */
 static bool names_private(const char *url)
@@ -50,6 +53,7 @@ static bool names_private(const char *url)
 	return prefix_parse(text, len, &prefix, NULL) == PREFIX_OK && policy_is_private(&prefix);
 }
 
+/* @msg: with the validators; NULL: there are none. */
 static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 		     struct fetch_job *job)
 {
@@ -64,7 +68,7 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);
 	snprintf(job->url, sizeof(job->url), "%s", feed->url ? feed->url : feed->path);
 	job->may_be_private = feed->url && names_private(feed->url);
-	if (!job->is_file) {
+	if (!job->is_file && msg) {
 		snprintf(job->etag, sizeof(job->etag), "%.*s", (int)sizeof(job->etag) - 1,
 			 msg->body.fetch.etag);
 		snprintf(job->last_modified, sizeof(job->last_modified), "%.*s",
@@ -75,20 +79,34 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 		snprintf(job->ca_file, sizeof(job->ca_file), "%s", feed->ca_file);
 }
 
-/* A list file is opened here, because the fetcher may open nothing. */
-static int open_list(const char *path, int *ret_fd)
+/*
+ * A list file is opened here, because the fetcher may open nothing. A feed of the main config is root's word; one of feeds.d
+ * may be the word of whoever may change things (`feed add`), and is opened as the fetcher's user: else the first lines of
+ * any file of root's could be had as lines that are not understood.
+ */
+static int open_list(const struct keeper *keeper, const struct config_feed *feed, int *ret_fd)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int fd = feed->is_main ? open(feed->path, flags) : open_as(keeper->fetch_uid, keeper->fetch_gid, feed->path, flags);
 	struct stat st;
 
 	if (fd < 0)
-		return -errno;
+		return feed->is_main ? -errno : fd;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return -EINVAL;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+static unsigned tries(const struct keeper *keeper)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++)
+		n += keeper->fetcher[i].pid && keeper->fetcher[i].is_try;
+	return n;
 }
 
 static struct keeper_fetcher *free_place(struct keeper *keeper)
@@ -139,7 +157,7 @@ static void end_forgotten(struct keeper *keeper)
 	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
 
-		if (!one->pid || (one->life == keeper->engine_life && one->epoch == keeper->current.epoch))
+		if (!one->pid || (one->life == keeper->engine_life && (one->is_try || one->epoch == keeper->current.epoch)))
 			continue;
 		if (!kill(one->pid, SIGKILL))
 			(void)waitpid(one->pid, NULL, 0); /* frees the place now; SIGCHLD finds nothing then */
@@ -164,9 +182,10 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		return -EAGAIN;
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
+	place->is_try = false;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	if (job.is_file) {
-		err = open_list(config->feeds[msg->body.fetch.feed].path, &file_fd);
+		err = open_list(keeper, &config->feeds[msg->body.fetch.feed], &file_fd);
 		if (err)
 			return err;
 	}
@@ -175,6 +194,63 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		place->started_ms = uv_now(&keeper->loop);
 	if (file_fd >= 0)
 		close(file_fd);
+	return err;
+}
+
+/* The lines of a ROLE_TRY or ROLE_FEED_ADD, NUL-terminated, to @room of FEED_FILE_BYTES + 1. */
+int fetchers_read_pairs(int fd, char *room, size_t *ret_len)
+{
+	size_t len;
+	int err = channel_check_sealed(fd, &len);
+
+	if (err)
+		return err;
+	if (len > FEED_FILE_BYTES || pread(fd, room, len, 0) != (ssize_t)len)
+		return -EBADMSG;
+	room[len] = '\0';
+	*ret_len = len;
+	return 0;
+}
+
+/* The one feed that the request's lines make, and whether its descriptors fit it. */
+static int read_try(const int *fds, unsigned n_fds, struct config **ret_config, char *why, size_t why_bytes)
+{
+	char pairs[FEED_FILE_BYTES + 1];
+	size_t len, unused;
+	int err = n_fds >= 1 && n_fds <= 2 ? fetchers_read_pairs(fds[0], pairs, &len) : -EBADMSG;
+
+	if (!err)
+		err = feed_file_read("try", pairs, len, ret_config, why, why_bytes);
+	if (err)
+		return err;
+	if (((*ret_config)->feeds[0].path != NULL) != (n_fds == 2) || (n_fds == 2 && channel_check_sealed(fds[1], &unused))) {
+		config_free(*ret_config);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes)
+{
+	struct keeper_fetcher *place;
+	struct config *config;
+	struct fetch_job job;
+	int err = read_try(fds, n_fds, &config, why, why_bytes);
+
+	if (err)
+		return err;
+	fill_job(&config->feeds[0], NULL, &job);
+	config_free(config);
+	job.total_timeout_s = TRY_TOTAL_S;
+	end_forgotten(keeper);
+	place = tries(keeper) < KEEPER_TRIES_MAX ? free_place(keeper) : NULL;
+	if (!place)
+		return -EAGAIN;
+	place->life = keeper->engine_life;
+	place->is_try = true;
+	err = start(keeper, &job, n_fds == 2 ? fds[1] : -1, &place->pid, ret_fd);
+	if (!err)
+		place->started_ms = uv_now(&keeper->loop);
 	return err;
 }
 

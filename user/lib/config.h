@@ -36,6 +36,9 @@ struct config_feed {
 	bool keep_private;           /* private: block */
 	bool known_good;             /* its addresses are known to be good: said of a ban, whatever the action */
 	char *ca_file;               /* NULL: the system's trust anchors */
+	char *file;                  /* where it stands: the source's name */
+	unsigned line;               /* from 1 */
+	bool is_main;                /* in the main file; else in feeds.d, where commands write too */
 };
 
 struct config {
