@@ -159,6 +159,7 @@ def test_uploads_are_bounded_and_whole(agent):
             file.flush()
             assert json.loads(file.readline())["ok"]
         assert "32 MiB" in ask(one, more)["error"]  # of all clients together
+        file.close()
     wait_for(lambda: ask(one, more)["ok"], what="the share of a client that hung up")
     line = base64.b64encode(b"198.51.100.1\n").decode()
     answer = ask(one, *[{"verb": "feed.try", "more": True, "data": line}] * 3, {"verb": "feed.try", "data": line, "set": {"path": "/x", "format": "plain"}})

@@ -87,6 +87,7 @@ int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, 
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_quality(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_try(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_add(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_remove(struct cli *cli, const struct cli_command *command, int argc, char **argv);

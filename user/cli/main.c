@@ -32,6 +32,7 @@ static const struct cli_command commands[] = {
 	{"feed", "update", cmd_feed_update, "[NAME]", "fetch now"},
 	{"feed", "accept", cmd_feed_accept, "NAME", "take a held update as it is"},
 	{"feed", "show", cmd_feed_show, "NAME", "one feed, what was left out and why"},
+	{"feed", "quality", cmd_feed_quality, "[--days N]", "how good each list is, and what it shares with others"},
 	{"feed", "try", cmd_feed_try, "URL|PATH [--format F] [KEY=VALUE ...]", "what a list would do, before it is added"},
 	{"feed", "add", cmd_feed_add, "NAME URL|PATH [--action A] [--format F] [KEY=VALUE ...]", "write it to feeds.d and reload"},
 	{"feed", "remove", cmd_feed_remove, "NAME", "delete its file of feeds.d and reload"},

@@ -14,7 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/overlap.h"
 #include "lib/table_build.h"
+#include "quality.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
@@ -34,6 +36,8 @@ struct compile {
 	uint32_t prefixes_v4, prefixes_v6;
 	size_t bytes;
 	double took_s;
+	struct overlap_class *classes; /* what each set of lists covers */
+	uint32_t n_classes;
 };
 
 static int build(struct compile *compile, struct policy *policy)
@@ -55,6 +59,8 @@ static int build(struct compile *compile, struct policy *policy)
 	compile->prefixes_v4 = policy->prefixes_v4;
 	compile->prefixes_v6 = policy->prefixes_v6;
 	table_image_free(&image);
+	compile->n_classes = policy->n_classes;
+	(void)overlap_classes(policy, &compile->classes); /* out of memory: the last ones stay */
 	return compile->fd < 0 ? compile->fd : 0;
 }
 
@@ -84,6 +90,7 @@ static void free_compile(struct compile *compile)
 	if (compile->fd >= 0)
 		close(compile->fd);
 	free(compile->plan);
+	free(compile->classes);
 	free(compile->limits);
 	free(compile->lists);
 	free(compile->maps);
@@ -118,6 +125,8 @@ static void done(uv_work_t *request, int status)
 	} else {
 		take_left_out(engine, compile);
 		credit_install(engine, compile->plan);
+		quality_built(engine, compile->classes, compile->n_classes);
+		compile->classes = NULL;
 		engine->built = (struct engine_table){ compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s };
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
@@ -293,6 +302,7 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 	else {
 		engine->swapped_generation = engine->generation;
 		engine->table = engine->built;
+		quality_in_force(engine);
 	}
 	if (!reply->err && credit_retire(engine))
 		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */

@@ -3,6 +3,7 @@
 #include "bans.h"
 #include "engine.h"
 #include "events.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -49,9 +50,11 @@ static void on_tick(uv_timer_t *timer)
 	compile_tick(engine);
 	entries_expire(engine);
 	bans_tick(engine);
+	quality_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;
 	credit_store(engine); /* and so reads the counters anew */
+	quality_store(engine);
 	rates_tick(engine);
 	top_tick(engine);
 }
@@ -103,6 +106,7 @@ int main(int argc, char **argv)
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
 	credit_store(&engine);
+	quality_store(&engine);
 	bans_close(&engine);
 	http_listen(&engine, -1);
 	store_close(engine.store);

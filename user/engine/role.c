@@ -4,6 +4,7 @@
  * while a call waits is taken when the caller is done: a new config would free the feeds under its feet.
  */
 #include "engine.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -113,6 +114,7 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	limits_open(engine);
 	rates_open(engine);
 	top_open(engine);
+	quality_open(engine);
 	take_config(engine, fds[ROLE_FD_CONFIG], msg->body.hello.config_epoch);
 	close(fds[ROLE_FD_CONFIG]);
 }

@@ -10,6 +10,7 @@
 
 #include "bans.h"
 #include "engine.h"
+#include "quality.h"
 #include "lib/escape.h"
 #include "sys/log.h"
 
@@ -223,6 +224,7 @@ static const struct {
 	{ "feed.show", verbs_feed_show, false, 0 },
 	{ "feed.update", verbs_feed_update, true, 0 },
 	{ "feed.accept", verbs_feed_accept, true, 0 },
+	{ "feed.quality", verbs_feed_quality, false, 0 },
 	{ "feed.try", verbs_feed_try, true, 0 },
 	{ "feed.add", verbs_feed_add, true, 0 },
 	{ "feed.remove", verbs_feed_remove, true, 0 },
