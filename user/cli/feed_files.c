@@ -223,7 +223,7 @@ static int show_try(const json_t *data, const struct feed_words *words)
 	};
 	static const struct print_column private = {"private entries", "entries", PRINT_NUMBER};
 	static const struct print_column seen[] = {
-		{"seen lately", "sources", PRINT_NUMBER}, {"would drop", "would_drop", PRINT_NUMBER}, {"with connect.", "connections", PRINT_NUMBER},
+		{"seen lately", "sources", PRINT_NUMBER}, {"would drop", "would_drop", PRINT_NUMBER}, {"had connections", "connections", PRINT_NUMBER},
 		{"of packets", "share_of_packets", PRINT_PERCENT},
 	};
 	size_t i;

@@ -32,21 +32,21 @@ static void add(struct verdict *verdict, enum feed_advice advice, const char *fo
 static void judge_no(const struct feed_facts *f, struct verdict *verdict)
 {
 	if (f->coverage4 > f->max_coverage || f->coverage6 > f->max_coverage)
-		add(verdict, FEED_ADVICE_NO, "it covers %.2f %% of routable IPv4 and %.2f %% of IPv6, more than max-coverage %.2f %%: it would be refused",
+		add(verdict, FEED_ADVICE_NO, "covers %.2f %% of IPv4, %.2f %% of IPv6: over max-coverage %.2f %%, it would be refused",
 		    f->coverage4 * 100, f->coverage6 * 100, f->max_coverage * 100);
 	if (f->errors > f->entries)
-		add(verdict, FEED_ADVICE_NO, "%llu lines were not understood, more than the %llu prefixes: it may be no list, or in another format",
+		add(verdict, FEED_ADVICE_NO, "%llu lines not understood, for %llu prefixes: no list, or in another format",
 		    (unsigned long long)f->errors, (unsigned long long)f->entries);
 	if (f->held_share >= NOTHING_NEW)
-		add(verdict, FEED_ADVICE_NO, "%s, in force, holds %.1f %% of it: it would add next to nothing", f->held_by, f->held_share * 100);
+		add(verdict, FEED_ADVICE_NO, "%s, in force, holds %.1f %% of it: next to nothing new", f->held_by, f->held_share * 100);
 }
 
 static void judge_seen(const struct feed_facts *f, struct verdict *verdict)
 {
 	if (f->n_open)
-		add(verdict, FEED_ADVICE_MONITOR, "it would have dropped %u source%s seen here lately that had connections open", f->n_open, f->n_open == 1 ? "" : "s");
+		add(verdict, FEED_ADVICE_MONITOR, "would have dropped %u source%s seen lately that had connections open", f->n_open, f->n_open == 1 ? "" : "s");
 	if (f->n_would_drop)
-		add(verdict, FEED_ADVICE_MONITOR, "of %u sources seen here lately it would have dropped %u that nothing drops now", f->n_seen, f->n_would_drop);
+		add(verdict, FEED_ADVICE_MONITOR, "would have dropped %u of %u sources seen lately, which nothing drops now", f->n_would_drop, f->n_seen);
 }
 
 enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret_reasons, size_t *ret_n)
@@ -56,19 +56,19 @@ enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret
 	judge_no(f, &verdict);
 	judge_seen(f, &verdict);
 	if (f->n_protected)
-		add(&verdict, FEED_ADVICE_MONITOR, "it names %u protected address%s of this host (passed all the same): is it the right list?", f->n_protected, f->n_protected == 1 ? "" : "es");
+		add(&verdict, FEED_ADVICE_MONITOR, "names %u protected address%s of this host (passed all the same): the right list?", f->n_protected, f->n_protected == 1 ? "" : "es");
 	if (f->known_good_entries)
 		add(&verdict, FEED_ADVICE_MONITOR, "%llu of its entries share addresses with the known-good list %s", (unsigned long long)f->known_good_entries, f->known_good);
 	if (f->private_entries)
 		add(&verdict, FEED_ADVICE_MONITOR, "%llu of its entries are private or reserved ranges (left out unless private: block)", (unsigned long long)f->private_entries);
 	if (f->errors > f->entries * ERRORS_SHARE && f->errors <= f->entries)
-		add(&verdict, FEED_ADVICE_MONITOR, "%llu lines were not understood", (unsigned long long)f->errors);
+		add(&verdict, FEED_ADVICE_MONITOR, "%llu line%s not understood", (unsigned long long)f->errors, f->errors == 1 ? "" : "s");
 	if ((f->coverage4 > WIDE || f->coverage6 > WIDE) && f->coverage4 <= f->max_coverage && f->coverage6 <= f->max_coverage)
 		add(&verdict, FEED_ADVICE_MONITOR, "it is wide: %.2f %% of routable IPv4, %.2f %% of IPv6", f->coverage4 * 100, f->coverage6 * 100);
 	if (!verdict.n && f->n_seen)
-		add(&verdict, FEED_ADVICE_BLOCK, "nothing speaks against it; none of the %u sources seen here lately would have been lost", f->n_seen);
+		add(&verdict, FEED_ADVICE_BLOCK, "nothing speaks against it: none of the %u sources seen lately would be lost", f->n_seen);
 	else if (!verdict.n)
-		add(&verdict, FEED_ADVICE_MONITOR, "nothing speaks against it, but no source was seen here lately to try it on");
+		add(&verdict, FEED_ADVICE_MONITOR, "nothing speaks against it, but no source was seen lately to try it on");
 	*ret_n = verdict.n;
 	return verdict.advice;
 }

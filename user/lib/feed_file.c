@@ -77,7 +77,7 @@ static int add_pair(struct text *text, const char *line, size_t len, uint32_t *s
 		if (strlen(keys[i]) == key_len && !memcmp(keys[i], line, key_len))
 			break;
 	if (i == N_KEYS)
-		return refuse(why, why_bytes, line, key_len, "no key of a feed that a command may set; see KEYS OF A FEED in sekisho.yaml(5)");
+		return refuse(why, why_bytes, line, key_len, "no key of a feed that a command may set; see FEED KEYS in sekisho.yaml(5)");
 	if (*seen & 1u << i)
 		return refuse(why, why_bytes, line, key_len, "given twice: give it once");
 	if (!is_printable(equals + 1, len - key_len - 1))
