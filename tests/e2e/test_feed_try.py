@@ -208,6 +208,7 @@ def test_add_and_remove(lab, agent, server):
     assert lab.probe(BAD) == 0
     one.cli("feed", "remove", "web")
     assert os.listdir(file.parent) == [] and one.config.read_text() == config
+    assert os.listdir(one.dir / "state/lists") == []  # another feed of that name does not begin with this one's
     wait_for(lambda: one.ask("status")["table"]["prefixes_v4"] == 0, what="the list gone")
     assert lab.probe(BAD) == 20 and one.ask("feed", "list")["feeds"] == []
     rows = [(row["verb"], row["user"], row["result"]) for row in one.ask("audit")["entries"]]

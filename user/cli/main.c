@@ -34,7 +34,7 @@ static const struct cli_command commands[] = {
 	{"feed", "show", cmd_feed_show, "NAME", "one feed, what was left out and why"},
 	{"feed", "quality", cmd_feed_quality, "[--days N]", "how good each list is, and what it shares with others"},
 	{"feed", "try", cmd_feed_try, "URL|PATH [--format F] [KEY=VALUE ...]", "what a list would do, before it is added"},
-	{"feed", "add", cmd_feed_add, "NAME URL|PATH [--action A] [--format F] [KEY=VALUE ...]", "write it to feeds.d and reload"},
+	{"feed", "add", cmd_feed_add, "NAME [--url] URL|[--path] PATH [--action A] [--format F] [KEY=VALUE ...]", "write it to feeds.d and reload"},
 	{"feed", "remove", cmd_feed_remove, "NAME", "delete its file of feeds.d and reload"},
 	{"limit", "list", cmd_limit_list, "", "limits, what they dropped, sources over them now"},
 	{"limit", "suggest", cmd_limit_suggest, "", "thresholds from the rates that sources reached"},

@@ -283,6 +283,7 @@ void quality_in_force(struct engine *engine)
 {
 	struct quality *quality = engine->quality;
 
+	memset(quality->known, 0, sizeof(quality->known)); /* other lists may hold those that were looked at */
 	if (!quality->built)
 		return;
 	free(quality->classes);

@@ -26,9 +26,14 @@ static json_t *added(struct engine *engine, struct verbs_wait *wait)
 	return said(engine, wait, json_sprintf("feed %s is added and being fetched; `sekisho feed show %s` tells what came", wait->name, wait->name));
 }
 
+/* Another feed of that name must not begin with this one's list. */
 static json_t *removed(struct engine *engine, struct verbs_wait *wait)
 {
-	return said(engine, wait, json_sprintf("feed %s is removed", wait->name));
+	json_t *answer = said(engine, wait, json_sprintf("feed %s is removed", wait->name));
+
+	if (answer && !feeds_find(engine, wait->name))
+		lists_drop(engine->state_dir, wait->name);
+	return answer;
 }
 
 static json_t *ask(struct verbs_request *request, enum role_type type, const char *name, int fd)

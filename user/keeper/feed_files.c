@@ -54,6 +54,15 @@ static int write_and_reload(struct keeper *keeper, const char *name, const char 
 	return err;
 }
 
+/* The message's name, which ends where ours do. Errors: -EBADMSG it does not. */
+static int name_of(const struct role_msg *msg, char name[CONFIG_FEED_NAME_BYTES])
+{
+	if (!memchr(msg->body.feed.name, '\0', CONFIG_FEED_NAME_BYTES))
+		return -EBADMSG;
+	strcpy(name, msg->body.feed.name);
+	return 0;
+}
+
 int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why, size_t why_bytes)
 {
 	char name[CONFIG_FEED_NAME_BYTES], shown[CONFIG_FEED_NAME_BYTES + 32], pairs[FEED_FILE_BYTES + 1], *text;
@@ -62,8 +71,9 @@ int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, ch
 	size_t len;
 	int err;
 
-	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, msg->body.feed.name);
-	err = fetchers_read_pairs(fd, pairs, &len);
+	err = name_of(msg, name);
+	if (!err)
+		err = fetchers_read_pairs(fd, pairs, &len);
 	if (!err)
 		err = feed_file_make(name, pairs, len, &text, &source.len, why, why_bytes);
 	if (err)
@@ -117,14 +127,15 @@ static int remove_and_reload(struct keeper *keeper, const struct config_feed *fe
 
 int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why, size_t why_bytes)
 {
-	char name[CONFIG_FEED_NAME_BYTES], shown[CONFIG_FEED_NAME_BYTES];
+	char name[CONFIG_FEED_NAME_BYTES], shown[4 * CONFIG_FEED_NAME_BYTES];
 	const struct config_feed *feed;
 	struct config *config;
-	int err = keeper_config_look(&keeper->options, NULL, &config, why, why_bytes);
+	int err = name_of(msg, name);
 
+	if (!err)
+		err = keeper_config_look(&keeper->options, NULL, &config, why, why_bytes);
 	if (err)
 		return err;
-	snprintf(name, sizeof(name), "%.*s", (int)sizeof(name) - 1, msg->body.feed.name);
 	feed = find(config, name);
 	if (!feed) {
 		err = -ENOENT;
