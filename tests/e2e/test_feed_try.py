@@ -276,3 +276,25 @@ def test_an_added_path_is_opened_as_nobody_in_particular(lab, agent):
     one.write(f"feeds:\n  - {{name: own, path: \"{secret}\", format: plain, interval: 12h}}\n")
     one.cli("reload")
     wait_for(lambda: lab.probe(BAD, 3) == 0, what="root's own list in force")
+
+
+def test_open_connections_speak_against_a_list(lab, agent, server):
+    one = agent("limits:\n  - {name: watch, protocol: tcp, packets: 5/s, burst: 10, action: monitor}\n").start()
+    lab.add_sources([GOOD])
+    listener, client = lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_STREAM), lab.socket_in(lab.attacker, socket.AF_INET, socket.SOCK_STREAM)
+    with listener, client:
+        listener.bind((EDGE, 4100))
+        listener.listen()
+        client.bind((GOOD, 0))
+        client.settimeout(10)
+        client.connect((EDGE, 4100))
+        accepted = listener.accept()[0]
+        with accepted:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(400):
+                client.send(b"x" * 50)
+                accepted.recv(100)
+            server.say("ok", GOOD)
+            said = one.ask("feed", "try", URL, "--format", "plain")
+            assert [(row["address"], row["connections"]) for row in said["seen"]["rows"]] == [(GOOD, True)]
+            assert (said["advice"], said["seen"]["connections"]) == ("monitor", 1) and "connections open" in said["reasons"][0]

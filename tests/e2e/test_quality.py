@@ -37,7 +37,9 @@ def metric(agent, name, feed):
 
 def test_who_is_credited_alone(lab, agent):
     one = lists(agent(), a=("block", ["198.51.100.0/29", BOTH, "2001:db8:1::/48"]), b=("block", [BOTH, OTHER, "192.0.2.128/25"]),
-                m=("monitor", [ALONE, WATCHED, GOOD + "/28"]), n=("monitor", [GOOD]), ok=("allow", [OTHER, "192.0.2.77"])).start()
+                m=("monitor", [ALONE, WATCHED, GOOD + "/28"]), n=("monitor", [GOOD]), ok=("allow", [OTHER, "192.0.2.77"]))
+    one.write("events: {sample: 10k/s}\n" + one.config.read_text().split("9477\"}\n", 1)[1])  # every packet: nothing is left to chance
+    one.start()
     in_force(one, 9)
     assert [lab.probe(source) for source in (ALONE, BOTH, OTHER, WATCHED, GOOD, SIX)] == [0, 0, 20, 20, 20, 0]
     # a: ALONE (m only watches), BOTH and SIX; b: BOTH, which a has too; OTHER is allowed. m: ALONE, WATCHED and GOOD; n: GOOD.
