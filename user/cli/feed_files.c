@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE_BYTES (384u << 10) /* bytes of a file a request: half a megabyte as text */
+#define PIECE_BYTES (96u << 10) /* bytes of a file a request: 128 kB as text, which the agent reads in a millisecond or two */
 #define KEYS 4			 /* keys that are options too */
 
 struct feed_words {

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <string.h>
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -27,9 +26,13 @@ void base64_encode(const void *data, size_t len, char *out)
 /* -1: no such letter. */
 static int value_of(char letter)
 {
-	const char *at = letter ? strchr(letters, letter) : NULL;
-
-	return at ? (int)(at - letters) : -1;
+	if (letter >= 'A' && letter <= 'Z')
+		return letter - 'A';
+	if (letter >= 'a' && letter <= 'z')
+		return letter - 'a' + 26;
+	if (letter >= '0' && letter <= '9')
+		return letter - '0' + 52;
+	return letter == '+' ? 62 : letter == '/' ? 63 : -1;
 }
 
 int base64_decode(const char *text, size_t len, void *out, size_t *ret_len)
