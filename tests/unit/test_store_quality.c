@@ -29,29 +29,29 @@ static struct store *reopen(struct store *store)
 
 static void test_record(void **state)
 {
-	struct store_quality one = { .feed = 7, .since_s = 100, .changed_s = 200, .added = 3, .removed = 4, .updates = 5 }, got;
+	struct store_quality one = { .name = "seven", .since_s = 100, .changed_s = 200, .added = 3, .removed = 4, .updates = 5 }, got;
 	struct store *store = reopen(NULL);
 	uint32_t i;
 
-	assert_int_equal(store_quality_get(store, 7, &got), -ENOENT);
+	assert_int_equal(store_quality_get(store, "seven", &got), -ENOENT);
 	for (i = 0; i < 1000; i++)
 		(void)hll_add(&one.hits, hll_hash(&i, sizeof(i)));
 	assert_int_equal(store_quality_put(store, &one), 0);
 	store = reopen(store);
 	memset(&got, 0xff, sizeof(got));
-	assert_int_equal(store_quality_get(store, 7, &got), 0);
+	assert_int_equal(store_quality_get(store, "seven", &got), 0);
 	assert_memory_equal(&got, &one, sizeof(one));
 	one.added = 9;
 	assert_int_equal(store_quality_put(store, &one), 0); /* replaces */
-	assert_int_equal(store_quality_get(store, 7, &got), 0);
+	assert_int_equal(store_quality_get(store, "seven", &got), 0);
 	assert_int_equal(got.added, 9);
-	assert_int_equal(store_quality_get(store, 8, &got), -ENOENT);
+	assert_int_equal(store_quality_get(store, "eight", &got), -ENOENT);
 	store_close(store);
 }
 
 static void test_days(void **state)
 {
-	struct store_quality_day day = { .feed = 3 }, got;
+	struct store_quality_day day = { .name = "three" }, got;
 	uint64_t sum[STORE_QUALITY_COUNTS];
 	struct store *store = reopen(NULL);
 	unsigned days;
@@ -63,18 +63,18 @@ static void test_days(void **state)
 		assert_int_equal(store_quality_day_put(store, &day), 0);
 	}
 	store = reopen(store);
-	assert_int_equal(store_quality_day_get(store, 3, 104, &got), 0);
+	assert_int_equal(store_quality_day_get(store, "three", 104, &got), 0);
 	assert_int_equal(got.count[STORE_QUALITY_UPDATES], 104 * 5);
-	assert_int_equal(store_quality_day_get(store, 3, 111, &got), 0);
+	assert_int_equal(store_quality_day_get(store, "three", 111, &got), 0);
 	assert_int_equal(got.count[STORE_QUALITY_HITS], 0);
-	assert_int_equal(store_quality_sum(store, 3, 107, 109, sum, &days), 0);
+	assert_int_equal(store_quality_sum(store, "three", 107, 109, sum, &days), 0);
 	assert_int_equal(days, 2);
 	assert_int_equal(sum[STORE_QUALITY_HITS], 107 + 108);
 	assert_int_equal(sum[STORE_QUALITY_UNIQUE], 2 * (107 + 108));
-	assert_int_equal(store_quality_sum(store, 4, 0, 0, sum, &days), 0);
+	assert_int_equal(store_quality_sum(store, "four", 0, 0, sum, &days), 0);
 	assert_int_equal(days + sum[STORE_QUALITY_HITS], 0);
 	assert_int_equal(store_quality_forget(store, 108), 0);
-	assert_int_equal(store_quality_sum(store, 3, 0, 0, sum, &days), 0);
+	assert_int_equal(store_quality_sum(store, "three", 0, 0, sum, &days), 0);
 	assert_int_equal(days, 2);
 	store_close(store);
 }

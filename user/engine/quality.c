@@ -3,6 +3,7 @@
 #include "quality.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,25 +50,39 @@ void quality_open(struct engine *engine)
 		exit(1); /* at the start: there is nothing to keep yet */
 }
 
-/* The record of list @id, read from the state when it is first asked for. NULL: out of memory. */
-static struct quality_list *list_of(struct engine *engine, uint32_t id)
+/* Reads what the state knows of feed @name, whose id is @id; nothing: it begins now. */
+static void begin_list(struct engine *engine, struct quality_list *list, uint32_t id, const char *name)
 {
-	struct quality_list *list = id < SEK_LISTS_MAX ? engine->quality->list[id] : NULL;
-
-	if (list || !id || id >= SEK_LISTS_MAX)
-		return list;
-	list = calloc(1, sizeof(*list));
-	if (!list)
-		return NULL;
-	if (store_quality_get(engine->store, id, &list->all)) { /* none, or not readable: it begins now */
-		list->all = (struct store_quality){ .feed = id, .since_s = engine_now_s() };
+	memset(list, 0, sizeof(*list));
+	if (store_quality_get(engine->store, name, &list->all)) {
+		list->all.since_s = engine_now_s();
+		snprintf(list->all.name, sizeof(list->all.name), "%s", name);
 		list->is_dirty = true;
 	}
-	list->today = (struct store_quality_day){ .feed = id, .day = today() };
-	(void)store_quality_day_get(engine->store, id, list->today.day, &list->today); /* then the day begins now */
+	if (store_quality_day_get(engine->store, name, today(), &list->today)) {
+		list->today.day = today();
+		snprintf(list->today.name, sizeof(list->today.name), "%s", name);
+	}
 	list->hits = credit_hits(&engine->credit->totals[id]);
 	list->unique = engine->credit->totals[id].unique;
-	return engine->quality->list[id] = list;
+}
+
+/* The record of @feed, read from the state when it is first asked for, and again when its id was another's. NULL: out of memory. */
+static struct quality_list *list_of(struct engine *engine, const struct engine_feed *feed)
+{
+	uint32_t id = feed->state.id;
+	struct quality_list **list;
+
+	if (!id || id >= SEK_LISTS_MAX)
+		return NULL;
+	list = &engine->quality->list[id];
+	if (*list && !strcmp((*list)->all.name, feed->state.name))
+		return *list;
+	if (!*list)
+		*list = malloc(sizeof(**list));
+	if (*list)
+		begin_list(engine, *list, id, feed->state.name);
+	return *list;
 }
 
 static void put_day(struct engine *engine, struct quality_list *list)
@@ -77,14 +92,15 @@ static void put_day(struct engine *engine, struct quality_list *list)
 }
 
 /* What credit has gained goes to the day it is. */
-static void take_hits(struct engine *engine, uint32_t id, struct quality_list *list)
+static void take_hits(struct engine *engine, const struct engine_feed *feed, struct quality_list *list)
 {
-	const struct credit_totals *totals = &engine->credit->totals[id];
+	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
 	uint64_t hits = credit_hits(totals);
 
 	if (list->today.day != today()) {
 		put_day(engine, list); /* what cannot be written is lost with its day: credit's totals are not */
-		list->today = (struct store_quality_day){ .feed = id, .day = today() };
+		list->today.day = today();
+		memset(list->today.count, 0, sizeof(list->today.count));
 	}
 	if (hits == list->hits)
 		return;
@@ -100,11 +116,10 @@ static void take_all(struct engine *engine)
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
-		uint32_t id = engine->feeds[i].state.id;
-		struct quality_list *list = list_of(engine, id);
+		struct quality_list *list = list_of(engine, &engine->feeds[i]);
 
 		if (list)
-			take_hits(engine, id, list);
+			take_hits(engine, &engine->feeds[i], list);
 	}
 }
 
@@ -128,7 +143,7 @@ static void note_hit(struct engine *engine, const struct engine_feed *feed, cons
 	engine->quality->searches -= engine->quality->searches > 0;
 	if ((!feed->config->keep_private && policy_is_private(address)) || !lists_find(&feed->list, address, &entry))
 		return;
-	list = list_of(engine, feed->state.id);
+	list = list_of(engine, feed);
 	if (list && hll_add(&list->all.hits, hll_hash(&entry, KEY_BYTES)))
 		list->is_dirty = true;
 }
@@ -252,7 +267,7 @@ void quality_store(struct engine *engine)
 
 void quality_updated(struct engine *engine, const struct engine_feed *feed, const struct engine_list *before, const struct engine_list *after)
 {
-	struct quality_list *list = list_of(engine, feed->state.id);
+	struct quality_list *list = list_of(engine, feed);
 	struct list_diff diff;
 
 	memset(engine->quality->known, 0, sizeof(engine->quality->known));
@@ -261,7 +276,7 @@ void quality_updated(struct engine *engine, const struct engine_feed *feed, cons
 	list_diff(&before->view, &after->view, &diff);
 	if (!diff.added && !diff.removed)
 		return;
-	take_hits(engine, feed->state.id, list); /* the day may be a new one */
+	take_hits(engine, feed, list); /* the day may be a new one */
 	list->all.changed_s = engine_now_s();
 	list->all.added += diff.added;
 	list->all.removed += diff.removed;
@@ -294,20 +309,20 @@ void quality_in_force(struct engine *engine)
 
 const struct store_quality *quality_of(struct engine *engine, const struct engine_feed *feed)
 {
-	const struct quality_list *list = list_of(engine, feed->state.id);
+	const struct quality_list *list = list_of(engine, feed);
 
 	return list ? &list->all : NULL;
 }
 
 int quality_sum(struct engine *engine, const struct engine_feed *feed, unsigned days, uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days)
 {
-	struct quality_list *list = list_of(engine, feed->state.id);
+	struct quality_list *list = list_of(engine, feed);
 	int i, err;
 
 	if (!list)
 		return -ENOMEM;
-	take_hits(engine, feed->state.id, list);
-	err = store_quality_sum(engine->store, feed->state.id, list->today.day - days + 1, list->today.day, ret_sum, ret_days);
+	take_hits(engine, feed, list);
+	err = store_quality_sum(engine->store, feed->state.name, list->today.day - days + 1, list->today.day, ret_sum, ret_days);
 	if (err)
 		return err;
 	(*ret_days)++;

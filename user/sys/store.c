@@ -74,10 +74,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE rates(name TEXT NOT NULL, is_bits INTEGER NOT NULL, day INTEGER NOT NULL, hist BLOB NOT NULL,"
 	" PRIMARY KEY(name, is_bits, day)) WITHOUT ROWID;",
 	/* How good lists are: since they are known, and by day. */
-	"CREATE TABLE feed_quality(feed INTEGER PRIMARY KEY, since_s INTEGER NOT NULL, changed_s INTEGER NOT NULL, added INTEGER NOT NULL,"
-	" removed INTEGER NOT NULL, updates INTEGER NOT NULL, hits BLOB);"
-	"CREATE TABLE feed_days(feed INTEGER NOT NULL, day INTEGER NOT NULL, hits INTEGER NOT NULL, unique_hits INTEGER NOT NULL,"
-	" added INTEGER NOT NULL, removed INTEGER NOT NULL, updates INTEGER NOT NULL, PRIMARY KEY(feed, day)) WITHOUT ROWID;",
+	"CREATE TABLE feed_quality(name TEXT PRIMARY KEY, since_s INTEGER NOT NULL, changed_s INTEGER NOT NULL, added INTEGER NOT NULL,"
+	" removed INTEGER NOT NULL, updates INTEGER NOT NULL, hits BLOB) WITHOUT ROWID;"
+	"CREATE TABLE feed_days(name TEXT NOT NULL, day INTEGER NOT NULL, hits INTEGER NOT NULL, unique_hits INTEGER NOT NULL,"
+	" added INTEGER NOT NULL, removed INTEGER NOT NULL, updates INTEGER NOT NULL, PRIMARY KEY(name, day)) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
