@@ -219,13 +219,13 @@ void lists_drop_held(const char *state_dir, const char *name)
 	(void)unlink(path); /* mostly there is none */
 }
 
-void lists_drop(const char *state_dir, const char *name)
+void lists_remove(const char *state_dir, const char *name)
 {
 	char path[LISTS_PATH_BYTES];
 
 	lists_drop_held(state_dir, name);
 	path_of(state_dir, name, suffixes[LISTS_GOOD], path);
-	(void)unlink(path); /* it may never have come */
+	(void)unlink(path); /* nobody reads it any more */
 }
 
 void lists_clean(const char *state_dir)

@@ -65,6 +65,6 @@ int lists_accept(const char *state_dir, const char *name);
 /* Removes the held list; that there is none is no error. */
 void lists_drop_held(const char *state_dir, const char *name);
 /* Removes both lists of a feed that is no more. */
-void lists_drop(const char *state_dir, const char *name);
+void lists_remove(const char *state_dir, const char *name);
 /* Removes what an engine that was killed left half-written. */
 void lists_clean(const char *state_dir);

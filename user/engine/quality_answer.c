@@ -76,7 +76,7 @@ static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 			const struct engine_feed *b = &engine->feeds[k];
 			struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
 
-			if (i != k && (both.v4 > 0 || both.v6 > 0))
+			if (i != k && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
 				pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
 		}
 	}

@@ -32,7 +32,7 @@ static json_t *removed(struct engine *engine, struct verbs_wait *wait)
 	json_t *answer = said(engine, wait, json_sprintf("feed %s is removed", wait->name));
 
 	if (answer && !feeds_find(engine, wait->name))
-		lists_drop(engine->state_dir, wait->name);
+		lists_remove(engine->state_dir, wait->name);
 	return answer;
 }
 
