@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Bash completion for sekisho: the words come from its own help, so they are those of the version that runs.
-# It asks no agent, but for the names of feeds behind `feed show` and `feed update`, and of limits.
+# It asks no agent, but for the names of feeds behind `feed show` and its like, and of limits.
 
 _sekisho()
 {
@@ -23,11 +23,11 @@ _sekisho()
 		COMPREPLY=($(compgen -W "$verbs" -- "$word"))
 	elif [[ $group == mode && -z $verb ]]; then
 		COMPREPLY=($(compgen -W "enforce monitor" -- "$word"))
-	elif [[ $group == feed && ($verb == show || $verb == update) ]]; then
+	elif [[ $group == feed && ($verb == show || $verb == update || $verb == accept || $verb == remove) ]]; then
 		COMPREPLY=($(compgen -W "$(sekisho feed list 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$word"))
 	elif [[ $group == limit && $verb == try ]]; then
 		COMPREPLY=($(compgen -W "all $(sekisho limit list 2>/dev/null | sed -n '2,$s/ .*//p')" -- "$word"))
-	elif [[ $verb == import || $group == check-config ]]; then
+	elif [[ $verb == import || $verb == try || $group == check-config || ($group == feed && $verb == add) ]]; then
 		COMPREPLY=($(compgen -f -- "$word"))
 	fi
 }

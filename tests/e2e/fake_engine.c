@@ -267,7 +267,8 @@ static void attack_types(void)
 	for (type = 0; msg && type < 200; type++) {
 		unsigned real = type % 100 == 0 ? ROLE_HELLO : type % 100 < 7 ? type % 100 : 0;
 
-		if (type % 100 >= ROLE_SWAP && type % 100 <= ROLE_EXPLAIN)
+		if ((type % 100 >= ROLE_SWAP && type % 100 <= ROLE_EXPLAIN) ||
+		    (type % 100 >= ROLE_TRY && type % 100 <= ROLE_FEED_REMOVE))
 			real = type % 100;
 		if (!real || real == ROLE_DETACH || real == ROLE_MODE || real == ROLE_RELOAD ||
 		    real == ROLE_CONFIRM)
@@ -276,6 +277,58 @@ static void attack_types(void)
 		msg->text[ROLE_TEXT_BYTES - 1] = '\0';
 		ask("type", msg, NULL, 0);
 	}
+}
+
+static void feed_file(const char *what, enum role_type type, const char *name, const char *pairs)
+{
+	struct role_msg msg = {.type = type};
+	int fd = channel_memfd("x", pairs, strlen(pairs));
+
+	memcpy(msg.body.feed.name, name, strnlen(name, sizeof(msg.body.feed.name)));
+	ask(what, &msg, &fd, type == ROLE_FEED_REMOVE ? 0 : 1);
+	close(fd);
+}
+
+/* Lists to try with what is no list: descriptors that are missing, too many, open to change or no files. */
+static void attack_tries(void)
+{
+	struct role_msg msg = {.type = ROLE_TRY};
+	int url = channel_memfd("x", "url=http://127.0.0.1/\n", 22), path = channel_memfd("x", "path=/etc/shadow\n", 17);
+	int open = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING), long_one = channel_memfd("x", random_bytes(8193), 8193);
+
+	ask("try: nothing", &msg, NULL, 0);
+	ask("try: open to change", &msg, &open, 1);
+	ask("try: a socket", &msg, (int[]){ROLE_ENGINE_FD}, 1);
+	ask("try: too long", &msg, &long_one, 1);
+	ask("try: a path that the keeper should open", &msg, &path, 1);
+	ask("try: content that is open to change", &msg, (int[]){path, open}, 2);
+	ask("try: content that is a socket", &msg, (int[]){path, ROLE_ENGINE_FD}, 2);
+	ask("try: a url with content", &msg, (int[]){url, path}, 2);
+	ask("try: three", &msg, (int[]){url, path, path}, 3);
+}
+
+static void attack_feeds(void)
+{
+	static const char good[] = "url=http://127.0.0.1:9/\nformat=plain\n", long_name[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	struct role_msg msg = {.type = ROLE_FEED_ADD, .body.feed.name = "x"};
+	static const char *const names[] = {"../evil", "a/b", "", ".hidden", "..", "a\nb", "a.yaml", "main", long_name};
+	static const char *const pairs[] = {"name=y\n", "key-file=/etc/shadow\nurl=http://127.0.0.1/\n", "url=http://127.0.0.1/\nurl=http://127.0.0.1/\n",
+					    "url=http://127.0.0.1/\n'\ninterfaces: [lo]\n", "limits=[]\n", "\n", ""};
+	int open = memfd_create("open", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t i;
+
+	ask("add: nothing", &msg, NULL, 0);
+	ask("add: open to change", &msg, &open, 1);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		feed_file("add: a bad name", ROLE_FEED_ADD, names[i], good);
+	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		feed_file("add: bad lines", ROLE_FEED_ADD, "x", pairs[i]);
+	feed_file("remove: of the config", ROLE_FEED_REMOVE, "main", "");
+	feed_file("remove: none", ROLE_FEED_REMOVE, "../../etc/passwd", "");
+	attack_tries();
+	feed_file("a good one", ROLE_FEED_ADD, "good", good);
+	feed_file("a good one again", ROLE_FEED_ADD, "good", good);
+	feed_file("away", ROLE_FEED_REMOVE, "good", "");
 }
 
 static void attack_flood(void)
@@ -384,6 +437,8 @@ int main(int argc, char **argv)
 		attack_bans();
 	if (!strcmp(attack, "entries"))
 		attack_entries();
+	if (!strcmp(attack, "feeds"))
+		attack_feeds();
 	if (!strcmp(attack, "many"))
 		attack_many();
 	if (!strcmp(attack, "types"))

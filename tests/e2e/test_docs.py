@@ -104,11 +104,13 @@ def test_cli_options_are_in_help_and_page():
     for verb in verbs():  # an option a verb's help shows is one it takes: with no agent that is 3, not 2
         words = run(BUILD / "sekisho", *verb, "--help").stdout.splitlines()[0]
         for option in re.findall(r"--[a-z]+", words):
-            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"], "--by": ["drops"], "--packets": ["5/s"], "--bits": ["5M/s"], "--rows": ["5"], "--allow": ["1h"]}.get(option, [])
+            value = {"--for": ["1h"], "--confirm": ["1m"], "--origin": ["x"], "--reason": ["x"], "--limit": ["5"], "--by": ["drops"], "--packets": ["5/s"], "--bits": ["5M/s"], "--rows": ["5"], "--allow": ["1h"],
+                     "--days": ["5"], "--format": ["plain"], "--action": ["block"], "--url": ["http://x/"], "--path": ["/dev/null"]}.get(option, [])
             needed = ["--origin", "x"] if verb[1:] == ("flush",) and option != "--origin" else []
-            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce|NAME\|all|ID)", words)
+            argument = re.findall(r"^usage: sekisho [a-z -]+?(PREFIX|FILE|enforce|NAME\|all|ID|URL\|PATH|NAME \[--url\])", words)
             done = run(BUILD / "sekisho", "-s", "/nowhere", *verb, *({"PREFIX": ["192.0.2.1"], "FILE": ["/dev/null"],
-                       "enforce": ["enforce"], "NAME|all": ["all"], "ID": ["1"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
+                       "enforce": ["enforce"], "NAME|all": ["all"], "ID": ["1"], "URL|PATH": ["http://x/"],
+                       "NAME [--url]": ["x"] if option in ("--url", "--path") else ["x", "http://x/"]}[argument[0]] if argument else []), option, *value, *needed, check=False)
             assert done.returncode in (0, 3), (verb, option, done.stderr)
 
 

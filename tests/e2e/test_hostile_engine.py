@@ -105,6 +105,17 @@ def test_no_bad_ban_goes_in(lab, hostile):
     holds(lab, one)
 
 
+def test_no_file_but_a_feeds_is_written_or_read(lab, hostile):
+    one = hostile("feeds", "feeds: [{name: main, path: /nowhere.list, format: plain}]\n")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one)[-2000:])
+    answers = [line.removeprefix("fake: ") for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"]
+    good = [line for line in answers if line.startswith(("a good one: ", "away: "))]
+    assert [line.split(": ")[1][:1] for line in good] == ["0", "0"] and all(": -" in line for line in answers if line not in good), answers
+    assert len(answers) == 32 and os.listdir(one.dir / "feeds.d") == [] and not list(one.dir.parent.glob("evil*"))
+    assert "name: main" in one.config.read_text()
+    holds(lab, one)
+
+
 @pytest.mark.parametrize("attack", ["types", "descriptors"])
 def test_messages_that_are_well_formed_but_mad(lab, hostile, attack):
     one = hostile(attack)

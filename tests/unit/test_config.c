@@ -87,7 +87,7 @@ static const struct {
     {"feeds:\n  - name: a\n    path: /x\n    format: ipsum\n    threshold: 0\n", 5, 16, "1 to 1000"},
     {"feeds:\n  - name: a\n    url: http://u:p@h/\n", 3, 10, "password"},
     {"feeds:\n  - name: a\n    url: ftp://h/\n", 3, 10, "http:// or https://"},
-    {"feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "another feed"},
+    {"feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "the feed at a.yaml:2 has this name"},
     {"feeds:\n  - name: a\n", 2, 5, "one of url and path"},
     {"feeds:\n  - name: a\n    url: https://h/\n    key-file: x\n", 4, 15, "not the key"},
     {"feeds:\n  - name: a\n    url: http://h/\n    key-file: /k\n", 2, 5, "needs a url with https://"},

@@ -38,7 +38,7 @@ struct cli_option {
 	bool *flag;
 };
 
-#define CLI_WORDS_MAX 4
+#define CLI_WORDS_MAX 24 /* a feed has some twenty keys */
 
 /*
  * Sorts the words behind a command into @options (NULL name ends it; --json, -s and --help are known
@@ -102,6 +102,10 @@ int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, 
 int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_accept(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_feed_update(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_quality(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_try(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_add(struct cli *cli, const struct cli_command *command, int argc, char **argv);
+int cmd_feed_remove(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_limit_list(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_limit_suggest(struct cli *cli, const struct cli_command *command, int argc, char **argv);
 int cmd_limit_try(struct cli *cli, const struct cli_command *command, int argc, char **argv);

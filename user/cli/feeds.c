@@ -85,6 +85,19 @@ static void show_review(const json_t *review)
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
+/* What it did in the last week. */
+static void show_quality(const json_t *quality)
+{
+	static const struct print_column fields[] = {
+		{"hits in 7 days", "hits", PRINT_NUMBER}, {"only this list", "unique_hits", PRINT_NUMBER}, {"entries hit", "hit_entries", PRINT_NUMBER},
+		{"added", "added", PRINT_NUMBER}, {"removed", "removed", PRINT_NUMBER}, {"last change", "changed", PRINT_AGO},
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(quality, &fields[i]);
+}
+
 /* Addresses of feed servers, and known-good lists that the list meets. */
 static int show_names(const json_t *names)
 {
@@ -117,6 +130,7 @@ static int show_feed(json_t *feed)
 	static const struct print_column fields[] = {
 		{"name", "name", PRINT_TEXT},
 		{"url", "url", PRINT_TEXT},
+		{"stands in", "file", PRINT_TEXT},
 		{"action", "action", PRINT_TEXT},
 		{"state", "state", PRINT_STATE},
 		{"error", "error", PRINT_TEXT},
@@ -149,6 +163,7 @@ static int show_feed(json_t *feed)
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
+	show_quality(json_object_get(feed, "quality"));
 	show_review(json_object_get(feed, "review"));
 	show_held(json_object_get(feed, "held"));
 	if (json_array_size(json_object_get(feed, "protected"))) {

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "feed_ids.h"
+#include "lib/overlap.h"
 #include "lib/table_build.h"
+#include "quality.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
@@ -35,6 +37,8 @@ struct compile {
 	uint32_t prefixes_v4, prefixes_v6;
 	size_t bytes;
 	double took_s;
+	struct overlap_class *classes; /* what each set of lists covers */
+	uint32_t n_classes;
 };
 
 /* What there is to say of @compile's table. */
@@ -67,6 +71,8 @@ static int build(struct compile *compile, struct policy *policy)
 	compile->prefixes_v4 = policy->prefixes_v4;
 	compile->prefixes_v6 = policy->prefixes_v6;
 	table_image_free(&image);
+	compile->n_classes = policy->n_classes;
+	(void)overlap_classes(policy, &compile->classes); /* out of memory: the last ones stay */
 	return compile->fd < 0 ? compile->fd : 0;
 }
 
@@ -96,6 +102,7 @@ static void free_compile(struct compile *compile)
 	if (compile->fd >= 0)
 		close(compile->fd);
 	free(compile->plan);
+	free(compile->classes);
 	free(compile->limits);
 	free(compile->lists);
 	free(compile->maps);
@@ -131,6 +138,8 @@ static void done(uv_work_t *request, int status)
 		take_left_out(engine, compile);
 		credit_install(engine, compile->plan);
 		limits_swapping(engine);
+		quality_built(engine, compile->classes, compile->n_classes);
+		compile->classes = NULL;
 		engine->built = describe(compile);
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
@@ -308,6 +317,7 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 		engine->swapped_generation = engine->generation;
 		engine->table = engine->built;
 		limits_swapped(engine);
+		quality_in_force(engine);
 	}
 	if (!reply->err && credit_retire(engine))
 		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */

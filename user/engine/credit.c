@@ -11,11 +11,12 @@
 
 #define SHARED_ID (SEK_CLASSES_MAX - 1)
 
-static const char *const kinds[] = { "drops", "bytes", "woulds" };
+static const char *const kinds[] = { "drops", "bytes", "woulds", "unique" };
+#define KINDS ((int)(sizeof(kinds) / sizeof(kinds[0])))
 
 static uint64_t *total_of(struct credit_totals *totals, int kind)
 {
-	return kind == 0 ? &totals->drops : kind == 1 ? &totals->drop_bytes : &totals->woulds;
+	return kind == 0 ? &totals->drops : kind == 1 ? &totals->drop_bytes : kind == 2 ? &totals->woulds : &totals->unique;
 }
 
 static enum sek_action action_of(const struct engine *engine, unsigned list)
@@ -30,8 +31,10 @@ static enum sek_action action_of(const struct engine *engine, unsigned list)
 }
 
 /* A list that only watches would have dropped what another list dropped. */
-static void credit_list(struct credit_totals *totals, enum sek_action list_action, enum sek_action class_action, const struct credit_totals *gain)
+static void credit_list(struct credit_totals *totals, enum sek_action list_action, enum sek_action class_action, const struct credit_totals *gain, bool is_unique)
 {
+	uint64_t before = credit_hits(totals);
+
 	if (list_action == SEK_A_BLOCK) {
 		totals->drops += gain->drops;
 		totals->drop_bytes += gain->drop_bytes;
@@ -40,14 +43,37 @@ static void credit_list(struct credit_totals *totals, enum sek_action list_actio
 	} else if (list_action == SEK_A_MONITOR) {
 		totals->woulds += gain->drops + gain->woulds;
 	}
+	if (is_unique)
+		totals->unique += credit_hits(totals) - before;
+}
+
+uint64_t credit_hits(const struct credit_totals *totals)
+{
+	return totals->drops + totals->woulds;
+}
+
+/* How many lists of @action are in the class's set. */
+static unsigned count_lists(const struct store_class *class, const enum sek_action *actions, enum sek_action action)
+{
+	unsigned list, n = 0;
+
+	for (list = 0; list < SEK_LISTS_MAX; list++)
+		n += class->lists[list / 64] >> (list % 64) & 1 && actions[list] == action;
+	return n;
+}
+
+/* Would nobody but this list have dropped the packets? A list that only watches is alone where no block list is either. */
+static bool is_alone(enum sek_action action, unsigned n_block, unsigned n_monitor)
+{
+	return action == SEK_A_BLOCK ? n_block == 1 : n_block == 0 && n_monitor == 1;
 }
 
 static void credit_class(struct engine *engine, struct store_class *class, const enum sek_action *actions)
 {
 	struct sek_counter drops = bpf_read_drops(&engine->read, class->counter);
 	uint64_t woulds = bpf_read_woulds(&engine->read, class->counter).packets, bits;
-	struct credit_totals gain = { drops.packets - class->seen_drops, drops.bytes - class->seen_drop_bytes, woulds - class->seen_woulds };
-	unsigned word, list;
+	struct credit_totals gain = { .drops = drops.packets - class->seen_drops, .drop_bytes = drops.bytes - class->seen_drop_bytes, .woulds = woulds - class->seen_woulds };
+	unsigned word, list, n_block, n_monitor;
 
 	if (!gain.drops && !gain.drop_bytes && !gain.woulds)
 		return;
@@ -55,10 +81,12 @@ static void credit_class(struct engine *engine, struct store_class *class, const
 	class->seen_drop_bytes = drops.bytes;
 	class->seen_woulds = woulds;
 	engine->credit->is_dirty[class->counter] = true;
+	n_block = count_lists(class, actions, SEK_A_BLOCK);
+	n_monitor = count_lists(class, actions, SEK_A_MONITOR);
 	for (word = 0; word < SEK_LISTS_MAX / 64 && class->action != SEK_A_ALLOW; word++) {
 		for (bits = class->lists[word]; bits; bits &= bits - 1) {
 			list = word * 64 + __builtin_ctzll(bits);
-			credit_list(&engine->credit->totals[list], actions[list], class->action, &gain);
+			credit_list(&engine->credit->totals[list], actions[list], class->action, &gain, is_alone(actions[list], n_block, n_monitor));
 		}
 	}
 }
@@ -86,7 +114,7 @@ static int put_totals(struct engine *engine)
 	int kind, err = 0;
 
 	for (i = 0; i < engine->n_feeds; i++) {
-		for (kind = 0; kind < 3 && !err; kind++) {
+		for (kind = 0; kind < KINDS && !err; kind++) {
 			snprintf(name, sizeof(name), "%s:%u", kinds[kind], engine->feeds[i].state.id);
 			err = store_counter_put(engine->store, name, *total_of(&engine->credit->totals[engine->feeds[i].state.id], kind), 0);
 		}
@@ -99,7 +127,7 @@ int credit_forget(struct engine *engine, uint32_t id)
 	char name[32];
 	int kind, err = 0;
 
-	for (kind = 0; kind < 3 && !err; kind++) {
+	for (kind = 0; kind < KINDS && !err; kind++) {
 		snprintf(name, sizeof(name), "%s:%u", kinds[kind], id);
 		err = store_counter_put(engine->store, name, 0, 0);
 	}
@@ -256,7 +284,7 @@ void credit_open(struct engine *engine)
 	if (epoch != engine->hello.body.hello.epoch)
 		forget_classes(engine->credit);
 	for (i = 1; i < SEK_LISTS_MAX; i++) {
-		for (kind = 0; kind < 3; kind++) {
+		for (kind = 0; kind < KINDS; kind++) {
 			snprintf(name, sizeof(name), "%s:%u", kinds[kind], i);
 			(void)store_counter_get(engine->store, name, total_of(&engine->credit->totals[i], kind), &unused); /* then from 0 */
 		}

@@ -15,6 +15,7 @@ struct engine;
 
 struct credit_totals {
 	uint64_t drops, drop_bytes, woulds;
+	uint64_t unique; /* packets of drops and woulds that no other list would have dropped */
 };
 
 struct credit {
@@ -35,6 +36,8 @@ struct credit_plan {
 /* List @id is to be another feed's: its totals are 0 in the state. Errors: of the store. credit_begin(), once that is on disk: and here. */
 int credit_forget(struct engine *engine, uint32_t id);
 void credit_begin(struct engine *engine, uint32_t id);
+/* Packets that a list dropped or would have: what `unique` is a part of. */
+uint64_t credit_hits(const struct credit_totals *totals);
 /* Reads what the state knows. Ends the process where there is no memory. */
 void credit_open(struct engine *engine);
 /* Credits what was counted since the last time. */

@@ -79,6 +79,7 @@ struct engine {
 	struct rates *rates;
 	struct top *top;
 	struct bans *bans;
+	struct quality *quality;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */
@@ -97,8 +98,8 @@ int role_open(struct engine *engine);
 void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd);
 /* Sends @msg; its answer comes to compile_swapped(). Returns its seq. */
 uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds);
-/* Sends @msg for what may take longer: *ret_number is asked for by role_answered() until it is, or given up. -EBUSY: too many. */
-int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number);
+/* Sends @msg, with @fd unless it is -1, for what may take longer: *ret_number is asked for by role_answered() until it is, or given up. -EBUSY: too many. */
+int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_number);
 /* Has the answer come? Then it is told once: @ret_text takes ROLE_TEXT_BYTES. */
 bool role_answered(uint64_t number, int *ret_err, char *ret_text);
 void role_forget(uint64_t number);

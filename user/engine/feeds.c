@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Feeds: their schedule, their fetches, what became of each update. A bad update changes nothing but its error. */
 #include "engine.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -73,6 +74,7 @@ static void take_server(struct engine_feed *feed)
 
 static void take(struct engine *engine, struct engine_feed *feed, struct lists_job *job)
 {
+	quality_updated(engine, feed, &feed->list, &job->list);
 	lists_unmap(&feed->list);
 	feed->list = job->list;
 	memset(&job->list, 0, sizeof(job->list));
@@ -304,6 +306,7 @@ int feeds_accept(struct engine *engine, struct engine_feed *feed)
 	err = lists_accept(engine->state_dir, feed->state.name);
 	if (err)
 		return err;
+	quality_updated(engine, feed, &feed->list, &feed->held);
 	lists_unmap(&feed->list);
 	feed->list = feed->held;
 	memset(&feed->held, 0, sizeof(feed->held));

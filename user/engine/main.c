@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "events.h"
 #include "events_file.h"
+#include "quality.h"
 #include "since.h"
 
 #include <errno.h>
@@ -54,9 +55,11 @@ static void on_tick(uv_timer_t *timer)
 	since_tick(engine);
 	bans_tick(engine);
 	events_file_tick(engine);
+	quality_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;
 	credit_store(engine); /* and so reads the counters anew */
+	quality_store(engine);
 	rates_tick(engine);
 	top_tick(engine);
 }
@@ -108,6 +111,7 @@ int main(int argc, char **argv)
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
 	credit_store(&engine);
+	quality_store(&engine);
 	bans_close(&engine);
 	events_file_close(&engine);
 	http_listen(&engine, -1);

@@ -2,6 +2,7 @@
 /* The metrics document, from the kernel's counters and the engine's state. No label ever takes an address. */
 #include "bans.h"
 #include "engine.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,6 +201,7 @@ int metrics_text(void *context, const char *path, const char *accept, unsigned *
 	add_verdicts(engine, &om, true);
 	add_woulds(engine, &om);
 	add_feeds(engine, &om);
+	metrics_add_quality(engine, &om);
 	add_limits(engine, &om);
 	metrics_add_bans(engine, &om);
 	add_state(engine, &om);

@@ -5,6 +5,7 @@
  */
 #include "engine.h"
 #include "events_file.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -114,6 +115,7 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	limits_open(engine);
 	rates_open(engine);
 	top_open(engine);
+	quality_open(engine);
 	take_config(engine, fds[ROLE_FD_CONFIG], msg->body.hello.config_epoch);
 	close(fds[ROLE_FD_CONFIG]);
 }
@@ -304,7 +306,7 @@ void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsi
 	*ret_reply = answer;
 }
 
-int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number)
+int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_number)
 {
 	int i;
 
@@ -313,7 +315,7 @@ int role_ask(struct engine *engine, struct role_msg *msg, uint64_t *ret_number)
 	if (i == ASKED_MAX)
 		return -EBUSY;
 	memset(&asked[i], 0, sizeof(asked[i]));
-	asked[i].seq = role_send(engine, msg, NULL, 0);
+	asked[i].seq = role_send(engine, msg, &fd, fd >= 0 ? 1 : 0);
 	*ret_number = asked[i].seq;
 	return 0;
 }

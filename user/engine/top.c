@@ -14,6 +14,7 @@
 #include "engine.h"
 
 #define IDLE_NS 60000000000ull /* ns: a source silent for longer is no longer shown */
+#define LATELY_NS 3600000000000ull /* ns: what top_sources() calls seen */
 #define AGAIN_NS 2000000000ull /* ns between looks that a live display compares */
 
 /* A source's counts over all CPUs. */
@@ -97,7 +98,7 @@ static void merge(struct top_look *look)
 	look->n = kept;
 }
 
-static int look_now(struct engine *engine, struct top_look *look)
+static int look_now(struct engine *engine, struct top_look *look, uint64_t idle_ns)
 {
 	struct top *top = engine->top;
 	unsigned i, way;
@@ -111,7 +112,7 @@ static int look_now(struct engine *engine, struct top_look *look)
 		for (way = 0; way < SEK_TOP_WAYS; way++) {
 			const struct sek_top_row *row = &top->sets[i].row[way];
 
-			if (row->family && row->last_ns + IDLE_NS > look->time_ns)
+			if (row->family && row->last_ns + idle_ns > look->time_ns)
 				add_row(look, row);
 		}
 	}
@@ -131,8 +132,29 @@ static void keep(struct top *top)
 
 void top_tick(struct engine *engine)
 {
-	if (!look_now(engine, &engine->top->looks[2]))
+	if (!look_now(engine, &engine->top->looks[2], IDLE_NS))
 		keep(engine->top);
+}
+
+size_t top_sources_max(const struct engine *engine)
+{
+	return (size_t)engine->top->n_sets * SEK_TOP_WAYS;
+}
+
+size_t top_sources(struct engine *engine, struct top_seen *ret_seen, size_t max)
+{
+	struct top_look *now = &engine->top->looks[2]; /* every look begins by filling it */
+	size_t i;
+
+	if (look_now(engine, now, LATELY_NS))
+		return 0;
+	for (i = 0; i < now->n && i < max; i++) {
+		const struct top_source *source = &now->source[i];
+
+		ret_seen[i] = (struct top_seen){ .family = source->family, .packets = source->packets, .drops = source->drops };
+		memcpy(ret_seen[i].addr_be, source->addr_be, sizeof(ret_seen[i].addr_be));
+	}
+	return i;
 }
 
 struct ranked {
@@ -185,7 +207,7 @@ json_t *top_rows(struct engine *engine, const char *by, unsigned max)
 	json_t *rows = NULL;
 	size_t i;
 
-	if (look_now(engine, now))
+	if (look_now(engine, now, IDLE_NS))
 		return NULL;
 	if (now->time_ns - before->time_ns < AGAIN_NS && top->looks[0].time_ns)
 		before = &top->looks[0];

@@ -10,6 +10,7 @@
 
 #include "bans.h"
 #include "engine.h"
+#include "quality.h"
 #include "lib/escape.h"
 #include "sys/log.h"
 
@@ -124,7 +125,7 @@ static json_t *explain(struct verbs_request *request)
 }
 
 /* The keeper has answered: what it said is the answer. */
-static json_t *keeper_said(struct engine *engine, struct verbs_wait *wait)
+json_t *verbs_keeper_said(struct engine *engine, struct verbs_wait *wait)
 {
 	char text[ROLE_TEXT_BYTES];
 	int err;
@@ -134,7 +135,7 @@ static json_t *keeper_said(struct engine *engine, struct verbs_wait *wait)
 	return err ? verbs_error(1, "%s", text[0] ? text : strerror(-err)) : verbs_ok(json_object());
 }
 
-static void forget_answer(struct engine *engine, struct verbs_wait *wait)
+void verbs_keeper_forget(struct engine *engine, struct verbs_wait *wait)
 {
 	role_forget(wait->number);
 }
@@ -142,10 +143,10 @@ static void forget_answer(struct engine *engine, struct verbs_wait *wait)
 /* Attaching and detaching take the keeper longer than others want to wait. */
 static json_t *ask_keeper(struct verbs_request *request, struct role_msg *msg)
 {
-	if (role_ask(request->engine, msg, &request->wait->number))
+	if (role_ask(request->engine, msg, -1, &request->wait->number))
 		return verbs_error(1, "too many requests wait for the keeper: try again");
-	request->wait->poll = keeper_said;
-	request->wait->abandon = forget_answer;
+	request->wait->poll = verbs_keeper_said;
+	request->wait->abandon = verbs_keeper_forget;
 	return NULL;
 }
 
@@ -227,6 +228,10 @@ static const struct {
 	{ "feed.show", verbs_feed_show, false, 0 },
 	{ "feed.update", verbs_feed_update, true, 0 },
 	{ "feed.accept", verbs_feed_accept, true, 0 },
+	{ "feed.quality", verbs_feed_quality, false, 0 },
+	{ "feed.try", verbs_feed_try, true, 0 },
+	{ "feed.add", verbs_feed_add, true, 0 },
+	{ "feed.remove", verbs_feed_remove, true, 0 },
 	{ "limit.list", verbs_limit_list, false, 0 },
 	{ "limit.suggest", verbs_limit_suggest, false, 0 },
 	{ "limit.try", verbs_limit_try, false, 0 },
@@ -275,6 +280,8 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 {
 	static const char *const keys[] = { "prefix", "name", "mode", "origin", "reason" };
 	json_int_t id = json_integer_value(json_object_get(request->json, "id"));
+	const char *key;
+	json_t *set;
 	size_t i, len = 0;
 
 	detail[0] = '\0';
@@ -285,6 +292,10 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 
 		if (value && len < detail_bytes)
 			len += snprintf(detail + len, detail_bytes - len, "%s%s%s%s", len ? " " : "", i < 3 ? "" : keys[i], i < 3 ? "" : "=", value);
+	}
+	json_object_foreach(json_object_get(request->json, "set"), key, set) {
+		if (json_is_string(set) && len < detail_bytes)
+			len += snprintf(detail + len, detail_bytes - len, "%s%s=%s", len ? " " : "", key, json_string_value(set));
 	}
 	escape_end_utf8(detail);
 }
@@ -345,5 +356,7 @@ void verbs_hang_up(struct engine *engine, struct verbs_client *client, struct ve
 	if (wait && wait->abandon)
 		wait->abandon(engine, wait);
 	verbs_stage_free(client->stage);
+	feed_upload_free(client->upload);
 	client->stage = NULL;
+	client->upload = NULL;
 }

@@ -16,6 +16,7 @@
 struct engine;
 struct engine_feed;
 struct verbs_stage;
+struct feed_upload;
 
 /* Who asks. Lives as long as the connection. */
 struct verbs_client {
@@ -23,6 +24,7 @@ struct verbs_client {
 	uint32_t uid;
 	char user[STORE_USER_BYTES];
 	struct verbs_stage *stage; /* entries of an import that is not whole yet; NULL none */
+	struct feed_upload *upload; /* the same of a file for feed.try */
 };
 
 /* A request whose answer comes later. */
@@ -55,6 +57,10 @@ json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, str
 /* The connection is over; @wait NULL: nothing is waited for. */
 void verbs_hang_up(struct engine *engine, struct verbs_client *client, struct verbs_wait *wait);
 
+/* The poll and abandon of a request that waits for what role_ask() numbered: the keeper's answer is its answer. */
+json_t *verbs_keeper_said(struct engine *engine, struct verbs_wait *wait);
+void verbs_keeper_forget(struct engine *engine, struct verbs_wait *wait);
+
 /* The request's text member, or @other. */
 const char *verbs_word(const struct verbs_request *request, const char *key, const char *other);
 json_t *verbs_error(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -78,6 +84,17 @@ json_t *verbs_feed_list(struct verbs_request *request);
 json_t *verbs_feed_show(struct verbs_request *request);
 json_t *verbs_feed_update(struct verbs_request *request);
 json_t *verbs_feed_accept(struct verbs_request *request);
+
+/* feed_try.c, verbs_feed_files.c */
+json_t *verbs_feed_try(struct verbs_request *request);
+void feed_upload_free(struct feed_upload *upload);
+json_t *verbs_feed_add(struct verbs_request *request);
+json_t *verbs_feed_remove(struct verbs_request *request);
+/*
+ * The request's member "set", an object of texts, as KEY=VALUE lines (feed_file.h) in @room of FEED_FILE_BYTES + 1; NULL, or the
+ * answer that says what is wrong with it.
+ */
+json_t *verbs_feed_pairs(struct verbs_request *request, char *room, size_t *ret_len);
 
 /* verbs_limits.c */
 struct limit_settings;

@@ -9,6 +9,7 @@
 
 #include "bans.h"
 #include "engine.h"
+#include "quality.h"
 #include "lib/feed_parse.h"
 #include "lib/list_diff.h"
 
@@ -103,6 +104,9 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	json_object_set_new(json, "names", feeds_names(engine, feed));
 	json_object_set_new(json, "stale_after", json_integer(feed->config->stale_after_s));
 	json_object_update_new(json, feed_origin(feed));
+	json_object_update_new(json, json_pack("{s:s,s:i}", "file", feed->config->file, "line", feed->config->line));
+	credit_take(engine);
+	json_object_set_new(json, "quality", quality_row(engine, feed, 7));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
 	return json;
 }

@@ -52,7 +52,7 @@ static int receive_job(struct fetch_job *job)
 
 	if (err)
 		return err;
-	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > 1 ||
+	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > FETCH_GIVEN ||
 	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
 	    job->total_timeout_s > TIMEOUT_MAX_S)
 		return -EBADMSG;
@@ -195,7 +195,7 @@ int main(int argc, char **argv)
 	err = receive_job(&job);
 	if (!err) {
 		step = "descriptors";
-		open_err = job.is_file ? file_source_open(job.url) : 0;
+		open_err = job.is_file == FETCH_PATH ? file_source_open(job.url) : 0;
 		err = close_inherited(job.is_file);
 	}
 	if (!err) {

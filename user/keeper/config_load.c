@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,26 @@
 #define CONFIG_FILES_MAX 256        /* the main file and one a list id */
 
 struct config_files {
-	struct config_source source[CONFIG_FILES_MAX];
+	struct config_source source[CONFIG_FILES_MAX + 1]; /* and one that is not there yet */
 	unsigned n;
+	char *why; /* where errors go; NULL: to the log */
+	size_t why_bytes;
 };
+
+static void say(const struct config_files *files, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const struct config_files *files, const char *format, ...)
+{
+	char line[5000];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (files->why)
+		snprintf(files->why, files->why_bytes, "%s", line);
+	else
+		log_line(LOG_ERR, "%s", line);
+}
 
 static void free_files(struct config_files *files)
 {
@@ -48,14 +66,12 @@ static int add_file(struct config_files *files, const char *path)
 	int err;
 
 	if (files->n >= CONFIG_FILES_MAX) {
-		log_line(LOG_ERR, "config: more than %d files; merge some into the main one",
-			 CONFIG_FILES_MAX);
+		say(files, "config: more than %d files; merge some into the main one", CONFIG_FILES_MAX);
 		return -E2BIG;
 	}
 	err = file_read(path, CONFIG_MAX_BYTES, &text, &source->len);
 	if (err) {
-		log_line(LOG_ERR, "config %s: %s: %s", path, strerror(-err),
-			 mend_of(err, files->n == 0));
+		say(files, "config %s: %s: %s", path, strerror(-err), mend_of(err, files->n == 0));
 		return err;
 	}
 	source->text = text;
@@ -71,23 +87,27 @@ static int is_yaml(const struct dirent *entry)
 	return entry->d_name[0] != '.' && dot && !strcmp(dot, ".yaml");
 }
 
-static int add_feeds_d(struct config_files *files, const char *main_path)
+void keeper_config_feeds_d(const struct keeper_options *options, char *dir)
 {
-	const char *slash = strrchr(main_path, '/');
-	char dir[4096], path[4400];
+	const char *slash = strrchr(options->config_path, '/');
+
+	snprintf(dir, KEEPER_CONFIG_PATH_BYTES, "%.*sfeeds.d", slash ? (int)(slash - options->config_path + 1) : 0,
+		 options->config_path);
+}
+
+static int add_feeds_d(struct config_files *files, const struct keeper_options *options)
+{
+	char dir[KEEPER_CONFIG_PATH_BYTES], path[KEEPER_CONFIG_PATH_BYTES + 300];
 	struct dirent **names;
 	int n, i, err = 0;
 
-	snprintf(dir, sizeof(dir), "%.*sfeeds.d", slash ? (int)(slash - main_path + 1) : 0,
-		 main_path);
+	keeper_config_feeds_d(options, dir);
 	n = scandir(dir, &names, is_yaml, alphasort);
 	if (n < 0 && errno == ENOENT)
 		return 0; /* no such folder: no such feeds */
 	if (n < 0) {
 		err = -errno;
-		log_line(LOG_ERR,
-			 "config %s: %s: it has to be a folder that can be read, or not be there",
-			 dir, strerror(-err));
+		say(files, "config %s: %s: it has to be a folder that can be read, or not be there", dir, strerror(-err));
 		return err;
 	}
 	for (i = 0; i < n; i++) {
@@ -130,7 +150,7 @@ int keeper_config_load(const struct keeper_options *options, struct keeper_confi
 		return -ENOMEM;
 	err = add_file(files, options->config_path);
 	if (!err)
-		err = add_feeds_d(files, options->config_path);
+		err = add_feeds_d(files, options);
 	if (!err)
 		err = parse(files, &config);
 	if (!err)
@@ -145,6 +165,34 @@ int keeper_config_load(const struct keeper_options *options, struct keeper_confi
 	config.epoch = ret_config->epoch + 1;
 	*ret_config = config;
 	return 0;
+}
+
+int keeper_config_look(const struct keeper_options *options, const struct config_source *more, struct config **ret_config, char *why, size_t why_bytes)
+{
+	struct config_files *files = calloc(1, sizeof(*files));
+	struct config_errors *errors = calloc(1, sizeof(*errors));
+	int err = files && errors ? 0 : -ENOMEM;
+
+	if (!err) {
+		files->why = why;
+		files->why_bytes = why_bytes;
+		err = add_file(files, options->config_path);
+	}
+	if (!err)
+		err = add_feeds_d(files, options);
+	if (!err && more)
+		files->source[files->n] = *more; /* borrowed: n does not count it */
+	if (!err)
+		err = config_parse(files->source, files->n + (more != NULL), ret_config, errors);
+	if (err && errors && errors->n)
+		snprintf(why, why_bytes, "%s:%u:%u: %s", errors->error[0].file, errors->error[0].line, errors->error[0].column, errors->error[0].text);
+	if (files)
+		free_files(files);
+	if (errors)
+		config_errors_clear(errors);
+	free(files);
+	free(errors);
+	return err;
 }
 
 void keeper_config_free(struct keeper_config *config)

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/feed_file.h"
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "sys/channel.h"
@@ -26,6 +27,7 @@
 #define FETCH_BODY_MAX_BYTES (256ull << 20) /* bytes: 10 M lines of IPv4 take about 150 MB */
 #define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
 #define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
+#define TRY_TOTAL_S 50                      /* seconds: a client waits for 60 (client.h) */
 
 /* Does the URL itself name a private address? Then a redirect to one is no surprise. */
 static bool names_private(const char *url)
@@ -50,6 +52,7 @@ static bool names_private(const char *url)
 	return prefix_parse(text, len, &prefix, NULL) == PREFIX_OK && policy_is_private(&prefix);
 }
 
+/* @msg: with the validators; NULL: there are none. */
 static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 		     struct fetch_job *job)
 {
@@ -65,7 +68,7 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);
 	snprintf(job->url, sizeof(job->url), "%s", feed->url ? feed->url : feed->path);
 	job->may_be_private = feed->url && names_private(feed->url);
-	if (!job->is_file) {
+	if (!job->is_file && msg) {
 		snprintf(job->etag, sizeof(job->etag), "%.*s", (int)sizeof(job->etag) - 1,
 			 msg->body.fetch.etag);
 		snprintf(job->last_modified, sizeof(job->last_modified), "%.*s",
@@ -74,6 +77,15 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	snprintf(job->user_agent, sizeof(job->user_agent), "sekisho/%s", SEKISHO_VERSION);
 	if (feed->ca_file)
 		snprintf(job->ca_file, sizeof(job->ca_file), "%s", feed->ca_file);
+}
+
+static unsigned tries(const struct keeper *keeper)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < KEEPER_FETCHERS_MAX; i++)
+		n += keeper->fetcher[i].pid && keeper->fetcher[i].is_try;
+	return n;
 }
 
 static struct keeper_fetcher *free_place(struct keeper *keeper)
@@ -87,18 +99,21 @@ static struct keeper_fetcher *free_place(struct keeper *keeper)
 	return NULL;
 }
 
-static int start(struct keeper *keeper, const struct fetch_job *job, pid_t *pid, int *ret_fd)
+/* @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. */
+static int start(struct keeper *keeper, const struct fetch_job *job, int given, pid_t *pid, int *ret_fd)
 {
 	char path[KEEPER_PATH_BYTES + 32];
 	char *argv[] = {path, NULL};
-	int pair[2], err;
+	int pair[2], fds[2], err;
 
 	snprintf(path, sizeof(path), "%s/sekisho-fetch", keeper->helpers);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
+	fds[0] = pair[1];
+	fds[1] = given;
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
-		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, &pair[1], 1, pid);
+		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds, given >= 0 ? 2 : 1, pid);
 	close(pair[1]);
 	if (err) {
 		*pid = 0;
@@ -120,7 +135,7 @@ static void end_forgotten(struct keeper *keeper)
 	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
 
-		if (!one->pid || (one->life == keeper->engine_life && one->epoch == keeper->current.epoch))
+		if (!one->pid || (one->life == keeper->engine_life && (one->is_try || one->epoch == keeper->current.epoch)))
 			continue;
 		if (!kill(one->pid, SIGKILL))
 			(void)waitpid(one->pid, NULL, 0); /* frees the place now; SIGCHLD finds nothing then */
@@ -162,11 +177,71 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		return -EAGAIN;
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
+	place->is_try = false;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
 	if (!err)
-		err = start(keeper, &job, &place->pid, ret_fd);
+		err = start(keeper, &job, -1, &place->pid, ret_fd);
 	explicit_bzero(job.secret, sizeof(job.secret));
+	if (!err)
+		place->started_ms = uv_now(&keeper->loop);
+	return err;
+}
+
+/* The lines of a ROLE_TRY or ROLE_FEED_ADD, NUL-terminated, to @room of FEED_FILE_BYTES + 1. */
+int fetchers_read_pairs(int fd, char *room, size_t *ret_len)
+{
+	size_t len;
+	int err = channel_check_sealed(fd, &len);
+
+	if (err)
+		return err;
+	if (len > FEED_FILE_BYTES || pread(fd, room, len, 0) != (ssize_t)len)
+		return -EBADMSG;
+	room[len] = '\0';
+	*ret_len = len;
+	return 0;
+}
+
+/* The one feed that the request's lines make, and whether its descriptors fit it. */
+static int read_try(const int *fds, unsigned n_fds, struct config **ret_config, char *why, size_t why_bytes)
+{
+	char pairs[FEED_FILE_BYTES + 1];
+	size_t len, unused;
+	int err = n_fds >= 1 && n_fds <= 2 ? fetchers_read_pairs(fds[0], pairs, &len) : -EBADMSG;
+
+	if (!err)
+		err = feed_file_read("try", pairs, len, ret_config, why, why_bytes);
+	if (err)
+		return err;
+	if (((*ret_config)->feeds[0].path != NULL) != (n_fds == 2) || (n_fds == 2 && channel_check_sealed(fds[1], &unused))) {
+		config_free(*ret_config);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes)
+{
+	struct keeper_fetcher *place;
+	struct config *config;
+	struct fetch_job job;
+	int err = read_try(fds, n_fds, &config, why, why_bytes);
+
+	if (err)
+		return err;
+	fill_job(&config->feeds[0], NULL, &job);
+	config_free(config);
+	job.total_timeout_s = TRY_TOTAL_S;
+	if (job.is_file)
+		job.is_file = FETCH_GIVEN;
+	end_forgotten(keeper);
+	place = tries(keeper) < KEEPER_TRIES_MAX ? free_place(keeper) : NULL;
+	if (!place)
+		return -EAGAIN;
+	place->life = keeper->engine_life;
+	place->is_try = true;
+	err = start(keeper, &job, n_fds == 2 ? fds[1] : -1, &place->pid, ret_fd);
 	if (!err)
 		place->started_ms = uv_now(&keeper->loop);
 	return err;

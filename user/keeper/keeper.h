@@ -22,6 +22,7 @@
 
 #define KEEPER_PATH_BYTES 200
 #define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
+#define KEEPER_TRIES_MAX 2    /* of these, for lists that are only looked at */
 
 struct keeper_options {
 	const char *config_path, *state_dir, *run_dir, *pin_dir;
@@ -100,6 +101,7 @@ struct keeper {
 		pid_t pid; /* 0: a free place */
 		uint64_t started_ms;
 		uint32_t life, epoch; /* of the engine that waits for it, of the config it is for */
+		bool is_try;	      /* of no config: a reload does not end it */
 	} fetcher[KEEPER_FETCHERS_MAX];
 	bool is_stopping, is_ready, is_swapping;
 	bool is_putting; /* a worker thread has the entries: no request is read */
@@ -109,6 +111,14 @@ struct keeper {
 
 /* main.c's steps, each in a file of its name. Each returns 0 or has said why in one line. */
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
+/*
+ * The config as it is on disk now, with @more (may be NULL) behind its files; nothing is printed, the first error is one line in
+ * @why. *ret_config is config_free()'s.
+ */
+int keeper_config_look(const struct keeper_options *options, const struct config_source *more, struct config **ret_config, char *why, size_t why_bytes);
+/* The folder feeds.d beside the config, to @dir of KEEPER_CONFIG_PATH_BYTES. */
+#define KEEPER_CONFIG_PATH_BYTES 4096
+void keeper_config_feeds_d(const struct keeper_options *options, char *dir);
 void keeper_config_free(struct keeper_config *config);
 
 /* Checks and takes everything that can be refused before the kernel is touched; on failure nothing
@@ -179,6 +189,9 @@ void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
 bool entries_key_is_valid(const struct sek_entry_key *key);
 /* The same for a ROLE_BAN_SET or ROLE_BAN_DEL (bans.c). */
 void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
+/* feed_files.c: a ROLE_FEED_ADD (with @fd) or ROLE_FEED_REMOVE. Errors: negative errno and one line in @why; then nothing has changed. */
+int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why, size_t why_bytes);
+int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why, size_t why_bytes);
 /*
  * limiter.c. Makes the limiter's maps where they are not there, and hands them to the engine: before a limit or a ban is put in
  * force. limiter_open(), at the start: only if the config has limits or there are bans; else those of before are let go of.
@@ -193,6 +206,13 @@ void limiter_tick(struct keeper *keeper, uint64_t now_ms);
 uint64_t keeper_boot_ns(void); /* CLOCK_BOOTTIME */
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno; @why is a line for people, or stays empty. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes);
+/* The same for a ROLE_TRY; @fds are its descriptors. Errors: also -EBADMSG with words in @why. */
+int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes);
+/*
+ * The lines of a ROLE_TRY or ROLE_FEED_ADD in the sealed memfd @fd, NUL-terminated, to @room of FEED_FILE_BYTES + 1 (feed_file.h).
+ * Errors: of channel_check_sealed(); -EBADMSG too long.
+ */
+int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */

@@ -206,6 +206,19 @@ static void handle_fetch(struct keeper *keeper, const struct role_msg *msg)
 		close(fd);
 }
 
+static void handle_try(struct keeper *keeper, const struct role_msg *msg, const int *fds, unsigned n_fds)
+{
+	struct role_msg answer = {.type = ROLE_REPLY, .seq = msg->seq};
+	int fd = -1;
+
+	answer.err = fetchers_try(keeper, fds, n_fds, &fd, answer.text, sizeof(answer.text));
+	if (answer.err && !answer.text[0])
+		snprintf(answer.text, sizeof(answer.text), "%s", strerror(-answer.err));
+	engine_send(keeper, &answer, &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void handle_ready(struct keeper *keeper)
 {
 	bool was_ready = keeper->is_ready;
@@ -246,6 +259,17 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		break;
 	case ROLE_FETCH:
 		handle_fetch(keeper, msg);
+		break;
+	case ROLE_TRY:
+		handle_try(keeper, msg, fds, n_fds);
+		break;
+	case ROLE_FEED_ADD:
+		err = feed_files_add(keeper, msg, n_fds == 1 ? fds[0] : -1, why, sizeof(why));
+		requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
+		break;
+	case ROLE_FEED_REMOVE:
+		err = feed_files_remove(keeper, msg, why, sizeof(why));
+		requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
 		break;
 	case ROLE_MODE:
 		handle_mode(keeper, msg);

@@ -247,6 +247,7 @@ static void read_source(struct config_walk *w, const struct config_source *sourc
 	yaml_parser_t parser;
 
 	w->file = source->name;
+	w->is_main = is_main;
 	if (!yaml_parser_initialize(&parser)) {
 		w->no_memory = true;
 		return;
@@ -292,6 +293,7 @@ void config_free(struct config *config)
 		free(config->feeds[i].path);
 		free(config->feeds[i].ca_file);
 		free(config->feeds[i].key_file);
+		free(config->feeds[i].file);
 	}
 	free(config->feeds);
 	free(config->allow);

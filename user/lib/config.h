@@ -39,6 +39,9 @@ struct config_feed {
 	char *ca_file;               /* NULL: the system's trust anchors */
 	char *key_file;              /* of the secret, read by the keeper alone; NULL: none */
 	char key_header[CONFIG_KEY_HEADER_BYTES]; /* what stands before it, such as "Authorization: Bearer" */
+	char *file;                  /* where it stands: the source's name */
+	unsigned line;               /* from 1 */
+	bool is_main;                /* in the main file; else in feeds.d, where commands write too */
 };
 
 struct config {

@@ -31,8 +31,8 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 	}
 	for (size_t i = 0; i < w->config->n_feeds; i++)
 		if (!strcmp(w->config->feeds[i].name, text))
-			config_bad_value(w, node, "name", text,
-					 "another feed has this name: choose a different one");
+			config_complain_at(w, node, "name \"%s\": the feed at %s:%u has this name: choose a different one",
+					   text, w->config->feeds[i].file, w->config->feeds[i].line);
 	strcpy(w->feed->name, text);
 }
 
@@ -345,7 +345,11 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 					.guard = {.max_entries = 1000000,
 						  .max_change_percent = 50,
 						  .max_coverage = 0.02,
-						  .max_errors = 0.05}};
+						  .max_errors = 0.05},
+					.line = (unsigned)node->start_mark.line + 1,
+					.is_main = w->is_main};
+	if (!keep(w, &w->feed->file, w->file))
+		return;
 	config_walk_mapping(w, node, feed_keys, "feed");
 	config->n_feeds++;
 	if (config->n_feeds == SEK_LISTS_MAX)

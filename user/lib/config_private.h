@@ -19,6 +19,7 @@ struct config_walk {
 	struct config_errors *errors;
 	const char *file;
 	yaml_document_t *doc;
+	bool is_main; /* false: a file of feeds.d */
 	bool no_memory;
 };
 

@@ -49,10 +49,13 @@ enum fetch_format {
 	FETCH_FORMAT_MAX = 26, /* append before, never reorder: the config's words are in this order */
 };
 
+#define FETCH_PATH 1
+#define FETCH_GIVEN 2
+
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
-	uint32_t is_file;	/* 1: url is the path of a file */
+	uint32_t is_file;	/* FETCH_PATH: url is the path of a file; FETCH_GIVEN: it is open as FETCH_FILE_FD; else 0 */
 	uint32_t max_entries;
 	uint64_t max_body_bytes; /* on the wire, and again after inflation */
 	uint32_t total_timeout_s;

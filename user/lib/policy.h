@@ -81,3 +81,8 @@ double policy_coverage(const struct policy_list *list, int family);
  * link-local, multicast, reserved; ULA. Documentation ranges are not (demos and tests use them).
  */
 bool policy_is_private(const struct prefix *prefix);
+
+/* Those ranges, sorted, in arrays of POLICY_PRIVATE_MAX. Return how many. */
+#define POLICY_PRIVATE_MAX 16
+size_t policy_private4(struct prefix4 *ret_ranges);
+size_t policy_private6(struct prefix6 *ret_ranges);

@@ -49,6 +49,30 @@ bool policy_is_private(const struct prefix *prefix)
 	return false;
 }
 
+size_t policy_private4(struct prefix4 *ret_ranges)
+{
+	size_t i, n = 0;
+
+	_Static_assert(sizeof(holes4) / sizeof(holes4[0]) <= POLICY_PRIVATE_MAX, "room for all");
+	for (i = 0; i < sizeof(holes4) / sizeof(holes4[0]); i++) {
+		if (holes4[i].is_private)
+			ret_ranges[n++] = (struct prefix4){ .addr = (uint32_t)(holes4[i].hi >> 32), .len = holes4[i].len };
+	}
+	return n;
+}
+
+size_t policy_private6(struct prefix6 *ret_ranges)
+{
+	size_t i, n = 0;
+
+	_Static_assert(sizeof(holes6) / sizeof(holes6[0]) <= POLICY_PRIVATE_MAX, "room for all");
+	for (i = 0; i < sizeof(holes6) / sizeof(holes6[0]); i++) {
+		if (holes6[i].is_private)
+			ret_ranges[n++] = (struct prefix6){ .hi = holes6[i].hi, .lo = holes6[i].lo, .len = holes6[i].len };
+	}
+	return n;
+}
+
 /* Routable addresses in first..last, IPv4. */
 static uint64_t routable4(uint64_t first, uint64_t last)
 {

@@ -7,7 +7,8 @@
 
 static int is_known_type(uint16_t type)
 {
-	return (type >= ROLE_HELLO && type <= ROLE_EVENTS) || (type >= ROLE_SWAP && type <= ROLE_LIMIT_WIPE);
+	return (type >= ROLE_HELLO && type <= ROLE_EVENTS) || (type >= ROLE_SWAP && type <= ROLE_LIMIT_WIPE) ||
+	       (type >= ROLE_TRY && type <= ROLE_FEED_REMOVE);
 }
 
 int role_msg_check(const void *data, size_t len, const struct role_msg **ret_msg)

@@ -48,6 +48,15 @@ enum role_type {
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
 	ROLE_LIMIT_WIPE = 44, /* body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots are emptied */
+	/*
+	 * A list that no config has: fetched with a config's limits, changes nothing. A sealed memfd of KEY=VALUE lines
+	 * (feed_file.h), and for a path: a second with the file's content, so that no path of a request is ever opened. The reply
+	 * is as to ROLE_FETCH.
+	 */
+	ROLE_TRY = 48,
+	/* Writes feeds.d/NAME.yaml from a sealed memfd of such lines, or deletes the file that feed NAME stands in; and reloads. */
+	ROLE_FEED_ADD = 49,
+	ROLE_FEED_REMOVE = 50,
 };
 
 /* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */
@@ -151,6 +160,9 @@ struct role_msg {
 			uint32_t confirm_s; /* at most ROLE_CONFIRM_MAX_S; 0: for good */
 		} mode;
 		struct sek_explain explain;
+		struct {
+			char name[64];
+		} feed;
 		uint8_t room[768];
 	} body;
 	char text[ROLE_TEXT_BYTES]; /* replies: one line for people, NUL-terminated */

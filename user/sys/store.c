@@ -73,6 +73,11 @@ static const char *const migrations[] = {
 	" s0 INTEGER NOT NULL, s1 INTEGER NOT NULL, s2 INTEGER NOT NULL, s3 INTEGER NOT NULL, s4 INTEGER NOT NULL, s5 INTEGER NOT NULL);"
 	"CREATE TABLE rates(name TEXT NOT NULL, is_bits INTEGER NOT NULL, day INTEGER NOT NULL, hist BLOB NOT NULL,"
 	" PRIMARY KEY(name, is_bits, day)) WITHOUT ROWID;",
+	/* How good lists are: since they are known, and by day. */
+	"CREATE TABLE feed_quality(name TEXT PRIMARY KEY, since_s INTEGER NOT NULL, changed_s INTEGER NOT NULL, added INTEGER NOT NULL,"
+	" removed INTEGER NOT NULL, updates INTEGER NOT NULL, hits BLOB) WITHOUT ROWID;"
+	"CREATE TABLE feed_days(name TEXT NOT NULL, day INTEGER NOT NULL, hits INTEGER NOT NULL, unique_hits INTEGER NOT NULL,"
+	" added INTEGER NOT NULL, removed INTEGER NOT NULL, updates INTEGER NOT NULL, PRIMARY KEY(name, day)) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The lists' quality for people, programs and Prometheus. */
+#include "quality.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+#include "lib/openmetrics.h"
+#include "sys/store_bans.h"
+#include "verbs.h"
+
+#define DAYS_DEFAULT 7
+#define PAIRS_MAX 2000 /* rows of the matrix in an answer, the largest shares first; 44 lists have no more */
+
+static double share(double part, double whole)
+{
+	return whole > 0 ? part / whole : 0;
+}
+
+/* Entries that hit: as many as the list has at most, since those that it lost are among them. */
+static json_int_t hit_entries(const struct store_quality *all)
+{
+	return (json_int_t)llround(hll_count(&all->hits));
+}
+
+json_t *quality_row(struct engine *engine, const struct engine_feed *feed, unsigned days)
+{
+	static const char *const actions[] = { "none", "allow", "block", "monitor" };
+	const struct store_quality *all = quality_of(engine, feed);
+	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
+	uint64_t sum[STORE_QUALITY_COUNTS] = { 0 }, entries = lists_prefixes(&feed->list);
+	struct store_review review = { 0 };
+	unsigned known_days = 1;
+
+	if (!all || quality_sum(engine, feed, days, sum, &known_days))
+		return NULL;
+	(void)store_review_get(engine->store, STORE_REVIEW_LIST, feed->state.name, &review); /* then nothing is known of it */
+	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:I,s:I}", "name", feed->state.name, "action", actions[feed->config->action],
+			 "entries", (json_int_t)entries, "hits", (json_int_t)sum[STORE_QUALITY_HITS], "unique_hits", (json_int_t)sum[STORE_QUALITY_UNIQUE],
+			 "unique_share", share(sum[STORE_QUALITY_UNIQUE], sum[STORE_QUALITY_HITS]), "hits_ever", (json_int_t)credit_hits(totals), "unique_hits_ever", (json_int_t)totals->unique,
+			 "hit_entries", hit_entries(all), "hit_share", fmin(1, share(hit_entries(all), entries)), "added", (json_int_t)sum[STORE_QUALITY_ADDED],
+			 "removed", (json_int_t)sum[STORE_QUALITY_REMOVED], "updates", (json_int_t)sum[STORE_QUALITY_UPDATES],
+			 "churn_per_day", share(sum[STORE_QUALITY_ADDED] + sum[STORE_QUALITY_REMOVED], (double)entries * known_days), "changed", verbs_time(all->changed_s),
+			 "since", verbs_time(all->since_s), "last_success", verbs_time(feed->state.last_success_s), "failures", (json_int_t)feed->state.failures_total,
+			 "confirmed", (json_int_t)review.confirmed, "rejected", (json_int_t)review.rejected);
+}
+
+struct pair {
+	const struct engine_feed *a, *b;
+	struct overlap_sums both, of_a;
+	double share4, share6; /* of a's addresses */
+};
+
+static int by_share(const void *x, const void *y)
+{
+	const struct pair *a = x, *b = y;
+	double of_a = fmax(a->share4, a->share6), of_b = fmax(b->share4, b->share6);
+
+	return (of_a < of_b) - (of_a > of_b);
+}
+
+/* Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to free(). */
+static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
+{
+	size_t n_classes, i, k, n = 0, most = engine->n_feeds * (engine->n_feeds ? engine->n_feeds - 1 : 0);
+	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+	struct pair *pairs = calloc(most + 1, sizeof(*pairs));
+
+	for (i = 0; i < engine->n_feeds && pairs; i++) {
+		const struct engine_feed *a = &engine->feeds[i];
+		struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
+
+		for (k = 0; k < engine->n_feeds; k++) {
+			const struct engine_feed *b = &engine->feeds[k];
+			struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
+
+			if (i != k && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
+				pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
+		}
+	}
+	*ret_pairs = pairs;
+	return n;
+}
+
+static json_t *matrix(struct engine *engine)
+{
+	json_t *rows = json_array();
+	struct pair *pairs;
+	size_t n = all_pairs(engine, &pairs), i;
+
+	if (n)
+		qsort(pairs, n, sizeof(*pairs), by_share);
+	for (i = 0; i < n && i < PAIRS_MAX; i++)
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:f,s:f,s:f,s:f}", "list", pairs[i].a->state.name, "also_in", pairs[i].b->state.name, "share_v4", pairs[i].share4,
+						      "share_v6", pairs[i].share6, "addresses_v4", pairs[i].both.v4, "networks_v6", pairs[i].both.v6));
+	free(pairs);
+	return rows;
+}
+
+json_t *verbs_feed_quality(struct verbs_request *request)
+{
+	json_int_t days = json_integer_value(json_object_get(request->json, "days"));
+	struct engine *engine = request->engine;
+	json_t *rows = json_array(), *row;
+	size_t i;
+
+	if (days < 1)
+		days = DAYS_DEFAULT;
+	if (days > QUALITY_DAYS)
+		days = QUALITY_DAYS;
+	credit_take(engine); /* and so reads the counters anew */
+	quality_look(engine);
+	for (i = 0; i < engine->n_feeds; i++) {
+		row = quality_row(engine, &engine->feeds[i], (unsigned)days);
+		if (row)
+			json_array_append_new(rows, row);
+	}
+	return verbs_ok(json_pack("{s:I,s:o,s:o}", "days", days, "lists", rows, "overlaps", matrix(engine)));
+}
+
+enum metric { UNIQUE, HIT_ENTRIES, ADDED, REMOVED, CHANGED, REJECTED };
+
+static double value_of(struct engine *engine, const struct engine_feed *feed, enum metric metric)
+{
+	const struct store_quality *all = quality_of(engine, feed);
+	struct store_review review = { 0 };
+
+	switch (metric) {
+	case UNIQUE: return engine->credit->totals[feed->state.id].unique;
+	case HIT_ENTRIES: return all ? hit_entries(all) : 0;
+	case ADDED: return all ? all->added : 0;
+	case REMOVED: return all ? all->removed : 0;
+	case CHANGED: return all ? all->changed_s : 0;
+	default:
+		(void)store_review_get(engine->store, STORE_REVIEW_LIST, feed->state.name, &review); /* then nothing is known of it */
+		return review.rejected;
+	}
+}
+
+void metrics_add_quality(struct engine *engine, struct openmetrics *om)
+{
+	static const struct {
+		const char *name, *help;
+		enum openmetrics_kind kind;
+	} families[] = {
+		[UNIQUE] = { "sekisho_feed_unique_packets", "Packets that only this feed dropped, or would have dropped.", OPENMETRICS_COUNTER },
+		[HIT_ENTRIES] = { "sekisho_feed_hit_entries", "Entries of the feed that a sampled packet ever hit, within 1.6 %; at least, as it is a sample.", OPENMETRICS_GAUGE },
+		[ADDED] = { "sekisho_feed_added_entries", "Entries that updates of the feed brought.", OPENMETRICS_COUNTER },
+		[REMOVED] = { "sekisho_feed_removed_entries", "Entries that updates of the feed took away.", OPENMETRICS_COUNTER },
+		[CHANGED] = { "sekisho_feed_changed_timestamp_seconds", "When an update of the feed last changed an entry; 0 never.", OPENMETRICS_GAUGE },
+		[REJECTED] = { "sekisho_feed_rejected_bans", "Bans of sources on the feed that people called wrong.", OPENMETRICS_GAUGE },
+	};
+	size_t f, i;
+
+	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
+		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
+		for (i = 0; i < engine->n_feeds; i++)
+			openmetrics_sample(om, value_of(engine, &engine->feeds[i], (enum metric)f), "feed", engine->feeds[i].state.name, NULL);
+	}
+}
