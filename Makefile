@@ -42,7 +42,7 @@ fuzzobj = $(patsubst %.c,$(BUILD)/fuzzobj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
 # Who links what: the link line is the boundary between the processes (see design in README).
-keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_rails ssh_source netlink sandbox_caps spawn file notify))
+keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_rails ssh_source netlink sandbox_caps spawn file secret notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_refs store_feeds store_audit store_bans store_verdicts store_limits metrics_http bpf_read bpf_bans_read bpf_events sandbox_engine file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch))
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file ssh_source))

@@ -147,10 +147,26 @@ static void end_forgotten(struct keeper *keeper)
 	}
 }
 
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd)
+{
+	struct keeper_fetcher *place;
+	int err;
+
+	end_forgotten(keeper);
+	place = free_place(keeper);
+	if (!place)
+		return -EAGAIN;
+	place->life = keeper->engine_life;
+	place->epoch = keeper->current.epoch;
+	err = start(keeper, job, file_fd, &place->pid, ret_fd);
+	if (!err)
+		place->started_ms = uv_now(&keeper->loop);
+	return err;
+}
+
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd)
 {
 	const struct config *config = keeper->current.config;
-	struct keeper_fetcher *place;
 	struct fetch_job job;
 	int file_fd = -1, err;
 
@@ -158,21 +174,13 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
-	end_forgotten(keeper);
-	place = free_place(keeper);
-	if (!place)
-		return -EAGAIN;
-	place->life = keeper->engine_life;
-	place->epoch = keeper->current.epoch;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	if (job.is_file) {
 		err = open_list(config->feeds[msg->body.fetch.feed].path, &file_fd);
 		if (err)
 			return err;
 	}
-	err = start(keeper, &job, file_fd, &place->pid, ret_fd);
-	if (!err)
-		place->started_ms = uv_now(&keeper->loop);
+	err = fetchers_spawn(keeper, &job, file_fd, ret_fd);
 	if (file_fd >= 0)
 		close(file_fd);
 	return err;

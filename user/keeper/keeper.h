@@ -11,6 +11,7 @@
 
 #include <sekisho/maps.h>
 #include "lib/config.h"
+#include "lib/fetch_msg.h"
 #include "lib/role_msg.h"
 #include "keeper/outbox.h"
 #include "sys/bpf_attach.h"
@@ -182,6 +183,15 @@ void limiter_tick(struct keeper *keeper, uint64_t now_ms);
 uint64_t keeper_boot_ns(void); /* CLOCK_BOOTTIME */
 /* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno. */
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd);
+/*
+ * The same for @job with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run; negative errno.
+ */
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd);
+/*
+ * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send, or -1. *ret_fd is the engine's
+ * end. Errors: negative errno, and one line in @why.
+ */
+int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_fd, int *ret_fd, char *why, size_t why_bytes);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */

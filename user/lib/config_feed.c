@@ -33,6 +33,9 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 		if (!strcmp(w->config->feeds[i].name, text))
 			config_bad_value(w, node, "name", text,
 					 "another feed has this name: choose a different one");
+	if (!strcmp(text, CONFIG_CROWDSEC_NAME) && w->config->crowdsec.url)
+		config_bad_value(w, node, "name", text,
+				 "crowdsec: has this name already: choose a different one");
 	strcpy(w->feed->name, text);
 }
 

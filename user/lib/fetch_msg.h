@@ -3,7 +3,7 @@
  * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
- * For a path: feed the opened file is the fetcher's descriptor 4.
+ * For a path: feed the opened file is the fetcher's descriptor 4; for a push the body to send is.
  */
 #pragma once
 
@@ -47,6 +47,18 @@ enum fetch_format {
 	FETCH_FORMAT_MAX = 26, /* append before, never reorder: the config's words are in this order */
 };
 
+/* What a fetcher is for. */
+enum fetch_what {
+	FETCH_FEED = 0,
+	FETCH_DECISIONS = 1,     /* CrowdSec's stream: what came since the last time */
+	FETCH_DECISIONS_ALL = 2, /* all of them */
+	FETCH_PUSH = 3,		 /* POST of the body on descriptor 4 */
+	FETCH_WHAT_MAX = 4,
+};
+
+#define FETCH_KEY_BYTES 512 /* as SECRET_BYTES */
+#define FETCH_PUSH_BYTES (256u << 10) /* usage metrics have about 2 kB */
+
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
@@ -62,12 +74,16 @@ struct fetch_job {
 	char user_agent[64];
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
 	struct feed_options options;
+	uint32_t what; /* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
+	uint32_t pad;
+	char api_key[FETCH_KEY_BYTES]; /* sent as X-Api-Key; empty: none */
 };
 
 enum fetch_status {
 	FETCH_LIST = 1,	     /* a list came: the memfd holds at least one prefix */
 	FETCH_UNCHANGED = 2, /* 304 to a validator of ours */
 	FETCH_FAILED = 3,    /* why says so in one line; no memfd */
+	FETCH_DONE = 4,	     /* decisions came: the memfd holds them (decision.h); or a push was taken: no memfd */
 };
 
 struct fetch_result {

@@ -45,6 +45,7 @@ enum role_type {
 	 */
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
+	ROLE_CROWDSEC = 44, /* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
 };
 
 /* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */
@@ -142,6 +143,10 @@ struct role_msg {
 			char etag[192];	/* validator of the last good fetch, or empty */
 			char last_modified[64];
 		} fetch;
+		struct {
+			uint32_t config_epoch;
+			uint32_t what; /* enum fetch_what, not FETCH_FEED */
+		} crowdsec;
 		struct {
 			uint32_t mode;
 			uint32_t confirm_s; /* 0: for good */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One GET through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
+ * One GET or POST through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
  * said. It never follows to another scheme, to a private address behind a public one, never uses
  * a proxy or a password file, and never decodes.
  */
@@ -141,7 +141,7 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
 	long code = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
-	if (code != 200) {
+	if (code != 200 && !(code == 201 && t->request->post)) {
 		t->stop = STOP_STATUS;
 		return CURL_WRITEFUNC_ERROR;
 	}
@@ -179,7 +179,7 @@ static void set_limits(struct transfer *t)
 
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, request->no_redirects ? 0L : 1L);
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)HTTP_REDIRECTS_MAX);
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_TIMEOUT_S);
@@ -212,11 +212,12 @@ static void set_callbacks(struct transfer *t)
 /* Appends "name: value"; frees the list and returns NULL if memory is out. */
 static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
 {
-	char line[FETCH_ETAG_BYTES + 64];
+	char line[FETCH_KEY_BYTES + 64];
 	struct curl_slist *longer;
 
-	(void)snprintf(line, sizeof(line), "%s: %s", name, value); /* fits: values are at most FETCH_ETAG_BYTES */
+	(void)snprintf(line, sizeof(line), "%s: %s", name, value); /* fits: values are at most FETCH_KEY_BYTES */
 	longer = curl_slist_append(list, line);
+	explicit_bzero(line, sizeof(line));
 	if (!longer)
 		curl_slist_free_all(list);
 	return longer;
@@ -225,12 +226,16 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name, 
 static struct curl_slist *make_headers(const struct http_request *request)
 {
 	/* By hand, not CURLOPT_ACCEPT_ENCODING: that would make curl inflate. */
-	struct curl_slist *list = add_header(NULL, "Accept-Encoding", "gzip");
+	struct curl_slist *list = add_header(NULL, "Accept-Encoding", request->no_redirects ? "identity" : "gzip");
 
 	if (list && request->etag[0])
 		list = add_header(list, "If-None-Match", request->etag);
 	if (list && request->last_modified[0])
 		list = add_header(list, "If-Modified-Since", request->last_modified);
+	if (list && request->api_key && request->api_key[0])
+		list = add_header(list, "X-Api-Key", request->api_key);
+	if (list && request->post)
+		list = add_header(list, "Content-Type", "application/json");
 	return list;
 }
 
@@ -280,7 +285,7 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 	else if (t->stop == STOP_SIZE || code == CURLE_FILESIZE_EXCEEDED)
 		say_size(t->request->max_body_bytes, why, why_bytes);
 	else if (t->stop == STOP_STATUS)
-		(void)snprintf(why, why_bytes, "HTTP %u", t->answer->code);
+		(void)snprintf(why, why_bytes, "HTTP %u%s", t->answer->code, t->answer->code / 100 == 3 ? ": redirect refused" : "");
 	else if (code == CURLE_PARTIAL_FILE)
 		say_cut(t, why, why_bytes);
 	else if (code == CURLE_TOO_MANY_REDIRECTS)
@@ -312,9 +317,9 @@ static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 		say_failure(t, code, why, why_bytes);
 		return -EIO;
 	}
-	if (status == 200 || (status == 304 && (request->etag[0] || request->last_modified[0])))
+	if (status == 200 || (status == 201 && request->post) || (status == 304 && (request->etag[0] || request->last_modified[0])))
 		return 0;
-	(void)snprintf(why, why_bytes, status == 304 ? "HTTP %ld without being asked" : "HTTP %ld", status);
+	(void)snprintf(why, why_bytes, "HTTP %ld%s", status, status == 304 ? " without being asked" : status / 100 == 3 ? ": redirect refused" : "");
 	return -EIO;
 }
 
@@ -336,6 +341,10 @@ int http_get(const struct http_request *request, struct http_answer *answer, cha
 		curl_easy_setopt(t.curl, CURLOPT_HTTPHEADER, headers);
 		curl_easy_setopt(t.curl, CURLOPT_USERAGENT, request->user_agent);
 		curl_easy_setopt(t.curl, CURLOPT_URL, request->url);
+		if (request->post) {
+			curl_easy_setopt(t.curl, CURLOPT_POSTFIELDSIZE, (long)request->post_bytes);
+			curl_easy_setopt(t.curl, CURLOPT_POSTFIELDS, request->post);
+		}
 		err = judge(&t, curl_easy_perform(t.curl), why, why_bytes);
 	}
 	curl_easy_cleanup(t.curl);
