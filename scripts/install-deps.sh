@@ -28,20 +28,25 @@ missing=()
 for package in $want; do
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
 done
-# promtool alone, out of Debian's package prometheus: installed whole, that would start a server here.
-promtool=/usr/local/libexec/sekisho-tests/promtool
-wants_promtool=$([[ ${1:-build} =~ ^(build|demo)$ || -x $promtool ]] || echo yes)
-[[ ${#missing[@]} -gt 0 || $wants_promtool ]] || exit 0
-[[ $wants_promtool ]] && missing+=("promtool (of prometheus)")
-[[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]}" >&2; exit 1; }
+# Unpacked and not installed, since that would start a server here: promtool out of Debian's package prometheus, and crowdsec.
+tests=/usr/local/libexec/sekisho-tests unpack=()
+if [[ ! ${1:-build} =~ ^(build|demo)$ ]]; then
+	[[ -x $tests/promtool ]] || unpack+=(prometheus)
+	[[ -x $tests/crowdsec/usr/bin/crowdsec ]] || unpack+=(crowdsec)
+fi
+[[ ${#missing[@]} -gt 0 || ${#unpack[@]} -gt 0 ]] || exit 0
+[[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]} ${unpack[*]}" >&2; exit 1; }
 
-echo "install-deps: installing ${missing[*]}" >&2
+echo "install-deps: installing ${missing[*]}${unpack[*]:+; unpacking ${unpack[*]}}" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-[[ ! $wants_promtool ]] || unset 'missing[-1]'
 [[ ${#missing[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-if [[ $wants_promtool ]]; then
-	folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
-	(cd "$folder" && apt-get download -qq prometheus && dpkg -x prometheus_*.deb .) >&2
-	install -D -m 0755 "$folder/usr/bin/promtool" "$promtool"
+[[ ${#unpack[@]} -gt 0 ]] || exit 0
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+for package in "${unpack[@]}"; do
+	(cd "$folder" && apt-get download -qq "$package" && dpkg -x "${package}"_*.deb "$package") >&2
+done
+[[ ! -d $folder/prometheus ]] || install -D -m 0755 "$folder/prometheus/usr/bin/promtool" "$tests/promtool"
+if [[ -d $folder/crowdsec ]]; then
+	rm -rf "$tests/crowdsec" && mkdir -p "$tests" && cp -r "$folder/crowdsec" "$tests/crowdsec"
 fi

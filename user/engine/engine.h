@@ -75,6 +75,7 @@ struct engine {
 	struct rates *rates;
 	struct top *top;
 	struct bans *bans;
+	struct crowdsec *crowdsec;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many entries at once: an import, a flush, what expired. One slice a turn of the loop, each a transaction of its own, in
+ * Many entries at once: an import, a flush, what expired, CrowdSec's decisions. One slice a turn of the loop, each a transaction of its own, in
  * the order they were asked for; requests are answered between slices.
  */
 #include "bans.h"
@@ -151,7 +151,9 @@ static void finish(struct engine *engine, struct entries_job *job, int err)
 		if (err)
 			log_line(LOG_ERR, "entries: what expired stays listed: %s", job->why);
 	}
-	if (job->is_abandoned)
+	if (job->done)
+		job->done(engine, job);
+	else if (job->is_abandoned)
 		entries_job_free(job);
 	else
 		control_poll_waiting(engine);
@@ -168,7 +170,10 @@ static void take_turn(uv_idle_t *idle)
 		uv_idle_stop(idle);
 		return;
 	}
-	more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
+	if (job->what == ENTRIES_STEPS)
+		more = job->step(engine, job, slice);
+	else
+		more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
 	took_ns = uv_hrtime() - begin_ns;
 	slice = slice * SLICE_NS / (took_ns + 1);
 	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;

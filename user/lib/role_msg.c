@@ -7,7 +7,7 @@
 
 static int is_known_type(uint16_t type)
 {
-	return (type >= ROLE_HELLO && type <= ROLE_LIMITER) || (type >= ROLE_SWAP && type <= ROLE_BAN_DEL);
+	return (type >= ROLE_HELLO && type <= ROLE_LIMITER) || (type >= ROLE_SWAP && type <= ROLE_CROWDSEC);
 }
 
 int role_msg_check(const void *data, size_t len, const struct role_msg **ret_msg)
