@@ -102,8 +102,8 @@ class Fake:
     def pulls(self, startup=None):
         return [one for one in self.requests() if "/v1/decisions/stream" in one["path"] and (startup is None or f"startup={startup}" in one["path"])]
 
-    def asked_again(self, n=2):
-        """Waits until the server was asked @n times more: the answer before the last one is in force then."""
+    def asked_again(self, n):
+        """Waits until the server was asked @n times more."""
         before = len(self.pulls())
         wait_for(lambda: len(self.pulls()) >= before + n, 20, "another request")
 

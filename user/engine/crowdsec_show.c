@@ -88,10 +88,8 @@ static void add_decisions(struct engine *engine, struct openmetrics *om)
 
 	openmetrics_family(om, "sekisho_crowdsec_decisions", OPENMETRICS_GAUGE, "Decisions of CrowdSec in force, by who made them.");
 	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_sample, &walk); /* then there are none to tell of */
-	if (walk.other[0])
-		openmetrics_sample(om, walk.other[0], "origin", "other", "family", "ipv4", NULL);
-	if (walk.other[1])
-		openmetrics_sample(om, walk.other[1], "origin", "other", "family", "ipv6", NULL);
+	openmetrics_sample(om, walk.other[0], "origin", "other", "family", "ipv4", NULL);
+	openmetrics_sample(om, walk.other[1], "origin", "other", "family", "ipv6", NULL);
 }
 
 void metrics_add_crowdsec(struct engine *engine, struct openmetrics *om)

@@ -88,7 +88,7 @@ static void push(const struct fetch_job *job, struct fetch_result *result)
 	ssize_t n = 1;
 
 	while (n > 0 && request.post_bytes < sizeof(body)) {
-		n = read(FETCH_FILE_FD, body + request.post_bytes, sizeof(body) - request.post_bytes);
+		n = pread(FETCH_FILE_FD, body + request.post_bytes, sizeof(body) - request.post_bytes, (off_t)request.post_bytes);
 		if (n > 0)
 			request.post_bytes += (size_t)n;
 	}

@@ -12,7 +12,8 @@
 #include "sys/channel.h"
 #include "sys/secret.h"
 
-#define BODY_MAX_BYTES (512ull << 20) /* bytes: a million decisions have 140 to 250 MB */
+#define BODY_BYTES (16ull << 20)      /* bytes: beside the decisions, such as those that are over */
+#define DECISION_BYTES 512	      /* bytes of one: 20,000 had 134 each, newer servers' have 250 */
 #define ANSWER_MAX_BYTES (64u << 10)  /* bytes: of the answer to a push, which has none */
 #define ALL_S 120		      /* seconds: 20,000 decisions came in 0.4 */
 #define NEWS_S 60
@@ -28,7 +29,7 @@ static void fill_job(const struct config_crowdsec *crowdsec, uint32_t what, stru
 	job->magic = FETCH_MAGIC;
 	job->what = what;
 	job->max_entries = crowdsec->max_decisions;
-	job->max_body_bytes = what == FETCH_PUSH ? ANSWER_MAX_BYTES : BODY_MAX_BYTES;
+	job->max_body_bytes = what == FETCH_PUSH ? ANSWER_MAX_BYTES : BODY_BYTES + (uint64_t)crowdsec->max_decisions * DECISION_BYTES;
 	job->total_timeout_s = what == FETCH_DECISIONS_ALL ? ALL_S : NEWS_S;
 	job->may_be_private = 1;
 	snprintf(job->name, sizeof(job->name), "%s", CONFIG_CROWDSEC_NAME);

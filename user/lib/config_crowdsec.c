@@ -89,7 +89,7 @@ static void crowdsec_max(struct config_walk *w, const yaml_node_t *node, const c
 		w->config->crowdsec.max_decisions = (uint32_t)n;
 }
 
-static const struct config_key keys[] = {
+static const struct config_key crowdsec_keys[] = {
     {"url", crowdsec_url, true},
     {"key-file", crowdsec_key, true},
     {"ca-file", crowdsec_ca, true},
@@ -112,7 +112,7 @@ void config_read_crowdsec(struct config_walk *w, const yaml_node_t *node, const 
 	struct config_crowdsec *crowdsec = &w->config->crowdsec;
 
 	*crowdsec = (struct config_crowdsec){.interval_s = 10, .usage_s = 900, .max_decisions = 500000};
-	config_walk_mapping(w, node, keys, "crowdsec");
+	config_walk_mapping(w, node, crowdsec_keys, "crowdsec");
 	if (node->type != YAML_MAPPING_NODE)
 		return;
 	if (!crowdsec->url || !crowdsec->key_file)
