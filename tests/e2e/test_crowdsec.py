@@ -166,7 +166,7 @@ BAD_ANSWERS = [
     ({"mode": "raw", "raw": '{"status":"ok"}'}, "no stream"), ({"mode": "raw", "raw": '{"new":["'}, "not valid JSON"), ({"mode": "raw", "raw": '{"new":7}'}, "are lists"),
     ({"mode": "raw", "raw": "[" * 100}, "nested"), ({"mode": "raw", "raw": '{"new":[{"id":1e999999,"value":"\\ud800"}],'}, "not valid JSON"),
     ({"mode": "many", "n": 30}, "more than max-decisions 20"), ({"mode": "many", "n": 10000000}, "more than max-decisions 20"), ({"mode": "endless"}, "more than \\d+ bytes"),
-    ({"mode": "gone"}, "connect")]
+    ({"mode": "ok", "new": [decision(i, f"{i}.0.0.0/8") for i in range(20, 30)]}, "more of the routable space"), ({"mode": "gone"}, "connect")]
 
 
 def test_bad_answers_change_nothing(lab, agent, fake):
@@ -175,7 +175,7 @@ def test_bad_answers_change_nothing(lab, agent, fake):
     one = start(agent, ", max-decisions: 20")
     becomes(one, BAD, "drop")
     for mode, said in BAD_ANSWERS:
-        fake.stop() if mode["mode"] == "gone" else fake.say([], **mode)
+        fake.stop() if mode["mode"] == "gone" else fake.say(**{"new": [], **mode})
         failures = show(one)["failures_total"]
         out = one.cli("feed", "update", "crowdsec", check=False)
         assert out.returncode == 1 and re.search(said, out.stderr, re.I), (mode, out.stderr)
@@ -224,6 +224,11 @@ def test_deltas_gaps_and_numbers_given_away_anew(lab, agent, fake):
     fake.say(many, deleted=[decision(2, BAD, "-5s"), decision(3, BAD, "-5s")], fresh=[decision(3, BAD)])
     wait_for(lambda: explained(one, BAD)["matches"][0]["reason"].startswith("decision 3:"), what="the ban renewed")
     assert drops(lab, BAD, GOOD) == [True, False] and len(explained(one, BAD)["matches"]) == 1
+    fake.say(many, fresh=[decision(20, "20.0.0.0/8"), decision(21, "21.0.0.0/8")])
+    wait_for(lambda: row(one)["entries"] == 34, what="two large networks")
+    fake.say(many, fresh=[decision(i, f"{i}.0.0.0/8") for i in (22, 23, 24, 25)])  # each answer is small enough, all are not
+    wait_for(lambda: row(one)["error"], what="the refusal")
+    assert "max-coverage" in row(one)["error"] and explained(one, "22.0.0.1")["verdict"] == "pass" and explained(one, "21.0.0.1")["verdict"] == "drop"
     fake.say(many[:20] + [decision(3, BAD2)])  # forgotten silently; 3 is another's now, as after a reinstall
     one.cli("feed", "update", "crowdsec")
     assert (drops(lab, BAD, BAD2, GOOD), row(one)["entries"]) == ([False, True, False], 21)

@@ -96,6 +96,8 @@ static const struct {
     {"crowdsec: {url: \"http://h\", key-file: /k, interval: 61m}\n", 1, 53, "from 1s to 1h"},
     {"crowdsec: {url: \"http://h\", key-file: /k, usage-metrics: 25h}\n", 1, 58, "or off"},
     {"crowdsec: {url: \"http://h\", key-file: /k, max-decisions: 1000001}\n", 1, 58, "1 to 1000000"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 2}\n", 1, 57, "a percentage"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 101%}\n", 1, 57, "a percentage"},
     {"crowdsec: {url: \"http://h\", key-file: /k, key: x}\n", 1, 43, "unknown key"},
     {"feeds:\n  - {name: crowdsec, path: /x}\ncrowdsec: {url: \"http://h\", key-file: /k}\n", 3, 11, "a feed has this name"},
     {"crowdsec: {url: \"http://h\", key-file: /k}\nfeeds:\n  - {name: crowdsec, path: /x}\n", 3, 12, "different one"},

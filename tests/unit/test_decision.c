@@ -194,6 +194,28 @@ static void names(void **state)
 	free(data);
 }
 
+/* Overlaps count once; the worse family tells. */
+static void coverage(void **state)
+{
+	struct decision fresh[4] = { 0 };
+	struct decision_head head = { .n_new = 4 };
+	struct decision_view view = { .head = &head, .fresh = fresh };
+	double share = -1;
+
+	fresh[0].prefix = prefix_of4(0x08080808, 32);
+	fresh[1].prefix = prefix_of4(0x08000000, 8);
+	fresh[2].prefix = prefix_of4(0x0a000000, 8); /* private: not routable */
+	fresh[3].prefix = prefix_of6(0x2000000000000000, 0, 16);
+	assert_int_equal(decision_coverage(&view, &share), 0);
+	assert_true(share > 0.0039 && share < 0.0050);
+	fresh[3].prefix = prefix_of6(0x2000000000000000, 0, 4);
+	assert_int_equal(decision_coverage(&view, &share), 0);
+	assert_true(share == 0.5);
+	head.n_new = 0;
+	assert_int_equal(decision_coverage(&view, &share), 0);
+	assert_true(share == 0);
+}
+
 /* A compromised fetcher's records: each broken in one place. */
 static void strangers(void **state)
 {
@@ -240,7 +262,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(values), cmocka_unit_test(parts),
-		cmocka_unit_test(no_streams), cmocka_unit_test(names), cmocka_unit_test(strangers),
+		cmocka_unit_test(no_streams), cmocka_unit_test(names), cmocka_unit_test(strangers), cmocka_unit_test(coverage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

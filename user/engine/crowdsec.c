@@ -74,6 +74,7 @@ static void note_answer(struct crowdsec *crowdsec, const struct crowdsec_plan *p
 	for (i = 0; i < DECISION_IGNORED_MAX; i++)
 		crowdsec->ignored[i] = (plan->is_full ? 0 : crowdsec->ignored[i]) + plan->view.head->ignored[i];
 	crowdsec->ignored[DECISION_REFUSED] += plan->refused;
+	crowdsec->share = plan->share + (plan->is_full ? 0 : crowdsec->share);
 }
 
 static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
@@ -151,6 +152,7 @@ static void take(struct engine *engine, int fd)
 	plan->epoch = engine->config_epoch;
 	plan->is_full = crowdsec->was_full;
 	plan->may_shrink = crowdsec->may_shrink;
+	plan->max_share = crowdsec->config->max_coverage - (plan->is_full ? 0 : crowdsec->share);
 	if (!crowdsec_plan_start(plan, fd))
 		return;
 	crowdsec_plan_free(plan);

@@ -20,6 +20,8 @@ struct crowdsec_plan {
 	uint32_t epoch;
 	bool is_full;	 /* what is in the state and not in here is over */
 	bool may_shrink; /* even if that is more than half of all */
+	double max_share; /* of the routable space: an answer that holds more is refused */
+	double share;	  /* that it holds */
 	/* on the way */
 	enum { PLAN_COMPARE, PLAN_PUT, PLAN_DELETE } phase;
 	size_t at;
@@ -52,6 +54,7 @@ struct crowdsec {
 	int64_t last_success_s, kept_success_s, failing_since_s; /* Unix time; 0: never, not. kept: what the state knows */
 	uint64_t fetch_ms;
 	char error[FETCH_WHY_BYTES]; /* of the last try; empty: it went well */
+	double share; /* of the routable space that the last full answer held, and what came since */
 	uint64_t ignored[DECISION_IGNORED_MAX]; /* of the last full answer, and of what came since */
 	struct crowdsec_usage *usage;
 };

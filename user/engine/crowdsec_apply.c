@@ -325,7 +325,13 @@ static void read_records(uv_work_t *work)
 		plan->err = plan->is_same ? 0 : -ENOMEM;
 	}
 	if (!plan->err)
-		plan->why[0] = '\0';
+		plan->err = decision_coverage(&plan->view, &plan->share);
+	if (plan->err || plan->share <= plan->max_share) {
+		plan->why[0] = plan->err ? plan->why[0] : '\0';
+		return;
+	}
+	plan->err = -E2BIG;
+	snprintf(plan->why, sizeof(plan->why), "the decisions cover %.2f %% more of the routable space than max-coverage leaves", (plan->share - plan->max_share) * 100);
 }
 
 static void records_read(uv_work_t *work, int status)

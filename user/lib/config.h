@@ -46,6 +46,7 @@ struct config_crowdsec {
 	uint32_t interval_s;         /* default 10 s, 1 s to 1 h */
 	uint32_t usage_s;            /* usage-metrics: default 15 min; 0: none are pushed */
 	uint32_t max_decisions;      /* default 500,000 */
+	double max_coverage;         /* share of either family's routable space, default 0.02 */
 };
 
 #define CONFIG_CROWDSEC_NAME "crowdsec" /* the feed's, and its entries' origin */

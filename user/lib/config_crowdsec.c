@@ -89,6 +89,17 @@ static void crowdsec_max(struct config_walk *w, const yaml_node_t *node, const c
 		w->config->crowdsec.max_decisions = (uint32_t)n;
 }
 
+static void crowdsec_coverage(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	size_t len = strlen(text);
+	double percent = strtod(text, NULL);
+
+	if (len < 2 || len > 8 || text[len - 1] != '%' || strspn(text, "0123456789.") != len - 1 || *text == '.' || percent > 100)
+		config_bad_value(w, node, "max-coverage", text, "give a percentage up to 100%, such as 2%");
+	else
+		w->config->crowdsec.max_coverage = percent / 100;
+}
+
 static const struct config_key crowdsec_keys[] = {
     {"url", crowdsec_url, true},
     {"key-file", crowdsec_key, true},
@@ -96,6 +107,7 @@ static const struct config_key crowdsec_keys[] = {
     {"interval", crowdsec_interval, true},
     {"usage-metrics", crowdsec_usage, true},
     {"max-decisions", crowdsec_max, true},
+    {"max-coverage", crowdsec_coverage, true},
     {NULL, NULL, false},
 };
 
@@ -111,7 +123,7 @@ void config_read_crowdsec(struct config_walk *w, const yaml_node_t *node, const 
 {
 	struct config_crowdsec *crowdsec = &w->config->crowdsec;
 
-	*crowdsec = (struct config_crowdsec){.interval_s = 10, .usage_s = 900, .max_decisions = 500000};
+	*crowdsec = (struct config_crowdsec){.interval_s = 10, .usage_s = 900, .max_decisions = 500000, .max_coverage = 0.02};
 	config_walk_mapping(w, node, crowdsec_keys, "crowdsec");
 	if (node->type != YAML_MAPPING_NODE)
 		return;

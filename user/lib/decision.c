@@ -3,7 +3,10 @@
 #include "decision.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "policy.h"
 
 #define GO_MAX_S 9223372036.0 /* 2^63 - 1 ns */
 
@@ -141,4 +144,31 @@ int decision_check(const void *data, size_t len, struct decision_view *ret_view)
 	}
 	*ret_view = view;
 	return 0;
+}
+
+int decision_coverage(const struct decision_view *view, double *ret_share)
+{
+	uint32_t n = view->head->n_new, i;
+	struct prefix4 *v4 = calloc(n + 1, sizeof(*v4));
+	struct prefix6 *v6 = calloc(n + 1, sizeof(*v6));
+	struct policy_list list = { .v4 = v4, .v6 = v6 };
+	double share4, share6;
+
+	for (i = 0; v4 && v6 && i < n; i++) {
+		if (view->fresh[i].prefix.family == 4)
+			v4[list.n4++] = prefix_to4(&view->fresh[i].prefix);
+		else
+			v6[list.n6++] = prefix_to6(&view->fresh[i].prefix);
+	}
+	if (v4 && v6) {
+		qsort(v4, list.n4, sizeof(*v4), prefix4_compare);
+		qsort(v6, list.n6, sizeof(*v6), prefix6_compare);
+		share4 = policy_coverage(&list, 4);
+		share6 = policy_coverage(&list, 6);
+		*ret_share = share4 > share6 ? share4 : share6;
+	}
+	i = v4 && v6;
+	free(v4);
+	free(v6);
+	return i ? 0 : -ENOMEM;
 }

@@ -70,6 +70,12 @@ const char *decision_ignored_text(enum decision_ignored ignored);
  */
 int decision_duration(const char *text, size_t len, int64_t *ret_s);
 
+/*
+ * The share of the routable space of IPv4 or of IPv6, whichever is greater, that @view's new decisions hold; 0..1, as
+ * policy_coverage(). Errors: -ENOMEM.
+ */
+int decision_coverage(const struct decision_view *view, double *ret_share);
+
 struct decision_parser;
 
 /*
