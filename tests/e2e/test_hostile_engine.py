@@ -102,6 +102,19 @@ def test_no_bad_ban_goes_in(lab, hostile):
     holds(lab, one)
 
 
+def test_crowdsec_is_asked_what_the_config_says(lab, hostile, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("s3cret")
+    key.chmod(0o600)
+    one = hostile("crowdsec", f"crowdsec: {{url: \"http://127.0.0.1:1\", key-file: \"{key}\"}}\n")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
+    answers = {line.split(": ")[1]: line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"}
+    assert answers.pop("a good one").startswith("0")
+    assert len(answers) == 7 and all(answer.startswith("-") for answer in answers.values()), answers
+    assert "s3cret" not in said(one)
+    holds(lab, one)
+
+
 @pytest.mark.parametrize("attack", ["types", "descriptors"])
 def test_messages_that_are_well_formed_but_mad(lab, hostile, attack):
     one = hostile(attack)
