@@ -285,7 +285,7 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 	else if (t->stop == STOP_SIZE || code == CURLE_FILESIZE_EXCEEDED)
 		say_size(t->request->max_body_bytes, why, why_bytes);
 	else if (t->stop == STOP_STATUS)
-		(void)snprintf(why, why_bytes, "HTTP %u%s", t->answer->code, t->answer->code / 100 == 3 ? ": redirect refused" : "");
+		(void)snprintf(why, why_bytes, "HTTP %u%s", t->answer->code, t->request->no_redirects && t->answer->code / 100 == 3 ? ": redirect refused" : "");
 	else if (code == CURLE_PARTIAL_FILE)
 		say_cut(t, why, why_bytes);
 	else if (code == CURLE_TOO_MANY_REDIRECTS)
@@ -319,7 +319,7 @@ static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 	}
 	if (status == 200 || (status == 201 && request->post) || (status == 304 && (request->etag[0] || request->last_modified[0])))
 		return 0;
-	(void)snprintf(why, why_bytes, "HTTP %ld%s", status, status == 304 ? " without being asked" : status / 100 == 3 ? ": redirect refused" : "");
+	(void)snprintf(why, why_bytes, "HTTP %ld%s", status, status == 304 ? " without being asked" : request->no_redirects && status / 100 == 3 ? ": redirect refused" : "");
 	return -EIO;
 }
 
