@@ -18,7 +18,7 @@ static void test_types(void **state)
 	unsigned type;
 
 	for (type = 0; type < 0x10000; type++) {
-		bool is_known = (type >= ROLE_HELLO && type <= ROLE_METRICS) || (type >= ROLE_SWAP && type <= ROLE_CROWDSEC);
+		bool is_known = (type >= ROLE_HELLO && type <= ROLE_LIMITER) || (type >= ROLE_SWAP && type <= ROLE_CROWDSEC);
 
 		msg.type = type;
 		checked = NULL;
