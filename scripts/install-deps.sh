@@ -28,12 +28,13 @@ missing=()
 for package in $want; do
 	[[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || missing+=("$package")
 done
-# Out of Debian's packages prometheus and fail2ban only what the tests run: installed whole, each would start a server here.
+# Out of these Debian packages only what the tests run, unpacked: installed whole, each would start a server here.
 tools=/usr/local/libexec/sekisho-tests
 unpacked=()
 if [[ ! ${1:-build} =~ ^(build|demo)$ ]]; then
 	[[ -x $tools/promtool ]] || unpacked+=(prometheus)
 	[[ -x $tools/fail2ban/usr/bin/fail2ban-server ]] || unpacked+=(fail2ban)
+	[[ -x $tools/crowdsec/usr/bin/crowdsec ]] || unpacked+=(crowdsec)
 fi
 [[ ${#missing[@]} -gt 0 || ${#unpacked[@]} -gt 0 ]] || exit 0
 [[ $EUID -eq 0 ]] || { echo "install-deps: these packages are missing, install them as root: ${missing[*]} ${unpacked[*]/%/ (unpacked)}" >&2; exit 1; }
@@ -43,11 +44,14 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 [[ ${#missing[@]} -eq 0 ]] || apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+mkdir -p "$tools"
 for package in "${unpacked[@]}"; do
 	(cd "$folder" && apt-get download -qq "$package" && dpkg -x "${package}"_*.deb "$package") >&2
+	if [[ $package == prometheus ]]; then
+		install -m 0755 "$folder/prometheus/usr/bin/promtool" "$tools/promtool"
+	else
+		rm -rf "${tools:?}/$package"
+		cp -a "$folder/$package" "$tools/"
+	fi
 done
-[[ ! -d $folder/prometheus ]] || install -D -m 0755 "$folder/prometheus/usr/bin/promtool" "$tools/promtool"
-if [[ -d $folder/fail2ban ]]; then
-	mkdir -p "$tools"
-	cp -a "$folder/fail2ban" "$tools/"
 fi

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/fetch_msg.h"
 #include "lib/role_msg.h"
 #include "lib/table_build.h"
 #include "sys/channel.h"
@@ -239,6 +240,29 @@ static void attack_bans(void)
 	ask("a good one", &msg, NULL, 0);
 }
 
+/* CrowdSec is asked what the config says and nothing else; what is sent there is small and sealed. */
+static void attack_crowdsec(uint32_t epoch)
+{
+	struct role_msg msg = {.type = ROLE_CROWDSEC, .body.crowdsec = {.config_epoch = epoch, .what = FETCH_FEED}};
+	static const char body[FETCH_PUSH_BYTES];
+	int fd = channel_memfd("x", body, sizeof(body)), open_fd = memfd_create("x", MFD_ALLOW_SEALING);
+
+	ask("a feed", &msg, NULL, 0);
+	msg.body.crowdsec.what = FETCH_WHAT_MAX;
+	ask("what there is not", &msg, NULL, 0);
+	msg.body.crowdsec.what = ~0u;
+	ask("four billion", &msg, NULL, 0);
+	msg.body.crowdsec.what = FETCH_PUSH;
+	ask("nothing to send", &msg, NULL, 0);
+	ask("too much to send", &msg, &fd, 1);
+	ask("what can still change", &msg, &open_fd, 1);
+	msg.body.crowdsec.what = FETCH_DECISIONS_ALL;
+	msg.body.crowdsec.config_epoch++;
+	ask("another config", &msg, NULL, 0);
+	msg.body.crowdsec.config_epoch--;
+	ask("a good one", &msg, NULL, 0);
+}
+
 /* Very many entries in one request. */
 static void attack_many(void)
 {
@@ -435,6 +459,8 @@ int main(int argc, char **argv)
 		attack_swap();
 	if (!strcmp(attack, "bans"))
 		attack_bans();
+	if (!strcmp(attack, "crowdsec"))
+		attack_crowdsec(hello.body.hello.config_epoch);
 	if (!strcmp(attack, "entries"))
 		attack_entries();
 	if (!strcmp(attack, "feeds"))

@@ -137,7 +137,7 @@ def test_files_and_exit_statuses_are_in_the_pages():
 
 
 def test_config_keys_are_in_the_page_and_nothing_else():
-    code = source("user/lib/config.c", "user/lib/config_feed.c", "user/lib/config_limit.c")
+    code = source("user/lib/config.c", "user/lib/config_feed.c", "user/lib/config_limit.c", "user/lib/config_crowdsec.c")
     tables = re.findall(r"const struct config_key (\w*keys)\[\] = \{(.*?)\};", code, re.S)
     keys = {name: re.findall(r'\{ ?"([a-z0-9-]+)", (\w+)', body) for name, body in tables}
     page = READ["sekisho.yaml.5"].replace("\\-", "-")
@@ -146,7 +146,8 @@ def test_config_keys_are_in_the_page_and_nothing_else():
     assert heads(".SH KEYS", ".SH FEED KEYS") == {key for key, _ in keys["top_keys"]}
     assert heads(".SH FEED KEYS", ".SH LIMIT KEYS") == {key for key, _ in keys["feed_keys"]}
     assert heads(".SH LIMIT KEYS", ".SH BAN KEYS") == {key for key, _ in keys["limit_keys"]}
-    assert heads(".SH BAN KEYS", ".SH UNITS") == {key for key, _ in keys["ban_keys"]}
+    assert heads(".SH BAN KEYS", ".SH CROWDSEC KEYS") == {key for key, _ in keys["ban_keys"]}
+    assert heads(".SH CROWDSEC KEYS", ".SH UNITS") == {key for key, _ in keys["crowdsec_keys"]}
 
 
 def test_formats_are_in_the_page_and_nothing_else():
@@ -162,7 +163,8 @@ def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
     path = one.dir / "list"
     path.write_text("198.51.100.7\n")
     one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n"
-              "limits:\n  - {name: l, packets: 1k/s}\n")
+              "limits:\n  - {name: l, packets: 1k/s}\n"
+              "crowdsec: {url: \"http://127.0.0.1:1\", key-file: /nowhere}\n")
     one.start()
     one.cli("block", "add", "192.0.2.1")
     put(one, ["198.51.100.7/32"])
@@ -177,8 +179,8 @@ def test_default_config_and_example_are_good(tmp_path):
     assert run(BUILD / "sekisho", "check-config", TOP / "scripts/sekisho.yaml").returncode == 0
     text = (TOP / "scripts/sekisho.yaml").read_text()
     bare = tmp_path / "all.yaml"  # every line that is commented out, in force
-    bare.write_text(re.sub(r"^# ((?:allow|feeds|limits):|  +[-a-z])", r"\1", text, flags=re.M))
-    assert "\nlimits:\n" in bare.read_text() and "\nfeeds:\n" in bare.read_text() and "\n  - name: mine" in bare.read_text()
+    bare.write_text(re.sub(r"^# ((?:allow|feeds|limits|crowdsec):|  +[-a-z])", r"\1", text, flags=re.M))
+    assert "\nlimits:\n" in bare.read_text() and "\nfeeds:\n" in bare.read_text() and "\ncrowdsec:\n" in bare.read_text() and "\n  - name: mine" in bare.read_text()
     done = run(BUILD / "sekisho", "check-config", bare, check=False)
     assert done.returncode == 0, done.stdout
     page = READ["sekisho.yaml.5"]

@@ -113,6 +113,18 @@ def test_no_file_but_a_feeds_is_written_or_read(lab, hostile):
     assert [line.split(": ")[1][:1] for line in good] == ["0", "0"] and all(": -" in line for line in answers if line not in good), answers
     assert len(answers) == 32 and os.listdir(one.dir / "feeds.d") == [] and not list(one.dir.parent.glob("evil*"))
     assert "name: main" in one.config.read_text()
+
+
+def test_crowdsec_is_asked_what_the_config_says(lab, hostile, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("s3cret")
+    key.chmod(0o600)
+    one = hostile("crowdsec", f"crowdsec: {{url: \"http://127.0.0.1:1\", key-file: \"{key}\"}}\n")
+    wait_for(lambda: "fake: over" in said(one), 20, "the end of the attack; log: " + said(one))
+    answers = {line.split(": ")[1]: line.split(": ")[2] for line in said(one).splitlines() if line.startswith("fake: ") and line != "fake: over"}
+    assert answers.pop("a good one").startswith("0")
+    assert len(answers) == 7 and all(answer.startswith("-") for answer in answers.values()), answers
+    assert "s3cret" not in said(one)
     holds(lab, one)
 
 

@@ -100,6 +100,22 @@ static const struct {
     {"feeds:\n  - name: a\n    path: /x\n    max-errors: 101%\n", 4, 17, "up to 100%"},
     {"metrics: {listen: \"x:1\"}\n", 1, 19, "ADDRESS:PORT"},
     {"interfaces: eth0\n", 1, 13, "give a list"},
+    {"crowdsec: {url: \"http://127.0.0.1:8080\"}\n", 1, 11, "give url and key-file"},
+    {"crowdsec: {key-file: /k}\n", 1, 11, "give url and key-file"},
+    {"crowdsec: {url: \"ftp://h\", key-file: /k}\n", 1, 17, "the local API's address"},
+    {"crowdsec: {url: \"http://h/?a\", key-file: /k}\n", 1, 17, "the local API's address"},
+    {"crowdsec: {url: \"http://u:p@h\", key-file: /k}\n", 1, 17, "password"},
+    {"crowdsec: {url: \"http://h\", key-file: s3cret}\n", 1, 39, "not the key"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, ca-file: x}\n", 1, 52, "absolute"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, interval: 0s}\n", 1, 53, "from 1s to 1h"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, interval: 61m}\n", 1, 53, "from 1s to 1h"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, usage-metrics: 25h}\n", 1, 58, "or off"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, max-decisions: 1000001}\n", 1, 58, "1 to 1000000"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 2}\n", 1, 57, "a percentage"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 101%}\n", 1, 57, "a percentage"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, key: x}\n", 1, 43, "unknown key"},
+    {"feeds:\n  - {name: crowdsec, path: /x}\ncrowdsec: {url: \"http://h\", key-file: /k}\n", 3, 11, "a feed has this name"},
+    {"crowdsec: {url: \"http://h\", key-file: /k}\nfeeds:\n  - {name: crowdsec, path: /x}\n", 3, 12, "different one"},
 };
 
 static void test_errors(void **state)
@@ -115,6 +131,38 @@ static void test_errors(void **state)
 		    !strstr(errors.error[0].text, rows[i].part))
 			fail_msg("%s%u:%u: %s", rows[i].text, errors.error[0].line,
 				 errors.error[0].column, errors.error[0].text);
+		config_errors_clear(&errors);
+	}
+}
+
+/* What is given, what is not, and when the key would cross a network in the clear. */
+static void test_crowdsec(void **state)
+{
+	static const struct {
+		const char *text, *url;
+		unsigned n_warnings;
+	} texts[] = {
+	    {"crowdsec: {url: \"http://127.0.0.1:8080//\", key-file: /k}\n", "http://127.0.0.1:8080", 0},
+	    {"crowdsec: {url: \"http://localhost:8080\", key-file: /k}\n", "http://localhost:8080", 0},
+	    {"crowdsec: {url: \"http://[::1]:8080/lapi/\", key-file: /k}\n", "http://[::1]:8080/lapi", 0},
+	    {"crowdsec: {url: \"https://192.0.2.1\", key-file: /k}\n", "https://192.0.2.1", 0},
+	    {"crowdsec: {url: \"http://192.0.2.1\", key-file: /k}\n", "http://192.0.2.1", 1},
+	    {"crowdsec: {url: \"http://localhost.evil\", key-file: /k}\n", "http://localhost.evil", 1},
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct config_source source = {"a.yaml", texts[i].text, strlen(texts[i].text)};
+		struct config_errors errors;
+		struct config *config;
+
+		assert_int_equal(config_parse(&source, 1, &config, &errors), 0);
+		assert_string_equal(config->crowdsec.url, texts[i].url);
+		assert_string_equal(config->crowdsec.key_file, "/k");
+		assert_int_equal(config->crowdsec.interval_s, 10);
+		assert_int_equal(config->crowdsec.usage_s, 900);
+		assert_int_equal(config->crowdsec.max_decisions, 500000);
+		assert_int_equal(errors.n_warnings, texts[i].n_warnings);
+		config_free(config);
 		config_errors_clear(&errors);
 	}
 }
@@ -249,7 +297,7 @@ static void test_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_errors), cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table),
 	    cmocka_unit_test(test_a_limit)};
 

@@ -50,6 +50,7 @@ int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd
 	return -ENOSYS;
 }
 int fetchers_try(struct keeper *asked, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes) { return -ENOSYS; }
+int crowdsec_start(struct keeper *asked, const struct role_msg *msg, int push_fd, int *ret_fd, char *why, size_t why_bytes) { return -ENOSYS; }
 int feed_files_add(struct keeper *asked, const struct role_msg *msg, int fd, char *why, size_t why_bytes) { return -ENOSYS; }
 int feed_files_remove(struct keeper *asked, const struct role_msg *msg, char *why, size_t why_bytes) { return -ENOSYS; }
 int keeper_reload(struct keeper *asked, char *why, size_t why_bytes) { return -ENOSYS; }

@@ -18,7 +18,7 @@ static void test_types(void **state)
 	unsigned type;
 
 	for (type = 0; type < 0x10000; type++) {
-		bool is_known = (type >= ROLE_HELLO && type <= ROLE_EVENTS) || (type >= ROLE_SWAP && type <= ROLE_LIMIT_WIPE) ||
+		bool is_known = (type >= ROLE_HELLO && type <= ROLE_EVENTS) || (type >= ROLE_SWAP && type <= ROLE_CROWDSEC) ||
 				(type >= ROLE_TRY && type <= ROLE_FEED_REMOVE);
 
 		msg.type = type;

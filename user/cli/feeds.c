@@ -85,6 +85,36 @@ static void show_review(const json_t *review)
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
+/* CrowdSec's decisions: who made them, and what is not enforced. */
+static void show_crowdsec(const json_t *feed)
+{
+	static const struct print_column decisions[] = {
+		{"MADE BY", "origin", PRINT_TEXT}, {"FAMILY", "family", PRINT_TEXT}, {"DECISIONS", "decisions", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+	};
+	static const struct print_column fields[] = {
+		{"failing for", "failing_since", PRINT_AGO}, {"failures", "failures_total", PRINT_NUMBER},
+	};
+	static const struct print_column usage[] = {
+		{"usage pushed", "last_push", PRINT_AGO}, {"usage error", "error", PRINT_TEXT},
+	};
+	const char *why;
+	json_t *n;
+	size_t i;
+
+	if (!json_object_get(feed, "decisions"))
+		return;
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(feed, &fields[i]);
+	json_object_foreach(json_object_get(feed, "ignored"), why, n) {
+		if (json_integer_value(n))
+			printf("%-15s %" JSON_INTEGER_FORMAT " by %s\n", "not enforced", json_integer_value(n), why);
+	}
+	for (i = 0; i < sizeof(usage) / sizeof(*usage); i++)
+		print_field(json_object_get(feed, "usage_metrics"), &usage[i]);
+	putchar('\n');
+	(void)print_table(json_object_get(feed, "decisions"), decisions, "no decisions"); /* out of memory: it has said so */
+}
+
 /* What it did in the last week. */
 static void show_quality(const json_t *quality)
 {
@@ -164,6 +194,7 @@ static int show_feed(json_t *feed)
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(feed, &fields[i]);
 	show_quality(json_object_get(feed, "quality"));
+	show_crowdsec(feed);
 	show_review(json_object_get(feed, "review"));
 	show_held(json_object_get(feed, "held"));
 	if (json_array_size(json_object_get(feed, "protected"))) {

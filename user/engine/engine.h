@@ -80,6 +80,7 @@ struct engine {
 	struct top *top;
 	struct bans *bans;
 	struct quality *quality;
+	struct crowdsec *crowdsec;
 
 	uint64_t generation, swapped_generation;
 	struct engine_table built, table; /* on its way; in force */

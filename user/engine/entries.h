@@ -14,7 +14,7 @@ struct entries_row {
 	const char *origin, *reason;
 };
 
-enum entries_job_kind { ENTRIES_IMPORT, ENTRIES_FLUSH, ENTRIES_EXPIRE };
+enum entries_job_kind { ENTRIES_IMPORT, ENTRIES_FLUSH, ENTRIES_EXPIRE, ENTRIES_STEPS };
 
 /* What is done slice by slice. Filled by who starts it, who reads is_done, err, why and count, and frees it then. */
 struct entries_job {
@@ -29,6 +29,9 @@ struct entries_job {
 	char by_user[STORE_USER_BYTES];
 	bool is_forced;
 	char origin[STORE_ORIGIN_BYTES]; /* flush */
+	/* steps: does at most @slice of it. Returns 1 where there is more, 0, or an error. */
+	int (*step)(struct engine *engine, struct entries_job *job, size_t slice);
+	void (*done)(struct engine *engine, struct entries_job *job); /* told once, and then frees it; NULL: it is asked */
 	void *memory;			 /* freed with the job by @free_memory */
 	void (*free_memory)(void *memory);
 	bool is_lazy; /* done when in force; on disk soon after */

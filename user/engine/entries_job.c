@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many entries at once: an import, a flush, what expired. One slice a turn of the loop, each a transaction of its own, in
- * the order they were asked for; requests are answered between slices. A worker thread puts them on disk at the end.
+ * Many entries at once: an import, a flush, what expired, CrowdSec's decisions. One slice a turn of the loop, each a transaction
+ * of its own, in the order they were asked for; requests are answered between slices. A worker thread puts them on disk at the end.
  */
 #include "bans.h"
 #include "entries.h"
@@ -161,7 +161,9 @@ static void end_job(struct engine *engine, struct entries_job *job)
 		if (err)
 			log_line(LOG_ERR, "entries: what expired stays listed: %s", job->why);
 	}
-	if (job->is_abandoned)
+	if (job->done)
+		job->done(engine, job);
+	else if (job->is_abandoned)
 		entries_job_free(job);
 	else
 		control_poll_waiting(engine);
@@ -214,7 +216,10 @@ static void take_turn(uv_idle_t *idle)
 		uv_idle_stop(idle);
 		return;
 	}
-	more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
+	if (job->what == ENTRIES_STEPS)
+		more = job->step(engine, job, slice);
+	else
+		more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
 	took_ns = thread_ns() - begin_ns;
 	slice = slice * SLICE_NS / (took_ns + 1);
 	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;

@@ -187,6 +187,10 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 		snprintf(text, sizeof(text), "sekisho allow add %s", address);
 	else if (!strcmp(source, "config"))
 		snprintf(text, sizeof(text), "edit allow: in the config, then sekisho reload");
+	else if (!strcmp(source, CONFIG_CROWDSEC_NAME)) /* deleted here, it would come back with the next full answer */
+		snprintf(text, sizeof(text), "cscli decisions delete --%s %s, where CrowdSec runs; or here: sekisho allow add %s",
+			 strchr(json_string_value(json_object_get(matches->row[0].json, "prefix")), '/') ? "range" : "ip",
+			 json_string_value(json_object_get(matches->row[0].json, "prefix")), address);
 	else
 		snprintf(text, sizeof(text), "sekisho %s del %s --origin %s", kind, json_string_value(json_object_get(matches->row[0].json, "prefix")), source);
 	return json_string(text);

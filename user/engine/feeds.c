@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Feeds: their schedule, their fetches, what became of each update. A bad update changes nothing but its error. */
+#include "crowdsec.h"
 #include "engine.h"
 #include "quality.h"
 
@@ -421,6 +422,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->allow = allow;
 	lists_drop_strangers(engine->state_dir, is_known, engine);
 	limits_configure(engine);
+	crowdsec_configure(engine);
 	compile_want(engine);
 	return 0;
 }

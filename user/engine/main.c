@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Locks itself in, opens the state, serves, compiles. */
 #include "bans.h"
+#include "crowdsec.h"
 #include "engine.h"
 #include "events.h"
 #include "events_file.h"
@@ -49,6 +50,7 @@ static void on_tick(uv_timer_t *timer)
 	struct engine *engine = timer->data;
 
 	feeds_tick(engine);
+	crowdsec_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
 	disk_tick(engine);
@@ -68,8 +70,10 @@ static int start(struct engine *engine)
 {
 	int err = open_state(engine);
 
-	if (!err)
-		err = role_open(engine);
+	if (err)
+		return err;
+	crowdsec_open(engine);
+	err = role_open(engine);
 	if (!err)
 		(void)entries_restore(engine); /* it has said what was refused */
 	if (!err)
@@ -100,6 +104,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 	engine.state_dir = argv[2];
+	crowdsec_usage_begin();
 	err = sandbox_engine_apply(engine.state_dir);
 	if (err) {
 		log_line(LOG_ERR, "sandbox: cannot be set: %s", strerror(-err));
@@ -114,6 +119,7 @@ int main(int argc, char **argv)
 	quality_store(&engine);
 	bans_close(&engine);
 	events_file_close(&engine);
+	crowdsec_close(&engine);
 	http_listen(&engine, -1);
 	store_close(engine.store);
 	return 0;

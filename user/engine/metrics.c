@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The metrics document, from the kernel's counters and the engine's state. No label ever takes an address. */
+#include "crowdsec.h"
 #include "bans.h"
 #include "engine.h"
 #include "quality.h"
@@ -204,6 +205,7 @@ int metrics_text(void *context, const char *path, const char *accept, unsigned *
 	metrics_add_quality(engine, &om);
 	add_limits(engine, &om);
 	metrics_add_bans(engine, &om);
+	metrics_add_crowdsec(engine, &om);
 	add_state(engine, &om);
 	return openmetrics_end(&om, ret_text, ret_len);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bans.h"
+#include "crowdsec.h"
 #include "engine.h"
 #include "quality.h"
 #include "lib/feed_parse.h"
@@ -118,6 +119,7 @@ json_t *verbs_feeds(struct engine *engine)
 
 	for (i = 0; i < engine->n_feeds; i++)
 		json_array_append_new(rows, verbs_feed(engine, &engine->feeds[i], false));
+	(void)json_array_append_new(rows, crowdsec_json(engine, false)); /* not in the config: no row */
 	return rows;
 }
 
@@ -128,8 +130,11 @@ json_t *verbs_feed_list(struct verbs_request *request)
 
 json_t *verbs_feed_show(struct verbs_request *request)
 {
-	struct engine_feed *feed = feeds_find(request->engine, verbs_word(request, "name", ""));
+	const char *name = verbs_word(request, "name", "");
+	struct engine_feed *feed = feeds_find(request->engine, name);
 
+	if (!feed && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
+		return verbs_ok(crowdsec_json(request->engine, true));
 	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_error(1, NO_SUCH_FEED);
 }
 
@@ -142,6 +147,8 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 		if ((!wait->name[0] || !strcmp(wait->name, engine->feeds[i].state.name)) && feeds_is_busy(engine, &engine->feeds[i]))
 			return NULL;
 	}
+	if ((!wait->name[0] || !strcmp(wait->name, CONFIG_CROWDSEC_NAME)) && crowdsec_is_busy(engine))
+		return NULL;
 	if (engine->is_compiling || engine->compile_wanted)
 		return NULL;
 	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
@@ -151,8 +158,12 @@ json_t *verbs_feed_update(struct verbs_request *request)
 {
 	const char *name = verbs_word(request, "name", NULL);
 
-	if (feeds_update(request->engine, name))
+	bool is_crowdsec = name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
+
+	if (!is_crowdsec && feeds_update(request->engine, name))
 		return verbs_error(1, NO_SUCH_FEED);
+	if (!name || is_crowdsec)
+		(void)crowdsec_update(request->engine); /* not in the config: nothing to ask */
 	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");
 	request->wait->poll = updated;
 	return updated(request->engine, request->wait);

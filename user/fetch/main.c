@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sekisho-fetch: one job from descriptor 3, one list fetched and parsed, one result back, exit.
+ * sekisho-fetch: one job from descriptor 3, one list fetched and parsed (or CrowdSec asked or told), one result back, exit.
  * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends is read in here, after the
  * sandbox has closed; a file is opened before, by whom it is read: what this user may not see, no feed shows.
  */
@@ -16,6 +16,7 @@
 
 #include "fetch/body.h"
 #include "fetch/file_source.h"
+#include "fetch/lapi.h"
 #include "lib/fetch_msg.h"
 #include "sys/channel.h"
 #include "sys/http.h"
@@ -54,7 +55,7 @@ static int receive_job(struct fetch_job *job)
 		return err;
 	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > FETCH_GIVEN ||
 	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
-	    job->total_timeout_s > TIMEOUT_MAX_S)
+	    job->total_timeout_s > TIMEOUT_MAX_S || job->what >= FETCH_WHAT_MAX || (job->is_file && job->what != FETCH_FEED))
 		return -EBADMSG;
 	if (!is_text(job->name, sizeof(job->name)) || !is_text(job->url, sizeof(job->url)) ||
 	    !is_text(job->etag, sizeof(job->etag)) || !is_text(job->last_modified, sizeof(job->last_modified)) ||
@@ -68,8 +69,8 @@ static int receive_job(struct fetch_job *job)
 	return 0;
 }
 
-/* Leaves the channel, stderr and, for a file job, the file. */
-static int close_inherited(bool is_file)
+/* Leaves the channel, stderr and, where the job has one, the file. */
+static int close_inherited(bool has_file)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -77,7 +78,7 @@ static int close_inherited(bool is_file)
 		return -errno;
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		return -errno;
-	return syscall(SYS_close_range, is_file ? FETCH_FILE_FD + 1 : FETCH_CHANNEL_FD + 1, ~0u, 0) ? -errno : 0;
+	return syscall(SYS_close_range, has_file ? FETCH_FILE_FD + 1 : FETCH_CHANNEL_FD + 1, ~0u, 0) ? -errno : 0;
 }
 
 static int on_body(void *ctx, enum http_encoding encoding, const void *data, size_t len)
@@ -158,21 +159,30 @@ static void clean_why(struct fetch_result *result)
 			*c = '?';
 }
 
+static int run_feed(const struct fetch_job *job, struct fetch_result *result)
+{
+	struct body *body = body_new(job);
+	int memfd = -1;
+
+	if (body)
+		memfd = work(job, body, result);
+	else
+		(void)snprintf(result->why, sizeof(result->why), "out of memory");
+	body_free(body);
+	return memfd;
+}
+
 /* @open_err: of the job's file, 0 where there is none. */
 static int run(const struct fetch_job *job, int open_err)
 {
 	struct fetch_result result = {.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
 	uint64_t start_ms = now_ms();
-	struct body *body = body_new(job);
 	int memfd = -1, err;
 
 	if (open_err)
 		file_source_why(open_err, result.why, sizeof(result.why));
-	else if (body)
-		memfd = work(job, body, &result);
 	else
-		(void)snprintf(result.why, sizeof(result.why), "out of memory");
-	body_free(body);
+		memfd = job->what == FETCH_FEED ? run_feed(job, &result) : lapi_work(job, &result);
 	clean_why(&result);
 	result.duration_ms = (uint32_t)(now_ms() - start_ms);
 	err = channel_send(FETCH_CHANNEL_FD, &result, sizeof(result), &memfd, memfd < 0 ? 0 : 1);
@@ -196,7 +206,7 @@ int main(int argc, char **argv)
 	if (!err) {
 		step = "descriptors";
 		open_err = job.is_file == FETCH_PATH ? file_source_open(job.url) : 0;
-		err = close_inherited(job.is_file);
+		err = close_inherited(job.is_file || job.what == FETCH_PUSH);
 	}
 	if (!err) {
 		step = "sandbox";

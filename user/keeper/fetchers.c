@@ -153,24 +153,18 @@ static int add_secret(const struct config_feed *feed, struct fetch_job *job, cha
 		return 0;
 	err = secret_read(feed->key_file, key, reason, sizeof(reason));
 	if (err)
-		snprintf(why, why_bytes, "key-file %.100s: %s%s", feed->key_file, reason, err == -EACCES ? ": chown root it" : "");
+		snprintf(why, why_bytes, "key-file %.100s: %s", feed->key_file, reason);
 	else
 		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header, strchr(feed->key_header, ':') ? "" : ":", key);
 	explicit_bzero(key, sizeof(key));
 	return err;
 }
 
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd)
 {
-	const struct config *config = keeper->current.config;
 	struct keeper_fetcher *place;
-	struct fetch_job job;
 	int err;
 
-	if (msg->body.fetch.config_epoch != keeper->current.epoch)
-		return -ESTALE;
-	if (msg->body.fetch.feed >= config->n_feeds)
-		return -EINVAL;
 	end_forgotten(keeper);
 	place = free_place(keeper);
 	if (!place)
@@ -178,13 +172,27 @@ int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_f
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
 	place->is_try = false;
+	err = start(keeper, job, file_fd, &place->pid, ret_fd);
+	if (!err)
+		place->started_ms = uv_now(&keeper->loop);
+	return err;
+}
+
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
+{
+	const struct config *config = keeper->current.config;
+	struct fetch_job job;
+	int err;
+
+	if (msg->body.fetch.config_epoch != keeper->current.epoch)
+		return -ESTALE;
+	if (msg->body.fetch.feed >= config->n_feeds)
+		return -EINVAL;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
 	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
 	if (!err)
-		err = start(keeper, &job, -1, &place->pid, ret_fd);
+		err = fetchers_spawn(keeper, &job, -1, ret_fd);
 	explicit_bzero(job.secret, sizeof(job.secret));
-	if (!err)
-		place->started_ms = uv_now(&keeper->loop);
 	return err;
 }
 

@@ -11,6 +11,7 @@
 
 #include <sekisho/maps.h>
 #include "lib/config.h"
+#include "lib/fetch_msg.h"
 #include "lib/role_msg.h"
 #include "keeper/outbox.h"
 #include "sys/bpf_attach.h"
@@ -213,6 +214,15 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
  * Errors: of channel_check_sealed(); -EBADMSG too long.
  */
 int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
+/*
+ * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run; negative errno.
+ */
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd);
+/*
+ * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send, or -1. *ret_fd is the engine's
+ * end. Errors: negative errno, and one line in @why.
+ */
+int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_fd, int *ret_fd, char *why, size_t why_bytes);
 /* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */

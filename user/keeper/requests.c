@@ -219,6 +219,17 @@ static void handle_try(struct keeper *keeper, const struct role_msg *msg, const 
 		close(fd);
 }
 
+static void handle_crowdsec(struct keeper *keeper, const struct role_msg *msg, int push_fd)
+{
+	struct role_msg answer = {.type = ROLE_REPLY, .seq = msg->seq};
+	int fd = -1;
+
+	answer.err = crowdsec_start(keeper, msg, push_fd, &fd, answer.text, sizeof(answer.text));
+	engine_send(keeper, &answer, &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void handle_ready(struct keeper *keeper)
 {
 	bool was_ready = keeper->is_ready;
@@ -270,6 +281,9 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 	case ROLE_FEED_REMOVE:
 		err = feed_files_remove(keeper, msg, why, sizeof(why));
 		requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
+		break;
+	case ROLE_CROWDSEC:
+		handle_crowdsec(keeper, msg, n_fds == 1 ? fds[0] : -1);
 		break;
 	case ROLE_MODE:
 		handle_mode(keeper, msg);

@@ -160,6 +160,7 @@ static const struct config_key top_keys[] = {
     {"allow", top_allow, false},
     {"feeds", top_feeds, false},
     {"metrics", top_metrics, false},
+    {"crowdsec", config_read_crowdsec, false},
     {"limits", config_read_limits, false},
     {"ipv6-source-prefix", config_read_source_prefix, true},
     {"limiter-memory", config_read_limiter_memory, true},
@@ -295,6 +296,7 @@ void config_free(struct config *config)
 		free(config->feeds[i].key_file);
 		free(config->feeds[i].file);
 	}
+	config_free_crowdsec(&config->crowdsec);
 	free(config->feeds);
 	free(config->allow);
 	free(config->limits);

@@ -44,6 +44,20 @@ struct config_feed {
 	bool is_main;                /* in the main file; else in feeds.d, where commands write too */
 };
 
+/* crowdsec: whose decisions are put in force (crowdsec(8)'s local API, a bouncer's side of it). */
+struct config_crowdsec {
+	char *url; /* NULL: no such key; without the /v1, no slash last */
+	char *key_file;
+	char *ca_file;               /* NULL: the system's trust anchors */
+	uint32_t interval_s;         /* default 10 s, 1 s to 1 h */
+	uint32_t usage_s;            /* usage-metrics: default 15 min; 0: none are pushed */
+	uint32_t max_decisions;      /* default 500,000 */
+	double max_coverage;         /* share of either family's routable space, default 0.02 */
+};
+
+#define CONFIG_CROWDSEC_NAME "crowdsec" /* the feed's, and its entries' origin */
+#define CONFIG_DECISIONS_MAX 1000000u   /* a snapshot of them is 128 MB */
+
 struct config {
 	char interfaces[SEK_IFACES_MAX][16];
 	unsigned n_interfaces;
@@ -57,6 +71,7 @@ struct config {
 	size_t n_allow;
 	struct config_feed *feeds;
 	size_t n_feeds;
+	struct config_crowdsec crowdsec;
 	char metrics_host[64]; /* numeric address without brackets; empty: metrics are off */
 	uint16_t metrics_port;
 	struct limit_settings *limits; /* numbers are places here; the state gives those that last */

@@ -33,6 +33,9 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 		if (!strcmp(w->config->feeds[i].name, text))
 			config_complain_at(w, node, "name \"%s\": the feed at %s:%u has this name: choose a different one",
 					   text, w->config->feeds[i].file, w->config->feeds[i].line);
+	if (!strcmp(text, CONFIG_CROWDSEC_NAME) && w->config->crowdsec.url)
+		config_bad_value(w, node, "name", text,
+				 "crowdsec: has this name already: choose a different one");
 	strcpy(w->feed->name, text);
 }
 

@@ -70,5 +70,9 @@ void config_read_events(struct config_walk *w, const yaml_node_t *node, const ch
 /* What must hold between all limits, once the whole file is read and while its document lives. */
 void config_finish_limits(struct config_walk *w);
 
+/* crowdsec: and what must hold once every feed is read (config_crowdsec.c). */
+void config_read_crowdsec(struct config_walk *w, const yaml_node_t *node, const char *text);
+void config_free_crowdsec(struct config_crowdsec *crowdsec);
+
 /* Reads one feed into w->config (config_feed.c). */
 void config_read_feed(struct config_walk *w, const yaml_node_t *node);

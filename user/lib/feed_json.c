@@ -34,7 +34,7 @@ struct feed_json {
 	void *ctx;
 	enum state state;
 	enum number number;
-	bool is_lines, is_key, has_root, is_cut, path_is_long;
+	bool is_lines, is_key, has_root, is_cut, path_is_long, tells_arrays;
 	bool has_break; /* a line end since the last root */
 	unsigned depth, unicode_left, unicode;
 	unsigned tail; /* UTF-8 bytes still to come */
@@ -65,6 +65,11 @@ struct feed_json *feed_json_new(bool is_lines, feed_json_fn fn, void *ctx)
 void feed_json_free(struct feed_json *json)
 {
 	free(json);
+}
+
+void feed_json_tell_arrays(struct feed_json *json)
+{
+	json->tells_arrays = true;
 }
 
 const char *feed_json_why(const struct feed_json *json, uint64_t *ret_line)
@@ -162,7 +167,9 @@ static int close_level(struct feed_json *json, bool is_array)
 	if (json->level[json->depth - 1].path_len != UINT16_MAX)
 		set_path(json, json->level[json->depth - 1].path_len);
 	json->depth--;
-	return value_ended(json);
+	if (is_array && json->tells_arrays)
+		rc = tell(json, FEED_JSON_ARRAY);
+	return rc ? rc : value_ended(json);
 }
 
 static void start_string(struct feed_json *json, bool is_key)

@@ -21,6 +21,7 @@ enum feed_json_event {
 	FEED_JSON_WORD,   /* true, false, null */
 	FEED_JSON_OBJECT, /* an object has ended: its members came before */
 	FEED_JSON_ROOT,   /* a whole value has ended */
+	FEED_JSON_ARRAY,  /* an array has ended: its path is without the []; see feed_json_tell_arrays() */
 };
 
 struct feed_json_item {
@@ -41,6 +42,9 @@ struct feed_json;
  */
 struct feed_json *feed_json_new(bool is_lines, feed_json_fn fn, void *ctx);
 void feed_json_free(struct feed_json *json);
+
+/* From now on FEED_JSON_ARRAY is told too, so that an empty array is seen. */
+void feed_json_tell_arrays(struct feed_json *json);
 
 /*
  * Reads @len more bytes.

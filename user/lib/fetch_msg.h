@@ -3,7 +3,7 @@
  * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
- * The file of a path: feed it opens itself, with no rights but its user's.
+ * The file of a path: feed it opens itself, with no rights but its user's; for a push the body to send is descriptor 4.
  */
 #pragma once
 
@@ -52,6 +52,17 @@ enum fetch_format {
 #define FETCH_PATH 1
 #define FETCH_GIVEN 2
 
+/* What a fetcher is for. */
+enum fetch_what {
+	FETCH_FEED = 0,
+	FETCH_DECISIONS = 1,     /* CrowdSec's stream: what came since the last time */
+	FETCH_DECISIONS_ALL = 2, /* all of them */
+	FETCH_PUSH = 3,		 /* POST of the body on descriptor 4 */
+	FETCH_WHAT_MAX = 4,
+};
+
+#define FETCH_PUSH_BYTES (256u << 10) /* usage metrics have about 2 kB */
+
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
@@ -68,12 +79,15 @@ struct fetch_job {
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
 	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; empty: none */
 	struct feed_options options;
+	uint32_t what; /* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
+	uint32_t pad;
 };
 
 enum fetch_status {
 	FETCH_LIST = 1,	     /* a list came: the memfd holds at least one prefix */
 	FETCH_UNCHANGED = 2, /* 304 to a validator of ours */
 	FETCH_FAILED = 3,    /* why says so in one line; no memfd */
+	FETCH_DONE = 4,	     /* decisions came: the memfd holds them (decision.h); or a push was taken: no memfd */
 };
 
 struct fetch_result {

@@ -48,6 +48,7 @@ enum role_type {
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
 	ROLE_LIMIT_WIPE = 44, /* body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots are emptied */
+	ROLE_CROWDSEC = 45, /* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
 	/*
 	 * A list that no config has: fetched with a config's limits, changes nothing. A sealed memfd of KEY=VALUE lines
 	 * (feed_file.h), and for a path: a second with the file's content, so that no path of a request is ever opened. The reply
@@ -155,6 +156,10 @@ struct role_msg {
 			char etag[192];	/* validator of the last good fetch, or empty */
 			char last_modified[64];
 		} fetch;
+		struct {
+			uint32_t config_epoch;
+			uint32_t what; /* enum fetch_what, not FETCH_FEED */
+		} crowdsec;
 		struct {
 			uint32_t mode;
 			uint32_t confirm_s; /* at most ROLE_CONFIRM_MAX_S; 0: for good */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One GET through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
+ * One GET or POST through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
  * said. It never follows to another scheme, to a private address behind a public one, never uses
  * a proxy or a password file, and never decodes.
  */
@@ -150,9 +150,9 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
 	t->other_bytes += code == 200 ? 0 : len;
-	if (code / 100 == 3 && t->other_bytes <= HTTP_HEADER_BYTES_MAX)
+	if (code / 100 == 3 && !t->request->no_redirects && t->other_bytes <= HTTP_HEADER_BYTES_MAX)
 		return len; /* read to its end, where curl knows where it leads; as much as headers may be */
-	if (code != 200) {
+	if (code != 200 && !(code == 201 && t->request->post)) {
 		t->stop = STOP_STATUS;
 		return CURL_WRITEFUNC_ERROR;
 	}
@@ -221,11 +221,12 @@ static void set_callbacks(struct transfer *t)
 /* Appends "name: value"; frees the list and returns NULL if memory is out. */
 static struct curl_slist *add_header(struct curl_slist *list, const char *name, const char *value)
 {
-	char line[FETCH_ETAG_BYTES + 64];
+	char line[FETCH_SECRET_BYTES + 64];
 	struct curl_slist *longer;
 
-	(void)snprintf(line, sizeof(line), "%s: %s", name, value); /* fits: values are at most FETCH_ETAG_BYTES */
+	(void)snprintf(line, sizeof(line), "%s: %s", name, value); /* fits: values are at most FETCH_SECRET_BYTES */
 	longer = curl_slist_append(list, line);
+	explicit_bzero(line, sizeof(line));
 	if (!longer)
 		curl_slist_free_all(list);
 	return longer;
@@ -236,12 +237,14 @@ static struct curl_slist *make_headers(const struct http_request *request, bool 
 	struct curl_slist *longer;
 
 	/* By hand, not CURLOPT_ACCEPT_ENCODING: that would make curl inflate. */
-	struct curl_slist *list = add_header(NULL, "Accept-Encoding", "gzip");
+	struct curl_slist *list = add_header(NULL, "Accept-Encoding", request->no_redirects ? "identity" : "gzip");
 
 	if (list && request->etag[0])
 		list = add_header(list, "If-None-Match", request->etag);
 	if (list && request->last_modified[0])
 		list = add_header(list, "If-Modified-Since", request->last_modified);
+	if (list && request->post)
+		list = add_header(list, "Content-Type", "application/json");
 	if (!list || !has_secret || !request->secret[0])
 		return list;
 	longer = curl_slist_append(list, request->secret);
@@ -298,7 +301,7 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 	else if (t->stop == STOP_SIZE || code == CURLE_FILESIZE_EXCEEDED)
 		say_size(t->request->max_body_bytes, why, why_bytes);
 	else if (t->stop == STOP_STATUS)
-		(void)snprintf(why, why_bytes, "HTTP %u", t->answer->code);
+		(void)snprintf(why, why_bytes, "HTTP %u%s", t->answer->code, t->request->no_redirects && t->answer->code / 100 == 3 ? ": redirect refused" : "");
 	else if (code == CURLE_OUT_OF_MEMORY && !t->answer->wire_bytes)
 		(void)snprintf(why, why_bytes, "a header line of over 100 kB, or out of memory"); /* curl does not tell them apart */
 	else if (code == CURLE_PARTIAL_FILE)
@@ -335,9 +338,9 @@ static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 		say_failure(t, code, why, why_bytes);
 		return -EIO;
 	}
-	if (status == 200 || (status == 304 && (request->etag[0] || request->last_modified[0])))
+	if (status == 200 || (status == 201 && request->post) || (status == 304 && (request->etag[0] || request->last_modified[0])))
 		return 0;
-	(void)snprintf(why, why_bytes, status == 304 ? "HTTP %ld without being asked" : "HTTP %ld", status);
+	(void)snprintf(why, why_bytes, "HTTP %ld%s", status, status == 304 ? " without being asked" : request->no_redirects && status / 100 == 3 ? ": redirect refused" : "");
 	return -EIO;
 }
 
@@ -388,7 +391,7 @@ static CURLcode perform(struct transfer *t)
 		curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, NULL);
 		curl_slist_free_all(headers);
 		free(url);
-		url = headers ? next_url(t, &has_secret) : NULL;
+		url = headers && !t->request->no_redirects ? next_url(t, &has_secret) : NULL;
 	}
 	free(url);
 	return code;
@@ -407,6 +410,10 @@ int http_get(const struct http_request *request, struct http_answer *answer, cha
 	set_limits(&t);
 	set_callbacks(&t);
 	curl_easy_setopt(t.curl, CURLOPT_USERAGENT, request->user_agent);
+	if (request->post) {
+		curl_easy_setopt(t.curl, CURLOPT_POSTFIELDSIZE, (long)request->post_bytes);
+		curl_easy_setopt(t.curl, CURLOPT_POSTFIELDS, request->post);
+	}
 	err = judge(&t, perform(&t), why, why_bytes);
 	curl_easy_cleanup(t.curl);
 	return err;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One HTTP(S) GET with every limit set (the only file that knows libcurl). The body goes to a
+ * One HTTP(S) GET or POST with every limit set (the only file that knows libcurl). The body goes to a
  * callback as it was sent: nothing is decoded here, because curl takes a gzip stream that was cut
  * in half for a whole one.
  */
@@ -38,6 +38,9 @@ struct http_request {
 	/* Bytes of a 200's body, with its encoding; a negative errno ends the fetch with -ECANCELED. */
 	int (*on_body)(void *ctx, enum http_encoding encoding, const void *data, size_t len);
 	void *ctx;
+	const char *post;	   /* JSON to send; NULL: a GET */
+	size_t post_bytes;
+	bool no_redirects;	   /* one is an error: it would carry the key elsewhere */
 };
 
 struct http_answer {
@@ -54,7 +57,7 @@ struct http_answer {
  * Fetches @request->url. @answer is filled as far as it came, also on failure, and @why (of
  * @why_bytes) gets one line on failure.
  *
- * Returns 0 for a complete 200, and for a 304 to a validator that was sent (see answer->code).
+ * Returns 0 for a complete 200, for a 304 to a validator that was sent, and for a 201 to a POST (see answer->code).
  * Errors: -ECANCELED the callback said stop (@why is its own business); -EIO all else.
  * Source: behaviour of libcurl 7.88.1 as measured on broken servers.
  */

@@ -73,6 +73,8 @@ int secret_read(const char *path, char secret[SECRET_BYTES], char *why, size_t w
 	size_t len = 0;
 
 	secret[0] = '\0';
+	if (fd < 0 && errno == EACCES) /* the keeper has given up root's right to open everything */
+		return refuse(-EACCES, "Permission denied: root has to own it and its folders, chown root it", why, why_bytes);
 	if (fd < 0)
 		return refuse(-errno, strerror(errno), why, why_bytes);
 	err = check_file(fd, why, why_bytes);

@@ -78,6 +78,33 @@ static const char *const migrations[] = {
 	" removed INTEGER NOT NULL, updates INTEGER NOT NULL, hits BLOB) WITHOUT ROWID;"
 	"CREATE TABLE feed_days(name TEXT NOT NULL, day INTEGER NOT NULL, hits INTEGER NOT NULL, unique_hits INTEGER NOT NULL,"
 	" added INTEGER NOT NULL, removed INTEGER NOT NULL, updates INTEGER NOT NULL, PRIMARY KEY(name, day)) WITHOUT ROWID;",
+	/*
+	 * Entries with a number of their origin's own (store_refs.c): one origin may hold a prefix many times. They are counted by
+	 * who made them, so that nobody has to read them all.
+	 */
+	"CREATE TABLE entries_new(id INTEGER PRIMARY KEY AUTOINCREMENT, addr BLOB NOT NULL, family INTEGER NOT NULL,"
+	" len INTEGER NOT NULL, kind INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,"
+	" since_s INTEGER NOT NULL, expires_s INTEGER, by_user TEXT NOT NULL, forced INTEGER NOT NULL DEFAULT 0,"
+	" ref INTEGER NOT NULL DEFAULT 0, UNIQUE(addr, len, family, kind, origin, ref));"
+	"INSERT INTO entries_new SELECT id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced, 0 FROM entries;"
+	"DROP TABLE entries;"
+	"ALTER TABLE entries_new RENAME TO entries;"
+	"CREATE INDEX entries_expiry ON entries(expires_s) WHERE expires_s IS NOT NULL;"
+	"CREATE INDEX entries_origin ON entries(kind, origin);"
+	"CREATE UNIQUE INDEX entries_ref ON entries(origin, ref) WHERE ref > 0;"
+	"CREATE TABLE ref_counts(origin TEXT NOT NULL, by_user TEXT NOT NULL, family INTEGER NOT NULL, n INTEGER NOT NULL,"
+	" PRIMARY KEY(origin, by_user, family)) WITHOUT ROWID;"
+	"CREATE TRIGGER entries_added AFTER INSERT ON entries BEGIN"
+	" INSERT INTO entry_counts VALUES(new.origin, 1) ON CONFLICT(origin) DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER entries_gone AFTER DELETE ON entries BEGIN"
+	" UPDATE entry_counts SET n = n - 1 WHERE origin = old.origin;"
+	" DELETE FROM entry_counts WHERE origin = old.origin AND n <= 0; END;"
+	"CREATE TRIGGER refs_added AFTER INSERT ON entries WHEN new.ref > 0 BEGIN"
+	" INSERT INTO ref_counts VALUES(new.origin, new.by_user, new.family, 1)"
+	" ON CONFLICT(origin, by_user, family) DO UPDATE SET n = n + 1; END;"
+	"CREATE TRIGGER refs_gone AFTER DELETE ON entries WHEN old.ref > 0 BEGIN"
+	" UPDATE ref_counts SET n = n - 1 WHERE origin = old.origin AND by_user = old.by_user AND family = old.family;"
+	" DELETE FROM ref_counts WHERE origin = old.origin AND by_user = old.by_user AND family = old.family AND n <= 0; END;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

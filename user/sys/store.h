@@ -28,6 +28,7 @@ struct store_entry {
 	int64_t expires_s; /* Unix time; 0: no end */
 	char by_user[STORE_USER_BYTES];
 	bool is_forced; /* block rows: a person said --force; lasts as long as the row */
+	int64_t ref;	/* the origin's own number of it, from 1 (store_refs.h); 0: it has none */
 };
 
 struct store_feed {
@@ -93,7 +94,7 @@ typedef int (*store_entry_fn)(void *arg, const struct store_entry *entry); /* no
 
 /* Adds a row, or extends the row of the same prefix, kind and origin: the later end wins. */
 int store_entry_put(struct store *store, const struct store_entry *entry);
-/* Deletes at most one row; *ret_n says whether it was there. */
+/* Deletes the origin's row, or all its numbered ones; *ret_n says how many were there. */
 int store_entry_delete(struct store *store, const struct prefix *prefix, enum sek_action kind, const char *origin,
 		       int *ret_n);
 int store_entry_delete_id(struct store *store, int64_t id);

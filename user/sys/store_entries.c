@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The state's entries: one row a prefix, kind and origin. */
+/* The state's entries: one row a prefix, kind and origin; of an origin that numbers its own one a number (store_refs.c). */
 #include "store_private.h"
 
 #include <string.h>
 
-#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced"
+#define COLUMNS "id, addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced, ref"
 
 static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 {
@@ -23,6 +23,7 @@ static void read_row(sqlite3_stmt *stmt, struct store_entry *entry)
 	entry->expires_s = sqlite3_column_int64(stmt, 8);
 	store_column_text(stmt, 9, entry->by_user, sizeof(entry->by_user));
 	entry->is_forced = sqlite3_column_int(stmt, 10);
+	entry->ref = sqlite3_column_int64(stmt, 11);
 }
 
 static int walk(struct store *store, sqlite3_stmt *stmt, store_entry_fn fn, void *arg)
@@ -45,7 +46,7 @@ int store_entry_put(struct store *store, const struct store_entry *e)
 
 	r = store_prepare(store, &stmt,
 			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced)"
-			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin) DO UPDATE SET"
+			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin, ref) DO UPDATE SET"
 			  " expires_s = CASE WHEN expires_s IS NULL OR excluded.expires_s IS NULL THEN NULL"
 			  " ELSE max(expires_s, excluded.expires_s) END,"
 			  " reason = CASE WHEN excluded.reason = '' THEN reason ELSE excluded.reason END,"

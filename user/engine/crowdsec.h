@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CrowdSec's decisions in force: asked for every few seconds through a fetcher of the keeper's, kept as numbered entries of
+ * origin crowdsec, each until its own end. What fails leaves everything as it is; what may have been missed is found by asking
+ * for all of them and comparing.
+ */
+#pragma once
+
+#include "engine.h"
+#include "lib/decision.h"
+
+/* What one answer means for the state; done slice by slice as an entries job (crowdsec_apply.c). */
+struct crowdsec_plan {
+	struct engine *engine;
+	void (*done)(struct crowdsec_plan *plan); /* frees it by crowdsec_plan_free() */
+	void *data; /* mapped; NULL: no decision at all */
+	size_t bytes;
+	struct decision_view view;
+	int64_t came_s; /* Unix time: durations count from here */
+	uint32_t epoch;
+	bool is_full;	 /* what is in the state and not in here is over */
+	bool may_shrink; /* even if that is more than half of all */
+	double max_share; /* of the routable space: an answer that holds more is refused */
+	double share;	  /* that it holds */
+	/* on the way */
+	enum { PLAN_COMPARE, PLAN_PUT, PLAN_DELETE } phase;
+	size_t at;
+	int64_t after; /* last number that was compared */
+	uint64_t n_live, n_live_gone;
+	bool *is_same; /* by place in view.fresh: it is in the state already */
+	int64_t *gone; /* numbers of the state that are over */
+	size_t n_gone, gone_capacity;
+	/* the answer */
+	int err;
+	char why[ROLE_TEXT_BYTES];
+	bool is_short; /* too much is missing: nothing was deleted */
+	uint64_t put, deleted, refused;
+};
+
+#define CROWDSEC_SHORT_MIN 20 /* decisions: fewer may go at once */
+
+struct crowdsec {
+	const struct config_crowdsec *config; /* the engine's; NULL: not in use */
+	uint64_t next_ms, full_ms;	      /* on the loop's clock: the next request; when all are asked for again */
+	bool wants_full;
+	bool may_shrink;     /* the last full answer was short, too */
+	bool is_busy;	     /* from the request until the answer is in force */
+	bool was_full;	     /* the request on its way */
+	int fetch_fd;
+	uv_poll_t *fetch_poll; /* NULL: no fetcher runs */
+	struct fetch_result result;
+	uint32_t failures; /* since the last success */
+	uint64_t failures_total, pulls_total;
+	int64_t last_success_s, kept_success_s, failing_since_s; /* Unix time; 0: never, not. kept: what the state knows */
+	uint64_t fetch_ms;
+	char error[FETCH_WHY_BYTES]; /* of the last try; empty: it went well */
+	double share; /* of the routable space that the last full answer held, and what came since */
+	uint64_t ignored[DECISION_IGNORED_MAX]; /* of the last full answer, and of what came since */
+	struct crowdsec_usage *usage;
+};
+
+/* crowdsec.c */
+/* Before the first config. Ends the process where there is no memory. */
+void crowdsec_open(struct engine *engine);
+/* A new config is in force: without the key what CrowdSec decided is over. */
+void crowdsec_configure(struct engine *engine);
+void crowdsec_tick(struct engine *engine);
+/* Asks for all decisions now. -ENOENT: CrowdSec is not in the config. */
+int crowdsec_update(struct engine *engine);
+bool crowdsec_is_busy(const struct engine *engine);
+/* Writes down what a later life wants to know. */
+void crowdsec_close(struct engine *engine);
+
+/* crowdsec_apply.c */
+/* Checks the decisions in @fd, which it takes over, on a worker, and puts them in force; then calls plan->done. Errors: -ENOMEM. */
+int crowdsec_plan_start(struct crowdsec_plan *plan, int fd);
+/* Every decision in the state is over. */
+void crowdsec_plan_clear(struct crowdsec_plan *plan);
+void crowdsec_plan_free(struct crowdsec_plan *plan);
+
+/* crowdsec_usage.c */
+/* Before the sandbox closes: reads what system this is. */
+void crowdsec_usage_begin(void);
+void crowdsec_usage_open(struct engine *engine);
+/* Another URL or key, or none. */
+void crowdsec_usage_configure(struct engine *engine);
+void crowdsec_usage_tick(struct engine *engine);
+/* Of the last push, or of the first one to come: null or an object. */
+json_t *crowdsec_usage_json(const struct engine *engine);
+
+/* crowdsec_show.c */
+struct openmetrics;
+/* A row of feed.list, or with @is_long what feed.show tells; NULL: not in the config. */
+json_t *crowdsec_json(struct engine *engine, bool is_long);
+void metrics_add_crowdsec(struct engine *engine, struct openmetrics *om);
