@@ -55,11 +55,7 @@ def read(folder, body, **job):
     """What the fetcher makes of @body in a file."""
     path = folder / "country.zip"
     path.write_bytes(body)
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return fetch("file", file=fd, **job)
-    finally:
-        os.close(fd)
+    return fetch(str(path), is_file=True, **job)
 
 
 @pytest.mark.parametrize("name", COUNTRIES)

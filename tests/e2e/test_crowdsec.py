@@ -145,7 +145,7 @@ def test_expiry_allow_and_rails(lab, agent, fake):
     """Each ends by itself in the kernel, with nobody to ask; an allow wins; the host's own addresses are refused and counted."""
     fake.say([decision(1, BAD, "6s"), decision(2, BAD2), decision(3, "203.0.113.0/24"), decision(4, "10.99.0.1"), decision(5, "10.99.0.254"), decision(6, "127.0.0.1"),
               decision(7, "0.0.0.0/0"), decision(8, "128.0.0.0/2"), decision(9, "10.0.0.0/8"), decision(10, "fd99::1"), decision(11, "0.0.0.0/1")])
-    one = start(agent, extra=f"allow: [{GOOD}]\n")
+    one = start(agent, ", max-coverage: 100%", f"allow: [{GOOD}]\n")
     becomes(one, BAD, "drop")
     begin = time.monotonic()
     fake.stop()

@@ -17,7 +17,7 @@
 #include "sys/store_refs.h"
 
 #define COMPARE_ROWS 2000 /* of the state, a slice: some milliseconds */
-#define TOUCHED_MAX 1024  /* prefixes a slice: a slice's rows, and what they were before */
+#define TOUCHED_MAX (2 * ENTRIES_SLICE_MAX) /* prefixes a slice: its rows, and what they were before */
 
 /* The prefixes that a slice has changed. */
 struct touched {

@@ -4,6 +4,7 @@
 
 #include "engine.h"
 
+#define ENTRIES_SLICE_MAX 2000 /* entries a turn of a job at most */
 #define ENTRIES_STAGE_MAX 1000000 /* rows of imports that wait: 48 MB */
 #define ENTRIES_STAGE_TEXT_MAX (32u << 20) /* bytes of their origins and reasons */
 

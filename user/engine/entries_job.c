@@ -15,7 +15,7 @@
 #include "sys/log.h"
 #include "verbs.h"
 
-#define SLICE 2000 /* entries at most */
+#define SLICE ENTRIES_SLICE_MAX
 #define SLICE_MIN 100 /* fewer take no less time: the keeper's answer and the disk are what is waited for */
 #define SLICE_NS 8000000 /* of the processor's time that one may take: what others wait; the next is cut to it */
 

@@ -237,6 +237,8 @@ void lists_remove(const char *state_dir, const char *name)
 	lists_drop_held(state_dir, name);
 	path_of(state_dir, name, suffixes[LISTS_GOOD], path);
 	(void)unlink(path); /* nobody reads it any more */
+	path_of(state_dir, name, "since", path);
+	(void)unlink(path); /* since.h */
 }
 
 /* Calls @fn with every name in the folder and what stands behind its last dot. */

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/fetch_msg.h"
@@ -19,12 +21,17 @@
 int file_source_open(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+	struct statfs fs;
 
 	if (fd < 0)
 		return -errno;
-	if (fd != FETCH_FILE_FD) {
+	if (fstatfs(fd, &fs) || fs.f_type == PROC_SUPER_MAGIC) /* it would be about this process, and is no list */
+		err = -EPERM;
+	if (!err && fd != FETCH_FILE_FD) {
 		err = dup3(fd, FETCH_FILE_FD, O_CLOEXEC) < 0 ? -errno : 0;
 		(void)close(fd); /* only read from */
+	} else if (err) {
+		(void)close(fd);
 	}
 	return err;
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One process an update: the keeper writes the job from its own config, so that the engine cannot
- * ask for another URL or file, and hands the engine the other end of the fetcher's channel. It opens no list itself:
- * with its rights a link that somebody puts there would show any file's lines.
+ * ask for another URL or file, and hands the engine the other end of the fetcher's channel. Of lists that are files it opens
+ * only what everybody may read: with its rights a link that somebody puts there would show any file's lines.
  */
 #include "keeper.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +24,8 @@
 #include "lib/fetch_msg.h"
 #include "lib/policy.h"
 #include "sys/channel.h"
-#include "sys/secret.h"
 #include "sys/log.h"
+#include "sys/secret.h"
 #include "sys/spawn.h"
 
 #define FETCH_BODY_MAX_BYTES (256ull << 20) /* bytes: 10 M lines of IPv4 take about 150 MB */
@@ -178,21 +182,46 @@ int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_
 	return err;
 }
 
+/*
+ * A file that everybody may read, in folders that only root may enter, such as its home: root's own config names it, so root opens
+ * it, by no link on the way, since who owns a folder could point one at what is nobody's business. -1: the fetcher is to open it
+ * itself, and says why it cannot.
+ */
+static int open_listed(const struct config_feed *feed)
+{
+	struct open_how how = {
+		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd = feed->path && feed->is_main ? (int)syscall(SYS_openat2, AT_FDCWD, feed->path, &how, sizeof(how)) : -1;
+	struct stat st;
+
+	if (fd < 0 || (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & S_IROTH))
+		return fd;
+	close(fd);
+	return -1;
+}
+
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
 	struct fetch_job job;
-	int err;
+	int err, file_fd;
 
 	if (msg->body.fetch.config_epoch != keeper->current.epoch)
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
+	file_fd = open_listed(&config->feeds[msg->body.fetch.feed]);
+	if (file_fd >= 0)
+		job.is_file = FETCH_GIVEN;
 	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
 	if (!err)
-		err = fetchers_spawn(keeper, &job, -1, ret_fd);
+		err = fetchers_spawn(keeper, &job, file_fd, ret_fd);
 	explicit_bzero(job.secret, sizeof(job.secret));
+	if (file_fd >= 0)
+		close(file_fd);
 	return err;
 }
 

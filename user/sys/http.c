@@ -310,8 +310,10 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 		(void)snprintf(why, why_bytes, "more than %d redirects", HTTP_REDIRECTS_MAX);
 	else if (code == CURLE_UNSUPPORTED_PROTOCOL && t->hops && !strcasecmp(t->scheme, "http"))
 		(void)snprintf(why, why_bytes, "redirect from https:// to http:// refused");
-	else if (code == CURLE_UNSUPPORTED_PROTOCOL && t->scheme[0])
+	else if ((code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_URL_MALFORMAT) && t->scheme[0] && strncasecmp(t->scheme, "http", 4))
 		(void)snprintf(why, why_bytes, "redirect to %s:// refused", t->scheme);
+	else if (code == CURLE_URL_MALFORMAT && t->hops)
+		(void)snprintf(why, why_bytes, "redirect to what is no URL");
 	else if (t->is_refused_address && t->hops)
 		(void)snprintf(why, why_bytes, "redirect to a private address refused");
 	else if (t->is_refused_address)
