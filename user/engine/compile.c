@@ -309,7 +309,11 @@ void compile_want(struct engine *engine)
 
 void compile_swapped(struct engine *engine, const struct role_msg *reply)
 {
+	size_t i;
+
 	engine->is_compiling = false;
+	for (i = 0; i < engine->n_feeds; i++)
+		lists_rest(&engine->feeds[i].list);
 	snprintf(engine->table_error, sizeof(engine->table_error), "%s", reply->err ? reply->text : "");
 	if (reply->err)
 		log_line(LOG_ERR, "table: the keeper refuses it: %s", reply->text);

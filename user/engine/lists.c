@@ -34,6 +34,12 @@ uint64_t lists_prefixes(const struct engine_list *list)
 	return list->data ? (uint64_t)list->view.head->n4 + list->view.head->n6 : 0;
 }
 
+void lists_rest(const struct engine_list *list)
+{
+	if (list->data)
+		(void)madvise(list->data, list->bytes, MADV_DONTNEED); /* advice; a mapping of a file loses nothing by it */
+}
+
 static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const char **ret_why)
 {
 	struct engine_list list = { .bytes = bytes };
@@ -50,6 +56,7 @@ static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const ch
 	policy = (struct policy_list){ .v4 = list.view.v4, .n4 = list.view.head->n4, .v6 = list.view.v6, .n6 = list.view.head->n6 };
 	list.coverage4 = policy_coverage(&policy, 4);
 	list.coverage6 = policy_coverage(&policy, 6);
+	lists_rest(&list);
 	*ret_list = list;
 	return 0;
 }

@@ -59,6 +59,8 @@ void lists_unmap(struct engine_list *list);
 bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
 /* The prefix of @len bits around @address. */
 struct prefix lists_shorten(const struct prefix *address, unsigned len);
+/* Gives the memory of a list that nobody reads for now back to the page cache: it comes back page by page. */
+void lists_rest(const struct engine_list *list);
 uint64_t lists_prefixes(const struct engine_list *list);
 
 /* Makes the held list the good one, on disk when it returns. Errors: errno; then both are as before. */
