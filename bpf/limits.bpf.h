@@ -304,7 +304,7 @@ __noinline int limits_rate_all(const struct pkt *pkt, __u32 table_slot)
 	keys = &run.control->limit_keys;
 	whole.len6 = run.head->source_len6 ? run.head->source_len6 : LIMITS_SOURCE_LEN6;
 	place = limit_place(&pkt->source, &whole, keys, run.control->limit_bits);
-	pick = rates_pick(&pkt->source, keys, run.head->source_len6);
+	pick = rates_pick(&pkt->source, keys);
 	return rates_note(pick << 32 | (__u32)limits_hash(&place, keys, run.control->limit_bits), SEK_LIMITS_MAX | pkt->source.family << 8,
 			  pkt->frame_bytes);
 }

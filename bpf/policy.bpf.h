@@ -23,7 +23,6 @@ struct decision {
 	__u32 ban_len;	  /* prefix length of the ban that holds the source, 0 none */
 	__u32 limit;	  /* number of the limit, of SEK_R_LIMIT; else EVENT_NO_LIMIT */
 	__u32 table_slot; /* the image that answered, for the limits */
-	__u32 source_len6; /* that image's ipv6-source-prefix; 0 without limits */
 	struct entry_hit entries;
 	bool has_limits;  /* that image has some */
 	__u32 is_rated;	  /* 1: its source's rate is recorded; only with goes_on */
@@ -58,7 +57,6 @@ static __always_inline void policy_lookup(const struct source *source, const str
 		return;
 	limits = image_front(&image, SEK_TABLE_LIMITS_LINE);
 	d->has_limits = limits->n_limits;
-	d->source_len6 = limits->source_len6;
 	d->table_slot = image.slot;
 	if (source->family == 4)
 		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
@@ -150,7 +148,7 @@ static __always_inline void policy_source(const struct pkt *pkt, const struct se
 	policy_judge(&pkt->source, control, pkt->frame_bytes, d);
 	/* By subtraction, not comparison: one way on for the verifier, not two. */
 	if (d->goes_on)
-		d->is_rated = ((__u64)rates_pick(&pkt->source, &control->limit_keys, d->source_len6) - control->rates_threshold) >> 63;
+		d->is_rated = ((__u64)rates_pick(&pkt->source, &control->limit_keys) - control->rates_threshold) >> 63;
 }
 
 /* One parsed frame's decision; @d must be zeroed. */

@@ -11,6 +11,7 @@
 #define TOP_GAP_OFF 1024 /* packets until it is asked again whether sek_top is on: a thousandth of the cost of asking */
 #define TOP_GAP_MAX 65536
 #define TOP_SAMPLES 4096 /* a CPU and second at one gap: the gap doubles beyond it, and halves again below a quarter of it */
+#define RATES_LEN6 48
 #define RATES_SECOND_NS 1000000000ull
 #define SPREAD 0x9E3779B97F4A7C15ull /* odd, 2^64 / golden ratio: the high bits depend on all */
 
@@ -107,15 +108,16 @@ __noinline int top_note(const struct source *source, __u32 frame_bytes, __u32 is
 }
 
 /*
- * 32 bits of @source that decide whether it is in the sample: below control.rates_threshold. An IPv6 source by its first @len6
- * bits, 64 at most: sources with those in common are in it together. Cheap, as every packet that passes asks.
+ * 32 bits of @source that decide whether it is in the sample: below control.rates_threshold. An IPv6 source by its first 48
+ * bits, the least that ipv6-source-prefix may be: sources with those in common are in it together. Cheap, as every packet that
+ * passes asks.
  */
-static __always_inline __u32 rates_pick(const struct source *source, const struct sek_limit_keys *keys, __u32 len6)
+static __always_inline __u32 rates_pick(const struct source *source, const struct sek_limit_keys *keys)
 {
 	__u64 half = source->halves_be[0];
 
-	if (source->family == 6 && len6 - 1 < 63)
-		half &= bpf_cpu_to_be64(~0ull << ((64 - len6) & 63));
+	if (source->family == 6)
+		half &= bpf_cpu_to_be64(~0ull << (64 - RATES_LEN6));
 	half = (half ^ keys->add6) * (keys->mul6[2] | 1);
 	return (half ^ half >> 32) * (__u64)(keys->mul4[0] | 1) >> 16;
 }
