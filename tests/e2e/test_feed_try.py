@@ -111,6 +111,12 @@ def test_advice_against_and_for(lab, agent, server):
     assert said["advice"] == "no" and "max-coverage" in " ".join(said["reasons"])
     server.say("ok", "0.0.0.0/1")
     assert one.ask("feed", "try", URL, "--format", "plain", "max-coverage=60%")["advice"] == "monitor"  # the feed's own guards are asked
+    server.say("ok", *(f"192.0.2.{i}" for i in range(20)), "host.example", "other.example", "a.example", "b.example")
+    for words, why in (([], "4 of 24 lines or values are no addresses, more than max-errors 5 %"), (["max-errors=20%", "max-entries=15"], "20 prefixes, more than max-entries 15")):
+        said = one.ask("feed", "try", URL, "--format", "plain", *words)
+        assert (said["advice"], said["reasons"][0]) == ("no", f"it would be held until `sekisho feed accept`: {why}")
+    one.cli("feed", "add", "web", URL, "--format", "plain")
+    assert "4 of 24 lines or values are no addresses, more than max-errors 5 %" in one.cli("feed", "update", "web", check=False).stderr  # and so it is
 
 
 @pytest.mark.parametrize("mode, words, said", [("500", [], "500"), ("empty", [], ""), ("html", [], "HTML"), ("ok", ["format=csv"], "column"),

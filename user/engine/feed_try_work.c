@@ -169,8 +169,10 @@ static int take_seen(struct feed_try *job)
 
 int feed_try_gather(struct feed_try *job)
 {
+	const struct engine_feed fresh = { .config = &job->config->feeds[0] };
 	int err = take_lists(job);
 
+	job->n_servers = feeds_servers(job->engine, &fresh, job->servers);
 	memcpy(job->rails, job->engine->rails, sizeof(job->rails));
 	job->n_rails = job->engine->n_rails;
 	return err ? err : take_seen(job);
@@ -256,6 +258,7 @@ void feed_try_measure(struct feed_try *job)
 		overlap6(view->v6, view->head->n6, other->v6, other->head->n6, &job->lists[i].v6);
 	}
 	measure_private(job);
+	(void)lists_pass(&job->list, &job->config->feeds[0].guard, 0, job->servers, job->n_servers, job->held_why, sizeof(job->held_why)); /* it says why not */
 	for (i = 0; i < job->n_rails; i++) {
 		struct prefix host = { .family = job->rails[i].key.family, .len = job->rails[i].key.family == 4 ? 32 : 128 };
 
