@@ -88,12 +88,17 @@ def test_what_a_list_would_do(lab, agent, server):
     assert rows[NEW]["entry"] == "198.51.100.0/24" and rows[BAD]["drops"] > 0 and rows[NEW]["packets"] > 100
     assert said["seen"]["would_drop"] == 2 and 0 < said["seen"]["share_of_packets"] < 1
     assert said["advice"] == "monitor" and any("known-good list good" in why for why in said["reasons"])
+    one.cli("block", "add", "198.51.100.96/28"), one.cli("allow", "add", GOOD)  # entries count as lists do
+    said = one.ask("feed", "try", URL, "--format", "plain")
+    assert {row["address"]: row["now"] for row in said["seen"]["rows"]} == {NEW: "dropped", GOOD: "allowed", BAD: "dropped", "198.51.100.200": "allowed"}
+    assert said["seen"]["would_drop"] == 0
+    one.cli("block", "del", "198.51.100.96/28"), one.cli("allow", "del", GOOD)
     # Nothing has changed: the same table, the same feeds, and what the tried list names still passes.
     assert one.ask("status")["table"]["generation"] == before and lab.probe(NEW) == 20 and lab.probe(BAD) == 0
     assert [feed["name"] for feed in one.ask("feed", "list")["feeds"]] == ["drop", "good", "pass_"] and not (one.dir / "feeds.d").exists()
     text = one.cli("feed", "try", URL, "--format", "plain").stdout
     assert "advice" in text and f"sekisho feed add NAME '{URL}' --action monitor --format plain" in text
-    assert [(row["verb"], row["result"]) for row in one.ask("audit")["entries"]] == [("feed.try", "done")] * 2
+    assert [row["verb"] for row in one.ask("audit")["entries"] if row["result"] == "done"].count("feed.try") == 3
 
 
 def test_advice_against_and_for(lab, agent, server):
