@@ -143,7 +143,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzzobj/tests/fuzz/%.o $$(call fuzzobj,$$(call link_sy
 	$(call SAY,LINK)
 	$(Q)$(CLANG) -fsanitize=fuzzer,address,undefined -o $@ $^ $(call link_libs,tests/fuzz/$*.c) $(LIB_LIBS)
 
-.PHONY: all test test-unit fuzz bench bench-quick bench-limits lint vmtest run demo install deps clean help
+.PHONY: all test test-unit fuzz bench bench-quick bench-limits bench-waits lint vmtest run demo install deps clean help
 
 deps: ## install what building and testing need
 	$(Q)scripts/install-deps.sh test
@@ -176,6 +176,11 @@ bench-limits: ## the part of it that limits are: cost beside an LRU hash and nft
 	$(Q)scripts/install-deps.sh bench
 	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
 	$(Q)scripts/bench.sh $(BUILD) limits $(BENCH_ARGS)
+
+bench-waits: ## how long control requests wait while a million entries and 100,000 bans are imported, listed and flushed (root)
+	$(Q)scripts/install-deps.sh bench
+	$(Q)$(MAKE) --no-print-directory -j$$(nproc) all $(bench_bins)
+	$(Q)scripts/bench.sh $(BUILD) waits $(BENCH_ARGS)
 
 bench-quick: ## bench for 1000000 entries only, without the longest rows (root)
 	$(Q)$(MAKE) --no-print-directory bench SIZES=1000000 BENCH_ARGS='--quick --rounds 3'

@@ -174,6 +174,9 @@ def test_bad_answers_change_nothing(lab, agent, fake):
     fake.say(good + [decision(11, BAD)])
     one = start(agent, ", max-decisions: 20")
     becomes(one, BAD, "drop")
+    for verb, said in (("accept", "nothing is held"), ("remove", "part of the config")):  # `feed list` names it: it is told what it is
+        out = one.cli("feed", verb, "crowdsec", check=False)
+        assert out.returncode == 1 and said in out.stderr
     for mode, said in BAD_ANSWERS:
         fake.stop() if mode["mode"] == "gone" else fake.say(**{"new": [], **mode})
         failures = show(one)["failures_total"]

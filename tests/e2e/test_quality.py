@@ -107,3 +107,21 @@ def test_entries_are_counted_without_events_too(lab, agent):
         os.sched_setaffinity(0, mine)
     assert lab.probe(GOOD) == 20
     wait_for(lambda: figures(one)["a"] == (hits, hits, 1 + hits // 220), 25, "its entry, by the summary of the busiest")
+
+
+def test_hits_while_no_agent_runs(lab, agent):
+    """Of a list that no event tells of: the one sample of its second and CPU went to another list's source."""
+    one = lists(agent(), a=("block", [ALONE]), b=("block", [BOTH]))
+    one.write("events: {sample: 1/s}\n" + one.config.read_text().split("9477\"}\n", 1)[1])
+    one.start()
+    in_force(one, 2)
+    one.stop(signal.SIGTERM)
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(mine)})
+    try:
+        wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) % 1 < 0.1, what="the beginning of a second")
+        assert lab.probe(BOTH) == 0 and lab.probe(ALONE, 200) == 0
+    finally:
+        os.sched_setaffinity(0, mine)
+    one.start()
+    assert {name: row[:2] for name, row in figures(one).items()} == {"a": (200, 200), "b": (20, 20)}

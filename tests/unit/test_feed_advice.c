@@ -9,7 +9,7 @@
 
 #include "lib/feed_advice.h"
 
-static const struct feed_facts good = { .entries = 1000, .max_coverage = 0.02, .n_seen = 5 };
+static const struct feed_facts good = { .entries = 1000, .n_seen = 5 };
 
 static void expect(struct feed_facts facts, enum feed_advice advice, const char *said)
 {
@@ -28,8 +28,8 @@ static void test_rules(void **state)
 	expect(good, FEED_ADVICE_BLOCK, "none of the 5 sources");
 	expect(WITH(f.n_seen = 0), FEED_ADVICE_MONITOR, "no source was seen");
 	expect(WITH(f.coverage4 = 0.02), FEED_ADVICE_MONITOR, "wide");
-	expect(WITH(f.coverage4 = 0.0201), FEED_ADVICE_NO, "refused");
-	expect(WITH(f.coverage6 = 0.0201), FEED_ADVICE_NO, "refused");
+	expect(WITH(f.coverage6 = 0.0101), FEED_ADVICE_MONITOR, "wide");
+	expect(WITH(f.held_why = "4 of 5 lines"), FEED_ADVICE_NO, "held until `sekisho feed accept`: 4 of 5 lines");
 	expect(WITH(f.coverage4 = 0.01), FEED_ADVICE_BLOCK, "nothing");
 	expect(WITH(f.errors = 10), FEED_ADVICE_BLOCK, "nothing");
 	expect(WITH(f.errors = 11), FEED_ADVICE_MONITOR, "11 lines");

@@ -196,6 +196,8 @@ static json_t *poll_job(struct engine *engine, struct verbs_wait *wait)
 
 	if (!job->is_over)
 		return NULL;
+	if (!job->why[0])
+		feed_try_ask_state(job);
 	answer = job->why[0] ? verbs_error(1, "%s", job->why) : feed_try_answer(job);
 	end(job);
 	return answer;

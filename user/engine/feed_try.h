@@ -48,11 +48,16 @@ struct feed_try {
 	struct feed_try_seen *seen;
 	size_t n_seen;
 	struct overlap private4, private6;
+	struct prefix servers[SEK_LISTS_MAX]; /* of feeds, that a block list would cut off */
+	size_t n_servers;
+	char held_why[256]; /* empty: the feed's guards let it pass */
 };
 
-/* feed_try_work.c: takes what the worker needs; -ENOMEM. Then, on the worker: measures. Last: frees all of it. */
+/* feed_try_work.c: takes what the worker needs; -ENOMEM. Then, on the worker: measures. Here: which of the named are held by
+ * entries or bans already. Last: frees all of it. */
 int feed_try_gather(struct feed_try *job);
 void feed_try_measure(struct feed_try *job);
+void feed_try_ask_state(struct feed_try *job);
 void feed_try_forget(struct feed_try *job);
 
 /* feed_try_answer.c: what the job found, as JSON. */

@@ -13,9 +13,10 @@
 #include <unistd.h>
 
 #include "sys/channel.h"
+#include "sys/store_bans.h"
 
 #define EVIDENCE_SLICE 256 /* records a read: 64 kB */
-
+#define ASKED_MAX 10000	   /* questions to the state: some 50 ms; the sources behind them are judged by lists alone */
 /* A second mapping of the same pages: old size 0, mremap(2). */
 static int map_again(const struct engine_list *from, struct engine_list *to)
 {
@@ -169,8 +170,10 @@ static int take_seen(struct feed_try *job)
 
 int feed_try_gather(struct feed_try *job)
 {
+	const struct engine_feed fresh = { .config = &job->config->feeds[0] };
 	int err = take_lists(job);
 
+	job->n_servers = feeds_servers(job->engine, &fresh, job->servers);
 	memcpy(job->rails, job->engine->rails, sizeof(job->rails));
 	job->n_rails = job->engine->n_rails;
 	return err ? err : take_seen(job);
@@ -256,6 +259,7 @@ void feed_try_measure(struct feed_try *job)
 		overlap6(view->v6, view->head->n6, other->v6, other->head->n6, &job->lists[i].v6);
 	}
 	measure_private(job);
+	(void)lists_pass(&job->list, &job->config->feeds[0].guard, 0, job->servers, job->n_servers, job->held_why, sizeof(job->held_why)); /* it says why not */
 	for (i = 0; i < job->n_rails; i++) {
 		struct prefix host = { .family = job->rails[i].key.family, .len = job->rails[i].key.family == 4 ? 32 : 128 };
 
@@ -265,6 +269,67 @@ void feed_try_measure(struct feed_try *job)
 	merge_seen(job);
 	for (i = 0; i < job->n_seen; i++)
 		judge_seen(job, &job->seen[i]);
+}
+
+static int take_entry(void *arg, const struct store_entry *row)
+{
+	struct feed_try_seen *seen = arg;
+
+	if (row->expires_s && row->expires_s <= engine_now_s())
+		return 0;
+	if (row->kind == SEK_A_ALLOW)
+		seen->is_allowed = true;
+	else
+		seen->is_dropped = true;
+	return 0;
+}
+
+static int take_ban(void *arg, const struct store_ban *ban)
+{
+	struct feed_try_seen *seen = arg;
+
+	seen->is_dropped |= ban->state == STORE_BAN_LIVE && ban->until_s > engine_now_s();
+	return 0;
+}
+
+/* Asks the state for each of the @n lengths at @lens, 0 behind the last. Returns how often it asked. Where it fails nothing is known. */
+static unsigned ask_lens(struct feed_try *job, struct feed_try_seen *seen, const uint8_t *lens, unsigned n, bool bans)
+{
+	unsigned i;
+
+	for (i = 0; i < n && lens[i]; i++) {
+		struct prefix prefix = lists_shorten(&seen->address, lens[i]);
+		struct store_ban_query query = { .source = &prefix, .max = 1 };
+
+		if (lens[i] > seen->address.len)
+			continue;
+		if (bans)
+			(void)store_ban_each(job->engine->store, &query, take_ban, seen);
+		else
+			(void)store_entry_exact(job->engine->store, &prefix, take_entry, seen);
+	}
+	return i;
+}
+
+void feed_try_ask_state(struct feed_try *job)
+{
+	const struct sek_control *control = job->engine->read.control;
+	unsigned asked = 0;
+	size_t i;
+
+	if (bpf_read_control(&job->engine->read))
+		return; /* then by lists alone */
+
+	for (i = 0; i < job->n_seen && asked < ASKED_MAX; i++) {
+		struct feed_try_seen *seen = &job->seen[i];
+		bool is4 = seen->address.family == 4;
+
+		if (!seen->is_named || seen->is_allowed)
+			continue;
+		asked += ask_lens(job, seen, is4 ? control->entry_lens4 : control->entry_lens6, SEK_ENTRY_LENS_MAX, false);
+		if (control->n_bans)
+			asked += ask_lens(job, seen, is4 ? control->ban_lens4 : control->ban_lens6, SEK_BAN_LENS_MAX, true);
+	}
 }
 
 void feed_try_forget(struct feed_try *job)

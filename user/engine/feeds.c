@@ -421,6 +421,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	allow_free(&engine->allow);
 	engine->allow = allow;
 	lists_drop_strangers(engine->state_dir, is_known, engine);
+	quality_configure(engine);
 	limits_configure(engine);
 	crowdsec_configure(engine);
 	compile_want(engine);

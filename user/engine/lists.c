@@ -142,34 +142,38 @@ static int store_list(struct lists_job *job, const char *suffix, struct engine_l
 }
 
 /* Does it name a server that a feed comes from? */
-static bool names_server(struct lists_job *job, const struct engine_list *list)
+static bool names_server(const struct engine_list *list, const struct prefix *servers, size_t n, char *why, size_t why_bytes)
 {
 	char server[PREFIX_TEXT_BYTES], text[PREFIX_TEXT_BYTES];
 	struct prefix found;
 	size_t i;
 
-	for (i = 0; i < job->n_servers; i++) {
-		if (!lists_find(list, &job->servers[i], &found))
+	for (i = 0; i < n; i++) {
+		if (!lists_find(list, &servers[i], &found))
 			continue;
-		snprintf(job->why, sizeof(job->why), "%s holds the server %s that a feed comes from: its updates would be dropped", prefix_format(&found, text),
-			 prefix_format(&job->servers[i], server));
+		snprintf(why, why_bytes, "%s holds the server %s that a feed comes from: its updates would be dropped", prefix_format(&found, text),
+			 prefix_format(&servers[i], server));
 		return true;
 	}
 	return false;
 }
 
-/* Is the new list taken, or held for a person? The text says why. */
-static enum lists_outcome judge(struct lists_job *job, const struct engine_list *list)
+bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before, const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes)
 {
 	const struct list_head *head = list->view.head;
 	const struct feed_guard_facts facts = {
-		.before = job->prefixes_before, .now = lists_prefixes(list), .entries = head->entries4 + head->entries6, .errors = head->errors,
+		.before = before, .now = lists_prefixes(list), .entries = head->entries4 + head->entries6, .errors = head->errors,
 		.coverage4 = list->coverage4, .coverage6 = list->coverage6,
 	};
 
-	if (!feed_guard_passes(&job->guard, &facts, job->why, sizeof(job->why)) || names_server(job, list))
-		return LISTS_PUT_ASIDE;
-	return LISTS_TAKEN;
+	return feed_guard_passes(guard, &facts, why, why_bytes) && !names_server(list, servers, n_servers, why, why_bytes);
+}
+
+static enum lists_outcome judge(struct lists_job *job, const struct engine_list *list)
+{
+	bool is_good = lists_pass(list, &job->guard, job->prefixes_before, job->servers, job->n_servers, job->why, sizeof(job->why));
+
+	return is_good ? LISTS_TAKEN : LISTS_PUT_ASIDE;
 }
 
 static void work(uv_work_t *request)

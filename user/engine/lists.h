@@ -63,6 +63,8 @@ struct prefix lists_shorten(const struct prefix *address, unsigned len);
 void lists_rest(const struct engine_list *list);
 uint64_t lists_prefixes(const struct engine_list *list);
 
+/* Is @list let in without a person's word? Else @why says what it is over, or which of @servers it names. @before: prefixes of the last good list. */
+bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before, const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes);
 /* Makes the held list the good one, on disk when it returns. Errors: errno; then both are as before. */
 int lists_accept(const char *state_dir, const char *name);
 /* Removes the held list; that there is none is no error. */

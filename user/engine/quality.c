@@ -85,6 +85,14 @@ static struct quality_list *list_of(struct engine *engine, const struct engine_f
 	return *list;
 }
 
+void quality_configure(struct engine *engine)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds; i++)
+		(void)list_of(engine, &engine->feeds[i]); /* no memory: read when it is asked for */
+}
+
 static void put_day(struct engine *engine, struct quality_list *list)
 {
 	if (list->is_day_dirty && store_quality_day_put(engine->store, &list->today) == 0)

@@ -26,6 +26,8 @@ struct verbs_request;
 
 /* Once the state is open and credit is. Ends the process where there is no memory. */
 void quality_open(struct engine *engine);
+/* The feeds are the config's. Before the counters are read, so that what hit while no engine ran is of today. */
+void quality_configure(struct engine *engine);
 /* Once a second: looks at some new events. */
 void quality_tick(struct engine *engine);
 /* The same, and at the busiest. */

@@ -120,22 +120,18 @@ json_t *verbs_feed_quality(struct verbs_request *request)
 	return verbs_ok(json_pack("{s:I,s:o,s:o}", "days", days, "lists", rows, "overlaps", matrix(engine)));
 }
 
-enum metric { UNIQUE, HIT_ENTRIES, ADDED, REMOVED, CHANGED, REJECTED };
+enum metric { UNIQUE, HIT_ENTRIES, ADDED, REMOVED, CHANGED };
 
 static double value_of(struct engine *engine, const struct engine_feed *feed, enum metric metric)
 {
 	const struct store_quality *all = quality_of(engine, feed);
-	struct store_review review = { 0 };
 
 	switch (metric) {
 	case UNIQUE: return engine->credit->totals[feed->state.id].unique;
 	case HIT_ENTRIES: return all ? hit_entries(all) : 0;
 	case ADDED: return all ? all->added : 0;
 	case REMOVED: return all ? all->removed : 0;
-	case CHANGED: return all ? all->changed_s : 0;
-	default:
-		(void)store_review_get(engine->store, STORE_REVIEW_LIST, feed->state.name, &review); /* then nothing is known of it */
-		return review.rejected;
+	default: return all ? all->changed_s : 0;
 	}
 }
 
@@ -150,7 +146,6 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 		[ADDED] = { "sekisho_feed_added_entries", "Entries that updates of the feed brought.", OPENMETRICS_COUNTER },
 		[REMOVED] = { "sekisho_feed_removed_entries", "Entries that updates of the feed took away.", OPENMETRICS_COUNTER },
 		[CHANGED] = { "sekisho_feed_changed_timestamp_seconds", "When an update of the feed last changed an entry; 0 never.", OPENMETRICS_GAUGE },
-		[REJECTED] = { "sekisho_feed_rejected_bans", "Bans of sources on the feed that people called wrong.", OPENMETRICS_GAUGE },
 	};
 	size_t f, i;
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crowdsec.h"
 #include "engine.h"
 #include "lib/feed_file.h"
 #include "sys/channel.h"
@@ -79,6 +80,8 @@ json_t *verbs_feed_remove(struct verbs_request *request)
 {
 	const char *name = verbs_word(request, "name", "");
 
+	if (!strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
+		return verbs_error(1, "crowdsec: is a part of the config: delete it there, then `sekisho reload`");
 	if (!feeds_find(request->engine, name))
 		return verbs_error(1, "there is no such feed; `sekisho feed list` names them");
 	return ask(request, ROLE_FEED_REMOVE, name, -1);

@@ -178,9 +178,12 @@ static json_t *accepted(struct engine *engine, struct verbs_wait *wait)
 
 json_t *verbs_feed_accept(struct verbs_request *request)
 {
-	struct engine_feed *feed = feeds_find(request->engine, verbs_word(request, "name", ""));
+	const char *name = verbs_word(request, "name", "");
+	struct engine_feed *feed = feeds_find(request->engine, name);
 	int err;
 
+	if (!feed && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
+		return verbs_error(1, "of CrowdSec's decisions nothing is held; `sekisho feed show crowdsec` tells their state");
 	if (!feed)
 		return verbs_error(1, NO_SUCH_FEED);
 	err = feeds_accept(request->engine, feed);

@@ -31,9 +31,8 @@ static void add(struct verdict *verdict, enum feed_advice advice, const char *fo
 
 static void judge_no(const struct feed_facts *f, struct verdict *verdict)
 {
-	if (f->coverage4 > f->max_coverage || f->coverage6 > f->max_coverage)
-		add(verdict, FEED_ADVICE_NO, "covers %.2f %% of IPv4, %.2f %% of IPv6: over max-coverage %.2f %%, it would be refused",
-		    f->coverage4 * 100, f->coverage6 * 100, f->max_coverage * 100);
+	if (f->held_why)
+		add(verdict, FEED_ADVICE_NO, "it would be held until `sekisho feed accept`: %s", f->held_why);
 	if (f->errors > f->entries)
 		add(verdict, FEED_ADVICE_NO, "%llu lines not understood, for %llu prefixes: no list, or in another format",
 		    (unsigned long long)f->errors, (unsigned long long)f->entries);
@@ -63,7 +62,7 @@ enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret
 		add(&verdict, FEED_ADVICE_MONITOR, "%llu of its entries are private or reserved ranges (left out unless private: block)", (unsigned long long)f->private_entries);
 	if (f->errors > f->entries * ERRORS_SHARE && f->errors <= f->entries)
 		add(&verdict, FEED_ADVICE_MONITOR, "%llu line%s not understood", (unsigned long long)f->errors, f->errors == 1 ? "" : "s");
-	if ((f->coverage4 > WIDE || f->coverage6 > WIDE) && f->coverage4 <= f->max_coverage && f->coverage6 <= f->max_coverage)
+	if (f->coverage4 > WIDE || f->coverage6 > WIDE)
 		add(&verdict, FEED_ADVICE_MONITOR, "it is wide: %.2f %% of routable IPv4, %.2f %% of IPv6", f->coverage4 * 100, f->coverage6 * 100);
 	if (!verdict.n && f->n_seen)
 		add(&verdict, FEED_ADVICE_BLOCK, "nothing speaks against it: none of the %u sources seen lately would be lost", f->n_seen);

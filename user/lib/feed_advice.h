@@ -8,13 +8,13 @@
 enum feed_advice {
 	FEED_ADVICE_BLOCK,   /* nothing speaks against it */
 	FEED_ADVICE_MONITOR, /* watch what it would drop first */
-	FEED_ADVICE_NO,	     /* it would be refused, adds nothing, or is no list */
+	FEED_ADVICE_NO,	     /* it would be held, adds nothing, or is no list */
 };
 
 struct feed_facts {
 	uint64_t entries, errors;      /* prefixes; lines not understood */
 	double coverage4, coverage6;   /* of routable space, 0..1 */
-	double max_coverage;	       /* the feed's: more is refused */
+	const char *held_why;	       /* the bounds of the feed that it is over, see feed_guard.h; NULL: none */
 	uint64_t private_entries;      /* wholly private or reserved */
 	uint64_t known_good_entries;   /* that share addresses with a known-good list; the most of any */
 	const char *known_good;	       /* that list's name */
@@ -28,7 +28,7 @@ struct feed_facts {
 
 #define FEED_REASONS_MAX 12
 struct feed_reason {
-	char text[200];
+	char text[400];
 };
 
 /* The advice, with up to FEED_REASONS_MAX reasons, the weightiest first; *ret_n of them, at least one. */
