@@ -123,7 +123,7 @@ def test_every_verb_asks_and_json_is_one_document(engine, words, verb):
         assert done.returncode == 0
         document = json.loads(done.stdout)
         if verb in DATA:
-            assert document == DATA[verb]
+            assert document == DATA[verb] | ({"cli": "0.1.0"} if verb == "version" else {})
     assert [r["verb"] for r in engine.requests] == [verb] * 3
 
 
