@@ -8,7 +8,7 @@ from reference import ACTIONS, BITS, Reference, prefix_text, read_list, read_pre
 
 WANT = 200_000  # addresses a family
 SEED = int(os.environ.get("SEKISHO_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-FEEDS = pathlib.Path(os.environ.get("SEKISHO_FEEDS", pathlib.Path(__file__).parents[2].parent / "shared/feeds/open"))
+FEEDS = pathlib.Path(os.environ.get("SEKISHO_SHARED", pathlib.Path(__file__).parents[2].parent / "shared")) / "feeds/open"
 
 # Where random prefixes crowd: public space, both sides of private ranges, and the ends of the address space.
 CROWDS = {4: ["45.0.0.0/8", "172.0.0.0/11", "192.168.0.0/15", "100.0.0.0/9", "223.255.0.0/16", "0.0.0.0/6", "255.255.0.0/16",
