@@ -214,7 +214,7 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 lint: ## headers compile alone, include rules, library boundaries
 	$(Q)scripts/check-includes.sh $(BUILD)
 
-vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 15 minutes)
+vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 8 to 12 minutes each)
 	$(Q)scripts/install-deps.sh vm
 	$(Q)scripts/vmtest-all.sh $(BUILD) $(or $(KERNELS),6.1 6.12)
 
