@@ -41,7 +41,7 @@ obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 fuzzobj = $(patsubst %.c,$(BUILD)/fuzzobj/%.o,$(1))
 san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 
-# Who links what: the link line is the boundary between the processes (see design in README).
+# Who links what: the link line is the boundary between the processes.
 keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_slots bpf_rails ssh_source netlink sandbox_caps spawn file file_put secret notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_refs store_feeds store_disk store_audit store_bans store_verdicts store_limits store_quality metrics_http bpf_read bpf_bans_read bpf_events sandbox_engine sandbox_parts file))
 fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http sandbox_fetch sandbox_parts))
@@ -219,7 +219,7 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 lint: ## headers compile alone, include rules, library boundaries
 	$(Q)scripts/check-includes.sh $(BUILD)
 
-vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 15 minutes)
+vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 8 to 12 minutes each)
 	$(Q)scripts/install-deps.sh vm
 	$(Q)scripts/vmtest-all.sh $(BUILD) $(or $(KERNELS),6.1 6.12)
 

@@ -8,7 +8,7 @@ from reference import ACTIONS, BITS, Reference, prefix_text, read_list, read_pre
 
 WANT = 200_000  # addresses a family
 SEED = int(os.environ.get("SEKISHO_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
-FEEDS = pathlib.Path(os.environ.get("SEKISHO_FEEDS", pathlib.Path(__file__).parents[2].parent / "shared/feeds/open"))
+FEEDS = pathlib.Path(os.environ.get("SEKISHO_SHARED", pathlib.Path(__file__).parents[2].parent / "shared")) / "feeds/open"
 
 # Where random prefixes crowd: public space, both sides of private ranges, and the ends of the address space.
 CROWDS = {4: ["45.0.0.0/8", "172.0.0.0/11", "192.168.0.0/15", "100.0.0.0/9", "223.255.0.0/16", "0.0.0.0/6", "255.255.0.0/16",
@@ -258,6 +258,9 @@ def check_explain(agent, naive, feeds, allow, rows, chosen, n):
                 assert lists_only[0]["source"] == (names[winner] if winner else "config"), where
 
 
+LISTED_RAIL = "169.254.7.0/24"
+
+
 def random_lists(maker):
     """Lists of every action, some with private ranges, two with a prefix that holds half or an eighth of everything."""
     lists = []
@@ -267,6 +270,8 @@ def random_lists(maker):
         prefixes = maker.prefixes(4, n, 9) | maker.prefixes(6, n, 9)
         if i == 1:
             prefixes |= {read_prefix("128.0.0.0/1"), read_prefix("8000::/1")}
+        if i == 2:  # it is `private: block`: what it names here, a rail alone lets pass
+            prefixes.add(read_prefix(LISTED_RAIL))
         if i == 4:
             prefixes |= {read_prefix("32.0.0.0/3"), read_prefix("2000::/3")}
         text = "\n".join(prefix_text(*p) for p in sorted(prefixes))
@@ -324,7 +329,7 @@ def test_random_lists(lab, agent):
     everything = set().union(*(feed.prefixes for feed in feeds), [e[1] for e in entries], map(read_prefix, ALLOW), map(read_prefix, rails()))
     chosen = addresses(maker, everything)
     for family in (4, 6):  # entries are few: all their edges are asked
-        chosen[family] |= edges(e[1] for e in entries)[family] | edges(map(read_prefix, rails()))[family]
+        chosen[family] |= edges(e[1] for e in entries)[family] | edges(map(read_prefix, [*rails(), LISTED_RAIL]))[family]
     check(one, naive, feeds, chosen, {("drop", "feed"), ("drop", "block"), ("drop", "ban"), ("pass", "allow"), ("pass", "none"),
                                       ("monitor", "feed"), ("pass", "protected")})
     check_explain(one, naive, feeds, ALLOW, [(kind, p, origin) for kind, p, _, origin in entries], chosen, 1000)

@@ -148,6 +148,9 @@ def test_config_keys_are_in_the_page_and_nothing_else():
     assert heads(".SH LIMIT KEYS", ".SH BAN KEYS") == {key for key, _ in keys["limit_keys"]}
     assert heads(".SH BAN KEYS", ".SH CROWDSEC KEYS") == {key for key, _ in keys["ban_keys"]}
     assert heads(".SH CROWDSEC KEYS", ".SH UNITS") == {key for key, _ in keys["crowdsec_keys"]}
+    seed = TOP / "tests/golden/config/every_key"  # what the fuzzing of configs begins with
+    assert run(BUILD / "sekisho", "check-config", seed).returncode == 0
+    assert {key for table in keys.values() for key, _ in table} - {"country", "threshold"} <= set(re.findall(r"([a-z0-9-]+):", seed.read_text()))
 
 
 def test_formats_are_in_the_page_and_nothing_else():
@@ -156,6 +159,7 @@ def test_formats_are_in_the_page_and_nothing_else():
     section = page[page.index(".SH FORMATS"):page.index(".SH PRECEDENCE")]
     heads = [word for line in re.findall(r"^\.TP\n\.BR? (.*)$", section, re.M) for word in line.replace('"', "").replace(",", " ").split()]
     assert len(code) > 20 and sorted(heads + ["auto"]) == sorted(code)
+    assert f"Feeds in {len(code) - 1} formats" in (TOP / "README.md").read_text()
 
 
 def test_metrics_are_in_the_page_and_nothing_else(lab, agent):

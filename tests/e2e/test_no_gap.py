@@ -118,8 +118,8 @@ def entries(agent, n, failures):
     try:
         control, chooser = Control(agent), random.Random(9)
         for i in range(n):
-            prefix = chooser.choice([f"23.0.0.{i}", f"23.{i}.0.0/16", f"23.1.{i}.0/24", f"23.{i}.64.0/18", f"2001:db8:2323:{i:x}::/64", f"2001:db8:23{i:02x}::/40"
-                                     if i < 0 else f"2001:db8:2300:{i:x}::1", f"2001:db8:{0x4000 + i:x}::/48"])
+            prefix = chooser.choice([f"23.0.0.{i}", f"23.{i}.0.0/16", f"23.1.{i}.0/24", f"23.{i}.64.0/18", f"2001:db8:2323:{i:x}::/64",
+                                     f"2001:db8:2300:{i:x}::1", f"2001:db8:{0x4000 + i:x}::/48"])
             control.sure("block.add", prefix=prefix, for_s=3600)
             control.sure("block.del", prefix=prefix)
     except BaseException as failure:  # as above

@@ -56,9 +56,11 @@ int cmd_version(struct cli *cli, const struct cli_command *command, int argc, ch
 	if (status)
 		return status;
 	if (cli->json)
-		status = print_json(data);
+		status = cli_set(data, "cli", SEKISHO_VERSION);
 	else
 		print_field(data, &agent);
+	if (!status && cli->json)
+		status = print_json(data);
 	json_decref(data);
 	return status;
 }

@@ -200,6 +200,8 @@ int cli_duration(const char *text, json_int_t *ret_for_s)
 		return CLI_DONE;
 	}
 	err = units_parse_duration(text, strlen(text), &for_s);
+	if (!err && !for_s) /* an entry that ends at once, a --confirm that waits for nobody */
+		return cli_fail(CLI_USAGE, "\"%s\" is no time at all; write 90s, 10m, 12h, 7d", text);
 	if (err)
 		return cli_fail(CLI_USAGE, "\"%s\" is %s", text,
 				err == -ERANGE ? "over 100 years; write -1 for good" : "no duration; write 90s, 10m, 12h, 7d, or -1 for good");

@@ -8,15 +8,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct bpf_events {
 	struct ring_buffer *ring;
 	bpf_event_fn fn;
 	void *arg;
-	int fd;
 	unsigned left, taken;
-	uint64_t bad;
 };
 
 int bpf_events_check(const void *data, size_t size, const struct sek_event **ret_event,
@@ -46,9 +43,7 @@ static int take_one(void *arg, void *data, size_t size)
 	const struct sek_ban_event *ban;
 	const struct sek_event *event;
 
-	if (bpf_events_check(data, size, &event, &ban))
-		events->bad++;
-	else
+	if (!bpf_events_check(data, size, &event, &ban))
 		events->fn(events->arg, event, ban);
 	events->taken++;
 	return --events->left ? 0 : -EINTR;
@@ -63,7 +58,6 @@ int bpf_events_open(int fd, bpf_event_fn fn, void *arg, struct bpf_events **ret_
 		return -ENOMEM;
 	events->fn = fn;
 	events->arg = arg;
-	events->fd = fd;
 	events->ring = ring_buffer__new(fd, take_one, events, NULL);
 	if (!events->ring) {
 		err = -errno;
@@ -74,15 +68,6 @@ int bpf_events_open(int fd, bpf_event_fn fn, void *arg, struct bpf_events **ret_
 	return 0;
 }
 
-void bpf_events_close(struct bpf_events *events)
-{
-	if (!events)
-		return;
-	ring_buffer__free(events->ring);
-	close(events->fd);
-	free(events);
-}
-
 int bpf_events_take(struct bpf_events *events, unsigned max)
 {
 	int err;
@@ -91,9 +76,4 @@ int bpf_events_take(struct bpf_events *events, unsigned max)
 	events->taken = 0;
 	err = ring_buffer__consume(events->ring);
 	return err < 0 && err != -EINTR ? err : (int)events->taken;
-}
-
-uint64_t bpf_events_bad(const struct bpf_events *events)
-{
-	return events->bad;
 }

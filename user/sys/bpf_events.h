@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The reader of the kernel program's ring buffer of events. Lengths are checked; what is no event
- * of ours is counted.
+ * of ours is passed over.
  */
 #pragma once
 
@@ -16,16 +16,13 @@ typedef void (*bpf_event_fn)(void *arg, const struct sek_event *event,
 			     const struct sek_ban_event *ban);
 
 /*
- * Reads the ring buffer @fd, taken over; it must be writable (the reader's place is in it). Errors:
- * negative errno.
+ * Reads the ring buffer @fd, which stays open as long as the process; it must be writable (the
+ * reader's place is in it). Errors: negative errno.
  */
 int bpf_events_open(int fd, bpf_event_fn fn, void *arg, struct bpf_events **ret_events);
-void bpf_events_close(struct bpf_events *events);
 
 /* Hands over at most @max records that wait. Returns how many, or a negative errno. */
 int bpf_events_take(struct bpf_events *events, unsigned max);
-/* Records that were thrown away because they were no event of this version. */
-uint64_t bpf_events_bad(const struct bpf_events *events);
 
 /* Is a record of @size bytes at @data one of ours? *ret_ban as for bpf_event_fn. -EBADMSG: no. */
 int bpf_events_check(const void *data, size_t size, const struct sek_event **ret_event,

@@ -91,7 +91,5 @@ int store_verdict_add(struct store *store, const struct store_verdict_row *row);
 int store_verdict_each(struct store *store, int64_t ban, int (*fn)(void *arg, const struct store_verdict_row *row), void *arg);
 /* No such limit or list: all 0. */
 int store_review_get(struct store *store, enum store_review_kind kind, const char *name, struct store_review *ret_review);
-int store_review_each(struct store *store, enum store_review_kind kind,
-		      void (*fn)(void *arg, const char *name, const struct store_review *review), void *arg);
 /* Undecided bans, ended or not; those that live. */
 int store_ban_counts(struct store *store, uint64_t *ret_undecided, uint64_t *ret_live);

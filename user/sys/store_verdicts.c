@@ -111,29 +111,3 @@ int store_review_get(struct store *store, enum store_review_kind kind, const cha
 		*ret_review = review;
 	return r;
 }
-
-int store_review_each(struct store *store, enum store_review_kind kind,
-		      void (*fn)(void *arg, const char *name, const struct store_review *review),
-		      void *arg)
-{
-	char name[STORE_BAN_LIMIT_BYTES];
-	struct store_review review;
-	sqlite3_stmt *stmt;
-	int r, rc;
-
-	r = store_prepare(
-	    store, &stmt,
-	    "SELECT name, bans, confirmed, rejected FROM review WHERE kind = ? ORDER BY name", "i",
-	    (int64_t)kind);
-	if (r < 0)
-		return r;
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-		store_column_text(stmt, 0, name, sizeof(name));
-		review = (struct store_review){ sqlite3_column_int64(stmt, 1),
-						sqlite3_column_int64(stmt, 2),
-						sqlite3_column_int64(stmt, 3) };
-		fn(arg, name, &review);
-	}
-	store_release(store, stmt);
-	return store_errno(rc);
-}
