@@ -31,7 +31,9 @@ static int add_ban(void *arg, const struct store_ban *ban)
 
 	if (json_array_size(walk->rows) < BANS_MAX)
 		json_array_append_new(walk->rows, review_row(walk->engine, &copy));
-	if (ban->state == STORE_BAN_LIVE && ban->until_s > engine_now_s() && ban->id > walk->live.id)
+	/* The longest is met first, and is the one that the kernel finds. */
+	if (ban->state == STORE_BAN_LIVE && ban->until_s > engine_now_s() &&
+	    (!walk->live.id || (ban->source.len == walk->live.source.len && ban->id > walk->live.id)))
 		walk->live = *ban;
 	if (ban->id > walk->last.id)
 		walk->last = *ban;
