@@ -213,17 +213,19 @@ def test_counters_do_not_go_back_with_new_maps(lab, one):
 def test_a_window_of_rates_that_ended_without_an_engine_is_kept(lab, one):
     sources = lambda: {r["name"]: r["sources"] for r in one.ask("limit", "suggest")["suggestions"] if r["unit"] == "packets"}
     assert lab.probe(ONE) == 20 and lab.probe(TWO) == 20
-    wait_for(lambda: sources()["web"] == 2, 15, "both in the window")
+    wait_for(lambda: sources()["web"] >= 2, 15, "both in the window")
+    time.sleep(2)  # the peer's own first words on a new link, from its link-local address, count as a source
     one.stop()
     one.start()
-    assert sources()["web"] == 2  # from the kernel's rows
+    seen = sources()["web"]
+    assert seen in (2, 3)  # from the kernel's rows
     one.stop()
     poke_u64(one, RATES_WINDOW, 1)
     one.start()
-    assert sources()["web"] == 2  # folded from the rows of the window before
+    assert sources()["web"] == seen  # folded from the rows of the window before
     one.stop()
     one.start()
-    assert sources()["web"] == 2  # once
+    assert sources()["web"] == seen  # once
 
 
 def test_a_record_that_vanishes_is_lost_not_live(one):
