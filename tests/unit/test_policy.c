@@ -141,10 +141,30 @@ static void test_coverage(void **state)
 	assert_true(policy_coverage(&list, 6) == 0.5);
 }
 
+/* Beside, around and inside what is not routable: 10/8, 192.0.0/24 and 192.168/16 are holes. In units of a /24. */
+static void test_coverage_at_holes(void **state)
+{
+	struct prefix4 p[] = {
+		{ .addr = 0x08000000, .len = 7 },  /* routable, two /8s wide */
+		{ .addr = 0x0a010000, .len = 16 }, /* in 10/8 */
+		{ .addr = 0x0b000000, .len = 24 }, /* routable, no hole in its /8 */
+		{ .addr = 0xc0000000, .len = 16 }, /* all of it but 192.0.0/24 */
+		{ .addr = 0xc0010000, .len = 16 }, /* routable, with holes elsewhere in its /8 */
+		{ .addr = 0xc0a80100, .len = 24 }, /* in 192.168/16 */
+	};
+	struct prefix4 all = { .addr = 0, .len = 0 }, one = { .addr = 0x0b000000, .len = 24 };
+	struct policy_list list = { .v4 = p, .n4 = 6 }, whole = { .v4 = &all, .n4 = 1 }, unit = { .v4 = &one, .n4 = 1 };
+	double units;
+
+	assert_true(policy_coverage(&whole, 4) == 1);
+	units = policy_coverage(&list, 4) / policy_coverage(&unit, 4);
+	assert_in_range((long)(units + 0.5), 131072 + 1 + 255 + 256, 131072 + 1 + 255 + 256);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random),
-					    cmocka_unit_test(test_coverage) };
+					    cmocka_unit_test(test_coverage), cmocka_unit_test(test_coverage_at_holes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,6 @@ static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const ch
 	policy = (struct policy_list){ .v4 = list.view.v4, .n4 = list.view.head->n4, .v6 = list.view.v6, .n6 = list.view.head->n6 };
 	list.coverage4 = policy_coverage(&policy, 4);
 	list.coverage6 = policy_coverage(&policy, 6);
-	lists_rest(&list);
 	*ret_list = list;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "policy_private.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "policy.h"
 
@@ -89,18 +90,32 @@ static uint64_t routable4(uint64_t first, uint64_t last)
 	return sum;
 }
 
+/* Which of the 256 /8s hold addresses that are not routable: most lists have few prefixes there. */
+static void mark_holes(bool has_hole[256])
+{
+	memset(has_hole, 0, 256 * sizeof(*has_hole));
+	for (unsigned i = 0; i < sizeof(holes4) / sizeof(holes4[0]); i++) {
+		uint64_t from = holes4[i].hi >> 32, to = from + (1ull << (32 - holes4[i].len)) - 1;
+
+		for (uint64_t octet = from >> 24; octet <= to >> 24; octet++)
+			has_hole[octet] = true;
+	}
+}
+
 double policy_coverage(const struct policy_list *list, int family)
 {
+	bool has_hole[256];
 	uint64_t sum4 = 0, next = 0;
 	double sum6 = 0;
 	const struct prefix6 *top = NULL;
 
+	mark_holes(has_hole);
 	for (size_t i = 0; family == 4 && i < list->n4; i++) {
 		uint64_t first = list->v4[i].addr, last = first + (1ull << (32 - list->v4[i].len)) - 1;
 
 		if (first < next)
 			continue;
-		sum4 += routable4(first, last);
+		sum4 += first >> 24 == last >> 24 && !has_hole[first >> 24] ? last - first + 1 : routable4(first, last);
 		next = last + 1;
 	}
 	for (size_t i = 0; family == 6 && i < list->n6; i++) {
