@@ -38,7 +38,7 @@ static __always_inline __u32 account(const struct decision *d, __u64 frame_bytes
 	bool is_would = d->verdict == SEK_V_WOULD;
 	bool is_feed = d->reason == SEK_R_FEED;
 	__u32 counter = d->counter;
-	__u32 todo = d->is_rated * ACCOUNT_RATE, passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
+	__u32 rest = d->is_rated * ACCOUNT_RATE, passed_as = d->reason == SEK_R_MALFORMED ? SEK_R_MALFORMED : SEK_R_NONE;
 
 	if (!cpu)
 		return 0;
@@ -54,12 +54,12 @@ static __always_inline __u32 account(const struct decision *d, __u64 frame_bytes
 			cpu->event_skip--;
 			cpu->events_unsampled++;
 		} else {
-			todo |= ACCOUNT_EVENT;
+			rest |= ACCOUNT_EVENT;
 		}
 	}
 	if (cpu->top_left)
 		cpu->top_left--;
 	else
-		todo |= ACCOUNT_TOP;
-	return todo;
+		rest |= ACCOUNT_TOP;
+	return rest;
 }

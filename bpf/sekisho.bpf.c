@@ -27,15 +27,15 @@ static __always_inline void ask_limits(struct xdp_md *ctx, const struct pkt *pkt
 }
 
 /* Samples for people: drops as events, and which sources are busy. A global function, beside the table's many paths. */
-__noinline int observe(struct xdp_md *ctx, const struct pkt *pkt, __u64 note, __u32 table_slot, __u32 todo)
+__noinline int observe(struct xdp_md *ctx, const struct pkt *pkt, __u64 note, __u32 table_slot, __u32 rest)
 {
 	if (!pkt)
 		return 0;
-	if (todo & ACCOUNT_EVENT)
+	if (rest & ACCOUNT_EVENT)
 		event_frame(ctx, pkt, note, table_slot);
-	if (todo & ACCOUNT_RATE)
+	if (rest & ACCOUNT_RATE)
 		limits_rate_all(pkt, table_slot);
-	if (todo & ACCOUNT_TOP && pkt->source.family)
+	if (rest & ACCOUNT_TOP && pkt->source.family)
 		top_note(&pkt->source, pkt->frame_bytes, (note >> 8 & 0xff) == SEK_V_DROP);
 	return 0;
 }
@@ -45,14 +45,14 @@ int sek_xdp(struct xdp_md *ctx)
 {
 	struct pkt pkt = {};
 	struct decision d = { .limit = EVENT_NO_LIMIT };
-	__u32 todo;
+	__u32 rest;
 
 	policy_frame(parse_frame(ctx, &pkt), &pkt, &d);
 	if (d.goes_on && d.has_limits)
 		ask_limits(ctx, &pkt, &d);
-	todo = account(&d, pkt.frame_bytes);
-	if (todo)
-		observe(ctx, &pkt, EVENT_NOTE(SEK_EVENT_DROP, d.verdict, d.reason, d.limit, d.counter), d.table_slot, todo);
+	rest = account(&d, pkt.frame_bytes);
+	if (rest)
+		observe(ctx, &pkt, EVENT_NOTE(SEK_EVENT_DROP, d.verdict, d.reason, d.limit, d.counter), d.table_slot, rest);
 	switch (d.verdict) {
 	case SEK_V_DROP:
 		return XDP_DROP;

@@ -6,7 +6,7 @@ import argparse, json, pathlib, socket, sys, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
 import ban_map  # noqa: E402 - the path above has to be there first
-from lab import Agent, Lab, wait_for  # noqa: E402
+from lab import Agent, Lab, wait_for  # noqa: E402 - as above
 
 QUESTIONS = ({"verb": "status"}, {"verb": "explain", "address": "11.0.0.2"}, {"verb": "explain", "address": "10.0.0.1"},
              {"verb": "block.list", "limit": 10})

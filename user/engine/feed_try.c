@@ -15,6 +15,7 @@
 #include "lib/base64.h"
 #include "lib/feed_file.h"
 #include "sys/channel.h"
+#include "sys/file.h"
 
 struct feed_upload {
 	int fd;
@@ -52,21 +53,6 @@ json_t *verbs_feed_pairs(struct verbs_request *request, char *room, size_t *ret_
 	return NULL;
 }
 
-static int write_whole(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
-}
-
 static struct feed_upload *open_upload(struct verbs_client *client)
 {
 	if (client->upload)
@@ -97,7 +83,7 @@ static json_t *take_piece(struct verbs_request *request)
 		error = verbs_error(1, "a piece of the file is no base64");
 	else if (uploading_bytes + n > FEED_TRY_UPLOAD_MAX)
 		error = verbs_error(1, "files of more than %u MiB together are not tried: put it behind a URL", FEED_TRY_UPLOAD_MAX >> 20);
-	else if (write_whole(upload->fd, piece, n))
+	else if (file_write(upload->fd, piece, n))
 		error = verbs_error(1, "out of memory");
 	free(piece);
 	if (error) {

@@ -14,6 +14,7 @@
 
 #include "lib/policy.h"
 #include "sys/channel.h"
+#include "sys/file.h"
 
 static const char *const suffixes[] = { [LISTS_GOOD] = "list", [LISTS_HELD] = "held" };
 
@@ -81,17 +82,9 @@ int lists_load(const char *state_dir, const char *name, enum lists_kind kind, st
 
 static int write_whole(int fd, const char *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	int err = file_write(fd, data, len);
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= n;
-		}
-	}
-	return fsync(fd) ? -errno : 0;
+	return err ? err : fsync(fd) ? -errno : 0;
 }
 
 /* The folder's own entry: a rename is on disk only then. */

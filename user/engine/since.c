@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "lib/list_since.h"
 #include "lists.h"
+#include "sys/file.h"
 #include "sys/log.h"
 
 struct times {
@@ -101,18 +102,9 @@ static int make(const struct times *before, const struct engine_list *list, stru
 
 static int write_file(int fd, const struct times *times)
 {
-	const char *at = times->data;
-	size_t left = times->bytes;
+	int err = file_write(fd, times->data, times->bytes);
 
-	while (left) {
-		ssize_t n = write(fd, at, left);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? n : 0;
-		left -= n > 0 ? n : 0;
-	}
-	return fsync(fd) ? -errno : 0;
+	return err ? err : fsync(fd) ? -errno : 0;
 }
 
 /* On disk, and its memory given back. Where the disk is full the memory stays. */

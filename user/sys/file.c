@@ -140,3 +140,20 @@ bool file_is_empty_dir(const char *path)
 	closedir(dir);
 	return n == 0;
 }
+
+int file_write(int fd, const void *data, size_t len)
+{
+	const char *at = data;
+
+	while (len) {
+		ssize_t n = write(fd, at, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0) {
+			at += n;
+			len -= (size_t)n;
+		}
+	}
+	return 0;
+}

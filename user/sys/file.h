@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files and folders of the agent: read whole, made, locked. */
+/* Files and folders of the agent: read whole, written whole, made, locked. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +18,9 @@ int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_l
  * others may write to it; else errno, and a folder that was made is removed again.
  */
 int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd, bool *ret_made);
+
+/* Writes all of @data to @fd, where it is short or interrupted too. Errors: of write(2); a part may be written. */
+int file_write(int fd, const void *data, size_t len);
 
 /* May @uid:@gid make files in folder @fd? Errors: -EACCES no, by its mode; -EROFS; else errno. */
 int file_check_writable(int fd, uid_t uid, gid_t gid);

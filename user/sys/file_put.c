@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 #define NEW_BYTES 300 /* a name and ".", ".new" */
 
 static int open_dir(const char *dir, int *ret_fd)
@@ -45,17 +47,9 @@ static int make_dir(const char *dir, int *ret_fd)
 
 static int write_all(int fd, const char *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	int err = file_write(fd, data, len);
 
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		}
-	}
-	return fchmod(fd, 0644) || fsync(fd) ? -errno : 0;
+	return err ? err : fchmod(fd, 0644) || fsync(fd) ? -errno : 0;
 }
 
 static int write_new(int dir_fd, const char *name, const void *data, size_t len)
