@@ -58,14 +58,11 @@ static __always_inline void *image_front(const struct image *image, __u32 line)
 	return image->first + offset;
 }
 
-/* Two lines from an even one on, which are in one segment; NULL past the last segment. */
-static __always_inline void *image_pair(const struct image *image, __u32 line)
+/* Two lines of segment 0, from an even one on. */
+static __always_inline void *image_front_pair(const struct image *image, __u32 line)
 {
 	__u64 offset = (__u64)line * SEK_LINE_BYTES;
-	void *segment = image_segment(image->slot + line / SEK_SEGMENT_LINES);
 
-	if (!segment)
-		return NULL;
 	asm volatile("%0 &= %1" : "+r"(offset) : "i"(SEK_SEGMENT_BYTES - 2 * SEK_LINE_BYTES));
-	return segment + offset;
+	return image->first + offset;
 }

@@ -28,12 +28,9 @@
 #define LIMIT_SINCE_SHIFT SEK_LIMIT_TAT_SHIFT
 #define LIMIT_HALF_UNIT (1u << (SEK_LIMIT_FRACTION - 1))
 
-/* The two clocks, CLOCK_MONOTONIC ns; a test brings its own before it includes this file. */
+/* CLOCK_MONOTONIC ns; a test brings its own before it includes this file. */
 #ifndef LIMIT_PRECISE_NS
 #define LIMIT_PRECISE_NS() bpf_ktime_get_ns()
-#endif
-#ifndef LIMIT_COARSE_NS
-#define LIMIT_COARSE_NS() bpf_ktime_get_coarse_ns()
 #endif
 
 /* One packet, as its source's line sees it. */
@@ -49,6 +46,7 @@ enum limit_answer {
 	LIMIT_EVICTED = 2, /* another source's live slot was taken for this one */
 	LIMIT_GAVE_UP = 4, /* passed uncharged: the slot changed hands at every try */
 	LIMIT_NEAR = 8,	   /* within it, and more than half of the burst was used before */
+	LIMIT_AGAIN = 16,  /* of a try: the slot changed hands, nothing is charged */
 };
 
 /* What limit_over() answers, bits. */
@@ -74,90 +72,117 @@ static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 byt
 	return units >> SEK_LIMIT_FRACTION << SEK_LIMIT_TAT_SHIFT;
 }
 
-/* Index of the slot with @tag, SEK_LIMIT_SLOTS if there is none. */
-static __always_inline __u32 limit_find(const volatile struct sek_limit_line *line, __u64 tag,
-					__u64 *ret_slot)
+/* 1 if @slot has another tag, else 0: no branch, as where a source's slot lies is anybody's guess to the CPU. */
+static __always_inline __u64 limit_differs(__u64 slot, __u64 tag)
 {
-	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
-		__u64 slot = line->slot[i];
-
-		if ((slot ^ tag) & LIMIT_TAG)
-			continue;
-		*ret_slot = slot;
-		return i;
-	}
-	return SEK_LIMIT_SLOTS;
+	return (((slot ^ tag) & LIMIT_TAG) + LIMIT_TAG) >> SEK_LIMIT_TAT_SHIFT;
 }
 
-/* The slot to give away: any whose time has passed or cannot be, else the one nearest to idle. */
-static __always_inline __u32 limit_victim(const volatile struct sek_limit_line *line, __u64 now,
-					  __u64 ahead, __u64 *ret_slot, bool *ret_live)
+/* Index of the first slot with @tag, SEK_LIMIT_SLOTS if there is none. */
+static __always_inline __u32 limit_find(const volatile struct sek_limit_line *line, __u64 tag, __u64 *ret_slot)
 {
-	__u64 least = ~0ull;
+	__u64 differ = 1, slot;
 	__u32 index = 0;
 
+#pragma unroll
 	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
-		__u64 slot = line->slot[i];
-		/* An empty slot is idle even just before a wrap, where an arrival time of 0 is
-		 * near. */
-		__u64 rank = slot ? slot - now - ahead : 0;
-
-		if (rank > least)
-			continue;
-		least = rank;
-		index = i;
-		*ret_slot = slot;
+		differ &= limit_differs(line->slot[i], tag);
+		asm volatile("" : "+r"(differ)); /* else it is a branch again */
+		index += differ;
 	}
-	*ret_live = least >= -ahead;
+	if (index >= SEK_LIMIT_SLOTS)
+		return SEK_LIMIT_SLOTS;
+	slot = line->slot[index & (SEK_LIMIT_SLOTS - 1)];
+	if (limit_differs(slot, tag)) /* another source has just taken it */
+		return SEK_LIMIT_SLOTS;
+	*ret_slot = slot;
 	return index;
 }
 
 /*
- * Charges one packet to one limit of its source. @ahead is sek_table_limits.ahead.
- * Returns enum limit_answer. A global function: verified once, whatever the number of limits.
+ * How soon @slot is idle, 62 bits: the least is the one to give away. An empty slot is idle even just before a wrap, where an arrival time of
+ * 0 is near. The tag's bits say nothing about it; the low three are free for the slot's index.
+ */
+static __always_inline __u64 limit_rank(__u64 slot, __u64 now, __u64 ahead)
+{
+	__u64 is_used = -((slot | -slot) >> 63);
+
+	return ((slot - now - ahead) & is_used) >> 1 & ~(__u64)(SEK_LIMIT_SLOTS - 1);
+}
+
+/* The slot to give away: any whose time has passed or cannot be, else the one nearest to idle. SEK_LIMIT_SLOTS: it changed under us. */
+static __always_inline __u32 limit_victim(const volatile struct sek_limit_line *line, __u64 now, __u64 ahead, __u64 *ret_slot, bool *ret_live)
+{
+	__u64 least = ~0ull >> 1, less, slot;
+	__u32 index;
+
+#pragma unroll
+	for (__u32 i = 0; i < SEK_LIMIT_SLOTS; i++) {
+		less = (limit_rank(line->slot[i], now, ahead) | i) - least;
+		asm volatile("" : "+r"(less));
+		least += less & (__u64)((__s64)less >> 63);
+	}
+	index = least & (SEK_LIMIT_SLOTS - 1);
+	slot = line->slot[index];
+	least &= ~(__u64)(SEK_LIMIT_SLOTS - 1);
+	if (limit_rank(slot, now, ahead) != least)
+		return SEK_LIMIT_SLOTS;
+	*ret_slot = slot;
+	*ret_live = least >= -ahead >> 1;
+	return index;
+}
+
+/* One try of limit_charge(); LIMIT_AGAIN: the slot changed hands. */
+static __always_inline int limit_try(struct sek_limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet, __u64 ahead)
+{
+	__u64 now = limit_word(packet->now_ns), cost = limit_cost(limit, packet->bytes), slot = 0;
+	__u32 index = limit_find(line, packet->tag, &slot);
+	bool is_live = false;
+	__s64 d;
+
+	if (index < SEK_LIMIT_SLOTS) {
+		d = slot - now;
+		/*
+		 * The coarse clock may say "over" too early, never too late, so the precise one decides. It is read after the slot: one
+		 * that another CPU just wrote is then never too far ahead.
+		 */
+		if (d > (__s64)limit->tau) {
+			now = limit_word(LIMIT_PRECISE_NS());
+			d = slot - now;
+		}
+		if (d > (__s64)limit->tau && d <= (__s64)limit->maxd)
+			return LIMIT_OVER;
+		if (d >= 0 && d <= (__s64)limit->tau) {
+			if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^ packet->tag) & LIMIT_TAG))
+				return d > (__s64)(limit->tau >> 1) ? LIMIT_NEAR : 0;
+			__sync_fetch_and_add(&line->slot[index & 7], -cost);
+			return LIMIT_AGAIN;
+		}
+	} else {
+		index = limit_victim(line, now, ahead, &slot, &is_live);
+		if (index >= SEK_LIMIT_SLOTS)
+			return LIMIT_AGAIN;
+	}
+	if (__sync_val_compare_and_swap(&line->slot[index & 7], slot, (now | packet->tag) + cost) != slot)
+		return LIMIT_AGAIN;
+	return is_live ? LIMIT_EVICTED : 0;
+}
+
+/*
+ * Charges one packet to one limit of its source. @ahead is sek_table_limits.ahead. Returns enum limit_answer. A global function:
+ * verified once, whatever the number of limits.
  */
 __noinline int limit_charge(struct sek_limit_line *line, const struct sek_limit *limit,
 			    const struct limit_packet *packet, __u64 ahead)
 {
-	__u64 now, cost, slot = 0;
-	bool is_live = false;
-	__u32 index;
-	__s64 d;
+	int answer;
 
 	if (!line || !limit || !packet)
 		return LIMIT_GAVE_UP;
-	now = limit_word(packet->now_ns);
-	cost = limit_cost(limit, packet->bytes);
 	for (int i = 0; i < LIMIT_TRIES; i++) {
-		index = limit_find(line, packet->tag, &slot);
-		if (index < SEK_LIMIT_SLOTS) {
-			d = slot - now;
-			/*
-			 * The coarse clock may say "over" too early, never too late, so the precise
-			 * one decides. It is read after the slot: one that another CPU just wrote
-			 * is then never too far ahead.
-			 */
-			if (d > (__s64)limit->tau) {
-				now = limit_word(LIMIT_PRECISE_NS());
-				d = slot - now;
-			}
-			if (d > (__s64)limit->tau && d <= (__s64)limit->maxd)
-				return LIMIT_OVER;
-			if (d >= 0 && d <= (__s64)limit->tau) {
-				if (!((__sync_fetch_and_add(&line->slot[index & 7], cost) ^
-				       packet->tag) &
-				      LIMIT_TAG))
-					return d > (__s64)(limit->tau >> 1) ? LIMIT_NEAR : 0;
-				__sync_fetch_and_add(&line->slot[index & 7], -cost);
-				continue;
-			}
-		} else {
-			index = limit_victim(line, now, ahead, &slot, &is_live);
-		}
-		if (__sync_val_compare_and_swap(&line->slot[index & 7], slot,
-						(now | packet->tag) + cost) == slot)
-			return is_live ? LIMIT_EVICTED : 0;
-		is_live = false;
+		answer = limit_try(line, limit, packet, ahead);
+		if (answer != LIMIT_AGAIN)
+			return answer;
 	}
 	return LIMIT_GAVE_UP;
 }
@@ -186,8 +211,8 @@ __noinline int limit_refund(struct sek_limit_line *line, const struct sek_limit 
  * Keeps "over since" in a second slot of the line, written once a quantum (16.8 ms). @packet->tag
  * as for limit_charge(). Returns enum limit_over_answer; a ban that is due is so at every packet from then on.
  */
-__noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *limit,
-			  const struct limit_packet *packet, __u64 ahead)
+static __always_inline int limit_over(struct sek_limit_line *line, const struct sek_limit *limit,
+				      const struct limit_packet *packet, __u64 ahead)
 {
 	__u64 now, slot = 0, until;
 	__u32 index, tag, quantum, since;
@@ -195,8 +220,6 @@ __noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *l
 	bool is_live;
 	__s64 left;
 
-	if (!line || !limit || !packet)
-		return 0;
 	tag = packet->tag | LIMIT_TAG_OVER;
 	now = limit_word(packet->now_ns);
 	quantum = since = now >> LIMIT_QUANTUM_SHIFT;
@@ -215,6 +238,8 @@ __noinline int limit_over(struct sek_limit_line *line, const struct sek_limit *l
 		}
 	} else {
 		index = limit_victim(line, now, ahead, &slot, &is_live);
+		if (index >= SEK_LIMIT_SLOTS)
+			return 0;
 	}
 	/* Lost: another CPU wrote the same, or the slot went to a newcomer. */
 	if (__sync_val_compare_and_swap(&line->slot[index & 7], slot,

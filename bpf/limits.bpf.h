@@ -8,6 +8,7 @@
 
 #include "account.bpf.h"
 #include "ban.bpf.h"
+#include "clock.bpf.h"
 #include "event.bpf.h"
 #include "evidence.bpf.h"
 #include "image.bpf.h"
@@ -17,6 +18,9 @@
 #include "top.bpf.h"
 
 #define LIMITS_SOURCE_LEN6 64 /* rates of all packets where no limit says ipv6-source-prefix */
+#ifndef LIMIT_COARSE_NS /* a test brings its own */
+#define LIMIT_COARSE_NS(cpu) clock_coarse_ns(cpu)
+#endif
 #define LIMITS_INDEX(i) ((i) & (SEK_LIMITS_MAX - 1))
 #define LIMITS_ROW_MONITOR(limit) ((limit)->flags & SEK_LIMIT_F_MONITOR)
 
@@ -57,7 +61,7 @@ static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot
 
 static __always_inline const struct sek_limit *limits_get(const struct limits_run *run, __u32 index)
 {
-	return image_pair(&run->image, run->head->limit_base + 2 * LIMITS_INDEX(index));
+	return image_front_pair(&run->image, run->head->limit_base + 2 * LIMITS_INDEX(index));
 }
 
 /* The line with the source's slots for @limit, and its tag: four limits a line, the others in its neighbours. */
@@ -101,16 +105,14 @@ static __always_inline const struct sek_limit_list *limits_list(const struct lim
 	__u64 at;
 
 	if (run->head->port_base && dport >= 0 && kind <= SEK_LIMIT_UDP) {
-		ports = image_line(&run->image, run->head->port_base + ((__u32)dport >> 6));
-		if (!ports)
-			return NULL;
+		ports = image_front(&run->image, run->head->port_base + ((__u32)dport >> 6));
 		set = ports[dport & 63];
 	}
-	lists = image_line(&run->image, run->head->set_base + set);
+	lists = image_front(&run->image, run->head->set_base + set);
 	/* Opaque: the check is then made on the very copy that is added. */
 	at = kind * sizeof(*lists);
 	asm volatile("" : "+r"(at));
-	return lists && at <= SEK_LIMIT_OTHER * sizeof(*lists) ? (const void *)lists + at : NULL;
+	return at <= SEK_LIMIT_OTHER * sizeof(*lists) ? (const void *)lists + at : NULL;
 }
 
 static __always_inline void limits_rate(const struct limits_run *run, const struct limit_place *place, __u32 number,
@@ -161,46 +163,53 @@ static __always_inline void limits_meet(struct limits_met *met, __u32 index, con
 	met->number = LIMITS_INDEX(limit->number);
 }
 
+/* Charges limit @i of @list. False: it drops the packet, or is not there; no other is asked then. @is_first: without a call, which costs more. */
+static __always_inline bool limits_charge_one(const struct limits_run *run, const struct sek_limit_list *list, __u32 i, bool is_first,
+					      const struct pkt *pkt, struct limit_packet *packet, struct limits_met *met)
+{
+	const struct sek_limit *limit = limits_get(run, list->index[i]);
+	struct limit_place place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
+	struct sek_limit_line *line = limits_slots(run, &place, limit, &packet->tag);
+	int answer = LIMIT_AGAIN;
+
+	if (!line)
+		return false;
+	if (run->control->rates_threshold)
+		limits_rate(run, &place, limit->number, pkt);
+	if (is_first && LIMIT_TRIES)
+		answer = limit_try(line, limit, packet, run->head->ahead);
+	if (answer == LIMIT_AGAIN)
+		answer = limit_charge(line, limit, packet, run->head->ahead);
+	answer |= run->cpu->zero; /* one state to the verifier, whatever the way here */
+	if (answer & LIMIT_EVICTED)
+		run->cpu->limit_evictions++;
+	if (answer & LIMIT_GAVE_UP)
+		run->cpu->limit_gave_up++;
+	if (answer & (LIMIT_OVER | LIMIT_NEAR) && (!met->noted || (answer & LIMIT_OVER && !met->is_over)))
+		limits_meet(met, list->index[i], limit);
+	if (!(answer & LIMIT_OVER)) {
+		met->charged |= 1u << i;
+		return true;
+	}
+	met->is_over |= 1;
+	if (!LIMITS_ROW_MONITOR(limit)) {
+		limits_meet(met, list->index[i], limit);
+		met->over = i + 1;
+		return false;
+	}
+	met->woulds |= 1u << LIMITS_INDEX(limit->number);
+	return true;
+}
+
 /* Charges limit by limit until one drops. */
 static __always_inline void limits_walk(const struct limits_run *run, const struct sek_limit_list *list, const struct pkt *pkt,
 					struct limit_packet *packet, struct limits_met *met)
 {
-	const struct sek_limit *limit;
-	struct sek_limit_line *line;
-	struct limit_place place;
-	int answer;
-
-	for (__u32 i = 0; i < SEK_LIMIT_MATCH_MAX; i++) {
-		if (i >= list->n)
+	if (!limits_charge_one(run, list, 0, true, pkt, packet, met))
+		return;
+	for (__u32 i = 1; i < SEK_LIMIT_MATCH_MAX; i++) {
+		if (i >= list->n || !limits_charge_one(run, list, i, false, pkt, packet, met))
 			break;
-		limit = limits_get(run, list->index[i]);
-		if (!limit)
-			break;
-		place = limit_place(&pkt->source, limit, &run->control->limit_keys, run->control->limit_bits);
-		line = limits_slots(run, &place, limit, &packet->tag);
-		if (!line)
-			break;
-		if (run->control->rates_threshold)
-			limits_rate(run, &place, limit->number, pkt);
-		answer = limit_charge(line, limit, packet, run->head->ahead);
-		if (answer & LIMIT_EVICTED)
-			run->cpu->limit_evictions++;
-		if (answer & LIMIT_GAVE_UP)
-			run->cpu->limit_gave_up++;
-		if (answer & (LIMIT_OVER | LIMIT_NEAR) && (!met->noted || (answer & LIMIT_OVER && !met->is_over)))
-			limits_meet(met, list->index[i], limit);
-		if (!(answer & LIMIT_OVER)) {
-			met->charged |= 1u << i;
-			continue;
-		}
-		if (!LIMITS_ROW_MONITOR(limit)) {
-			limits_meet(met, list->index[i], limit);
-			met->is_over = 1;
-			met->over = i + 1;
-			break;
-		}
-		met->is_over = 1;
-		met->woulds |= 1u << LIMITS_INDEX(limit->number);
 	}
 }
 
@@ -269,11 +278,15 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 		return 0;
 	if (!run.head->n_limits)
 		return 0;
-	l4_read(ctx, pkt, &l4);
-	list = limits_list(&run, limits_kind(&l4), l4.state == L4_PORTS ? l4.dport : -1);
+	if (run.head->by_kind) {
+		l4_read(ctx, pkt, &l4);
+		list = limits_list(&run, limits_kind(&l4), l4.state == L4_PORTS ? l4.dport : -1);
+	} else {
+		list = limits_list(&run, SEK_LIMIT_OTHER, -1);
+	}
 	if (!list || !list->n)
 		return 0;
-	packet.now_ns = LIMIT_COARSE_NS();
+	packet.now_ns = LIMIT_COARSE_NS(run.cpu);
 	packet.bytes = pkt->frame_bytes;
 	met.charged = met.woulds = met.noted = met.number = met.over = met.is_over = run.cpu->zero;
 	limits_walk(&run, list, pkt, &packet, &met);

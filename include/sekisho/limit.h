@@ -84,11 +84,12 @@ struct sek_table_limits {
 	__u32 limit_base; /* line of struct sek_limit[n_limits]; even, so that none lies in two segments */
 	__u32 set_base;	  /* line of the first set: struct sek_limit_list[SEK_LIMIT_KINDS] each, one line a set */
 	__u32 n_sets;	  /* at most SEK_LIMIT_SETS_MAX; set 0 is what every port without a limit of its own has */
-	__u32 port_base;  /* line of u8 set[65536] by destination port, 1024 lines; 0: all ports are set 0 */
+	__u32 port_base;  /* line of u8 set[65536] by destination port, 1024 lines; 0: all ports are set 0; with by_kind only */
 	__u32 has_ban;	  /* any limit has SEK_LIMIT_F_BAN */
 	__u64 ahead;	  /* slot word: largest maxd + 1 s */
 	__u32 source_len6; /* ipv6-source-prefix: what a ban of an IPv6 source blocks */
-	__u32 pad[7];
+	__u32 by_kind;	   /* 1: which limits a packet meets depends on its protocol or port; 0: every packet meets those of any kind */
+	__u32 pad[6];
 };
 _Static_assert(sizeof(struct sek_table_limits) == SEK_LINE_BYTES, "one line");
 

@@ -13,7 +13,7 @@
 #include <sekisho/types.h>
 
 #ifndef SEK_LAYOUT /* a test builds an agent of another one */
-#define SEK_LAYOUT 4 /* version of this header and table.h together; in the pin path */
+#define SEK_LAYOUT 5 /* version of this header and table.h together; in the pin path */
 #endif
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */
@@ -147,6 +147,9 @@ struct sek_cpu {
 	__u64 events_lost;     /* the ring was full */
 	__u64 events_unsampled; /* drops over the budget of events_per_s */
 	/* the program's own */
+	__u64 clock_tick;    /* jiffies when the two below were read */
+	__u64 clock_ns;	     /* CLOCK_MONOTONIC, coarse */
+	__u64 clock_boot_ns; /* CLOCK_BOOTTIME */
 	__u64 event_second; /* that event_count is of */
 	__u32 event_count;
 	__u32 event_skip; /* drops to come that are no sample */

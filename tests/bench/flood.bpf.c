@@ -11,7 +11,7 @@ __u64 gcra_drops;
 
 #define FLOOD_NS() (*(volatile __u64 *)&flood.clock_ns)
 #define LIMIT_PRECISE_NS() FLOOD_NS()
-#define LIMIT_COARSE_NS() FLOOD_NS()
+#define LIMIT_COARSE_NS(cpu) FLOOD_NS()
 #define GCRA_PRECISE_NS() FLOOD_NS()
 #define GCRA_COARSE_NS() FLOOD_NS()
 

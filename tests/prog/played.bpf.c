@@ -10,7 +10,7 @@ struct played_scene scene;
 
 #define SCENE_NS() (*(volatile __u64 *)&scene.clock_ns)
 #define LIMIT_PRECISE_NS() SCENE_NS()
-#define LIMIT_COARSE_NS() played_coarse_ns()
+#define LIMIT_COARSE_NS(cpu) played_coarse_ns()
 
 static inline __u64 played_coarse_ns(void)
 {

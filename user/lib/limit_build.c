@@ -263,10 +263,12 @@ static int add_sets(struct table_image *image, const struct limit_settings *limi
 				return -EINVAL;
 			list[kind].n = found;
 			memcpy(list[kind].index, index, found);
+			head->by_kind |= memcmp(&list[kind], &list[0], sizeof(*list)) != 0;
 		}
 	}
 	if (sets->n == 1)
 		return 0;
+	head->by_kind = 1;
 	err = table_image_add(image, PORT_LINES, &head->port_base);
 	if (!err)
 		memcpy(line_at(image, head->port_base), sets->of_port, PORTS);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "rate.h"
 #include <sekisho/table.h>
@@ -121,15 +122,17 @@ static int check_words(const struct sek_limit *limit, uint32_t *numbers, const c
 	return 0;
 }
 
-static int check_set(const struct sek_limit_list *lists, uint32_t n_limits, const char **ret_why)
+static int check_set(const struct sek_limit_list *lists, const struct sek_table_limits *head, const char **ret_why)
 {
 	for (int kind = 0; kind < SEK_LIMIT_KINDS; kind++) {
 		if (lists[kind].n > SEK_LIMIT_MATCH_MAX)
 			return bad("limits of a packet", ret_why);
 		for (unsigned i = 0; i < lists[kind].n; i++) {
-			if (lists[kind].index[i] >= n_limits)
+			if (lists[kind].index[i] >= head->n_limits)
 				return bad("limit index", ret_why);
 		}
+		if (!head->by_kind && memcmp(&lists[kind], &lists[0], sizeof(*lists)))
+			return bad("limit by_kind", ret_why);
 	}
 	return 0;
 }
@@ -161,7 +164,7 @@ static int check_places(const struct sek_table_limits *head, uint32_t n_lines, u
 	    head->set_base != base + 2 * head->n_limits)
 		return bad("limit set_base", ret_why);
 	end = head->set_base + head->n_sets;
-	if (head->port_base && head->port_base != end)
+	if (head->port_base && (head->port_base != end || !head->by_kind))
 		return bad("limit port_base", ret_why);
 	end += head->port_base ? PORT_LINES : 0;
 	if (end > n_lines)
@@ -190,7 +193,7 @@ int limit_check(const void *image, uint32_t n_lines, uint32_t base, uint32_t *re
 		err = check_words((const struct sek_limit *)line_at(image, head->limit_base) + i,
 				  &numbers, ret_why);
 	for (uint32_t i = 0; i < head->n_sets && !err; i++)
-		err = check_set(line_at(image, head->set_base + i), head->n_limits, ret_why);
+		err = check_set(line_at(image, head->set_base + i), head, ret_why);
 	if (!err && head->port_base)
 		err = check_ports(image, head, ret_why);
 	if (!err)
