@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "clock.bpf.h"
 #include "maps.bpf.h"
 #include "parse_l4.bpf.h"
 
@@ -197,22 +198,14 @@ static __always_inline bool evidence_is_open(struct xdp_md *ctx, const struct pk
 	       state != BPF_TCP_NEW_SYN_RECV && state != BPF_TCP_CLOSE;
 }
 
-/* Notes one packet. A global function: verified once. */
-__noinline int evidence_note(struct xdp_md *ctx, const struct pkt *pkt, const struct evidence_packet *packet)
+/* Notes one packet. */
+static __always_inline int evidence_note(struct xdp_md *ctx, const struct pkt *pkt, struct sek_cpu *cpu, const struct evidence_packet *packet)
 {
-	__u32 cpu_id = bpf_get_smp_processor_id();
-	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
-	struct sek_evidence *e;
-	__u64 now_ns;
-	__u32 index;
+	struct sek_evidence *e = evidence_at(packet->index);
+	__u64 now_ns = clock_boot_ns(cpu);
 
-	if (!cpu || !pkt || !packet)
-		return 0;
-	index = packet->index;
-	e = evidence_at(index);
 	if (!e)
 		return 0;
-	now_ns = bpf_ktime_get_boot_ns();
 	if ((!evidence_is_of(e, &packet->key) || evidence_is_quiet(e, now_ns)) &&
 	    !evidence_claim(e, &packet->key, now_ns)) {
 		cpu->evidence_missed++;

@@ -344,8 +344,8 @@ __noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, __u32 
 	evidence.index = limits_evidence_index(&run, &place);
 	evidence.is_over = !!(answer & LIMITS_F_OVER);
 	evidence.limits = 1u << LIMITS_INDEX(limit->number);
-	l4_read(ctx, pkt, &evidence.l4);
-	return evidence_note(ctx, pkt, &evidence);
+	parse_l4(ctx, pkt, &evidence.l4);
+	return evidence_note(ctx, pkt, run.cpu, &evidence);
 }
 
 /*
