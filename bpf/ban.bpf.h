@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "clock.bpf.h"
 #include "entry.bpf.h"
 #include "maps.bpf.h"
 #include "rail.bpf.h"
@@ -20,10 +21,14 @@ enum ban_answer {
 	BAN_REFUSED = 2, /* the map is full */
 };
 
+/* @now_ns is of the coarse clock, which may still be before the beginning. */
 static __always_inline void ban_count(struct sek_ban *ban, __u64 now_ns, __u64 frame_bytes)
 {
-	__u64 second = now_ns / BAN_SECOND_NS;
+	__u64 second;
 
+	if ((__s64)(now_ns - ban->since_ns) < 0)
+		now_ns = ban->since_ns;
+	second = now_ns / BAN_SECOND_NS;
 	ban->dropped++;
 	ban->dropped_bytes += frame_bytes;
 	if (now_ns - ban->since_ns < BAN_SECOND_NS)
@@ -43,16 +48,18 @@ static __always_inline void ban_count(struct sek_ban *ban, __u64 now_ns, __u64 f
 __noinline int ban_find(const struct source *source, __u64 frame_bytes)
 {
 	struct sek_entry_key key __attribute__((aligned(8))) = {};
+	__u32 cpu_id = bpf_get_smp_processor_id(), zero = 0, len;
 	struct sek_control *control;
+	struct sek_cpu *cpu;
 	struct sek_ban *ban;
-	__u32 zero = 0, len;
 	const __u8 *lens;
 	__u64 now_ns;
 	void *bans;
 
 	control = bpf_map_lookup_elem(&sek_control, &zero);
+	cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
 	bans = map_inside(&sek_limiter_bans);
-	if (!control || !bans || !source)
+	if (!control || !cpu || !bans || !source)
 		return 0;
 	lens = source->family == 4 ? control->ban_lens4 : control->ban_lens6;
 	for (__u32 i = 0; i < SEK_BAN_LENS_MAX; i++) {
@@ -63,7 +70,7 @@ __noinline int ban_find(const struct source *source, __u64 frame_bytes)
 		ban = bpf_map_lookup_elem(bans, &key);
 		if (!ban)
 			continue;
-		now_ns = bpf_ktime_get_boot_ns();
+		now_ns = clock_boot_ns(cpu);
 		if (ban->until_ns <= now_ns)
 			continue;
 		if (frame_bytes && control->mode == SEK_MODE_ENFORCE && !rail_find(source, control))

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "clock.bpf.h"
 #include "entry.bpf.h"
 #include "evidence.bpf.h"
 #include "image.bpf.h"
@@ -66,7 +67,7 @@ static __always_inline bool event_is_due(struct sek_cpu *cpu, __u32 events_per_s
 		cpu->event_skip = EVENT_SKIP_OFF;
 		return false;
 	}
-	second = bpf_ktime_get_coarse_ns() / EVENT_SECOND_NS;
+	second = clock_coarse_ns(cpu) / EVENT_SECOND_NS;
 	if (cpu->event_second != second) {
 		cpu->event_second = second;
 		cpu->event_count = 0;
@@ -121,7 +122,7 @@ __noinline int event_ban(struct xdp_md *ctx, const struct pkt *pkt, const struct
 	struct sek_entry_key key; /* Linux 6.1 takes no other memory for a key */
 	__u32 cpu_id = bpf_get_smp_processor_id();
 	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
-	const struct sek_evidence *evidence;
+	struct sek_evidence *evidence;
 	struct sek_ban_event *event;
 	void *bans = map_inside(&sek_limiter_bans);
 	struct sek_ban *ban;
@@ -141,10 +142,12 @@ __noinline int event_ban(struct xdp_md *ctx, const struct pkt *pkt, const struct
 	cpu->events++;
 	event_fill(ctx, pkt, &key, note, ban->generation, &event->event);
 	event->ban = *ban;
-	if (evidence && evidence_is_of(evidence, source_key))
+	if (evidence && evidence_is_of(evidence, source_key)) {
 		event->evidence = *evidence;
-	else
+		evidence->is_told = 1;
+	} else {
 		__builtin_memset(&event->evidence, 0, sizeof(event->evidence));
+	}
 	bpf_ringbuf_submit(event, 0);
 	return 0;
 }

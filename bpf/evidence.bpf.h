@@ -10,6 +10,7 @@
 #include "parse_l4.bpf.h"
 
 #define EVIDENCE_SECOND_NS 1000000000ull
+#define EVIDENCE_MS_NS 1000000
 #define EVIDENCE_ASK_MASK 7 /* one ACK packet in eight, the first included, is looked up among the connections */
 #define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_SYN 0x02
@@ -21,8 +22,9 @@ struct evidence_packet {
 	struct sek_entry_key key;
 	__u32 index; /* of the record */
 	struct l4 l4;
-	__u32 limits; /* set of one: the limit's number */
+	__u32 number; /* of the limit it is near or over, below SEK_LIMITS_MAX */
 	__u32 is_over;
+	__u32 is_new; /* it was not over that limit before */
 };
 
 /* Record @index, NULL where there are none. */
@@ -43,15 +45,16 @@ static __always_inline bool evidence_is_of(const struct sek_evidence *e, const s
 /* Signed: another CPU's clock may be ahead of ours. */
 static __always_inline bool evidence_is_quiet(const struct sek_evidence *e, __u64 now_ns)
 {
-	return (__s64)(now_ns - e->last_ns) >= (__s64)SEK_EVIDENCE_IDLE_NS;
+	return (__s64)(now_ns - e->last_ns) >=
+	       (__s64)(e->dropped < SEK_EVIDENCE_SMALL ? SEK_EVIDENCE_SMALL_IDLE_NS : SEK_EVIDENCE_IDLE_NS);
 }
 
-/* Takes the record over if it is free or its owner is quiet. */
-static __always_inline bool evidence_claim(struct sek_evidence *e, const struct sek_entry_key *key, __u64 now_ns)
+/* Takes the record over if it is free, its owner is quiet, or it is the owner's own and told already. */
+static __always_inline bool evidence_claim(struct sek_evidence *e, const struct sek_entry_key *key, __u64 now_ns, bool is_ours)
 {
 	__u32 busy = *(volatile __u32 *)&e->busy;
 
-	if (busy && !evidence_is_quiet(e, now_ns))
+	if (busy && !evidence_is_quiet(e, now_ns) && !is_ours)
 		return false;
 	/* Grows by two, never 0: two CPUs that find the same quiet owner cannot both win. */
 	if (__sync_val_compare_and_swap(&e->busy, busy, (busy + 2) | 1) != busy)
@@ -104,6 +107,35 @@ static __always_inline void evidence_rate(struct sek_evidence *e, __u64 now_ns, 
 		e->peak_bytes = e->now_bytes;
 }
 
+static __always_inline void evidence_limit_add(struct sek_evidence_rate *rate, __u32 bytes)
+{
+	rate->packets++;
+	rate->bytes += bytes;
+}
+
+/* Counts by the limit, from the packet on that went over it. */
+static __always_inline void evidence_limit(struct sek_evidence *e, const struct evidence_packet *packet, __u64 now_ns, __u32 bytes)
+{
+	__u8 of = packet->number + 1;
+	__u32 at;
+
+	e->limits |= 1u << (packet->number & (SEK_LIMITS_MAX - 1));
+	if (packet->is_new) {
+		at = e->rate_of[0] == of ? 0 : e->rate_of[1] == of || !e->rate_of[1] ? 1 : (__s32)(e->rate[0].since_ms - e->rate[1].since_ms) > 0;
+		if (!e->rate_of[0])
+			at = 0;
+		at &= SEK_EVIDENCE_RATES - 1;
+		e->rate_of[at] = of;
+		e->rate[at].since_ms = now_ns / EVIDENCE_MS_NS;
+		e->rate[at].packets = 0;
+		e->rate[at].bytes = 0;
+	}
+	if (e->rate_of[0] == of)
+		evidence_limit_add(&e->rate[0], bytes);
+	else if (e->rate_of[1] == of)
+		evidence_limit_add(&e->rate[1], bytes);
+}
+
 static __always_inline void evidence_port(struct sek_evidence *e, __u16 port)
 {
 	e->port_bitmap |= 1ull << (port * 0x9E3779B1u >> 26);
@@ -126,6 +158,7 @@ static __always_inline void evidence_l4(struct sek_evidence *e, const struct l4 
 		e->tcp++;
 		break;
 	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE: /* as a limit of udp holds it */
 		e->udp++;
 		break;
 	case IPPROTO_ICMP:
@@ -203,18 +236,19 @@ static __always_inline int evidence_note(struct xdp_md *ctx, const struct pkt *p
 {
 	struct sek_evidence *e = evidence_at(packet->index);
 	__u64 now_ns = clock_boot_ns(cpu);
+	bool is_ours;
 
 	if (!e)
 		return 0;
-	if ((!evidence_is_of(e, &packet->key) || evidence_is_quiet(e, now_ns)) &&
-	    !evidence_claim(e, &packet->key, now_ns)) {
+	is_ours = evidence_is_of(e, &packet->key);
+	if ((!is_ours || e->is_told || evidence_is_quiet(e, now_ns)) && !evidence_claim(e, &packet->key, now_ns, is_ours)) {
 		cpu->evidence_missed++;
 		return 0;
 	}
 	e->last_ns = now_ns;
 	e->packets++;
 	e->dropped += packet->is_over;
-	e->limits |= packet->limits;
+	evidence_limit(e, packet, now_ns, pkt->frame_bytes);
 	evidence_size(e, pkt->frame_bytes);
 	evidence_rate(e, now_ns, pkt->frame_bytes);
 	evidence_l4(e, &packet->l4);

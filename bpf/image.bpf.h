@@ -11,6 +11,11 @@
 /* Masks an offset where C's own mask would be optimised away: Linux 6.1 loses its bounds. */
 #define IMAGE_BOUND(offset) asm volatile("%0 &= %1" : "+r"(offset) : "i"(SEK_SEGMENT_BYTES - SEK_LINE_BYTES))
 
+/* Segment 0 as a global function takes it. */
+struct image_front {
+	__u8 bytes[SEK_SEGMENT_BYTES];
+};
+
 struct image {
 	void *first; /* segment 0; NULL: no image was ever in force */
 	__u32 slot;  /* of segment 0 */

@@ -2,7 +2,7 @@
 /*
  * A packet that neither a list nor an entry decided, and the limits of the image that match it: which, over or not, and
  * what follows: evidence, events, a ban. Reads no list. Global functions, each verified once, beside the table's many paths;
- * they get the image's slot, not a pointer, which a global function could not take.
+ * they get the image's front and the CPU's record, which is cheaper than to look them up again.
  */
 #pragma once
 
@@ -36,27 +36,34 @@
 
 /* What every step needs; pointers are checked once. */
 struct limits_run {
-	struct image image;
+	struct image image; /* its front alone: all that limits have lies there */
 	const struct sek_table_limits *head;
 	struct sek_control *control;
 	struct sek_cpu *cpu;
 	void *lines; /* the map of the sources' slots; NULL: there is none yet */
 };
 
-static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot)
+static __always_inline bool limits_take(struct limits_run *run, struct sek_cpu *cpu, struct image_front *front)
 {
-	__u32 cpu_id = bpf_get_smp_processor_id(), zero = 0;
+	__u32 zero = 0;
 
 	run->control = bpf_map_lookup_elem(&sek_control, &zero);
-	run->cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
-	if (!run->control || !run->cpu)
+	if (!run->control || !cpu || !front)
 		return false;
-	run->image = image_at(table_slot);
-	if (!run->image.first)
-		return false;
+	run->cpu = cpu;
+	run->image.first = front;
 	run->head = image_front(&run->image, SEK_TABLE_LIMITS_LINE);
 	run->lines = map_inside(&sek_limiter_lines);
 	return true;
+}
+
+/* The same where packets are few. */
+static __always_inline bool limits_open(struct limits_run *run, __u32 table_slot)
+{
+	__u32 cpu_id = bpf_get_smp_processor_id();
+	struct image image = image_at(table_slot);
+
+	return limits_take(run, bpf_map_lookup_elem(&sek_counters, &cpu_id), image.first);
 }
 
 static __always_inline const struct sek_limit *limits_get(const struct limits_run *run, __u32 index)
@@ -84,6 +91,8 @@ static __always_inline __u32 limits_kind(const struct l4 *l4)
 {
 	switch (l4->proto) {
 	case IPPROTO_TCP:
+		if (l4->is_cut)
+			return SEK_LIMIT_TCP_SYN;
 		return (l4->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN ? SEK_LIMIT_TCP_SYN : SEK_LIMIT_TCP;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
@@ -265,7 +274,7 @@ static __always_inline __u32 limits_over(const struct limits_run *run, const str
  * Charges a packet to every limit it matches in the image at @table_slot, and notes its source's rates by them. Over one, what the limits
  * before it charged is taken back: a packet that is dropped costs only nothing. Returns as of LIMITS_VERDICT().
  */
-__noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot)
+__noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, struct sek_cpu *cpu, struct image_front *front)
 {
 	struct limit_packet packet = {};
 	struct limits_met met;
@@ -274,7 +283,7 @@ __noinline int limits_charge(struct xdp_md *ctx, const struct pkt *pkt, __u32 ta
 	struct l4 l4 = {};
 	__u32 answer;
 
-	if (!pkt || !limits_open(&run, table_slot) || !run.control->limit_bits || !run.lines)
+	if (!pkt || !limits_take(&run, cpu, front) || !run.control->limit_bits || !run.lines)
 		return 0;
 	if (!run.head->n_limits)
 		return 0;
@@ -328,14 +337,14 @@ static __always_inline __u32 limits_evidence_index(const struct limits_run *run,
 }
 
 /* A packet near or over a limit (LIMITS_F_NOTE) into its source's evidence. */
-__noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, __u32 table_slot, __u32 answer)
+__noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, struct sek_cpu *cpu, struct image_front *front, __u32 answer)
 {
 	struct evidence_packet evidence = {};
 	const struct sek_limit *limit;
 	struct limit_place place;
 	struct limits_run run;
 
-	if (!pkt || !limits_open(&run, table_slot))
+	if (!pkt || !limits_take(&run, cpu, front))
 		return 0;
 	limit = limits_noted(&run, pkt, answer, &place);
 	if (!limit)
@@ -343,7 +352,8 @@ __noinline int limits_evidence(struct xdp_md *ctx, const struct pkt *pkt, __u32 
 	entry_key(&pkt->source, pkt->source.family == 4 ? limit->len4 : limit->len6, &evidence.key);
 	evidence.index = limits_evidence_index(&run, &place);
 	evidence.is_over = !!(answer & LIMITS_F_OVER);
-	evidence.limits = 1u << LIMITS_INDEX(limit->number);
+	evidence.is_new = !!(answer & LIMITS_F_NEW);
+	evidence.number = LIMITS_INDEX(limit->number);
 	parse_l4(ctx, pkt, &evidence.l4);
 	return evidence_note(ctx, pkt, run.cpu, &evidence);
 }

@@ -22,7 +22,7 @@
 enum l4_state {
 	L4_UNKNOWN, /* proto is L4_PROTO_UNKNOWN: the chain of headers is cut short or too deep */
 	L4_PROTO,   /* proto alone: it has no ports, its header is cut short, or a later fragment */
-	L4_PORTS,   /* proto and ports, for TCP flags too */
+	L4_PORTS,   /* proto and ports, for TCP flags too unless is_cut */
 };
 
 /* What is not there is 0. */
@@ -31,6 +31,7 @@ struct l4 {
 	__u8 proto;       /* IANA protocol number above IP and its extension headers */
 	__u8 tcp_flags;   /* from bit 0: FIN SYN RST PSH ACK URG ECE CWR */
 	bool is_fragment; /* first or later; an atomic fragment (RFC 6946) is none */
+	bool is_cut;	  /* a first fragment too short for TCP's flags (RFC 1858 3): tcp_flags is 0 and says nothing */
 	__u16 sport;      /* host order */
 	__u16 dport;
 	__u32 offset; /* bytes from the frame's start to the L4 header; of L4_PROTO and L4_PORTS */
@@ -91,17 +92,26 @@ static __always_inline __u32 l4_header_bytes(__u8 proto)
 	}
 }
 
+/* The first 8 bytes of TCP are all that a first fragment must have: a limit on SYNs or ports is not passed by cutting behind them. */
+static __always_inline bool l4_is_tiny(const struct pkt *pkt, const struct l4 *l4)
+{
+	return l4->proto == IPPROTO_TCP && l4->is_fragment && l4->offset + TCP_BYTES > pkt->ip_offset + pkt->ip_bytes;
+}
+
 static __always_inline void l4_ports(struct xdp_md *ctx, const struct pkt *pkt, struct l4 *l4)
 {
 	__u32 need = l4_header_bytes(l4->proto);
 	__u8 *ports, *tcp;
 
+	l4->is_cut = l4_is_tiny(pkt, l4);
+	if (l4->is_cut)
+		need = UDP_BYTES;
 	if (!need || l4->offset + need > pkt->ip_offset + pkt->ip_bytes)
 		return;
 	ports = l4_bytes(ctx, pkt, l4->offset, UDP_BYTES);
 	if (!ports)
 		return;
-	if (l4->proto == IPPROTO_TCP) {
+	if (l4->proto == IPPROTO_TCP && !l4->is_cut) {
 		tcp = l4_bytes(ctx, pkt, l4->offset, TCP_BYTES);
 		if (!tcp)
 			return;

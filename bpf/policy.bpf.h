@@ -23,6 +23,7 @@ struct decision {
 	__u32 ban_len;	  /* prefix length of the ban that holds the source, 0 none */
 	__u32 limit;	  /* number of the limit, of SEK_R_LIMIT; else EVENT_NO_LIMIT */
 	__u32 table_slot; /* the image that answered, for the limits */
+	struct image_front *front; /* the same */
 	struct entry_hit entries;
 	bool has_limits;  /* that image has some */
 	__u32 is_rated;	  /* 1: its source's rate is recorded; only with goes_on */
@@ -58,6 +59,7 @@ static __always_inline void policy_lookup(const struct source *source, const str
 	limits = image_front(&image, SEK_TABLE_LIMITS_LINE);
 	d->has_limits = limits->n_limits;
 	d->table_slot = image.slot;
+	d->front = image.first;
 	if (source->family == 4)
 		id = sek_table_v4(&image, bpf_ntohl(source->words_be[0]));
 	else

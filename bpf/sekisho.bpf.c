@@ -13,10 +13,12 @@
 /* What the limits say where no list or entry has decided; a would-drop of a list stays one of that list. */
 static __always_inline void ask_limits(struct xdp_md *ctx, const struct pkt *pkt, struct decision *d)
 {
-	__u32 answer = limits_charge(ctx, pkt, d->table_slot);
+	__u32 cpu_id = bpf_get_smp_processor_id();
+	struct sek_cpu *cpu = bpf_map_lookup_elem(&sek_counters, &cpu_id);
+	__u32 answer = limits_charge(ctx, pkt, cpu, d->front);
 
 	if (answer & LIMITS_F_NOTE)
-		limits_evidence(ctx, pkt, d->table_slot, answer);
+		limits_evidence(ctx, pkt, cpu, d->front, answer);
 	if (answer & (LIMITS_F_NEW | LIMITS_F_DUE))
 		limits_punish(ctx, pkt, d->table_slot, answer);
 	if (!LIMITS_REASON(answer) || (d->verdict == SEK_V_WOULD && LIMITS_VERDICT(answer) == SEK_V_WOULD))

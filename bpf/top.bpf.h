@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "clock.bpf.h"
 #include "maps.bpf.h"
 #include "parse.bpf.h"
 
@@ -87,7 +88,7 @@ __noinline int top_note(const struct source *source, __u32 frame_bytes, __u32 is
 		cpu->top_left = TOP_GAP_OFF;
 		return 0;
 	}
-	now_ns = bpf_ktime_get_coarse_ns();
+	now_ns = clock_coarse_ns(cpu);
 	gap = cpu->top_gap ? cpu->top_gap : 1; /* this packet stands for so many */
 	cpu->top_gap = top_adapt(cpu, gap, control->top_gap, now_ns / RATES_SECOND_NS);
 	cpu->top_left = top_next(cpu->top_gap);
@@ -161,7 +162,7 @@ __noinline int rates_note(__u64 source_hash, __u32 number_family, __u64 frame_by
 	}
 	row->limit = number_family & 0xff;
 	row->family = number_family >> 8;
-	second = bpf_ktime_get_coarse_ns() / RATES_SECOND_NS;
+	second = clock_coarse_ns(cpu) / RATES_SECOND_NS;
 	if (row->second != second) {
 		row->second = second;
 		row->now_packets = 0;

@@ -13,7 +13,17 @@
 #define SEK_EVIDENCE_MAX 4096u /* records; only sources more than half full of a limit touch one */
 #define SEK_EVIDENCE_IDLE_NS                                                                       \
 	60000000000ull /* ns without an update: the record may go to another source */
+#define SEK_EVIDENCE_SMALL 64		      /* fewer packets over a limit than that, */
+#define SEK_EVIDENCE_SMALL_IDLE_NS 2000000000ull /* and it may go so soon: spoofed sources cannot hold the records */
 #define SEK_EVIDENCE_SIZES 12
+
+/* What a source did by one limit since it went over it: what the limit's ban is measured by. */
+struct sek_evidence_rate {
+	__u32 since_ms; /* of CLOCK_BOOTTIME, modulo 2^32 */
+	__u32 packets;
+	__u64 bytes;
+};
+#define SEK_EVIDENCE_RATES 2 /* limits measured at once: a third takes the place of the older */
 
 /*
  * Counts of two CPUs may lose a few: the ban's own are exact enough to judge. Times are
@@ -44,6 +54,9 @@ struct sek_evidence {
 	__u64 port_bitmap;	     /* bit hash(dport) % 64: linear counting of distinct ports */
 	__u16 ports[4];		     /* last different destination ports, 0 none */
 	__u8 min_ttl, max_ttl;
-	__u8 pad2[38];
+	__u8 rate_of[SEK_EVIDENCE_RATES]; /* number + 1 of each rate's limit, 0 none */
+	__u8 is_told; /* a ban began and has this record's copy: the source's next offence starts anew */
+	__u8 pad2[3];
+	struct sek_evidence_rate rate[SEK_EVIDENCE_RATES];
 };
 _Static_assert(sizeof(struct sek_evidence) == 256, "shared with the kernel program");

@@ -36,9 +36,10 @@ static void ref_ports(struct cursor c, struct parse_answer *a)
 {
 	struct cursor whole = c;
 	unsigned sport, dport, flags = 0;
+	int is_cut = a->proto == 6 && a->is_fragment && c.end - c.at < 20;
 
 	switch (a->proto) {
-	case 6: skip(&whole, 20); break;
+	case 6: skip(&whole, is_cut ? 8 : 20); break;
 	case 17: case 136: skip(&whole, 8); break;
 	case 132: skip(&whole, 12); break;
 	default: return;
@@ -47,7 +48,7 @@ static void ref_ports(struct cursor c, struct parse_answer *a)
 		return;
 	sport = take(&c, 2);
 	dport = take(&c, 2);
-	if (a->proto == 6) {
+	if (a->proto == 6 && !is_cut) {
 		skip(&c, 9);
 		flags = take(&c, 1);
 	}

@@ -103,6 +103,26 @@ static void matching(void **state)
 	}
 }
 
+/* A first fragment too short for TCP's flags counts as a SYN, and to its port: its SYN arrives here whole. */
+static void tiny_fragments(void **state)
+{
+	struct limit_settings syn = limit(LIMIT_TCP_SYN, 80, 80), other = limit(LIMIT_TCP_SYN, 81, 81), tcp = limit(LIMIT_TCP, 0, 0);
+	struct frame f;
+
+	frame_l4(&f, 4, IPPROTO_TCP, 4000, 80, SYN);
+	f.bytes[FRAME_ETH_BYTES + 3] = 28; /* 8 bytes of TCP, in a frame that Ethernet pads */
+	f.bytes[FRAME_ETH_BYTES + 6] = 0x20; /* more follow */
+	set_limits(&syn, 1);
+	check_held("tiny first fragment, tcp-syn", &f, true);
+	set_limits(&other, 1);
+	check_held("tiny first fragment, tcp-syn to another port", &f, false);
+	set_limits(&tcp, 1);
+	check_held("tiny first fragment, tcp", &f, true);
+	f.bytes[FRAME_ETH_BYTES + 6] = 0; /* no fragment: Linux drops it */
+	set_limits(&syn, 1);
+	check_held("cut TCP, tcp-syn", &f, false);
+}
+
 static void icmp_of_both_families(void **state)
 {
 	struct limit_settings l = limit(LIMIT_ICMP, 0, 0);
@@ -424,6 +444,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(matching),
+		cmocka_unit_test(tiny_fragments),
 		cmocka_unit_test(icmp_of_both_families),
 		cmocka_unit_test(fragments),
 		cmocka_unit_test(sources_together),

@@ -153,6 +153,86 @@ static void evidence_owner(void **state)
 	assert_int_equal(record(&n)->packets, 2);
 }
 
+/* Sets the one record that is there, as if @quiet_ns had passed since its last packet. */
+static void age_record(uint64_t quiet_ns, unsigned dropped, bool is_told)
+{
+	struct sek_evidence e;
+	__u32 at;
+
+	for (at = 0; at < SEK_EVIDENCE_MAX; at++) {
+		assert_int_equal(bpf_map_lookup_elem(harness_fd(BPF_MAP_EVIDENCE), &at, &e), 0);
+		if (e.busy)
+			break;
+	}
+	assert_true(at < SEK_EVIDENCE_MAX);
+	e.last_ns = harness_now_ns() - quiet_ns;
+	e.dropped = dropped;
+	e.is_told = is_told;
+	assert_int_equal(bpf_map_update_elem(harness_fd(BPF_MAP_EVIDENCE), &at, &e, 0), 0);
+}
+
+/* A record of few packets over a limit is given away after two seconds, one of many after a minute; a ban's is begun anew. */
+static void evidence_given_away(void **state)
+{
+	static const struct {
+		uint64_t quiet_ns;
+		unsigned dropped;
+		bool is_told, is_new;
+	} rows[] = {
+		{ SEK_EVIDENCE_SMALL_IDLE_NS + 100000000, SEK_EVIDENCE_SMALL - 1, false, true },
+		{ SEK_EVIDENCE_SMALL_IDLE_NS / 2, SEK_EVIDENCE_SMALL - 1, false, false },
+		{ SEK_EVIDENCE_SMALL_IDLE_NS + 100000000, SEK_EVIDENCE_SMALL, false, false },
+		{ SEK_EVIDENCE_IDLE_NS + 100000000, SEK_EVIDENCE_SMALL, false, true },
+		{ 0, SEK_EVIDENCE_SMALL, true, true },
+	};
+	struct limit_settings l = limit(1);
+	unsigned n;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		set_limit(&l);
+		send_l4(4, IPPROTO_UDP, 1, 0, 3); /* two of them over it */
+		assert_int_equal(record(&n)->packets, 2);
+		age_record(rows[i].quiet_ns, rows[i].dropped, rows[i].is_told);
+		send_l4(4, IPPROTO_UDP, 1, 0, 2);
+		if (record(&n)->packets != (rows[i].is_new ? 2 : 4))
+			fail_msg("row %zu: %llu packets", i, (unsigned long long)record(&n)->packets);
+		assert_int_equal(record(&n)->is_told, 0);
+	}
+}
+
+/* Each limit's packets are counted apart, from the first over it on; a third one over takes the older place. */
+static void evidence_by_limit(void **state)
+{
+	struct limit_settings l[3] = { limit(2), limit(2), limit(2) };
+	static const unsigned protos[3] = { IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP };
+	const struct sek_evidence *e;
+	unsigned n;
+
+	l[0].protocol = LIMIT_UDP;
+	l[1].protocol = LIMIT_TCP;
+	l[2].protocol = LIMIT_ICMP;
+	for (unsigned i = 0; i < 3; i++)
+		l[i].number = i;
+	harness_reset();
+	harness_limits(l, 3, NULL, 0);
+	send_l4(4, protos[0], 53, 0, 2 + 7);
+	send_l4(4, protos[1], 80, ACK, 2 + 4);
+	e = record(&n);
+	assert_int_equal(e->rate_of[0], 1);
+	assert_int_equal(e->rate[0].packets, 7);
+	assert_int_equal(e->rate[0].bytes % 7, 0);
+	assert_int_equal(e->rate_of[1], 2);
+	assert_int_equal(e->rate[1].packets, 4);
+	assert_true(e->rate[0].bytes + e->rate[1].bytes < e->bytes); /* what came near is not over */
+	assert_int_equal(e->limits, 3);
+	send_l4(4, protos[2], 0, 0, 2 + 3);
+	e = record(&n);
+	assert_int_equal(e->limits, 7);
+	assert_true(e->rate_of[0] == 3 || e->rate_of[1] == 3);
+	assert_int_equal(e->rate[e->rate_of[0] == 3 ? 0 : 1].packets, 3);
+	assert_int_equal(e->rate[e->rate_of[0] == 3 ? 1 : 0].packets, e->rate_of[0] == 3 ? 4 : 7);
+}
+
 /* A connection to the test's own listener at 203.0.113.9 from 203.0.113.7, both on lo. */
 static void open_connection(struct sockaddr_in *ret_client, struct sockaddr_in *ret_server, int ret_fd[3])
 {
@@ -447,7 +527,9 @@ static int setup(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(evidence_counts), cmocka_unit_test(evidence_owner), cmocka_unit_test(evidence_conversations),
+		cmocka_unit_test(evidence_counts), cmocka_unit_test(evidence_owner),
+		cmocka_unit_test(evidence_given_away),
+		cmocka_unit_test(evidence_by_limit), cmocka_unit_test(evidence_conversations),
 		cmocka_unit_test(events),	   cmocka_unit_test(events_of_bans), cmocka_unit_test(full_ring),
 		cmocka_unit_test(top_bounds),	   cmocka_unit_test(top_sample),
 	};

@@ -13,6 +13,7 @@
 #include "sys/log.h"
 
 #define STORE_EVERY_MS 60000 /* a live ban's drops are on disk by then, a reboot takes no more */
+#define OVER_MS_MIN 100	     /* a rate over less time says more of the clock than of the source */
 #define UPDATES_MAX 200	     /* of those a scan */
 #define TRIM_MAX 500	     /* rows forgotten a turn */
 
@@ -125,10 +126,30 @@ static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_
 	engine->bans->want_trim = true;
 }
 
-static void measure(const struct limit_settings *limit, const struct sek_evidence *evidence, struct store_ban *ban)
+/* By the packets of this very limit, from going over it to the ban. False: too short a time for a rate, or other limits had the places. */
+static bool measure_over(const struct sek_evidence *evidence, struct store_ban *ban)
+{
+	uint32_t since_ms = ban->ban.since_ns / 1000000;
+
+	for (unsigned i = 0; i < SEK_EVIDENCE_RATES; i++) {
+		const struct sek_evidence_rate *rate = &evidence->rate[i];
+		uint32_t took_ms = since_ms - rate->since_ms;
+
+		if (evidence->rate_of[i] != ban->ban.limit + 1 || took_ms < OVER_MS_MIN || took_ms > INT32_MAX)
+			continue;
+		ban->window_ms = took_ms;
+		ban->rate_per_s = (ban->is_bits ? rate->bytes * 8.0 : rate->packets) * 1e3 / took_ms;
+		return true;
+	}
+	return false;
+}
+
+static void measure(const struct sek_evidence *evidence, struct store_ban *ban)
 {
 	uint64_t took_ns = evidence->last_ns - evidence->first_ns;
 
+	if (measure_over(evidence, ban))
+		return;
 	ban->window_ms = 1000; /* the record's busiest second */
 	ban->rate_per_s = ban->is_bits ? evidence->peak_bytes * 8.0 : evidence->peak_packets;
 	if (ban->rate_per_s || !took_ns)
@@ -155,7 +176,7 @@ static void describe(struct engine *engine, const struct sek_entry_key *key, con
 	ban->has_evidence = evidence && evidence->busy;
 	if (ban->has_evidence) {
 		ban->evidence = *evidence;
-		measure(limit, evidence, ban);
+		measure(evidence, ban);
 	}
 	if (event && event->header_bytes)
 		ban->headers[ban->n_headers++] = *event;
