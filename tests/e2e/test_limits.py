@@ -191,6 +191,22 @@ def test_a_reload_keeps_what_limits_hold(lab, agent):
     assert row(one, "other")["number"] != number
 
 
+@pytest.mark.parametrize("changed, arrive_good", [("packets: 1/m, burst: 5", 5), ("packets: 2/m, burst: 10", 10), ("packets: 1/m, burst: 12", 12)],
+                         ids=["a smaller burst", "a higher rate", "a larger burst"])
+def test_a_changed_limit_goes_on_holding(lab, agent, changed, arrive_good):
+    """Whoever was over it is not given a new burst, over a restart of the agent with other settings neither."""
+    one = agent(limits(SLOW)).start()
+    assert lab.probe(BAD) == 10
+    if changed.startswith("packets: 2/m"):
+        one.stop()
+        one.write(limits("name: slow, " + changed))
+        one.start()
+    else:
+        reload_with(one, limits("name: slow, " + changed))
+    assert lab.probe(BAD) == (2 if "12" in changed else 0)  # two more fit into the larger burst
+    assert lab.probe(GOOD) == arrive_good
+
+
 def test_a_removed_limit_holds_nobody(lab, agent):
     one = agent(limits(SLOW)).start()
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]

@@ -91,6 +91,7 @@ static void give(struct engine *engine, struct store_limit *row, const char *nam
 
 	if (row->name[0]) {
 		engine->limits->wipe |= 1u << number;
+		engine->limits->ahead_ns[number] = engine->limits->ahead_until_s[number] = 0; /* they are wiped */
 		engine->limits->given_event[number] = events_last();
 		engine->limits->given_window[number] = engine->read.control->rates_window;
 		log_line(LOG_NOTICE, "limit %s: it takes the place of %s, which is in no config any more: its counts begin at 0", name, row->name);
@@ -125,6 +126,7 @@ void limits_configure(struct engine *engine)
 		}
 		row->used_s = engine_now_s();
 		config->limits[i].number = row->number;
+		limits_hold(engine, &config->limits[i]);
 		if (store_limit_put(engine->store, row))
 			log_line(LOG_ERR, "limit %s: its number cannot be kept: %s", row->name, store_error(engine->store));
 	}
@@ -242,6 +244,7 @@ void limits_open(struct engine *engine)
 	for (i = 0; i < LIMITS_COUNTS; i++)
 		(void)store_counter_get(engine->store, count_names[i], &limits->count[i].total, &limits->count[i].seen); /* then from 0 */
 	(void)store_counter_get(engine->store, "limits_wipe", &limits->wipe, &unused); /* then nothing is to be wiped */
+	limits_hold_open(engine);
 	if (engine->state_is_lost)
 		limits->wipe = (1u << SEK_LIMITS_MAX) - 1; /* nobody knows whose numbers they were */
 	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);

@@ -32,6 +32,8 @@ struct limits {
 	uint64_t wipe, wipe_compiled;
 	uint64_t given_event[SEK_LIMITS_MAX];  /* the last event of the owner before; 0: there was none */
 	uint64_t given_window[SEK_LIMITS_MAX]; /* window of rates in which it was given: its rows are of both owners; 0: never */
+	uint64_t ahead_ns[SEK_LIMITS_MAX];     /* how far ahead arrival times may lie, by these settings or those before; 0: not known */
+	uint64_t ahead_until_s[SEK_LIMITS_MAX]; /* Unix time at which those of the settings before have passed; 0: it is by these */
 };
 
 /* Reads what the state knows. Ends the process where there is no memory. */
@@ -56,6 +58,14 @@ const struct limit_settings *limits_find(const struct engine *engine, unsigned n
 const struct limit_settings *limits_find_name(const struct engine *engine, const char *name);
 /* What a limit of the config counted; zeros where the state has no room for it. */
 const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit);
+
+/*
+ * limits_hold.c: what the state knows of settings before these, read at the start; gives @limit, whose number is set, the time
+ * that slots of the settings before may still lie ahead (held_ns); takes it back once that time has passed, with a new generation.
+ */
+void limits_hold_open(struct engine *engine);
+void limits_hold(struct engine *engine, struct limit_settings *limit);
+void limits_tick(struct engine *engine);
 
 /*
  * limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory, slice by slice on the loop. The

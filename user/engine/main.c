@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "events.h"
 #include "events_file.h"
+#include "limits.h"
 #include "quality.h"
 #include "since.h"
 
@@ -51,6 +52,7 @@ static void on_tick(uv_timer_t *timer)
 
 	feeds_tick(engine);
 	crowdsec_tick(engine);
+	limits_tick(engine);
 	compile_tick(engine);
 	entries_expire(engine);
 	disk_tick(engine);

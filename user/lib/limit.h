@@ -43,8 +43,12 @@ struct limit_settings {
 	bool is_monitor;
 	uint8_t len4, len6; /* what counts as one source; len6 0: ipv6-source-prefix */
 	uint8_t number;	    /* 0..15, given by the state: the name's for good */
+	uint64_t held_ns;   /* slots of former settings may be this far ahead and still hold their sources; 0: none */
 	struct limit_ban ban;
 };
+
+/* ns that an arrival time may lie ahead of the clock by these settings alone (sek_limit.maxd); 0 where limit_problems() has an error. */
+uint64_t limit_ahead_ns(const struct limit_settings *limit);
 
 /*
  * Adds the limits' part to an image and points line SEK_TABLE_LIMITS_LINE at it; nothing where @n

@@ -89,6 +89,8 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6,
 		words.tau = word(burst_units) | (FRACTION_ONE - 1);
 	}
 	words.maxd = words.tau + word(largest + CLOCK_SLACK_UNITS);
+	if (word(limit->held_ns / SEK_LIMIT_UNIT_NS) > words.maxd)
+		words.maxd = word(limit->held_ns / SEK_LIMIT_UNIT_NS);
 	words.number = limit->number;
 	words.flags = flags_of(limit, cost);
 	words.len4 = limit->len4;
@@ -98,6 +100,17 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6,
 		ban_words(&limit->ban, &words);
 	*ret_limit = words;
 	return 0;
+}
+
+uint64_t limit_ahead_ns(const struct limit_settings *limit)
+{
+	struct limit_settings own = *limit;
+	struct sek_limit words;
+
+	own.held_ns = 0;
+	if (limit_words(&own, 64, &words))
+		return 0;
+	return (words.maxd >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
 }
 
 static bool wants_kind(const struct limit_settings *limit, enum sek_limit_kind kind)
