@@ -216,7 +216,7 @@ static void show_end(const json_t *data, const struct feed_words *words)
 static int show_try(const json_t *data, const struct feed_words *words)
 {
 	static const struct print_column fields[] = {
-		{"from", "url", PRINT_TEXT}, {"read as", "format", PRINT_TEXT}, {"known by", "format_why", PRINT_TEXT}, {"bytes", "body_bytes", PRINT_BYTES},
+		{"url", "url", PRINT_TEXT}, {"path", "path", PRINT_TEXT}, {"read as", "format", PRINT_TEXT}, {"known by", "format_why", PRINT_TEXT}, {"bytes", "body_bytes", PRINT_BYTES},
 		{"entries", "entries", PRINT_NUMBER}, {"IPv4", "entries_v4", PRINT_NUMBER}, {"IPv6", "entries_v6", PRINT_NUMBER},
 		{"coverage IPv4", "coverage_v4", PRINT_PERCENT}, {"coverage IPv6", "coverage_v6", PRINT_PERCENT}, {"duplicates", "duplicates", PRINT_NUMBER},
 		{"host bits set", "host_bits", PRINT_NUMBER}, {"passed over", "skipped", PRINT_NUMBER}, {"bad lines", "errors_total", PRINT_NUMBER},

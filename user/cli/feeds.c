@@ -160,6 +160,7 @@ static int show_feed(json_t *feed)
 	static const struct print_column fields[] = {
 		{"name", "name", PRINT_TEXT},
 		{"url", "url", PRINT_TEXT},
+		{"path", "path", PRINT_TEXT},
 		{"stands in", "file", PRINT_TEXT},
 		{"action", "action", PRINT_TEXT},
 		{"state", "state", PRINT_STATE},

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define LABEL_WIDTH 16	   /* of fields, the blank included */
+#define PERCENT_LEAST 0.0001 /* of all IPv4: four addresses */
 #define LAST_COLUMN_MIN 20 /* terminal columns: narrower text is unreadable */
 
 int print_json(const json_t *document)
@@ -47,6 +48,15 @@ static void cell_bytes(double bytes, char *out)
 	(void)snprintf(out, PRINT_CELL_BYTES, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]); /* fits */
 }
 
+/* Up to three digits, as people write them: no exponent, and what is too little to matter says so. */
+static void cell_percent(double percent, char *out)
+{
+	if (percent > 0 && percent < PERCENT_LEAST)
+		(void)snprintf(out, PRINT_CELL_BYTES, "< %g %%", PERCENT_LEAST); /* fits, here and below */
+	else
+		(void)snprintf(out, PRINT_CELL_BYTES, percent < 100 ? "%.3g %%" : "%.0f %%", percent);
+}
+
 static void cell_text(const json_t *value, char *out)
 {
 	if (json_is_string(value))
@@ -74,7 +84,7 @@ const char *print_cell(const json_t *value, enum print_kind kind, char *out)
 	else if (kind == PRINT_BYTES && json_is_number(value))
 		cell_bytes(json_number_value(value), out);
 	else if (kind == PRINT_PERCENT && json_is_number(value))
-		(void)snprintf(out, PRINT_CELL_BYTES, "%.3g %%", json_number_value(value) * 100); /* fits */
+		cell_percent(json_number_value(value) * 100, out);
 	else
 		cell_text(value, out);
 	return out;

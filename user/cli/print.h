@@ -14,7 +14,7 @@ enum print_kind {
 	PRINT_AGO,     /* Unix seconds in the past: "3h 20m", null: "-" */
 	PRINT_LEFT,    /* Unix seconds to come: "3h 20m", null: "never" */
 	PRINT_BYTES,   /* "1.5 MiB" */
-	PRINT_PERCENT, /* share of 1: "0.12 %" */
+	PRINT_PERCENT, /* share of 1: "0.12 %", "< 0.0001 %" */
 	PRINT_STATE,   /* text, coloured on a terminal */
 	PRINT_YES,     /* boolean: "yes" or "no", coloured as a state */
 };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PAGE_ROWS 200 /* rows a question */
 #define FRAME_SKIP 28  /* the Ethernet header, in hex */
@@ -157,23 +158,70 @@ static void shorten_frames(const json_t *rows)
 	}
 }
 
-static int show(json_t *data)
+/* "2026-11-23 20:10:11" here, and how far that is from now. */
+static void print_moment(const json_t *time, enum print_kind kind)
+{
+	time_t when = (time_t)json_integer_value(time);
+	char text[PRINT_CELL_BYTES], clock[32];
+	struct tm tm;
+
+	strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", localtime_r(&when, &tm));
+	printf("%s (%s %s)\n", clock, print_cell(time, kind, text), kind == PRINT_LEFT ? "left" : "ago");
+}
+
+/* A ban in force has an end to come, one that is over has a reason: somebody's hand, or its time. */
+static void print_end(const json_t *data)
+{
+	const char *state = json_string_value(json_object_get(data, "state"));
+	const json_t *how = json_object_get(data, "how"), *ended = json_object_get(data, "ended");
+	char text[PRINT_CELL_BYTES];
+
+	if (state && !strcmp(state, "live")) {
+		printf("%-15s until ", "still in force");
+		print_moment(json_object_get(data, "until"), PRINT_LEFT);
+		return;
+	}
+	printf("%-15s %s", "how it ended", json_string_length(how) ? print_cell(how, PRINT_TEXT, text) : "its time was over");
+	if (json_is_integer(ended)) {
+		fputs(", ", stdout);
+		print_moment(ended, PRINT_AGO);
+	} else {
+		putchar('\n');
+	}
+	if (state && !strcmp(state, "probation")) {
+		printf("%-15s until ", "on probation");
+		print_moment(json_object_get(data, "trial_until"), PRINT_LEFT);
+	}
+}
+
+static void print_head(const json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
-		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO},
+	};
+	static const struct print_column circumstances[] = {
 		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
 	};
+	size_t i;
+
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
+		print_field(data, &fields[i]);
+	print_end(data);
+	for (i = 0; i < sizeof(circumstances) / sizeof(*circumstances); i++)
+		print_field(data, &circumstances[i]);
+	print_rate(data);
+}
+
+static int show(json_t *data)
+{
 	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
 	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
 	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
 	const json_t *dropped = json_object_get(data, "dropped");
 	int status;
-	size_t i;
 
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		print_field(data, &fields[i]);
-	print_rate(data);
+	print_head(data);
 	print_evidence(json_object_get(data, "evidence"));
 	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
@@ -220,7 +268,7 @@ int cmd_review_judge(struct cli *cli, const struct cli_command *command, int arg
 	if (!status)
 		status = read_id(words[0], &id);
 	if (!status && allow)
-		status = cli_duration(allow, &allow_s);
+		status = cli_duration(allow, true, &allow_s);
 	if (status)
 		return status;
 	request = json_pack("{s:s++, s:I}", "verb", command->group, ".", command->verb, "id", id);
