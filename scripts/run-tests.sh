@@ -51,6 +51,7 @@ make_corpus() {
 	mkdir -p "$2"
 	[[ $1 != fuzz_feed_* ]] || own=tests/golden/feeds
 	[[ ! -d $own ]] || cp "$own"/* "$2"
+	/usr/bin/python3 tests/fuzz/seeds.py "$1" "$2" # of binary formats
 	[[ $1 == fuzz_feed_* && -d $real ]] || return 0
 	find "$real" -type f | while read -r file; do
 		{ head -c 800 "$file"; tail -c +801 "$file" | tail -c 200; } >"$2/${file##*/}"
