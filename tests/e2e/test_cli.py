@@ -38,9 +38,12 @@ DATA = {
 }
 
 
+LISTS_OF_DATA = ("feed.list", "limit.list")  # the others are pages of the engine's entries
+
+
 def answer(request, entries):
     verb = request["verb"]
-    if verb.endswith(".list") and verb != "feed.list":
+    if verb.endswith(".list") and verb not in LISTS_OF_DATA:
         start, limit = request.get("after") or 0, request["limit"]
         page = entries[start:start + limit]
         return {"ok": True, "data": {"entries": page, "next": start + limit if start + limit < len(entries) else None}}
@@ -273,7 +276,36 @@ def test_last_column_wraps_inside_a_terminal_and_is_whole_in_a_pipe(engine):
     lines = run(engine, "block", "list").stdout.splitlines()
     assert len(lines) == 2 and lines[1].count("word") == 40
     engine.entries = [dict(entry(1), prefix="2001:db8:" + "ffff:" * 5 + "ffff", origin="o" * 40, reason="word " * 40)]
-    assert len(on_terminal(engine, "block", "list").splitlines()) == 2  # no room: the terminal's own wrapping, not a sliver
+    lines = on_terminal(engine, "block", "list").splitlines()
+    assert max(map(len, lines)) <= 80 and lines[1].startswith("2001:db8:ffff:") and "ffff:ffff" in lines[2][:20]  # others get narrower too
+    assert len(on_terminal(engine, "block", "list", width=50).splitlines()) == 2  # no room: the terminal's own wrapping, not slivers
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_and_texts_fit_a_terminal(engine, width):
+    """Words stay whole where they can, commands always, and what tells nothing goes."""
+    limit = {"name": "everything-of-everyone", "protocol": "tcp-syn", "ports": "22,2200-2299", "packets": None, "bits": "200M/s", "burst": 25e6, "per": "/32, /64",
+             "action": "monitor", "dropped": 123456, "would_drop": 7, "over_now": 1, "bans": 3, "review": {"confirmed": 0, "rejected": 0}}
+    long_error = "Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to the server of the list"
+    command = "sekisho block del 2001:db8:1111:2222:3333:4444:5555:6666 --origin fail2ban:some-jail --and=more"
+    quality = {"name": "a-list-with-a-long-name-of-fifty-characters-in-all", "action": "monitor", "entries": 1000000, "hits": 123456789, "unique_hits": 12345678,
+               "unique_share": .1234, "hit_entries": 123456, "churn_per_day": .0123, "changed": None, "rejected": 0}
+    before = dict(DATA)
+    DATA.update({"limit.list": {"limits": [limit]}, "explain": dict(DATA["explain"], advice=command), "feed.quality": {"lists": [quality] * 2, "overlaps": [], "days": 7},
+                 "feed.list": {"feeds": [dict(FEED, name="a-feed-with-quite-a-long-name", error=long_error)]}, "review.show": dict(BAN, state="live", until=NOW + 60)})
+    try:
+        for words in (("limit", "list"), ("feed", "list"), ("feed", "quality"), ("explain", "192.0.2.1"), ("review", "show", "4")):
+            said = on_terminal(engine, *words, width=width, env={"NO_COLOR": "1"}).splitlines()
+            wide = [line for line in said if len(line) > width]
+            assert wide == ([f"to change it    {command}"] if words[0] == "explain" else []), words
+        lines = on_terminal(engine, "feed", "list", width=width, env={"NO_COLOR": "1"}).splitlines()
+        assert set(long_error.split()) <= {word for line in lines for word in line.split()}
+        assert "RIGHT" not in on_terminal(engine, "limit", "list", width=80) and "RIGHT" in run(engine, "limit", "list").stdout
+        limit["review"]["confirmed"] = 2
+        assert "2 of 2" in run(engine, "limit", "list").stdout and "200Mbit/s" in run(engine, "limit", "list").stdout
+    finally:
+        DATA.clear()
+        DATA.update(before)
 
 
 def test_ten_thousand_entries_come_in_time(engine):

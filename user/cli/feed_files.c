@@ -163,7 +163,8 @@ static int show_section(const char *title, const json_t *rows, const struct prin
 {
 	if (!json_array_size(rows))
 		return CLI_DONE;
-	printf("\n%s\n", title);
+	putchar('\n');
+	print_text(NULL, "%s", title);
 	return print_table(rows, columns, NULL);
 }
 
@@ -207,7 +208,7 @@ static void show_end(const json_t *data, const struct feed_words *words)
 	putchar('\n');
 	print_field(data, &field);
 	json_array_foreach(json_object_get(data, "reasons"), i, reason)
-		printf("%-15s %s\n", i ? "" : "because", print_cell(reason, PRINT_TEXT, text));
+		print_text(i ? "" : "because", "%s", print_cell(reason, PRINT_TEXT, text));
 	if (advice && strcmp(advice, "no"))
 		printf("%-15s sekisho feed add NAME '%s' --action %s%s%s\n", "to add it", print_cell(source, PRINT_TEXT, text), advice, format ? " --format " : "", format ? format : "");
 	json_decref(source);

@@ -96,7 +96,7 @@ static void print_rate(const json_t *data)
 {
 	const char *unit = json_string_value(json_object_get(data, "unit"));
 
-	printf("%-15s %.0f %s/s allowed, %.0f/s measured over %lld ms\n", "rate", json_number_value(json_object_get(data, "threshold_per_s")),
+	print_text("rate", "%.0f %s/s allowed, %.0f/s measured over %lld ms", json_number_value(json_object_get(data, "threshold_per_s")),
 	       unit && unit[0] == 'b' ? "bits" : "packets", json_number_value(json_object_get(data, "rate_per_s")),
 	       (long long)json_integer_value(json_object_get(data, "window_ms")));
 }
@@ -115,17 +115,17 @@ static void print_evidence(const json_t *e)
 		puts("evidence        none: there was no record free for this source");
 		return;
 	}
-	printf("%-15s %lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets\n", "before the ban", number(e, "packets"),
+	print_text("before the ban", "%lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets", number(e, "packets"),
 	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
-	printf("%-15s %lld tcp, %lld udp, %lld icmp, %lld other\n", "protocols", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
+	print_text("protocols", "%lld tcp, %lld udp, %lld icmp, %lld other", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
 	if (number(by, "tcp"))
-		printf("%-15s %lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections\n", "tcp", number(tcp, "syn"),
+		print_text("tcp", "%lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections", number(tcp, "syn"),
 		       number(tcp, "ack"), number(tcp, "fin"), number(tcp, "rst"), number(tcp, "of_open_connections"), number(tcp, "looked_up"));
 	if (json_array_size(json_object_get(e, "last_ports")))
 		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
 		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
-	printf("%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
 }
 
 static void print_signals(const json_t *rows)
@@ -137,7 +137,7 @@ static void print_signals(const json_t *rows)
 	json_array_foreach((json_t *)rows, i, row) {
 		const char *says = json_string_value(json_object_get(row, "says"));
 
-		printf("%-15s %s\n", says && says[0] == 'w' ? "may be wrong" : "may be right", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
+		print_text(says && says[0] == 'w' ? "may be wrong" : "may be right", "%s", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
 	}
 }
 
@@ -217,20 +217,20 @@ static int show(json_t *data)
 {
 	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
 	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
-	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
+	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"IP HEADER", "header", PRINT_TEXT}, END};
 	const json_t *dropped = json_object_get(data, "dropped");
 	int status;
 
 	print_head(data);
 	print_evidence(json_object_get(data, "evidence"));
-	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
+	print_text("during the ban", "%lld packets dropped, %lld in the first second, %lld in the last", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
-	status = print_table(json_object_get(data, "lists"), lists, NULL);
+	status = print_section(json_object_get(data, "lists"), lists);
 	if (!status)
-		status = print_table(json_object_get(data, "packets"), packets, NULL);
-	return status ? status : print_table(json_object_get(data, "verdicts"), words, NULL);
+		status = print_section(json_object_get(data, "packets"), packets);
+	return status ? status : print_section(json_object_get(data, "verdicts"), words);
 }
 
 /* ID of a ban from @word. */
