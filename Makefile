@@ -216,8 +216,9 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
 	$(if $(DESTDIR),,scripts/create-users.sh)
 
-lint: ## headers compile alone, include rules, library boundaries
+lint: ## headers compile alone, include rules, library boundaries, sizes of functions and files
 	$(Q)scripts/check-includes.sh $(BUILD)
+	$(Q)scripts/check-limits.py
 
 vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 8 to 12 minutes each)
 	$(Q)scripts/install-deps.sh vm

@@ -81,7 +81,7 @@ static void show_review(const json_t *review)
 	json_int_t bans = json_integer_value(json_object_get(review, "bans"));
 
 	if (bans)
-		printf("%-15s %" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong\n", "bans", bans,
+		print_text("bans", "%" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong", bans,
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
@@ -160,6 +160,7 @@ static int show_feed(json_t *feed)
 	static const struct print_column fields[] = {
 		{"name", "name", PRINT_TEXT},
 		{"url", "url", PRINT_TEXT},
+		{"path", "path", PRINT_TEXT},
 		{"stands in", "file", PRINT_TEXT},
 		{"action", "action", PRINT_TEXT},
 		{"state", "state", PRINT_STATE},

@@ -77,8 +77,10 @@ static int send_batch(struct batch *batch, bool is_last)
 	status = cli_call(batch->import->cli, request, &data);
 	if (!status)
 		import_rejected(batch->import, data, batch->lines, n);
-	if (!status && is_last)
+	if (!status && is_last) {
 		batch->import->added = json_integer_value(json_object_get(data, "added"));
+		batch->import->host_bits = json_integer_value(json_object_get(data, "host_bits"));
+	}
 	json_decref(data);
 	return status;
 }
@@ -202,16 +204,24 @@ static int import_file(struct import *import, FILE *file)
 	return status;
 }
 
+void import_show_added(const struct import *import)
+{
+	printf("%" JSON_INTEGER_FORMAT " entries in force", import->added);
+	if (import->host_bits)
+		printf(" (host bits of %" JSON_INTEGER_FORMAT " cleared)", import->host_bits);
+	putchar('\n');
+}
+
 static int show_result(const struct import *import)
 {
 	json_t *document;
 
 	if (import->cli->json) {
-		document = json_pack("{s:I, s:I}", "added", import->added, "rejected", import->rejected);
+		document = json_pack("{s:I, s:I, s:I}", "added", import->added, "rejected", import->rejected, "host_bits", import->host_bits);
 		(void)print_json(document); /* it has said so */
 		json_decref(document);
 	} else if (!import->rejected) {
-		printf("%" JSON_INTEGER_FORMAT " entries in force\n", import->added);
+		import_show_added(import);
 	}
 	if (!import->rejected)
 		return CLI_DONE;
@@ -229,7 +239,9 @@ int cmd_entry_import(struct cli *cli, const struct cli_command *command, int arg
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
 
 	if (!status)
-		status = cli_duration(for_text, &import.for_s);
+		status = cli_duration(for_text, true, &import.for_s);
+	if (!status)
+		status = cli_origin(import.origin);
 	if (status)
 		return status;
 	if (!strcmp(words[0], "-"))

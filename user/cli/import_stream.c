@@ -185,15 +185,17 @@ static int send_batch(struct stream *stream)
 }
 
 /* One line, which is an acknowledgement for who reads along: all up to its last line is done with. */
-static int say(const struct stream *stream, json_int_t added, json_int_t rejected)
+static int say(const struct stream *stream, json_int_t added, json_int_t rejected, json_int_t host_bits)
 {
 	const struct batch *sent = &stream->sent;
 
-	if (stream->import->cli->json)
-		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT ", \"rejected\": %" JSON_INTEGER_FORMAT "}\n", sent->first,
-		       sent->last, added, rejected);
-	else
+	if (stream->import->cli->json) {
+		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT ", \"rejected\": %" JSON_INTEGER_FORMAT ", ", sent->first, sent->last,
+		       added, rejected);
+		printf("\"host_bits\": %" JSON_INTEGER_FORMAT "}\n", host_bits);
+	} else {
 		printf("lines %u to %u: %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " refused\n", sent->first, sent->last, added, rejected);
+	}
 	return fflush(stdout) ? cli_fail(CLI_FAILED, "cannot write the output") : CLI_DONE;
 }
 
@@ -215,7 +217,7 @@ static int take_end(char *reply, size_t len)
 
 static int take_answer(struct stream *stream)
 {
-	json_int_t before = stream->import->rejected, added = 0, refused;
+	json_int_t before = stream->import->rejected, added = 0, host_bits = 0, refused;
 	size_t n = json_array_size(stream->sent.entries), len;
 	char *reply, *why = NULL;
 	json_t *data;
@@ -232,6 +234,7 @@ static int take_answer(struct stream *stream)
 		return take_end(reply, len);
 	if (!cli_answer(reply, len, &data, &why)) {
 		added = json_integer_value(json_object_get(data, "added"));
+		host_bits = json_integer_value(json_object_get(data, "host_bits"));
 		import_rejected(stream->import, data, stream->sent.lines, n);
 		json_decref(data);
 	} else {
@@ -241,9 +244,10 @@ static int take_answer(struct stream *stream)
 	free(why);
 	free(reply);
 	stream->import->added += added;
+	stream->import->host_bits += host_bits;
 	refused = stream->import->rejected - before;
 	stream->counted += refused; /* with this batch, not with the next */
-	return say(stream, added, stream->sent.rejected + refused);
+	return say(stream, added, stream->sent.rejected + refused, host_bits);
 }
 
 static bool is_readable(int fd)
@@ -326,7 +330,7 @@ int import_stream(struct import *import, int fd)
 		free(stream);
 	}
 	if (!status && !import->cli->json)
-		printf("%" JSON_INTEGER_FORMAT " entries in force\n", import->added);
+		import_show_added(import);
 	if (status || !import->rejected)
 		return status;
 	return cli_fail(CLI_FAILED, "%" JSON_INTEGER_FORMAT " line%s left out", import->rejected, import->rejected == 1 ? " was" : "s were");

@@ -83,6 +83,6 @@ json_t *verbs_feed_remove(struct verbs_request *request)
 	if (!strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
 		return verbs_error(1, "crowdsec: is a part of the config: delete it there, then `sekisho reload`");
 	if (!feeds_find(request->engine, name))
-		return verbs_error(1, "there is no such feed; `sekisho feed list` names them");
+		return verbs_no_feed(name);
 	return ask(request, ROLE_FEED_REMOVE, name, -1);
 }

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lib/origin.h"
 #include "lib/prefix.h"
 #include <sekisho/table.h>
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 
 struct store;
 
-#define STORE_ORIGIN_BYTES 64
+#define STORE_ORIGIN_BYTES ORIGIN_NAME_BYTES
 #define STORE_REASON_BYTES 256
 #define STORE_USER_BYTES 40
 
