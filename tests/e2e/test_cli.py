@@ -442,15 +442,15 @@ def acks(stdout):
 
 
 def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
-    text = "192.0.2.1\n\nnonsense\n192.0.2.254 1h\n192.0.2.9 1x\n" + "# " + "x" * 5000 + "\n" + "y" * 70000 + "\n192.0.2.2 1h f2b too  many"
+    text = "192.0.2.1\n\nnonsense\n192.0.2.254 1h\n192.0.2.9 1x\n" + "# " + "x" * 5000 + "\n" + "y" * 70000 + "\n192.0.2.2 1h f2b too  many\n192.0.2.7"
     done = run(engine, "--json", "block", "import", "-", "--origin", "mine", text=text)
     assert done.returncode == 1
-    for line, why in ((3, "not an IPv4"), (4, "it is protected"), (5, "no duration"), (6, "4096"), (7, "4096")):
+    for line, why in ((3, "not an IPv4"), (4, "it is protected"), (5, "no duration"), (6, "4096"), (7, "4096"), (9, "may be cut")):
         assert any(f"line {line}:" in row and why in row for row in done.stderr.splitlines()), (line, done.stderr)
-    assert "5 lines were left out" in done.stderr and done.stderr.count("\n") == 6
+    assert "6 lines were left out" in done.stderr and done.stderr.count("\n") == 7
     rows = acks(done.stdout)
-    assert [row["last"] for row in rows][-1] == 8 and rows[0]["first"] == 1
-    assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 5)
+    assert [row["last"] for row in rows][-1] == 9 and rows[0]["first"] == 1
+    assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 6)
     assert all(r["verb"] == "block.import" and r["stream"] is True and "more" not in r for r in engine.requests)
     assert engine.requests[-1]["sync"] is True and engine.requests[-1]["entries"] == [] and not any(r.get("sync") for r in engine.requests[:-1])
     assert [e for r in engine.requests for e in r["entries"] if e["prefix"] != "192.0.2.254"] == [
@@ -463,6 +463,27 @@ def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
     assert run("/nowhere/sock", "block", "import", "-", text="192.0.2.1\n").returncode == 3
 
 
+JSON_LINES = [
+    ('{"prefix": "192.0.2.1", "duration": "1h"}', 3600), ('{"prefix": "192.0.2.1", "for": "2h"}', 7200), ('{"prefix": "192.0.2.1", "for_s": 60}', 60),
+    ('{"prefix": "192.0.2.1", "for_s": -1}', -1), ('{"prefix": "192.0.2.1"}', -1),
+    ('{"prefix": "192.0.2.1", "for": 3600}', "are texts"), ('{"prefix": "192.0.2.1", "for_s": "3600"}', "whole number"),
+    ('{"prefix": "192.0.2.1", "for_s": 60.5}', "whole number"), ('{"prefix": "192.0.2.1", "for_s": -7}', "from 1 on"),
+    ('{"prefix": "192.0.2.1", "for_s": 0}', "from 1 on"), ('{"prefix": "192.0.2.1", "for": "0s"}', "no duration"),
+    ('{"prefix": "192.0.2.1", "origin": 7}', "are texts"), ('{"prefix": "192.0.2.1", "ttl": "1h"}', "a key that is none of"),
+    ('{"prefix": "192.0.2.1", "for": "1h", "for_s": 60}', "more than one"), ('{"prefix": "192.0.2.1", "prefix": "192.0.2.2"}', "not one JSON object"),
+    ('{"prefix": "192.0.2.1"', "not one JSON object"), ('{"prefix": "192.0.2.1"} x', "not one JSON object"),
+]
+
+
+def test_a_json_line_that_is_not_understood_is_no_entry(engine):
+    """What was meant to end in an hour is never there for good. The last line has no newline: an object tells its own end."""
+    done = run(engine, "block", "import", "-", text="\n".join(line for line, _ in JSON_LINES + [('{"prefix": "192.0.2.3"}', -1)]))
+    assert [e["for_s"] for r in engine.requests for e in r["entries"]] == [want for _, want in JSON_LINES if isinstance(want, int)] + [-1]
+    for i, (line, want) in enumerate(JSON_LINES, 1):
+        if isinstance(want, str):
+            assert any(f"line {i}:" in row and want in row for row in done.stderr.splitlines()), (line, done.stderr)
+
+
 def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engine):
     words = [SEKISHO, "-s", engine.path, "--json", "block", "import", "-"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pipe:
@@ -472,6 +493,7 @@ def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engin
             pipe.stdin.flush()
             if i > 1:
                 assert json.loads(pipe.stdout.readline()) == {"first": i - 1, "last": i - 1, "added": 1, "rejected": 0, "host_bits": 0}
+        pipe.stdin.write("\n")
         pipe.stdin.close()
         assert json.loads(pipe.stdout.readline()) == {"first": 3, "last": 3, "added": 1, "rejected": 0, "host_bits": 0}
         said = pipe.stderr.read()

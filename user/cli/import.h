@@ -7,6 +7,8 @@
 
 #include "cli.h"
 
+#define IMPORT_BLANKS " \t\r\n" /* between the words of a line */
+
 struct import {
 	struct cli *cli;
 	const struct cli_command *command;

@@ -74,7 +74,8 @@ static size_t json_bytes(const char *line, size_t len)
 	return bytes;
 }
 
-static int take_line(struct stream *stream, char *line, size_t len)
+/* @is_cut: no newline stands behind it. A JSON object tells its own end, words do not: 192.0.2.1 may be the half of 192.0.2.155. */
+static int take_line(struct stream *stream, char *line, size_t len, bool is_cut)
 {
 	struct batch *batch = &stream->batch;
 	json_t *entry;
@@ -85,6 +86,10 @@ static int take_line(struct stream *stream, char *line, size_t len)
 	batch->last = stream->line;
 	if (len > LINE_BYTES) {
 		import_reject(stream->import, stream->line, "over 4096 bytes long");
+		return CLI_DONE;
+	}
+	if (is_cut && line[strspn(line, IMPORT_BLANKS)] != '{' && line[strspn(line, IMPORT_BLANKS)]) {
+		import_reject(stream->import, stream->line, "the last line has no end, so it may be cut; write a newline behind it");
 		return CLI_DONE;
 	}
 	batch->bytes += json_bytes(line, len);
@@ -100,15 +105,17 @@ static int take_lines(struct stream *stream)
 {
 	char *start = stream->buffer, *end = stream->buffer + stream->used, *newline;
 	int status = CLI_DONE;
+	bool is_cut;
 
 	while (!status && start < end && !is_full(&stream->batch)) {
 		newline = memchr(start, '\n', (size_t)(end - start));
 		if (!newline && !stream->is_over)
 			break;
+		is_cut = !newline;
 		newline = newline ? newline : end;
 		*newline = '\0';
 		if (!stream->is_skipping)
-			status = take_line(stream, start, (size_t)(newline - start));
+			status = take_line(stream, start, (size_t)(newline - start), is_cut);
 		stream->is_skipping = false;
 		start = newline < end ? newline + 1 : end;
 	}
@@ -116,7 +123,7 @@ static int take_lines(struct stream *stream)
 	memmove(stream->buffer, start, stream->used);
 	if (stream->used == BUFFER_BYTES && !is_full(&stream->batch)) { /* one line, and still no end */
 		if (!stream->is_skipping)
-			status = take_line(stream, stream->buffer, stream->used);
+			status = take_line(stream, stream->buffer, stream->used, false);
 		stream->is_skipping = true;
 		stream->used = 0;
 	}

@@ -28,6 +28,13 @@ struct verbs_stage {
 
 static size_t staged_rows, staged_text_bytes; /* of all stages */
 
+static bool is_duration(const json_t *for_s)
+{
+	json_int_t seconds = json_integer_value(for_s);
+
+	return json_is_integer(for_s) && (seconds == -1 || (seconds >= 1 && seconds <= FOR_MAX_S));
+}
+
 /* The row of @json, or why it cannot be one. @host_bits: were any behind the prefix's length set, which are cleared? */
 static const char *read_row(struct verbs_request *request, json_t *json, struct store_entry *row, bool *host_bits)
 {
@@ -44,8 +51,8 @@ static const char *read_row(struct verbs_request *request, json_t *json, struct 
 	error = prefix_parse(text, strlen(text), &row->prefix, host_bits);
 	if (error)
 		return prefix_error_text(error);
-	if (for_s && !json_is_null(for_s) && (!json_is_integer(for_s) || json_integer_value(for_s) > FOR_MAX_S))
-		return "for_s is no number of seconds up to 100 years; -1 is for good";
+	if (for_s && !json_is_null(for_s) && !is_duration(for_s))
+		return "for_s is no number of seconds from 1 to 100 years; -1 is for good";
 	bad = origin ? origin_error(origin) : NULL;
 	if (bad)
 		return bad;
