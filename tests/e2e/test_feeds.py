@@ -97,6 +97,19 @@ def test_url_feed_good_days(lab, agent, server):
     assert metric(one, "sekisho_feed_update_failures_total", 'feed="web"') == 0
 
 
+def test_changed_options_are_in_force_with_the_reload(lab, agent, server):
+    """What the server says has not changed, but it is read otherwise."""
+    server.say("ok", f"{BAD},{NEW}")
+    one = agent(url_feed().replace("plain", "csv, column: 1")).start()
+    settled(one, "web")
+    assert drops(lab, BAD, NEW, GOOD) == [True, False, False]
+    one.write(url_feed().replace("plain", "csv, column: 2"))
+    one.cli("reload")
+    wait_for(lambda: drops(lab, BAD, NEW) == [False, True], what="the other column")
+    assert server.requests() == ["ok /list none", "ok /list none"]
+    assert drops(lab, GOOD) == [False]
+
+
 @pytest.mark.parametrize("mode, said", [("html", "HTML"), ("500", "500"), ("busy", "503"), ("empty", "empty|no entr|no prefix"),
                                          ("comments", "no entr|no prefix|empty"), ("cut", "."), ("gone", "connect|refused")])
 def test_url_feed_bad_days_keep_the_last_good_list(lab, agent, server, mode, said):

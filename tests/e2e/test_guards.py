@@ -135,6 +135,32 @@ def test_what_is_held_can_be_seen_and_accepted(lab, agent):
     assert lab.probe(GOOD, 5) == 5
 
 
+def test_what_nobody_looked_at_is_not_accepted(lab, agent):
+    """`feed accept` takes what `feed show` told of; what was held of another path goes with that path."""
+    one, rows = agent(), ", max-entries: 3"
+    path = own_feed(one, BAD, extra=rows)
+    wrote(path, *(f"198.51.100.{i}" for i in range(1, 5)))
+    assert "max-entries" in update(one, "own")
+    assert show(one, "own")["held"]["entries_v4"] == 4
+    wrote(path, *(f"198.51.100.{i}" for i in range(101, 106)))
+    assert "max-entries" in update(one, "own")
+    done = one.cli("feed", "accept", "own", check=False)
+    assert done.returncode == 1 and "another list came since" in done.stderr
+    assert [lab.probe(source, 5) for source in (BAD, "198.51.100.101")] == [0, 5]
+    assert show(one, "own")["held"]["entries_v4"] == 5
+    one.cli("feed", "accept", "own")
+    assert [lab.probe(source, 5) for source in (BAD, "198.51.100.101")] == [5, 0]
+    wrote(path, *(f"198.51.100.{i}" for i in range(1, 6)))
+    assert "max-entries" in update(one, "own")
+    one.write(f'feeds:\n  - {{name: own, path: "{one.dir}/none.txt", format: plain, interval: 12h{rows}}}\n')
+    one.cli("reload")
+    wait_for(lambda: feed(one, "own")["state"] == "retrying", what="the path that is not there")
+    done = one.cli("feed", "accept", "own", check=False)
+    assert done.returncode == 1 and "nothing is held" in done.stderr
+    assert [lab.probe(source, 5) for source in (BAD, "198.51.100.101")] == [5, 0]  # the last good list stays
+    assert not list((one.dir / "state/lists").glob("*.held"))
+
+
 def test_what_nobody_may_accept(lab, agent):
     """Half of the internet needs the config's word; what is far over max-entries is not even kept; of a feed that is gone nothing stays."""
     one = agent()

@@ -16,7 +16,7 @@
 static const char whole[] =
     "interfaces: [eth0]\nmode: enforce\nattach: auto\non-exit: keep\n"
     "allow: [192.0.2.0/24, \"2001:db8::/48\"]\nfeeds:\n  - name: spamhaus-drop\n"
-    "    url: https://www.spamhaus.org/drop/drop_v4.json    # http\n    format: auto\n    action: block\n"
+    "    url: https://www.spamhaus.org/drop/drop_v4.json    # http\n    format: auto\n    action: none\n"
     "    interval: 12h\n    max-entries: 1000000\n    max-change: 50%\n    max-coverage: 2%\n    private: leave-out\n    known-good: true\n"
     "metrics: {listen: \"127.0.0.1:9477\"}\n";
 
@@ -30,6 +30,7 @@ static const struct {
     {"mode: [a]\n", 1, 7, "one plain value"},
     {"mode: enforce\nmode: monitor\n", 2, 1, "given twice"},
     {"allow: [0.0.0.0/0]\n", 1, 9, "/0"},
+    {"feeds:\n  - {name: a, path: /a, known-good: true, action: block}\n", 2, 5, "contradict each other"},
     {"limits: {a: b}\n", 1, 9, "give a list"},
     {"limits:\n  - {packets: 10/s}\n", 2, 5, "add name: NAME"},
     {"limits:\n  - {name: \"a b\", packets: 10/s}\n", 2, 12, "use 1 to 63 of"},

@@ -84,7 +84,7 @@ static void configure(unsigned first, size_t n)
 		configs[i].url = "http://192.0.2.1/";
 		feeds[i].config = &configs[i];
 		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", configs[i].name);
-		int err = store_feed_get(engine.store, configs[i].name, configs[i].url, 0,
+		int err = store_feed_get(engine.store, configs[i].name, configs[i].url, feed_reading(configs[i].format, &configs[i].options),
 					 &feeds[i].state);
 
 		assert_true(!err || err == -ENOSPC);
@@ -119,7 +119,7 @@ static void all_have_ids(void)
 		assert_false(has_id(ids, id));
 		ids[id / 64] |= 1ull << (id % 64);
 		assert_int_equal(
-		    store_feed_get(engine.store, configs[i].name, configs[i].url, 0, &row), 0);
+		    store_feed_get(engine.store, configs[i].name, configs[i].url, feed_reading(configs[i].format, &configs[i].options), &row), 0);
 		assert_int_equal(row.id, id);
 		assert_int_equal(
 		    row.last_try_s,

@@ -31,6 +31,7 @@ struct engine_feed {
 	const struct config_feed *config;
 	struct store_feed state;
 	struct engine_list list, held; /* the last good list; an update that waits for `feed accept` */
+	uint32_t held_number, held_shown; /* counts other held lists; the one that `feed show` told of last, 0 none */
 	struct prefix server; /* that the last list came from; family 0: not known, or a file */
 	int64_t since_s;      /* Unix time we know of it: without a list it is stale from then on */
 	bool is_stale;	      /* and that was said */
@@ -113,7 +114,7 @@ int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
 /*
- * Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; -EPERM it covers so much that
+ * Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; -ESTALE another one than was shown; -EPERM it covers so much that
  * the config must say so; errno.
  */
 int feeds_accept(struct engine *engine, struct engine_feed *feed);

@@ -27,7 +27,7 @@ static int make_row(struct engine *engine, const struct engine_feed *feed, const
 	const struct config_feed *config = feed->config;
 	const char *url = config->url ? config->url : config->path;
 	struct store_feed gone;
-	int err = store_feed_get(engine->store, config->name, url, config->format, ret_row);
+	int err = store_feed_get(engine->store, config->name, url, feed_reading(config->format, &config->options), ret_row);
 
 	if (err != -ENOSPC)
 		return err;
@@ -35,7 +35,7 @@ static int make_row(struct engine *engine, const struct engine_feed *feed, const
 	if (!err)
 		err = credit_forget(engine, gone.id);
 	if (!err)
-		err = store_feed_get(engine->store, config->name, url, config->format, ret_row);
+		err = store_feed_get(engine->store, config->name, url, feed_reading(config->format, &config->options), ret_row);
 	if (!err)
 		snprintf(ret_gone, sizeof(gone.name), "%s", gone.name);
 	return err;
@@ -50,7 +50,7 @@ static int claim(struct engine *engine, struct engine_feed *feed, const uint64_t
 	if (!err)
 		err = make_row(engine, feed, kept, &row, gone);
 	if (!err) { /* what it has done without a row is kept */
-		feed->state.format = row.format;
+		feed->state.reading = row.reading;
 		snprintf(feed->state.url, sizeof(feed->state.url), "%s", row.url);
 		feed->state.id = row.id;
 		err = store_feed_put(engine->store, &feed->state);

@@ -15,6 +15,7 @@
 #include "feed_ids.h"
 #include "since.h"
 #include "lib/backoff.h"
+#include "lib/list_diff.h"
 #include "sys/channel.h"
 #include "sys/log.h"
 
@@ -93,9 +94,19 @@ static void take(struct engine *engine, struct engine_feed *feed, struct lists_j
 	finish(engine, feed, "");
 }
 
+static bool is_other(const struct engine_list *a, const struct engine_list *b)
+{
+	struct list_diff diff;
+
+	list_diff(&a->view, &b->view, &diff);
+	return diff.added || diff.removed;
+}
+
 /* It is not a failure: the feed is asked again at its usual time, and what comes may be taken or replace what is held. */
 static void hold(struct engine *engine, struct engine_feed *feed, struct lists_job *job)
 {
+	if (!feed->held.data || is_other(&feed->held, &job->list))
+		feed->held_number++;
 	lists_unmap(&feed->held);
 	feed->held = job->list;
 	memset(&job->list, 0, sizeof(job->list));
@@ -357,6 +368,8 @@ int feeds_accept(struct engine *engine, struct engine_feed *feed)
 {
 	if (!feed->held.data)
 		return -ENOENT;
+	if (feed->held_shown && feed->held_shown != feed->held_number)
+		return -ESTALE;
 	if (feed_guard_is_whole(&feed->config->guard, feed->held.coverage4, feed->held.coverage6))
 		return -EPERM;
 	return take_held(engine, feed, "the held list is taken");
@@ -370,8 +383,10 @@ static void load_lists(struct engine *engine, struct engine_feed *feed)
 	feed->is_damaged = err && err != -ENOENT;
 	if (feed->is_damaged)
 		log_line(LOG_ERR, "feed %s: the stored list is damaged (%s); it is fetched again", feed->state.name, why);
-	if (!feed->state.held_s)
+	if (!feed->state.held_s) { /* or it was held of another url, or read otherwise */
+		lists_drop_held(engine->state_dir, feed->state.name);
 		return;
+	}
 	err = lists_load(engine->state_dir, feed->state.name, LISTS_HELD, &feed->held, &why);
 	if (!err)
 		return;
@@ -388,10 +403,14 @@ static void inherit(struct engine *engine, struct engine_feed *feed)
 		load_lists(engine, feed);
 		return;
 	}
-	if (!strcmp(before->state.url, feed->state.url) && before->state.format == feed->state.format) {
+	if (!strcmp(before->state.url, feed->state.url) && before->state.reading == feed->state.reading) {
 		feed->state = before->state;
 		feed->was_fetching = before->is_fetching;
+	} else {
+		forget_held(engine, before); /* nobody would know what accepting it takes */
 	}
+	feed->held_number = before->held_number;
+	feed->held_shown = before->held_shown;
 	feed->since_s = before->since_s;
 	feed->is_stale = before->is_stale;
 	feed->server = before->server;
@@ -443,7 +462,7 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		const struct config_feed *one = feeds[i].config = &config->feeds[i];
 
 		snprintf(feeds[i].state.name, sizeof(feeds[i].state.name), "%s", one->name);
-		err = store_feed_get(engine->store, one->name, one->url ? one->url : one->path, one->format, &feeds[i].state);
+		err = store_feed_get(engine->store, one->name, one->url ? one->url : one->path, feed_reading(one->format, &one->options), &feeds[i].state);
 		if (err && err != -ENOSPC) /* no id: feed_ids_claim() */
 			log_line(LOG_ERR, "feed %s: the state cannot be read: %s", one->name, store_error(engine->store));
 		feeds[i].since_s = engine_now_s();

@@ -57,13 +57,14 @@ static json_t *prefixes(const struct prefix *prefix, uint64_t n)
 }
 
 /* What accepting would change; null where nothing is held. */
-static json_t *feed_held(const struct engine_feed *feed)
+static json_t *feed_held(struct engine_feed *feed)
 {
 	const struct list_head *head = feed->held.view.head;
 	struct list_diff diff;
 
 	if (!feed->held.data)
 		return json_null();
+	feed->held_shown = feed->held_number;
 	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
 	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
 			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
@@ -195,6 +196,8 @@ json_t *verbs_feed_accept(struct verbs_request *request)
 	err = feeds_accept(request->engine, feed);
 	if (err == -ENOENT && !feed->held.data)
 		return verbs_error(1, "feed %s: nothing is held; `sekisho feed show %s` tells its state", feed->state.name, feed->state.name);
+	if (err == -ESTALE)
+		return verbs_error(1, "feed %s: another list came since `feed show` told what it would change; look again, then accept", feed->state.name);
 	if (err == -EPERM)
 		return verbs_error(1, "feed %s: the held list covers %.0f %% of routable IPv4 and %.0f %% of IPv6: where that is meant, raise max-coverage in the config, then sekisho reload, and accept it again", feed->state.name,
 				   feed->held.coverage4 * 100, feed->held.coverage6 * 100);

@@ -209,6 +209,7 @@ static void feed_action(struct config_walk *w, const yaml_node_t *node, const ch
 
 	if (i >= 0)
 		w->feed->action = (enum sek_action)i;
+	w->has_action = true;
 }
 
 static void feed_interval(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -353,7 +354,10 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 					.is_main = w->is_main};
 	if (!keep(w, &w->feed->file, w->file))
 		return;
+	w->has_action = false;
 	config_walk_mapping(w, node, feed_keys, "feed");
+	if (w->feed->known_good && !w->has_action)
+		w->feed->action = SEK_A_NONE; /* a signal for people, no verdict */
 	config->n_feeds++;
 	if (config->n_feeds == SEK_LISTS_MAX)
 		config_complain_at(w, node, "feeds: more than %d: remove some", SEK_LISTS_MAX - 1);
@@ -363,6 +367,8 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 	check_secret(w, node);
 	if (!w->feed->name[0])
 		config_complain_at(w, node, "feed without a valid name: add name: NAME");
+	if (w->feed->known_good && w->feed->action == SEK_A_BLOCK)
+		config_complain_at(w, node, "feed \"%s\": known-good: true and action: block contradict each other: use action none, or leave known-good out", w->feed->name);
 	if (!w->feed->url == !w->feed->path)
 		config_complain_at(w, node, "feed \"%s\": give one of url and path", w->feed->name);
 	if (!w->feed->stale_after_s)

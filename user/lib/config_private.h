@@ -21,6 +21,7 @@ struct config_walk {
 	yaml_document_t *doc;
 	bool is_main; /* false: a file of feeds.d */
 	bool no_memory;
+	bool has_action; /* the feed that is being read says one */
 };
 
 typedef void (*config_key_fn)(struct config_walk *w, const yaml_node_t *node, const char *text);

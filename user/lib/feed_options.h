@@ -25,6 +25,14 @@ struct feed_options {
 };
 _Static_assert(sizeof(struct feed_options) == 400, "part of struct fetch_job");
 
+#define FEED_READING 1 /* of the parsers: another one reads some list otherwise, so that every list is fetched again */
+
+/*
+ * What a body is read by, as a number: @format (enum feed_format), @options and FEED_READING. The same body read by another one may
+ * be another list, so a server's "not modified" says nothing then. FNV-1a, 32 bits (draft-eastlake-fnv): equal by chance once in 2^32.
+ */
+uint32_t feed_reading(uint32_t format, const struct feed_options *options);
+
 /* Reads "DE, AT" into @countries. Returns whether it is 1 to FEED_COUNTRIES_MAX known codes. */
 bool feed_countries_read(const char *text, char countries[][2]);
 

@@ -43,7 +43,7 @@ struct store_feed {
 	char error[256];	 /* of the last try; empty: it went well */
 	char etag[192];
 	char last_modified[64];
-	uint32_t format;	 /* the list was read as this; another one in the config forgets the validators */
+	uint32_t reading;	 /* feed_reading() the list was read by; another one in the config forgets validators and what is held */
 	int64_t held_s;		 /* Unix time a held update came; 0: none is held */
 	char held_why[256];
 	char held_etag[192];	 /* the held update's validators */
@@ -110,10 +110,10 @@ int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, v
 int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n), void *arg);
 
 /*
- * The row of feed @name, made with a free id where there is none. Another @url or @format forgets the validators and
+ * The row of feed @name, made with a free id where there is none. Another @url or @reading forgets the validators and
  * when it was tried last. -ENOSPC: no id.
  */
-int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed);
+int store_feed_get(struct store *store, const char *name, const char *url, uint32_t reading, struct store_feed *ret_feed);
 int store_feed_put(struct store *store, const struct store_feed *feed);
 /*
  * Forgets the feed that was tried longest ago and whose id is not in the set @kept (bits of SEK_LISTS_MAX / 64 words): its row and

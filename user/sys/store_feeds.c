@@ -31,7 +31,7 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 		store_column_text(stmt, 7, feed->error, sizeof(feed->error));
 		store_column_text(stmt, 8, feed->etag, sizeof(feed->etag));
 		store_column_text(stmt, 9, feed->last_modified, sizeof(feed->last_modified));
-		feed->format = sqlite3_column_int(stmt, 10);
+		feed->reading = sqlite3_column_int(stmt, 10);
 		feed->held_s = sqlite3_column_int64(stmt, 11);
 		store_column_text(stmt, 12, feed->held_why, sizeof(feed->held_why));
 		store_column_text(stmt, 13, feed->held_etag, sizeof(feed->held_etag));
@@ -60,7 +60,7 @@ static int add_feed(struct store *store, const char *name, const char *url)
 	return r;
 }
 
-int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format,
+int store_feed_get(struct store *store, const char *name, const char *url, uint32_t reading,
 		   struct store_feed *ret_feed)
 {
 	int r;
@@ -71,14 +71,15 @@ int store_feed_get(struct store *store, const char *name, const char *url, uint3
 		if (r == 0)
 			r = read_feed(store, name, ret_feed);
 	}
-	if (r < 0 || (!strcmp(ret_feed->url, url) && ret_feed->format == format))
+	if (r < 0 || (!strcmp(ret_feed->url, url) && ret_feed->reading == reading))
 		return r;
 	strncpy(ret_feed->url, url, sizeof(ret_feed->url) - 1);
 	ret_feed->url[sizeof(ret_feed->url) - 1] = 0;
-	ret_feed->format = format;
+	ret_feed->reading = reading;
 	ret_feed->etag[0] = ret_feed->last_modified[0] = ret_feed->held_etag[0] =
 	    ret_feed->held_modified[0] = 0;
-	ret_feed->last_try_s = 0;
+	ret_feed->last_try_s = ret_feed->held_s = 0;
+	ret_feed->held_why[0] = 0;
 	return store_feed_put(store, ret_feed);
 }
 
@@ -94,7 +95,7 @@ int store_feed_put(struct store *store, const struct store_feed *f)
 	    " held_etag = ?, held_modified = ? WHERE id = ?",
 	    "siiiiisssiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
 	    (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
-	    (int64_t)f->format, f->held_s, f->held_why, f->held_etag, f->held_modified,
+	    (int64_t)f->reading, f->held_s, f->held_why, f->held_etag, f->held_modified,
 	    (int64_t)f->id);
 	return r < 0 ? r : store_run(store, stmt);
 }
