@@ -252,16 +252,21 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 
 void feeds_tick(struct engine *engine)
 {
-	size_t i, running = 0;
+	size_t i, running = 0, files = 0;
 
 	feeds_watch(engine);
-	for (i = 0; i < engine->n_feeds; i++)
+	for (i = 0; i < engine->n_feeds; i++) {
 		running += engine->feeds[i].is_fetching;
+		files += engine->feeds[i].is_fetching && engine->feeds[i].config->path;
+	}
 	for (i = 0; i < engine->n_feeds && running < ENGINE_FETCHES_MAX; i++) {
-		if (engine->feeds[i].is_fetching || engine->feeds[i].next_ms > uv_now(&engine->loop))
+		struct engine_feed *feed = &engine->feeds[i];
+
+		if (feed->is_fetching || feed->next_ms > uv_now(&engine->loop) || (feed->config->path && files >= ENGINE_FILES_MAX))
 			continue;
-		fetch(engine, &engine->feeds[i]);
+		fetch(engine, feed);
 		running++;
+		files += feed->config->path != NULL;
 	}
 }
 
