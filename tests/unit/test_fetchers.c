@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fetcher that hangs, even a stopped one, is killed when its time is over, and no sooner, and the engine hears why; while it is
- * not gone nobody reads the same. There is no
+ * not gone nobody reads the same. No key is left in the keeper's memory, whatever became of the fetcher. There is no
  * helper: the children end at once.
  */
 /* link: keeper/fetchers.c sys/channel.c sys/spawn.c sys/secret.c sys/log.c -luv */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -184,12 +188,138 @@ static void test_hanging(void **state)
 	forget(place);
 }
 
+#define KEY_BYTES 30
+#define PIECE_BYTES 10 /* no such part of it may be left */
+#define MASK 0x5a      /* the test itself never has the key in one piece */
+#define DEEP_BYTES (256 << 10) /* under the frames of the search, which would write over what was left */
+#define REGION_MAX (64ul << 20) /* ASan's shadow is larger */
+
+static char key_path[64];
+static unsigned char masked[KEY_BYTES];
+
+static void make_key(void)
+{
+	char command[160];
+	unsigned char byte;
+	int fd, i;
+
+	snprintf(key_path, sizeof(key_path), "/tmp/sek-key-%d", (int)getpid());
+	snprintf(command, sizeof(command), "umask 077 && tr -dc a-z0-9 < /dev/urandom | head -c %d > %s", KEY_BYTES, key_path);
+	assert_int_equal(system(command), 0);
+	fd = open(key_path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	for (i = 0; i < KEY_BYTES; i++) {
+		assert_int_equal(read(fd, &byte, 1), 1);
+		masked[i] = byte ^ MASK;
+	}
+	close(fd);
+}
+
+static bool has_piece(const unsigned char *data, size_t len)
+{
+	size_t i, piece, k;
+
+	for (i = 0; i + PIECE_BYTES <= len; i++) {
+		for (piece = 0; piece < KEY_BYTES; piece += PIECE_BYTES) {
+			for (k = 0; k < PIECE_BYTES && (data[i + k] ^ MASK) == masked[piece + k]; k++)
+				;
+			if (k == PIECE_BYTES)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Does a part of the key stand anywhere in what this process may write to? */
+static bool key_is_left(void)
+{
+	unsigned char *room = mmap(NULL, REGION_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned long first, last, n_read = 0;
+	bool found = false;
+	char line[512], mode[8];
+
+	assert_ptr_not_equal(room, MAP_FAILED);
+	assert_non_null(maps);
+	assert_true(mem >= 0);
+	while (!found && fgets(line, sizeof(line), maps)) {
+		ssize_t n;
+
+		assert_int_equal(sscanf(line, "%lx-%lx %7s", &first, &last, mode), 3);
+		if (mode[0] != 'r' || mode[1] != 'w' || last - first >= REGION_MAX)
+			continue; /* the room's own is one of those */
+		n = pread(mem, room, last - first, (off_t)first);
+		n_read += n > 0 ? n : 0;
+		found = n > 0 && has_piece(room, n);
+	}
+	fclose(maps);
+	close(mem);
+	assert_true(n_read > DEEP_BYTES);
+	munmap(room, REGION_MAX);
+	return found;
+}
+
+/* Control: who reads the file and does not wipe. */
+static __attribute__((noinline)) void read_and_leave(void)
+{
+	volatile char deep[DEEP_BYTES];
+	char text[KEY_BYTES];
+	int fd = open(key_path, O_RDONLY | O_CLOEXEC);
+
+	deep[0] = deep[sizeof(deep) - 1] = 0;
+	assert_int_equal(read(fd, text, sizeof(text)), KEY_BYTES);
+	close(fd);
+}
+
+static __attribute__((noinline)) int ask_deep(int *ret_fd)
+{
+	volatile char deep[DEEP_BYTES];
+	char why[256];
+
+	deep[0] = deep[sizeof(deep) - 1] = 0;
+	return ask(ret_fd, why, sizeof(why)) + deep[0];
+}
+
+static void test_key_is_wiped(void **state)
+{
+	struct config_feed *feed = &keeper.current.config->feeds[0];
+	static struct fetch_job job;
+	size_t len;
+	int fd = -1;
+
+	make_key();
+	feed->path = NULL;
+	feed->url = "https://192.0.2.1/list";
+	feed->key_file = key_path;
+	strcpy(feed->key_header, "Key");
+	assert_false(key_is_left());
+	assert_int_equal(ask_deep(&fd), 0);
+	assert_false(key_is_left());
+	/* it was there: the job that waits in the channel has it */
+	assert_int_equal(channel_recv(begun()->fd, &job, sizeof(job), &len, NULL, 0, NULL), 0);
+	assert_memory_equal(job.secret, "Key: ", 5);
+	assert_int_equal(strlen(job.secret), 5 + KEY_BYTES);
+	assert_true(key_is_left());
+	explicit_bzero(&job, sizeof(job));
+	assert_false(key_is_left());
+	close(fd);
+	forget(begun());
+	assert_int_equal(chmod(key_path, 0644), 0); /* refused: nothing of it either */
+	assert_int_equal(ask_deep(&fd), -EPERM);
+	assert_false(key_is_left());
+	read_and_leave();
+	assert_true(key_is_left());
+	unlink(key_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_file_deadline),
 		cmocka_unit_test(test_hanging),
+		cmocka_unit_test(test_key_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
