@@ -107,6 +107,17 @@ size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed
 	return n;
 }
 
+bool feeds_servers_are_known(const struct engine *engine, const struct engine_feed *feed)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds && feed->config->action == SEK_A_BLOCK; i++) {
+		if (engine->feeds[i].config->url && !engine->feeds[i].server.family)
+			return false;
+	}
+	return true;
+}
+
 static bool is_good(const struct engine_feed *other)
 {
 	return other->list.data && (other->config->known_good || other->config->action == SEK_A_ALLOW);
