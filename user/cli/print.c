@@ -93,7 +93,7 @@ static const char *state_colour(const char *state)
 		const char *word, *colour;
 	} colours[] = {
 		{"drop", "red"},    {"block", "red"},	 {"failing", "red"},   {"no", "red"},	     {"held", "brown"},
-		{"stale", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
+		{"retrying", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
 		{"pass", "green"},  {"allow", "green"},	 {"enforce", "green"},
 		{"live", "red"},    {"undecided", "brown"}, {"confirmed", "green"}, {"rejected", "red"}, {"lost", "red"},
 	};

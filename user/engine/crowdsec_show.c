@@ -29,7 +29,7 @@ static const char *state_of(const struct crowdsec *crowdsec, const struct origin
 	bool has_any = origins->total[0] || origins->total[1];
 
 	if (crowdsec->failures)
-		return has_any || crowdsec->pulls_total ? "stale" : "failing";
+		return has_any || crowdsec->pulls_total ? "retrying" : "failing";
 	return crowdsec->pulls_total ? "ok" : "pending";
 }
 

@@ -36,7 +36,7 @@ void feeds_warnings(const struct engine *engine, json_t *lines)
 
 	for (i = 0; i < engine->n_feeds; i++) {
 		if (feeds_alarm(&engine->feeds[i], text, sizeof(text)))
-			json_array_append_new(lines, json_sprintf("feed %s: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
+			json_array_append_new(lines, json_sprintf("feed %s: stale: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
 	}
 }
 

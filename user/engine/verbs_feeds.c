@@ -16,13 +16,14 @@
 
 #define NO_SUCH_FEED "there is no such feed; `sekisho feed list` names them"
 
+/* Of the last update alone; "stale" is the word for the alarm, which rings in any state (feeds_watch.c). */
 static const char *feed_state(const struct engine_feed *feed)
 {
 	if (feed->held.data)
 		return "held";
 	if (!feed->list.data)
 		return feed->state.failures ? "failing" : "pending";
-	return feed->state.failures ? "stale" : "ok";
+	return feed->state.failures ? "retrying" : "ok";
 }
 
 static json_t *feed_errors(const struct engine_feed *feed)
