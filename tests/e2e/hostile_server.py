@@ -230,7 +230,7 @@ TALKS = {"endless-body": endless_body, "endless-line": endless_line, "endless-ch
          "endless-continue": endless_continue, "endless-chunk-size": endless_chunk_size, "endless-trailers": endless_trailers,
          "reset-at-once": reset_at_once, "reset-midway": reset_midway}
 MOVES = {"redirect-to-itself": lambda n: moved("/redirect-to-itself"), "redirect-without-end": lambda n: moved(f"/redirect-without-end?{random.random()}"),
-         "redirect-nowhere": lambda n: moved("http://127.0.0.1:1/"), "redirect-without-location": lambda n: http(b"", "302 Found"), "redirect-to-nothing": lambda n: moved(""),
+         "redirect-nowhere": lambda n: moved("http://127.0.0.1/"), "redirect-to-a-port": lambda n: moved("http://127.0.0.1:22/"), "redirect-without-location": lambda n: http(b"", "302 Found"), "redirect-to-nothing": lambda n: moved(""),
          "redirect-to-a-page": lambda n: moved("/page-of-html"), "redirect-with-a-long-url": lambda n: moved("/" + "y" * 70000), "redirect-to-a-bad-url": lambda n: moved("http://["),
          "redirect-to-port-0": lambda n: moved("http://127.0.0.1:0/")}
 SLOW = {"silent": silent, "drip-body": drip_body, "drip-headers": drip_headers, "stall-midway": stall_midway}

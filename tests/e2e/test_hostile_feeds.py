@@ -17,6 +17,7 @@ NO_LIST, HTML, NUL, CODING = "not a list of addresses", "the answer is an HTML p
 SEVERAL = "a zip file with several files: pack the list alone"
 NO_CHUNK, SLOWER = "Illegal or missing hexadecimal sequence in chunked-encoding", "timed out: Operation too slow. Less than 100 bytes/sec transferred the last 20 seconds"
 ALL4, ALL6 = (f"held: it covers {v4}.00 % of routable IPv4 and {v6}.00 % of IPv6, more than max-coverage 2.00 %; *" for v4, v6 in ((100, 0), (0, 100)))
+PORT = "redirect to port {} refused: it may be 80, 443 or the URL's own"
 HEADERS, LONG_HEADER, INFLATED = "headers of more than 65536 bytes", "a header line of over 100 kB, or out of memory", "more than 256 MiB after inflation"
 
 # case: the reason as `feed show` gives it; a * stands for what differs from run to run, or from one version of a library to the next
@@ -52,10 +53,10 @@ SAID |= {
     "length-twice": "two Content-Length headers that differ", "short-body": "body cut short: * of 700300 bytes",
     "chunk-cut": "body cut short after * bytes", "chunk-cut-inside": "body cut short after * bytes", "chunk-garbage": NO_CHUNK, "chunk-negative": NO_CHUNK,
     "chunk-overflow": "Too long hexadecimal number*", "reset-at-once": "Recv failure: Connection reset by peer", "reset-midway": "Recv failure: Connection reset by peer",
-    "port-closed": "Failed to connect to 127.0.0.1 port 8380*",
-    "redirect-to-itself": "more than 5 redirects", "redirect-without-end": "more than 5 redirects", "redirect-nowhere": "Failed to connect to 127.0.0.1 port 1 *",
+    "port-closed": "Failed to connect to 127.0.0.1 port 8380: Connection refused",
+    "redirect-to-itself": "more than 5 redirects", "redirect-without-end": "more than 5 redirects", "redirect-nowhere": "Failed to connect to 127.0.0.1 port 80: Connection refused", "redirect-to-a-port": PORT.format(22),
     "redirect-without-location": "HTTP 302", "redirect-to-nothing": "HTTP 302", "redirect-to-a-page": HTML, "redirect-with-a-long-url": HEADERS,
-    "redirect-to-a-bad-url": "redirect to what is no URL", "redirect-to-port-0": "Failed to connect to 127.0.0.1 port 0 *",
+    "redirect-to-a-bad-url": "redirect to what is no URL", "redirect-to-port-0": PORT.format(0),
     "dns-metadata": "the name leads to a link-local address, refused",
     **{f"dns-{how}": f"Could not resolve host: dns-{how}.test" for how in ("no-such-name", "server-failure", "refused", "no-address", "garbage")},
     "tls:self-signed": "TLS: *self-signed certificate", "tls:expired": "TLS: *certificate has expired", "tls:not-yet": "TLS: *certificate is not yet valid",
