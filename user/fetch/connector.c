@@ -35,8 +35,9 @@ static unsigned keep_allowed(const struct connect_rule *rule, const struct conne
 
 	for (i = 0; i < n; i++) {
 		const struct sockaddr *at = &addresses[i].at.any;
+		enum http_addr_kind kind = http_addr_kind(at);
 
-		if (!connect_rule_address(rule, ask, http_addr_kind(at), dial_is_ours(at), why, why_bytes))
+		if (!connect_rule_address(rule, ask, kind, kind == HTTP_ADDR_PUBLIC && dial_is_ours(at), why, why_bytes))
 			addresses[kept++] = addresses[i];
 	}
 	return kept;

@@ -51,31 +51,44 @@ int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses
 	return 0;
 }
 
-static bool is_same(const struct sockaddr *a, const struct sockaddr *b)
+/* An address without its port, and an IPv4 one inside IPv6, to which the kernel connects all the same, as itself. */
+struct plain {
+	uint8_t bytes[16];
+	bool is_v6;
+};
+
+/* By copies, as http_addr.c: a sockaddr_in is no sockaddr to the compiler. */
+static bool read_plain(const struct sockaddr *address, struct plain *ret_plain)
 {
-	if (!b || a->sa_family != b->sa_family)
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	struct plain plain = {0};
+
+	if (address->sa_family == AF_INET) {
+		memcpy(&in, address, sizeof(in));
+		memcpy(plain.bytes, &in.sin_addr, sizeof(in.sin_addr));
+	} else if (address->sa_family == AF_INET6) {
+		memcpy(&in6, address, sizeof(in6));
+		plain.is_v6 = !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
+		memcpy(plain.bytes, in6.sin6_addr.s6_addr + (plain.is_v6 ? 0 : 12), plain.is_v6 ? 16 : 4);
+	} else {
 		return false;
-	if (a->sa_family == AF_INET)
-		return !memcmp(&((const struct sockaddr_in *)a)->sin_addr, &((const struct sockaddr_in *)b)->sin_addr, sizeof(struct in_addr));
-	return a->sa_family == AF_INET6 &&
-	       !memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr, &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr));
+	}
+	*ret_plain = plain;
+	return true;
 }
 
 bool dial_is_ours(const struct sockaddr *address)
 {
-	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct plain wanted, have;
 	struct ifaddrs *all, *one;
 	bool is_ours = false;
 
-	if (address->sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) { /* the kernel connects to the IPv4 address */
-		memcpy(&in.sin_addr, &in6->sin6_addr.s6_addr[12], sizeof(in.sin_addr));
-		address = (const struct sockaddr *)&in;
-	}
-	if (getifaddrs(&all))
+	if (!read_plain(address, &wanted) || getifaddrs(&all))
 		return true;
 	for (one = all; one && !is_ours; one = one->ifa_next)
-		is_ours = is_same(address, one->ifa_addr);
+		is_ours = one->ifa_addr && read_plain(one->ifa_addr, &have) && have.is_v6 == wanted.is_v6 &&
+			  !memcmp(have.bytes, wanted.bytes, sizeof(have.bytes));
 	freeifaddrs(all);
 	return is_ours;
 }

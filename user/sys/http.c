@@ -190,7 +190,11 @@ int http_url_place(const char *url, char *host, size_t host_bytes, uint16_t *ret
 	return err;
 }
 
-/* Of curl's address, the placeholder, nothing is taken: what counts is the URL's host. */
+/*
+ * Of curl's address, the placeholder, nothing is taken: what counts is the URL's host. The socket is connected; curl asks for that
+ * once more, and the sandbox answers "soon" (sandbox_fetch.c). Not CURL_SOCKOPT_ALREADY_CONNECTED: 7.88 then asks all the same, and
+ * waits 200 ms.
+ */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct transfer *t = ctx;
@@ -201,11 +205,6 @@ static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sock
 		return CURL_SOCKET_BAD;
 	fd = t->request->connect(&t->place, &t->where);
 	return fd < 0 ? CURL_SOCKET_BAD : fd;
-}
-
-static int on_socket_made(void *ctx, curl_socket_t fd, curlsocktype purpose)
-{
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
 }
 
 static void set_limits(struct transfer *t)
@@ -241,7 +240,6 @@ static void set_callbacks(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
 	curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t);
-	curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->error);
 }
 

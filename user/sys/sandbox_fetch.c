@@ -105,15 +105,14 @@ static int add_connector_rules(scmp_filter_ctx filter)
 	return err;
 }
 
-/* Only to where a socket is connected: with that flag, sendmsg(2) and sendto(2) connect by themselves. */
+/* Only to where a socket is connected. A message's address is out of seccomp's sight, but what it has sends to none without a flag. */
 static int add_send_rules(scmp_filter_ctx filter)
 {
 	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendmsg), 1, SCMP_A2(SCMP_CMP_EQ, MSG_NOSIGNAL));
 
 	if (err)
 		return err;
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 2, SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0),
-				SCMP_A4(SCMP_CMP_EQ, 0));
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4(SCMP_CMP_EQ, 0));
 }
 
 static int add_http_rules(scmp_filter_ctx filter)
@@ -121,7 +120,7 @@ static int add_http_rules(scmp_filter_ctx filter)
 	int err = add_send_rules(filter);
 
 	/*
-	 * curl 7.88 connects also what it is told is connected, and takes this answer for one that will soon be, which its next
+	 * curl connects what it is given connected, and takes this answer for a connection that will soon be there, which its next
 	 * look finds true. The kernel never sees the call.
 	 */
 	if (!err)
