@@ -23,6 +23,7 @@ HEADERS, LONG_HEADER, INFLATED = "headers of more than 65536 bytes", "a header l
 # case: the reason as `feed show` gives it; a * stands for what differs from run to run, or from one version of a library to the next
 SAID = {f"redirect-to-{name}": f"redirect to {name}:// refused" for name in SCHEMES}
 SAID |= {f"public-to-{name}": "redirect to a private address refused" for name in PRIVATE}
+SAID |= dict.fromkeys(("public-to-this-host", "public-to-this-host6"), "redirect to an address of this host refused")
 SAID |= {f"status-{code}": f"HTTP {code}" for code in STATUS} | {f"retry-{name}": "HTTP 429" for name in RETRY} | dict.fromkeys(SLOW, SLOWER)
 SAID |= {f"page-of-{name}": HTML for name in ("html", "html-bom", "html-late", "html-upper", "html-fragment", "html-comment", "captcha", "xml", "rss", "php")}
 SAID |= {f"page-of-{name}": NO_LIST for name in ("edge-error", "rate-words", "git-lfs", "base64", "pem", "hosts-file", "names", "dates", "ports", "numbers", "octal", "hex", "json-null",
@@ -103,7 +104,8 @@ class Stage:
         self.agent = Agent(self.lab)
 
     def start(self, folder):
-        self.lab.ip(self.lab.edge, "addr", "add", hostile_server.PUBLIC + "/32", "dev", "lo")
+        for address in (hostile_server.PUBLIC, hostile_server.OURS):
+            self.lab.ip(self.lab.edge, "addr", "add", address + "/32", "dev", "lo")
         self.server = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", hostile_server.__file__, folder],
                                        stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline() == "ready\n"
