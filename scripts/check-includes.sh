@@ -19,6 +19,7 @@ only() {
 }
 only 'sqlite3\.h' 'user/sys/store[a-z_]*\.[ch]'
 only 'curl/' 'user/sys/http[a-z_]*\.[ch]'
+only 'netdb\.h' 'user/sys/dial\.c'
 only 'microhttpd\.h' 'user/sys/metrics_http\.[ch]'
 only 'libmnl/' 'user/sys/netlink\.c'
 only 'xdp/' 'user/sys/bpf_attach[a-z_]*\.c'

@@ -54,4 +54,3 @@ for package in "${unpacked[@]}"; do
 		cp -a "$folder/$package" "$tools/"
 	fi
 done
-fi

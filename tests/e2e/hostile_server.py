@@ -6,6 +6,7 @@ import gzip, io, lzma, pathlib, random, signal, socket, ssl, struct, sys, thread
 
 PORT, TLS_PORT, DOOR_PORT = 8300, 8400, 8380  # TLS_PORT + the case's place in TLS; DOOR_PORT + that in DOORS
 PUBLIC = "192.0.2.80"  # an address of ours that looks public: what it redirects to is a stranger's wish
+OURS = "192.0.2.81"  # another
 MIB = 1 << 20
 
 
@@ -230,7 +231,7 @@ TALKS = {"endless-body": endless_body, "endless-line": endless_line, "endless-ch
          "endless-continue": endless_continue, "endless-chunk-size": endless_chunk_size, "endless-trailers": endless_trailers,
          "reset-at-once": reset_at_once, "reset-midway": reset_midway}
 MOVES = {"redirect-to-itself": lambda n: moved("/redirect-to-itself"), "redirect-without-end": lambda n: moved(f"/redirect-without-end?{random.random()}"),
-         "redirect-nowhere": lambda n: moved("http://127.0.0.1:1/"), "redirect-without-location": lambda n: http(b"", "302 Found"), "redirect-to-nothing": lambda n: moved(""),
+         "redirect-nowhere": lambda n: moved("http://127.0.0.1/"), "redirect-to-a-port": lambda n: moved("http://127.0.0.1:22/"), "redirect-without-location": lambda n: http(b"", "302 Found"), "redirect-to-nothing": lambda n: moved(""),
          "redirect-to-a-page": lambda n: moved("/page-of-html"), "redirect-with-a-long-url": lambda n: moved("/" + "y" * 70000), "redirect-to-a-bad-url": lambda n: moved("http://["),
          "redirect-to-port-0": lambda n: moved("http://127.0.0.1:0/")}
 SLOW = {"silent": silent, "drip-body": drip_body, "drip-headers": drip_headers, "stall-midway": stall_midway}
@@ -248,6 +249,7 @@ CONTROL = "control-new-list"  # a list that is taken: what changes would be seen
 
 REPLIES = {f"redirect-to-{name}": lambda n, url=url: moved(url) for name, url in SCHEMES.items()}
 REPLIES |= {f"public-to-{name}": lambda n, url=url: moved(url) for name, url in PRIVATE.items()}
+REPLIES |= {"public-to-this-host": lambda n: moved(f"http://{OURS}:{PORT}/ok/redirect"), "public-to-this-host6": lambda n: moved(f"http://[::ffff:{OURS}]:{PORT}/ok/redirect")}
 REPLIES |= {f"status-{name}": lambda n, line=line: http(new(n), line) for name, line in STATUS.items()}
 REPLIES |= {f"retry-{name}": lambda n, value=value: http(b"", "429 Too Many Requests", "Retry-After: " + value.format(date=http_date(7200))) for name, value in RETRY.items()}
 REPLIES |= {"status-304-unasked": lambda n: http(b"", "304 Not Modified", length=False)}

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A feed server that wants a key. usage: key_server.py FOLDER ADDRESS PORT; /list wants it, /same and /other redirect (to
-here, and to port + 1), /hang never answers. Each request is a line of FOLDER/requests: port, path, the key's header or none."""
+"""A feed server that wants a key. usage: key_server.py FOLDER ADDRESS OTHER PORT; /list wants it, /same and /other redirect (to
+here, and to OTHER with the same port), /hang never answers. Each request is a line of FOLDER/requests: address, path, the key's
+header or none."""
 import http.server, pathlib, sys, threading, time
 
-FOLDER, ADDRESS, PORT = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+FOLDER, ADDRESS, OTHER, PORT = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -11,13 +12,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        port = self.server.server_address[1]
+        here = self.server.server_address[0]
         key = self.headers["Key"] or self.headers["Authorization"] or "none"
         with open(FOLDER / "requests", "a") as log:
-            log.write(f"{port} {self.path} {key}\n")
+            log.write(f"{here} {self.path} {key}\n")
         if self.path == "/hang":
             time.sleep(60)
-        target = {"/same": f"http://{ADDRESS}:{PORT}/list", "/other": f"http://{ADDRESS}:{PORT + 1}/open"}.get(self.path)
+        target = {"/same": f"http://{ADDRESS}:{PORT}/list", "/other": f"http://{OTHER}:{PORT}/open"}.get(self.path)
         is_right = self.path == "/open" or key == (FOLDER / "want").read_text()
         body = b"198.51.100.7\n" if is_right else b'{"errors":[{"detail":"Authentication failed"}]}'
         self.send_response(302 if target else 200 if is_right else 401)
@@ -28,8 +29,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-for port in (PORT, PORT + 1):
-    server = http.server.ThreadingHTTPServer((ADDRESS, port), Handler)
+for address in (ADDRESS, OTHER):
+    server = http.server.ThreadingHTTPServer((address, PORT), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever).start()
 print("ready", flush=True)

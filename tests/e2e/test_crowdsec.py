@@ -310,6 +310,8 @@ def test_the_key_is_seen_nowhere(lab, agent, fake):
         for file in ("cmdline", "environ"):
             assert KEY.encode() not in pathlib.Path(f"/proc/{pid}/{file}").read_bytes()
     assert KEY.encode() in memory(fetcher[0])  # the search finds what is there
+    connector = run("ps", "--ppid", fetcher[0], "-o", "pid=").stdout.strip()
+    assert KEY.encode() not in memory(connector)
     assert KEY.encode() not in memory(engine[0])
     assert drops(lab, BAD, GOOD) == [True, False]  # and a server that hangs stops nobody
     begin = time.monotonic()

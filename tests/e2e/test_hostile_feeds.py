@@ -17,11 +17,13 @@ NO_LIST, HTML, NUL, CODING = "not a list of addresses", "the answer is an HTML p
 SEVERAL = "a zip file with several files: pack the list alone"
 NO_CHUNK, SLOWER = "Illegal or missing hexadecimal sequence in chunked-encoding", "timed out: Operation too slow. Less than 100 bytes/sec transferred the last 20 seconds"
 ALL4, ALL6 = (f"held: it covers {v4}.00 % of routable IPv4 and {v6}.00 % of IPv6, more than max-coverage 2.00 %; *" for v4, v6 in ((100, 0), (0, 100)))
+PORT = "redirect to port {} refused: it may be 80, 443 or the URL's own"
 HEADERS, LONG_HEADER, INFLATED = "headers of more than 65536 bytes", "a header line of over 100 kB, or out of memory", "more than 256 MiB after inflation"
 
 # case: the reason as `feed show` gives it; a * stands for what differs from run to run, or from one version of a library to the next
 SAID = {f"redirect-to-{name}": f"redirect to {name}:// refused" for name in SCHEMES}
 SAID |= {f"public-to-{name}": "redirect to a private address refused" for name in PRIVATE}
+SAID |= dict.fromkeys(("public-to-this-host", "public-to-this-host6"), "redirect to an address of this host refused")
 SAID |= {f"status-{code}": f"HTTP {code}" for code in STATUS} | {f"retry-{name}": "HTTP 429" for name in RETRY} | dict.fromkeys(SLOW, SLOWER)
 SAID |= {f"page-of-{name}": HTML for name in ("html", "html-bom", "html-late", "html-upper", "html-fragment", "html-comment", "captcha", "xml", "rss", "php")}
 SAID |= {f"page-of-{name}": NO_LIST for name in ("edge-error", "rate-words", "git-lfs", "base64", "pem", "hosts-file", "names", "dates", "ports", "numbers", "octal", "hex", "json-null",
@@ -52,10 +54,10 @@ SAID |= {
     "length-twice": "two Content-Length headers that differ", "short-body": "body cut short: * of 700300 bytes",
     "chunk-cut": "body cut short after * bytes", "chunk-cut-inside": "body cut short after * bytes", "chunk-garbage": NO_CHUNK, "chunk-negative": NO_CHUNK,
     "chunk-overflow": "Too long hexadecimal number*", "reset-at-once": "Recv failure: Connection reset by peer", "reset-midway": "Recv failure: Connection reset by peer",
-    "port-closed": "Failed to connect to 127.0.0.1 port 8380*",
-    "redirect-to-itself": "more than 5 redirects", "redirect-without-end": "more than 5 redirects", "redirect-nowhere": "Failed to connect to 127.0.0.1 port 1 *",
+    "port-closed": "Failed to connect to 127.0.0.1 port 8380: Connection refused",
+    "redirect-to-itself": "more than 5 redirects", "redirect-without-end": "more than 5 redirects", "redirect-nowhere": "Failed to connect to 127.0.0.1 port 80: Connection refused", "redirect-to-a-port": PORT.format(22),
     "redirect-without-location": "HTTP 302", "redirect-to-nothing": "HTTP 302", "redirect-to-a-page": HTML, "redirect-with-a-long-url": HEADERS,
-    "redirect-to-a-bad-url": "redirect to what is no URL", "redirect-to-port-0": "Failed to connect to 127.0.0.1 port 0 *",
+    "redirect-to-a-bad-url": "redirect to what is no URL", "redirect-to-port-0": PORT.format(0),
     "dns-metadata": "the name leads to a link-local address, refused",
     **{f"dns-{how}": f"Could not resolve host: dns-{how}.test" for how in ("no-such-name", "server-failure", "refused", "no-address", "garbage")},
     "tls:self-signed": "TLS: *self-signed certificate", "tls:expired": "TLS: *certificate has expired", "tls:not-yet": "TLS: *certificate is not yet valid",
@@ -102,7 +104,8 @@ class Stage:
         self.agent = Agent(self.lab)
 
     def start(self, folder):
-        self.lab.ip(self.lab.edge, "addr", "add", hostile_server.PUBLIC + "/32", "dev", "lo")
+        for address in (hostile_server.PUBLIC, hostile_server.OURS):
+            self.lab.ip(self.lab.edge, "addr", "add", address + "/32", "dev", "lo")
         self.server = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", hostile_server.__file__, folder],
                                        stdout=subprocess.PIPE, text=True)
         assert self.server.stdout.readline() == "ready\n"

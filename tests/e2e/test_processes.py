@@ -53,6 +53,11 @@ def child(one, name):
     return pids[0] if pids else None
 
 
+def connector(fetcher):
+    """The process that makes its connections."""
+    return int(wait_for(lambda: run("ps", "--ppid", fetcher, "-o", "pid=", check=False).stdout.split(), 5, "its connector")[0])
+
+
 def status(pid):
     return dict(line.rstrip("\n").split(":\t", 1) for line in open(f"/proc/{pid}/status") if ":\t" in line)
 
@@ -73,26 +78,29 @@ def descriptors(pid):
 
 def test_rights_of_each_process(hanging):
     keeper, engine, fetcher = hanging.process.pid, child(hanging, "sekisho-engine"), child(hanging, "sekisho-fetch")
+    connects = connector(fetcher)
     of = status(keeper)
     assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")] == [KEEPER_CAPS] * 3
     assert int(of["CapInh"], 16) == 0 and int(of["CapAmb"], 16) == 0
-    for pid, user in ((engine, "sekisho"), (fetcher, "sekisho-fetch")):
+    for pid, user in ((engine, "sekisho"), (fetcher, "sekisho-fetch"), (connects, "sekisho-fetch")):
         of = status(pid)
         assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4, user
         uid, gid = run("id", "-u", user).stdout.strip(), run("id", "-g", user).stdout.strip()
         assert (of["Uid"].split(), of["Gid"].split(), of["Groups"].split()) == ([uid] * 4, [gid] * 4, []), user
         assert of["NoNewPrivs"] == "1", user
-    assert status(fetcher)["Seccomp"] == "2"
+    assert status(fetcher)["Seccomp"] == status(connects)["Seccomp"] == "2"
+    assert (status(connects)["Name"], os.stat(f"/proc/{connects}/mem").st_uid) == ("sekisho-connect", 0)  # root's: no neighbour reads it
 
 
 def test_a_fetcher_is_held_to_its_limits(hanging):
-    """Memory, processor time and all else, on the running process."""
+    """Memory, processor time and all else, on the running processes."""
     pid = child(hanging, "sekisho-fetch")
-    limits = {line[:26].strip(): line[26:].split()[:2] for line in open(f"/proc/{pid}/limits")}
-    memory, hard = map(int, limits["Max address space"])
-    assert memory == hard == (768 << 20) + 128 * 2000000  # twice the default max-entries: what is over it is held to be looked at
-    for what, most in (("Max cpu time", "120"), ("Max open files", "32"), ("Max processes", "64"), ("Max file size", str(1 << 30)), ("Max core file size", "0")):
-        assert limits[what] == [most, most], what
+    # twice the default max-entries: what is over it is held to be looked at
+    for each, most_bytes in ((pid, (768 << 20) + 128 * 2000000), (connector(pid), 256 << 20)):
+        limits = {line[:26].strip(): line[26:].split()[:2] for line in open(f"/proc/{each}/limits")}
+        for what, most in (("Max address space", str(most_bytes)), ("Max cpu time", "120"), ("Max open files", "32"), ("Max processes", "0"),
+                           ("Max file size", str(1 << 30)), ("Max core file size", "0")):
+            assert limits[what] == [most, most], what
     assert int(status(pid)["VmHWM"].split()[0]) < 40000  # kB: far from it
     stat = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     assert int(stat[11]) + int(stat[12]) < 200  # hundredths of a second so far
@@ -123,7 +131,9 @@ def test_descriptors_of_each_process(hanging):
         assert number < 3 or what.startswith((state, "socket", "anon_inode:[event", "anon_inode:bpf-map-", "pipe", "/memfd:", "/dev/null")), (number, what)
     for number, what in fetcher.items():
         assert number < 3 or what in ("socket", "pipe", "anon_inode:[eventpoll]", "anon_inode:[eventfd]") or what.startswith("/memfd:"), (number, what)
-    assert sum(what == "socket" for what in fetcher.values()) <= 4  # the channel, the connection, libcurl's own pair
+    assert sum(what == "socket" for what in fetcher.values()) <= 5  # two channels, the connection, libcurl's own pair
+    connects = descriptors(connector(child(hanging, "sekisho-fetch")))
+    assert (sorted(connects)[:2], connects[0], connects[1], connects[3], len(connects)) == ([0, 1], "/dev/null", "/dev/null", "socket", 4)
 
 
 def test_libraries_are_the_boundary():
@@ -140,6 +150,7 @@ def test_libraries_are_the_boundary():
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_fetcher_that_ends_or_hangs_holds_nothing_up(lab, hanging, sig):
     pid = child(hanging, "sekisho-fetch")
+    connects = connector(pid)
     os.kill(pid, sig)
     hanging.cli("block", "add", BAD)
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
@@ -148,6 +159,7 @@ def test_a_fetcher_that_ends_or_hangs_holds_nothing_up(lab, hanging, sig):
         assert not os.path.exists(f"/proc/{pid}")
     os.kill(child(hanging, "sekisho-engine"), signal.SIGKILL)
     wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 5, "the end of a fetcher whose engine is gone")
+    wait_for(lambda: not os.path.exists(f"/proc/{connects}"), 5, "its connector's end, and that somebody reaped it")
     wait_for(lambda: hanging.cli("status", check=False).returncode == 0, 5, "an answering engine")
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
 

@@ -12,7 +12,7 @@ BAD = "198.51.100.7"
 @pytest.fixture
 def server(lab, tmp_path):
     script = pathlib.Path(__file__).with_name("key_server.py")
-    process = subprocess.Popen(["nsenter", f"--net=/run/netns/{lab.edge}", "/usr/bin/python3", script, tmp_path, "127.0.0.1", "8099"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(["nsenter", f"--net=/run/netns/{lab.edge}", "/usr/bin/python3", script, tmp_path, "127.0.0.1", "127.0.0.2", "8099"], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     yield tmp_path
     process.kill()
@@ -53,14 +53,14 @@ def test_the_key_is_sent_and_seen_nowhere(lab, agent, server):
     key = with_feed(one, "/list")
     one.start()
     wait_for(lambda: feed(one)["state"] == "ok", what="the list")
-    assert requests(server) == [["8099", "/list", SECRET]]
+    assert requests(server) == [["127.0.0.1", "/list", SECRET]]
     # a wrong key, a key refused, a redirect: what goes wrong is told without the key
     (server / "want").write_text("another")
     done = one.cli("feed", "update", "keyed", check=False)
     assert "HTTP 401" in done.stderr and SECRET not in done.stderr
     with_feed(one, "/hang")
     one.cli("reload")
-    wait_for(lambda: ["8099", "/hang", SECRET] in requests(server), what="the hanging request")
+    wait_for(lambda: ["127.0.0.1", "/hang", SECRET] in requests(server), what="the hanging request")
     alive = processes(one)
     names = [pathlib.Path(f"/proc/{pid}/comm").read_text().strip() for pid in alive]
     assert "sekisho-fetch" in names and "sekisho-engine" in names
@@ -116,16 +116,16 @@ def test_redirects_carry_it_to_its_own_server_alone(agent, server):
     with_feed(one, "/same")
     one.start()
     wait_for(lambda: feed(one)["state"] == "ok", what="the list")
-    assert requests(server) == [["8099", "/same", SECRET], ["8099", "/list", SECRET]]
+    assert requests(server) == [["127.0.0.1", "/same", SECRET], ["127.0.0.1", "/list", SECRET]]
     with_feed(one, "/other", header="Authorization: Basic")
     one.cli("reload")
     wait_for(lambda: feed(one)["state"] == "ok" and len(requests(server)) == 4, what="the other server's list")
-    assert requests(server)[2:] == [["8099", "/other", "Basic " + SECRET], ["8100", "/open", "none"]]
+    assert requests(server)[2:] == [["127.0.0.1", "/other", "Basic " + SECRET], ["127.0.0.2", "/open", "none"]]
     with_feed(one, "/list", header=None)
     (server / "want").write_text("Bearer " + SECRET)
     one.cli("reload")
     wait_for(lambda: len(requests(server)) == 5 and feed(one)["state"] == "ok", what="the list with the default header")
-    assert requests(server)[4] == ["8099", "/list", "Bearer " + SECRET]
+    assert requests(server)[4] == ["127.0.0.1", "/list", "Bearer " + SECRET]
 
 
 def test_a_key_that_others_can_read_is_refused(agent, server):

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fetch/connector.h"
 #include "lib/decision.h"
 #include "sys/channel.h"
 #include "sys/http.h"
@@ -40,7 +41,8 @@ static int ask(const struct fetch_job *job, struct http_request *request, struct
 	request->secret = job->secret;
 	request->total_timeout_s = job->total_timeout_s;
 	request->max_body_bytes = job->max_body_bytes;
-	request->may_be_private = request->no_redirects = true;
+	request->connect = connector_ask;
+	request->no_redirects = true;
 	request->on_body = take_body;
 	request->ctx = parser;
 	err = http_get(request, &answer, result->why, sizeof(result->why));

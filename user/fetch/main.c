@@ -2,7 +2,7 @@
 /*
  * sekisho-fetch: one job from descriptor 3, one list fetched and parsed (or CrowdSec asked or told), one result back, exit.
  * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends is read in here, after the
- * sandbox has closed; a file is opened before, by whom it is read: what this user may not see, no feed shows.
+ * sandbox has closed, over connections that another process makes; a file is opened before, by whom it is read: what this user may not see, no feed shows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +15,13 @@
 #include <unistd.h>
 
 #include "fetch/body.h"
+#include "fetch/confine.h"
+#include "fetch/connector.h"
 #include "fetch/file_source.h"
 #include "fetch/lapi.h"
 #include "lib/fetch_msg.h"
 #include "sys/channel.h"
 #include "sys/http.h"
-#include "sys/sandbox_fetch.h"
 
 #define TIMEOUT_MAX_S 86400u
 
@@ -93,7 +94,7 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 	const struct http_request request = {
 		.url = job->url, .etag = job->etag, .last_modified = job->last_modified,
 		.user_agent = job->user_agent, .ca_file = job->ca_file, .secret = job->secret,
-		.total_timeout_s = job->total_timeout_s, .may_be_private = job->may_be_private,
+		.total_timeout_s = job->total_timeout_s, .connect = connector_ask,
 		.max_body_bytes = job->max_body_bytes, .on_body = on_body, .ctx = body,
 	};
 	struct http_answer answer;
@@ -200,7 +201,6 @@ static bool opens_file(const struct fetch_job *job)
 int main(int argc, char **argv)
 {
 	static struct fetch_job job;
-	struct sandbox_fetch want = {0};
 	const char *step = "job";
 	int err, open_err = 0;
 
@@ -216,10 +216,7 @@ int main(int argc, char **argv)
 	}
 	if (!err) {
 		step = "sandbox";
-		want.has_network = !job.is_file;
-		want.ca_file = job.ca_file;
-		want.max_entries = job.max_entries;
-		err = sandbox_fetch_apply(&want);
+		err = confine(&job);
 	}
 	if (!err) {
 		step = "result";

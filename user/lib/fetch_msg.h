@@ -13,6 +13,7 @@
 #define FETCH_MAGIC 0x534b464a
 #define FETCH_CHANNEL_FD 3
 #define FETCH_FILE_FD 4 /* where it puts that file */
+#define FETCH_CONNECTOR_FD 5 /* its own: to the process that makes its connections */
 #define FETCH_URL_BYTES 2048
 #define FETCH_ETAG_BYTES 192
 #define FETCH_TIME_BYTES 64 /* an HTTP date as sent */

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One GET or POST through libcurl. In: a URL and limits. Out: body bytes by callback and what the headers
- * said. It never follows to another scheme, to a private address behind a public one, never uses
- * a proxy or a password file, and never decodes.
+ * said. It never follows to another scheme, never resolves or connects, never uses a proxy or a password file, and never decodes.
  */
 #include "http.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include "lib/http_addr.h"
+/* Any host, any port, leads to this address, which none has (RFC 5737): curl then asks no resolver. */
+#define PLACEHOLDER "::192.0.2.1:"
 
 enum stop {
 	STOP_NONE = 0,
@@ -36,7 +34,8 @@ struct transfer {
 	char length[24]; /* the answer's Content-Length as sent; empty: none yet */
 	unsigned hops; /* answers seen: 0 while the feed's own URL is being asked */
 	enum stop stop;
-	bool is_refused_address;
+	struct connect_ask place;     /* of the URL that is being asked; no host: curl has no connection to ask for */
+	struct connect_answer where;  /* the last connection's */
 	char scheme[16]; /* of the last Location, empty: relative or none */
 	char error[CURL_ERROR_SIZE];
 };
@@ -168,19 +167,44 @@ static size_t on_data(char *data, size_t size, size_t n, void *ctx)
 	return len;
 }
 
-/* The connected address itself is judged, so no name can lie about it. */
+int http_url_place(const char *url, char *host, size_t host_bytes, uint16_t *ret_port)
+{
+	CURLU *parts = curl_url();
+	char *name = NULL, *port = NULL;
+	int err = -EINVAL;
+
+	if (parts && !curl_url_set(parts, CURLUPART_URL, url, 0) && !curl_url_get(parts, CURLUPART_HOST, &name, CURLU_PUNYCODE) &&
+	    !curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) {
+		size_t skip = name[0] == '[', len = strcspn(name + skip, "]");
+
+		if (len && len < host_bytes) {
+			memcpy(host, name + skip, len);
+			host[len] = '\0';
+			*ret_port = (uint16_t)strtoul(port, NULL, 10);
+			err = 0;
+		}
+	}
+	curl_free(name);
+	curl_free(port);
+	curl_url_cleanup(parts);
+	return err;
+}
+
+/*
+ * Of curl's address, the placeholder, nothing is taken: what counts is the URL's host. The socket is connected; curl asks for that
+ * once more, and the sandbox answers "soon" (sandbox_fetch.c). Not CURL_SOCKOPT_ALREADY_CONNECTED: 7.88 then asks all the same, and
+ * waits 200 ms.
+ */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct transfer *t = ctx;
-	enum http_addr_kind kind = http_addr_kind(&address->addr);
+	int fd;
 
-	/* A feed may live in a private network, but nobody names a metadata service by accident. */
-	if (!t->request->may_be_private &&
-	    (kind == HTTP_ADDR_LINK_LOCAL || (kind == HTTP_ADDR_PRIVATE && t->hops))) {
-		t->is_refused_address = true;
+	t->place.is_redirect = t->hops > 0;
+	if (!t->place.host[0])
 		return CURL_SOCKET_BAD;
-	}
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = t->request->connect(&t->place, &t->where);
+	return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static void set_limits(struct transfer *t)
@@ -191,6 +215,7 @@ static void set_limits(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L); /* by perform(), which knows whom a secret is for */
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L); /* t->where is then whom each hop asked */
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, HTTP_LOW_SPEED_BYTES_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, HTTP_LOW_SPEED_S);
@@ -314,10 +339,8 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 		(void)snprintf(why, why_bytes, "redirect to %s:// refused", t->scheme);
 	else if (code == CURLE_URL_MALFORMAT && t->hops)
 		(void)snprintf(why, why_bytes, "redirect to what is no URL");
-	else if (t->is_refused_address && t->hops)
-		(void)snprintf(why, why_bytes, "redirect to a private address refused");
-	else if (t->is_refused_address)
-		(void)snprintf(why, why_bytes, "the name leads to a link-local address, refused");
+	else if (code == CURLE_COULDNT_CONNECT && t->where.why[0])
+		(void)snprintf(why, why_bytes, "%s", t->where.why);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		(void)snprintf(why, why_bytes, "timed out: %s", detail);
 	else
@@ -327,12 +350,10 @@ static void say_failure(struct transfer *t, CURLcode code, char *why, size_t why
 static int judge(struct transfer *t, CURLcode code, char *why, size_t why_bytes)
 {
 	const struct http_request *request = t->request;
-	char *server = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (!curl_easy_getinfo(t->curl, CURLINFO_PRIMARY_IP, &server) && server)
-		copy_value(t->answer->server, sizeof(t->answer->server), server, strlen(server));
+	memcpy(t->answer->server, t->where.server, sizeof(t->answer->server));
 	t->answer->code = (uint32_t)status;
 	if (t->stop == STOP_CALLBACK)
 		return -ECANCELED;
@@ -370,11 +391,34 @@ static char *next_url(struct transfer *t, bool *has_secret)
 	return strdup(to);
 }
 
+/* One URL, and to curl where it leads. */
+static CURLcode perform_one(struct transfer *t, const char *url, bool has_secret)
+{
+	struct curl_slist *headers = make_headers(t->request, has_secret), *leads = curl_slist_append(NULL, PLACEHOLDER);
+	uint32_t most_ms = t->request->total_timeout_s < CONNECT_TIMEOUT_MS / 1000 ? t->request->total_timeout_s * 1000 : CONNECT_TIMEOUT_MS;
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+
+	t->stop = STOP_NONE;
+	t->place = (struct connect_ask){.magic = CONNECT_MAGIC, .timeout_ms = most_ms};
+	memset(&t->where, 0, sizeof(t->where));
+	if (http_url_place(url, t->place.host, sizeof(t->place.host), &t->place.port))
+		t->place.host[0] = '\0'; /* curl says what is wrong with it */
+	curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, leads);
+	curl_easy_setopt(t->curl, CURLOPT_URL, url);
+	if (headers && leads)
+		code = curl_easy_perform(t->curl);
+	curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_easy_setopt(t->curl, CURLOPT_CONNECT_TO, NULL);
+	curl_slist_free_all(headers);
+	curl_slist_free_all(leads);
+	return code;
+}
+
 /* Asks @url and where it redirects to. */
 static CURLcode perform(struct transfer *t)
 {
 	char *url = strdup(t->request->url);
-	struct curl_slist *headers;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 	bool has_secret = true;
 	unsigned hop;
@@ -385,15 +429,9 @@ static CURLcode perform(struct transfer *t)
 			code = CURLE_TOO_MANY_REDIRECTS;
 			break;
 		}
-		headers = make_headers(t->request, has_secret);
-		t->stop = STOP_NONE;
-		curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(t->curl, CURLOPT_URL, url);
-		code = headers ? curl_easy_perform(t->curl) : CURLE_OUT_OF_MEMORY;
-		curl_easy_setopt(t->curl, CURLOPT_HTTPHEADER, NULL);
-		curl_slist_free_all(headers);
+		code = perform_one(t, url, has_secret);
 		free(url);
-		url = headers && !t->request->no_redirects ? next_url(t, &has_secret) : NULL;
+		url = code != CURLE_OUT_OF_MEMORY && !t->request->no_redirects ? next_url(t, &has_secret) : NULL;
 	}
 	free(url);
 	return code;

@@ -2,7 +2,7 @@
 /*
  * One HTTP(S) GET or POST with every limit set (the only file that knows libcurl). The body goes to a
  * callback as it was sent: nothing is decoded here, because curl takes a gzip stream that was cut
- * in half for a whole one.
+ * in half for a whole one. Names are resolved and connections made elsewhere: it runs where neither can be done.
  */
 #pragma once
 
@@ -10,12 +10,13 @@
 #include <stdint.h>
 #include <stddef.h>
 
+#include "lib/connect_msg.h"
 #include "lib/fetch_msg.h"
 
 #define HTTP_REDIRECTS_MAX 5
 #define HTTP_HEADER_BYTES_MAX (64u << 10)    /* bytes, of all answers of one fetch; real ones have under 4 kB */
 #define HTTP_RETRY_AFTER_MAX_S 86400u	     /* a server cannot silence a feed for longer */
-#define HTTP_CONNECT_TIMEOUT_S 20L
+#define HTTP_CONNECT_TIMEOUT_S 20L /* after the connection is there: for TLS */
 #define HTTP_LOW_SPEED_BYTES_S 100L	     /* below this for HTTP_LOW_SPEED_S it is given up */
 #define HTTP_LOW_SPEED_S 20L
 
@@ -33,7 +34,8 @@ struct http_request {
 	const char *ca_file;	   /* empty: the system's trust anchors */
 	const char *secret;	   /* a header line for the url's own server, not for where it redirects to; empty: none */
 	uint32_t total_timeout_s;
-	bool may_be_private;	   /* redirects to private addresses are no surprise */
+	/* Gives a connected socket, which is then curl's; or -1 with ret_answer->why. */
+	int (*connect)(const struct connect_ask *ask, struct connect_answer *ret_answer);
 	uint64_t max_body_bytes;   /* on the wire */
 	/* Bytes of a 200's body, with its encoding; a negative errno ends the fetch with -ECANCELED. */
 	int (*on_body)(void *ctx, enum http_encoding encoding, const void *data, size_t len);
@@ -62,3 +64,9 @@ struct http_answer {
  * Source: behaviour of libcurl 7.88.1 as measured on broken servers.
  */
 int http_get(const struct http_request *request, struct http_answer *answer, char *why, size_t why_bytes);
+
+/*
+ * The host that @url leads to, as curl reads it: a name, or an address without brackets; and its port. Errors: -EINVAL none that
+ * fits in @host of @host_bytes.
+ */
+int http_url_place(const char *url, char *host, size_t host_bytes, uint16_t *ret_port);

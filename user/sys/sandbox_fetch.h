@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a fetcher may still do before it reads a stranger's first byte: no capability, almost no
- * file, no new program, no local socket, bounded memory and time.
+ * What a fetch's processes may still do before the first byte of a stranger is read: no capability, almost no file, no new program
+ * or process, no local socket, bounded memory and time. Only the connector makes connections, and it reads none of them.
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
+enum sandbox_fetch_role {
+	SANDBOX_FETCH_FILE = 0, /* reads what it has open: no socket, no file */
+	SANDBOX_FETCH_HTTP,	/* the same over sockets that it is given: it makes, connects and binds none; reads trust anchors */
+	SANDBOX_FETCH_CONNECT,	/* resolves and connects; reads what names are resolved with */
+};
+
 struct sandbox_fetch {
-	bool has_network;     /* false: neither sockets nor any file */
-	const char *ca_file;  /* readable as well; empty: none */
-	uint32_t max_entries; /* memory follows from it */
+	enum sandbox_fetch_role role;
+	const char *ca_file;  /* of SANDBOX_FETCH_HTTP: readable as well; empty: none */
+	uint32_t max_entries; /* memory follows from it; 0 for the connector */
 };
 
 /*

@@ -40,7 +40,8 @@ int sandbox_files_begin(const char *others, int *ret_ruleset, uint64_t *ret_righ
 	int ruleset;
 
 	if (abi < 1) {
-		fprintf(stderr, "<5>sandbox: no Landlock in this kernel, files are guarded by %s only\n", others);
+		if (others)
+			fprintf(stderr, "<5>sandbox: no Landlock in this kernel, files are guarded by %s only\n", others);
 		*ret_ruleset = -1;
 		*ret_rights = 0;
 		return 0;
@@ -88,14 +89,13 @@ static const int common_calls[] = {
 	/* memory, threads, signals, time, the end */
 	SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
 	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(sysinfo), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
 	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(prlimit64), SCMP_SYS(getrlimit),
+	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getrlimit),
 	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
 	/* the descriptors it has, and answers in memory */
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
-	SCMP_SYS(sendmsg),
 };
 
 /* Nothing here ever has an honest reason: the process ends on the spot. bpf is the engine's to argue about. */
@@ -124,6 +124,10 @@ int sandbox_calls_begin(scmp_filter_ctx *ret_filter)
 	if (!filter)
 		return -ENOMEM;
 	err = sandbox_calls_add(filter, SCMP_ACT_ALLOW, common_calls, SANDBOX_COUNT(common_calls));
+	if (!err) /* abort(), and no neighbour of the same user */
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (!err)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
 	if (!err)
 		err = sandbox_calls_add(filter, SCMP_ACT_KILL_PROCESS, deadly_calls, SANDBOX_COUNT(deadly_calls));
 	if (err)
@@ -135,13 +139,19 @@ int sandbox_calls_begin(scmp_filter_ctx *ret_filter)
 
 int sandbox_calls_add_threads(scmp_filter_ctx filter)
 {
-	static const unsigned asks[] = { FIONBIO, FIONREAD };
-	size_t i;
-	int err;
+	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
-	err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 	if (!err) /* its flags are behind a pointer: glibc then takes clone */
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return err;
+}
+
+int sandbox_calls_add_asks(scmp_filter_ctx filter)
+{
+	static const unsigned asks[] = { FIONBIO, FIONREAD };
+	size_t i;
+	int err = 0;
+
 	for (i = 0; !err && i < SANDBOX_COUNT(asks); i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, asks[i]));
 	return err;

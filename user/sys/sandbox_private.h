@@ -26,13 +26,15 @@ int sandbox_files_allow(int ruleset, const char *path, uint64_t rights);
 int sandbox_files_end(int ruleset, int err);
 
 /*
- * A filter that answers EPERM to all but what any of our processes takes (memory, signals, time, descriptors it has), and ends the
+ * A filter that answers EPERM to all but what any of our processes takes (memory, its own signals and limits, time, descriptors it has), and ends the
  * process at what none has an honest reason for. Errors: negative errno.
  */
 int sandbox_calls_begin(scmp_filter_ctx *ret_filter);
 /* @action for the @n @calls, whatever their arguments. Errors: negative errno. */
 int sandbox_calls_add(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n);
-/* Allows threads, but no processes, and asking a descriptor what is to be read. Errors: negative errno. */
+/* Allows threads, but no processes. Errors: negative errno. */
 int sandbox_calls_add_threads(scmp_filter_ctx filter);
+/* Allows asking a descriptor what is to be read. Errors: negative errno. */
+int sandbox_calls_add_asks(scmp_filter_ctx filter);
 /* In force from here on, unless @err, which is returned; takes @filter. Errors: negative errno. */
 int sandbox_calls_end(scmp_filter_ctx filter, int err);

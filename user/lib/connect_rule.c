@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Judges hosts, ports and kinds of address for a fetch's connections. In: a rule and a wish. Out: yes, or why not. */
+#include "lib/connect_rule.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_own(const struct connect_rule *rule, const struct connect_ask *ask)
+{
+	return ask->port == rule->port && !strcasecmp(ask->host, rule->host);
+}
+
+static bool is_sound(const struct connect_ask *ask)
+{
+	return ask->magic == CONNECT_MAGIC && ask->timeout_ms && ask->timeout_ms <= CONNECT_TIMEOUT_MS && ask->is_redirect <= 1 &&
+	       ask->host[0] && memchr(ask->host, '\0', sizeof(ask->host));
+}
+
+int connect_rule_place(const struct connect_rule *rule, const struct connect_ask *ask, char *why, size_t why_bytes)
+{
+	if (!is_sound(ask))
+		return -EBADMSG;
+	if (is_own(rule, ask))
+		return 0;
+	if (rule->is_alone) {
+		(void)snprintf(why, why_bytes, "a connection to anywhere but the URL's own server refused");
+		return -EPERM;
+	}
+	if (ask->port == 80 || ask->port == 443 || ask->port == rule->port)
+		return 0;
+	(void)snprintf(why, why_bytes, "redirect to port %u refused: it may be 80, 443 or the URL's own", ask->port);
+	return -EPERM;
+}
+
+int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask, enum http_addr_kind kind, bool is_ours,
+			 char *why, size_t why_bytes)
+{
+	bool is_first = is_own(rule, ask) && !ask->is_redirect;
+
+	if (kind == HTTP_ADDR_PUBLIC && !is_ours)
+		return 0;
+	if (kind == HTTP_ADDR_LINK_LOCAL ? rule->may_be_private && is_own(rule, ask) : rule->may_be_private || is_first)
+		return 0;
+	if (is_first) /* a feed may live in a private network, but nobody names a metadata service by accident */
+		(void)snprintf(why, why_bytes, "the name leads to a link-local address, refused");
+	else
+		(void)snprintf(why, why_bytes, "redirect to %s refused", kind == HTTP_ADDR_PUBLIC ? "an address of this host" : "a private address");
+	return -EPERM;
+}
