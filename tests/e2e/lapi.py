@@ -70,10 +70,11 @@ def decision(number, value, duration="4h", **more):
 
 
 class Fake:
-    """A server in the lab's edge namespace (this file, run as a program); says what the test writes beside it."""
+    """A server in the lab's edge namespace, or with an address of the attacker's there (this file, run as a program); says what
+    the test writes beside it."""
 
-    def __init__(self, lab, folder):
-        self.lab, self.folder, self.process = lab, folder, None
+    def __init__(self, lab, folder, address="127.0.0.1"):
+        self.lab, self.folder, self.process, self.address = lab, folder, None, address
         self.say([])
         self.start()
 
@@ -85,7 +86,8 @@ class Fake:
         path.rename(self.folder / "answer")
 
     def start(self):
-        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", __file__, self.folder, str(PORT)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge if self.address == '127.0.0.1' else self.lab.attacker}", "/usr/bin/python3",
+                                         __file__, self.folder, self.address, str(PORT)], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
     def stop(self):
@@ -189,7 +191,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+    server = http.server.ThreadingHTTPServer((sys.argv[2], int(sys.argv[3])), Handler)
     server.daemon_threads, server.folder = True, pathlib.Path(sys.argv[1])
     print("ready", flush=True)
     server.serve_forever()

@@ -3,7 +3,7 @@
 local API that lies, hangs or forgets. The kernel's answer to real packets is the judge; a control source passes each time."""
 import json, os, pathlib, re, time
 import pytest
-from lab import run, wait_for
+from lab import EDGE, EDGE6, GATEWAY, run, wait_for
 from lapi import KEY, PORT, CrowdSec, Fake, decision
 
 BAD, BAD2, NET, GOOD = "198.51.100.7", "198.51.100.99", "192.0.2.0/24", "203.0.113.9"
@@ -348,3 +348,86 @@ def test_many_decisions_stop_nobody(lab, agent, fake):
     one.stop()
     one.start()
     assert explained(one, "20.0.195.79")["verdict"] == "drop"
+
+
+def feed_events(agent):
+    return [event["type"] for event in agent.ask("events")["events"] if event["type"].startswith("feed-") and event["feed"] == "crowdsec"]
+
+
+def stale_metric(agent):
+    return metric(agent, 'sekisho_feed_stale{feed="crowdsec"}')
+
+
+def test_staleness_rings_and_is_quiet_again(lab, agent, fake):
+    """As a feed's: a warning in `status`, an event, a metric, a line in the log, and in `feed list` and `feed show`; decisions stay."""
+    fake.say([decision(1, BAD)])
+    one = start(agent, ", stale-after: 60s")
+    becomes(one, BAD, "drop")
+    assert (row(one)["alarm"], show(one)["stale_after"], stale_metric(one)) == (None, 60, 0)
+    one.stop()
+    fake.stop()
+    run("/usr/bin/python3", "-c", f"import sqlite3; db = sqlite3.connect('{one.dir}/state/state.db'); db.execute(\"UPDATE counters SET value = value - 90 WHERE name = 'crowdsec:last_success'\"); db.commit()")
+    one.start()
+    wait_for(lambda: row(one)["alarm"], what="the alarm")
+    assert re.fullmatch(r"no good answer for 1m \d+s, over stale-after 1m", row(one)["alarm"]) and stale_metric(one) == 1
+    assert "crowdsec: stale: no good answer for" in one.said() and feed_events(one) == ["feed-stale"]
+    assert [line for line in one.ask("status")["warnings"] if line.startswith("crowdsec: no good answer for")]
+    assert "no good answer for" in one.cli("status").stdout and re.search(r"alarm +no good answer for", one.cli("feed", "show", "crowdsec").stdout)
+    assert drops(lab, BAD, GOOD) == [True, False]
+    fake.start()
+    one.cli("feed", "update", "crowdsec")
+    wait_for(lambda: "no longer stale" in one.said(), what="the end of the alarm")
+    assert (row(one)["alarm"], stale_metric(one), feed_events(one)) == (None, 0, ["feed-stale", "feed-fresh"])
+    assert not [line for line in one.ask("status")["warnings"] if "crowdsec" in line]
+
+
+def test_decisions_that_name_what_is_needed_are_refused_and_told(lab, agent, fake):
+    """This host, its gateway, a range that holds both: not put in force, named with who decided it, once; a control is."""
+    lab.ip(lab.attacker, "addr", "add", f"{GATEWAY}/32", "dev", "atk0")
+    fake.say([decision(1, BAD), decision(2, GATEWAY, origin="CAPI"), decision(3, EDGE), decision(4, "10.99.0.0/16")])
+    one = start(agent)
+    becomes(one, BAD, "drop")
+    assert {(r["decision"], r["prefix"], r["by"]) for r in show(one)["refused"]} == {(2, GATEWAY, "CAPI"), (3, EDGE, "cscli"), (4, "10.99.0.0/16", "cscli")}
+    assert next(r["why"] for r in show(one)["refused"] if r["decision"] == 2) == "it holds this host's default gateway"
+    assert re.search(rf"^{GATEWAY} +2 +CAPI +it holds this host's default gateway$", one.cli("feed", "show", "crowdsec").stdout, re.M)
+    assert show(one)["ignored"]["protected"] == 3 and feed_events(one) == ["feed-names"]
+    assert f"crowdsec: decision 2 of CAPI, {GATEWAY}, is not put in force: it holds this host's default gateway" in one.said()
+    assert drops(lab, BAD, GATEWAY, GOOD) == [True, False, False]
+    one.cli("feed", "update", "crowdsec")  # all of them again: nothing new to say
+    assert feed_events(one) == ["feed-names"] and one.said().count("decision 2 of CAPI") == 1 and len(show(one)["refused"]) == 3
+    fake.say([decision(1, BAD)], fresh=[decision(9, f"{EDGE6}/120")])
+    wait_for(lambda: len(show(one)["refused"]) == 4, what="the new one")
+    assert feed_events(one) == ["feed-names", "feed-names"] and show(one)["ignored"]["protected"] == 4
+    one.cli("feed", "update", "crowdsec")  # CrowdSec has none of them any more
+    assert (show(one)["refused"], show(one)["ignored"]["protected"]) == ([], 0)
+
+
+FAR = "198.51.100.50"
+
+
+def test_servers_are_not_cut_off(lab, agent, tmp_path):
+    """The local API beyond the interface: a list that names it is held, its own decision about itself is refused, and it goes on answering."""
+    lab.ip(lab.attacker, "addr", "add", f"{FAR}/32", "dev", "atk0")
+    far = Fake(lab, tmp_path, FAR)
+    try:
+        far.say([decision(1, BAD)])
+        one = agent()
+        own = one.dir / "own.txt"
+        own.write_text("203.0.113.77\n")
+        one.write(config(one).replace("127.0.0.1", FAR) + f'feeds:\n  - {{name: own, path: "{own}", format: plain}}\n')
+        one.start()
+        becomes(one, BAD, "drop")
+        own.write_text("203.0.113.77\n198.51.100.48/28\n")
+        out = one.cli("feed", "update", "own", check=False)
+        assert out.returncode == 1 and f"198.51.100.48/28 holds the server {FAR} that a feed comes from" in out.stderr
+        far.say([decision(1, BAD), decision(2, "198.51.100.48/28"), decision(3, BAD2)])
+        one.cli("feed", "update", "crowdsec")
+        assert [(r["decision"], r["why"]) for r in show(one)["refused"]] == [(2, f"it holds {FAR}, the server of crowdsec")]
+        assert drops(lab, BAD, BAD2, "198.51.100.51", GOOD) == [True, True, False, False]
+        far.asked_again(2)
+        assert row(one)["error"] is None
+        one.cli("feed", "accept", "own")  # a person's word counts, and is told
+        assert one.ask("feed", "show", "own")["names"]["servers"] == [{"address": FAR, "feed": "crowdsec"}]
+        assert drops(lab, "198.51.100.51") == [True]
+    finally:
+        far.stop()

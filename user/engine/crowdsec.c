@@ -83,6 +83,7 @@ static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
 	uint64_t now_ms = uv_now(&engine->loop);
 
 	note_answer(crowdsec, plan);
+	crowdsec_tell_refusals(engine, plan);
 	if (crowdsec->failures)
 		log_line(LOG_NOTICE, "crowdsec: answers again, after %u failures", crowdsec->failures);
 	if (plan->put || plan->deleted || plan->refused)
@@ -174,6 +175,16 @@ static void stop_poll(struct crowdsec *crowdsec)
 	crowdsec->fetch_poll = NULL;
 }
 
+/* Before the decisions are judged: they must not cut it off. */
+static void take_server(struct crowdsec *crowdsec)
+{
+	char *text = crowdsec->result.server;
+
+	text[sizeof(crowdsec->result.server) - 1] = '\0';
+	if (text[0] && prefix_parse(text, strlen(text), &crowdsec->server, NULL))
+		crowdsec->server.family = 0;
+}
+
 static void on_result(uv_poll_t *poll, int status, int events)
 {
 	struct engine *engine = poll->data;
@@ -187,6 +198,8 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		return;
 	stop_poll(crowdsec);
 	result->why[sizeof(result->why) - 1] = '\0';
+	if (!err && len == sizeof(*result))
+		take_server(crowdsec);
 	if (err || len != sizeof(*result) || result->magic != FETCH_MAGIC)
 		fail(engine, "the fetcher died");
 	else if (result->status != FETCH_DONE || n != 1)
@@ -239,6 +252,7 @@ void crowdsec_tick(struct engine *engine)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
 
+	crowdsec_watch(engine);
 	if (!crowdsec->config)
 		return;
 	if (!crowdsec->is_busy && uv_now(&engine->loop) >= crowdsec->next_ms)
@@ -303,7 +317,10 @@ void crowdsec_configure(struct engine *engine)
 		stop_poll(crowdsec);
 		crowdsec->is_busy = false;
 	}
+	if (!crowdsec->config || !crowdsec->since_s)
+		crowdsec->since_s = engine_now_s();
 	crowdsec->config = engine->config->crowdsec.url ? &engine->config->crowdsec : NULL;
+	crowdsec->server.family = 0;
 	crowdsec->wants_full = true;
 	crowdsec->next_ms = 0;
 	crowdsec_usage_configure(engine);

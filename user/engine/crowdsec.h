@@ -9,6 +9,16 @@
 #include "engine.h"
 #include "lib/decision.h"
 
+#define CROWDSEC_REFUSALS_MAX 20 /* decisions that are named; the others are counted */
+
+/* A decision that is not put in force: of what holds a protected address, a server that is asked, or is too wide. */
+struct crowdsec_refusal {
+	int64_t id;
+	struct prefix prefix;
+	char by[STORE_USER_BYTES];
+	char why[120];
+};
+
 /* What one answer means for the state; done slice by slice as an entries job (crowdsec_apply.c). */
 struct crowdsec_plan {
 	struct engine *engine;
@@ -35,6 +45,7 @@ struct crowdsec_plan {
 	char why[ROLE_TEXT_BYTES];
 	bool is_short; /* too much is missing: nothing was deleted */
 	uint64_t put, deleted, refused;
+	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* the first of those refused */
 };
 
 #define CROWDSEC_SHORT_MIN 20 /* decisions: fewer may go at once */
@@ -56,6 +67,11 @@ struct crowdsec {
 	char error[FETCH_WHY_BYTES]; /* of the last try; empty: it went well */
 	double share; /* of the routable space that the last full answer held, and what came since */
 	uint64_t ignored[DECISION_IGNORED_MAX]; /* of the last full answer, and of what came since */
+	int64_t since_s;      /* Unix time it is in the config: without an answer it is stale from then on */
+	bool is_stale;	      /* and that was said */
+	struct prefix server; /* that the last answer came from; family 0: not known */
+	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* of the last full answer, and of what came since */
+	size_t n_refusals;
 	struct crowdsec_usage *usage;
 };
 
@@ -87,6 +103,19 @@ void crowdsec_usage_configure(struct engine *engine);
 void crowdsec_usage_tick(struct engine *engine);
 /* Of the last push, or of the first one to come: null or an object. */
 json_t *crowdsec_usage_json(const struct engine *engine);
+
+/* crowdsec_watch.c */
+/* The alarm of CrowdSec without a good answer for longer than stale-after, in @buf; NULL: there is none. */
+char *crowdsec_alarm(const struct engine *engine, char *buf, size_t size);
+/* Once a second: says that the alarm begins or ends. */
+void crowdsec_watch(struct engine *engine);
+/* May @row of @plan not be put in force? Then that is noted. */
+bool crowdsec_refuses(struct crowdsec_plan *plan, const struct store_entry *row);
+/* Notes that decision @id of @plan is not put in force, and @why. */
+void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix, const char *by, const char *why);
+/* The answer is in force: says what of it is not and was not said before. */
+void crowdsec_tell_refusals(struct engine *engine, const struct crowdsec_plan *plan);
+json_t *crowdsec_refused_json(const struct crowdsec *crowdsec);
 
 /* crowdsec_show.c */
 struct openmetrics;

@@ -132,6 +132,8 @@ void feeds_tell_names(const struct engine *engine, const struct engine_feed *fee
  * at most SEK_LISTS_MAX.
  */
 size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX]);
+/* The feed whose server, which would be cut off by a block of @prefix, it holds; NULL: none. */
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server);
 /* The member "names" of feed.show: feed servers and known-good lists that are met by the list. */
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed);
 

@@ -150,6 +150,7 @@ static int start_job(struct engine *engine, struct engine_feed *feed, int fd)
 
 static void unchanged(struct engine *engine, struct engine_feed *feed)
 {
+	take_server(feed);
 	if (!feed->held.data && feed->list.data)
 		feed->state.last_success_s = engine_now_s();
 	finish(engine, feed, feed->list.data || feed->held.data ? "" : "unchanged, but there is no list yet");

@@ -3,6 +3,7 @@
  * What people are warned of: feeds without a good update for too long, and lists that name what they had better not: this
  * host and what it needs (the rails keep those), the feeds' own servers, known-good ranges.
  */
+#include "crowdsec.h"
 #include "engine.h"
 
 #include <stdio.h>
@@ -38,6 +39,8 @@ void feeds_warnings(const struct engine *engine, json_t *lines)
 		if (feeds_alarm(&engine->feeds[i], text, sizeof(text)))
 			json_array_append_new(lines, json_sprintf("feed %s: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
 	}
+	if (crowdsec_alarm(engine, text, sizeof(text)))
+		json_array_append_new(lines, json_sprintf("crowdsec: %s; sekisho feed show crowdsec says why", text));
 }
 
 static void watch(struct engine *engine, struct engine_feed *feed)
@@ -93,14 +96,40 @@ static bool is_exposed(const struct engine *engine, const struct prefix *server)
 	return true;
 }
 
+/* The servers of the feeds, then CrowdSec's; family 0: not known. NULL behind the last. */
+static const struct prefix *server_at(const struct engine *engine, size_t i)
+{
+	if (i < engine->n_feeds)
+		return &engine->feeds[i].server;
+	return i == engine->n_feeds ? &engine->crowdsec->server : NULL;
+}
+
+static const char *server_name(const struct engine *engine, size_t i)
+{
+	return i < engine->n_feeds ? engine->feeds[i].state.name : CONFIG_CROWDSEC_NAME;
+}
+
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server)
+{
+	const struct prefix *server;
+	size_t i;
+
+	for (i = 0; (server = server_at(engine, i)); i++) {
+		if (!is_exposed(engine, server) || !prefix_covers(prefix, server))
+			continue;
+		*ret_server = *server;
+		return server_name(engine, i);
+	}
+	return NULL;
+}
+
 size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX])
 {
+	const struct prefix *server;
 	struct prefix found;
 	size_t i, n = 0;
 
-	for (i = 0; i < engine->n_feeds && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
-		const struct prefix *server = &engine->feeds[i].server;
-
+	for (i = 0; (server = server_at(engine, i)) && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
 		if (is_exposed(engine, server) && !lists_find(&feed->list, server, &found))
 			ret_servers[n++] = *server;
 	}
@@ -128,16 +157,19 @@ static uint64_t count_met(const struct engine_feed *feed, const struct engine_fe
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 {
 	json_t *servers = json_array(), *good = json_array();
+	const struct prefix *server;
 	char text[PREFIX_TEXT_BYTES];
 	struct prefix found;
 	uint64_t n;
 	size_t i;
 
+	for (i = 0; (server = server_at(engine, i)); i++) {
+		if (server->family && lists_find(&feed->list, server, &found))
+			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", server_name(engine, i)));
+	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *other = &engine->feeds[i];
 
-		if (other->server.family && lists_find(&feed->list, &other->server, &found))
-			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(&other->server, text), "feed", other->state.name));
 		n = count_met(feed, other);
 		if (n)
 			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", other->state.name, "entries", (json_int_t)n));
