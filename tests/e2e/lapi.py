@@ -69,6 +69,48 @@ def decision(number, value, duration="4h", **more):
     return {"id": number, "origin": "cscli", "type": "ban", "scope": "Range" if "/" in value else "Ip", "value": value, "duration": duration, "scenario": "test/hostile", **more}
 
 
+def usage_faults(body):
+    """What a server would not take in the body of POST /v1/usage-metrics. Source: AllMetrics and what it is made of in crowdsec's
+    pkg/models/localapi_swagger.yaml, read strictly: nothing that is not named there, no other type."""
+    faults = []
+
+    def check(where, value, must, may=()):
+        if not isinstance(value, dict):
+            faults.append(f"{where}: no object")
+            return {}
+        faults.extend(f"{where}: {key} is missing" for key in must if key not in value)
+        for key, one in value.items():
+            kind = {**dict(must), **dict(may)}.get(key)
+            if kind is None or not isinstance(one, kind) or isinstance(one, bool) or (isinstance(one, str) and not 0 < len(one) <= 255):
+                faults.append(f"{where}: {key} {one!r}")
+        return value
+
+    text, number = str, (int, float)
+    try:
+        whole = json.loads(body)
+    except ValueError:
+        return ["no JSON"]
+    components = check("body", whole, {"remediation_components": list}).get("remediation_components") or []
+    if len(components) != 1:
+        faults.append("not one component")
+    for component in components:
+        check("component", component, {"version": text, "utc_startup_timestamp": int, "type": text, "name": text},
+              {"os": dict, "metrics": list, "feature_flags": list, "last_pull": int})
+        check("os", component.get("os"), {"name": text, "version": text}, {"family": text})
+        for window in component.get("metrics") or []:
+            check("metrics", window, {"meta": dict, "items": list})
+            check("meta", window.get("meta"), {"window_size_seconds": int, "utc_now_timestamp": int})
+            for item in window.get("items") or []:
+                check("item", item, {"name": text, "value": number, "unit": text}, {"labels": dict})
+                check("labels", item.get("labels", {}), {}, dict.fromkeys(item.get("labels", {}), text))
+                faults.extend([f"item: {item}"] if number_is_odd(item.get("value")) else [])
+    return faults
+
+
+def number_is_odd(value):
+    return not isinstance(value, (int, float)) or value < 0
+
+
 class Fake:
     """A server in the lab's edge namespace, or with an address of the attacker's there (this file, run as a program); says what
     the test writes beside it."""
@@ -117,9 +159,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def note(self, body=""):
+    def note(self, body="", faults=()):
         line = json.dumps({"path": self.path, "method": self.command, "key": self.headers.get("X-Api-Key"), "agent": self.headers.get("User-Agent"), "body": body,
-                           "type": self.headers.get("Content-Type")})
+                           "type": self.headers.get("Content-Type"), "faults": list(faults)})
         with self.lock, open(self.server.folder / "requests", "a") as log:
             log.write(line + "\n")
 
@@ -186,8 +228,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         answer = json.loads((self.server.folder / "answer").read_text())
-        self.note(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-        self.send(answer.get("post_code", 201))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        faults = usage_faults(body)
+        self.note(body, faults)
+        self.send(answer.get("post_code", 422 if faults else 201))
 
 
 if __name__ == "__main__":

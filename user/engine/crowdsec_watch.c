@@ -25,8 +25,7 @@ char *crowdsec_alarm(const struct engine *engine, char *buf, size_t size)
 	return buf;
 }
 
-/* It is told at once to who follows the events. */
-static void tell(struct engine *engine, enum events_feed type)
+void crowdsec_tell(struct engine *engine, enum events_feed type)
 {
 	events_keep_feed(type, CONFIG_CROWDSEC_NAME);
 	if (events_has_followers())
@@ -44,7 +43,7 @@ void crowdsec_watch(struct engine *engine)
 	crowdsec->is_stale = is_stale;
 	if (!crowdsec->config)
 		return;
-	tell(engine, is_stale ? EVENTS_FEED_STALE : EVENTS_FEED_FRESH);
+	crowdsec_tell(engine, is_stale ? EVENTS_FEED_STALE : EVENTS_FEED_FRESH);
 	if (is_stale)
 		log_line(LOG_ERR, "crowdsec: stale: %s; each decision in force stays until its own end, new ones are missing", text);
 	else
@@ -142,7 +141,7 @@ void crowdsec_tell_refusals(struct engine *engine, const struct crowdsec_plan *p
 	if (n_new && plan->refused > n)
 		log_line(LOG_WARNING, "crowdsec: %llu more decisions are not put in force", (unsigned long long)(plan->refused - n));
 	if (n_new)
-		tell(engine, EVENTS_FEED_NAMES);
+		crowdsec_tell(engine, EVENTS_FEED_NAMES);
 	keep_refusals(crowdsec, plan);
 }
 

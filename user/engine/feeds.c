@@ -282,6 +282,13 @@ struct engine_feed *feeds_find(struct engine *engine, const char *name)
 	return NULL;
 }
 
+struct engine_feed *feeds_credited(const struct engine *engine, size_t i)
+{
+	if (i < engine->n_feeds)
+		return &engine->feeds[i];
+	return i == engine->n_feeds && engine->crowdsec->config ? &engine->crowdsec->feed : NULL;
+}
+
 int feeds_update(struct engine *engine, const char *name)
 {
 	struct engine_feed *one = name ? feeds_find(engine, name) : NULL;
@@ -422,9 +429,9 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	allow_free(&engine->allow);
 	engine->allow = allow;
 	lists_drop_strangers(engine->state_dir, is_known, engine);
+	crowdsec_configure(engine);
 	quality_configure(engine);
 	limits_configure(engine);
-	crowdsec_configure(engine);
 	compile_want(engine);
 	return 0;
 }

@@ -96,29 +96,25 @@ static bool is_exposed(const struct engine *engine, const struct prefix *server)
 	return true;
 }
 
-/* The servers of the feeds, then CrowdSec's; family 0: not known. NULL behind the last. */
-static const struct prefix *server_at(const struct engine *engine, size_t i)
+const char *feeds_server_at(const struct engine *engine, size_t i, const struct prefix **ret_server)
 {
-	if (i < engine->n_feeds)
-		return &engine->feeds[i].server;
-	return i == engine->n_feeds ? &engine->crowdsec->server : NULL;
-}
-
-static const char *server_name(const struct engine *engine, size_t i)
-{
+	if (i > engine->n_feeds)
+		return NULL;
+	*ret_server = i < engine->n_feeds ? &engine->feeds[i].server : &engine->crowdsec->server;
 	return i < engine->n_feeds ? engine->feeds[i].state.name : CONFIG_CROWDSEC_NAME;
 }
 
 const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server)
 {
 	const struct prefix *server;
+	const char *name;
 	size_t i;
 
-	for (i = 0; (server = server_at(engine, i)); i++) {
+	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
 		if (!is_exposed(engine, server) || !prefix_covers(prefix, server))
 			continue;
 		*ret_server = *server;
-		return server_name(engine, i);
+		return name;
 	}
 	return NULL;
 }
@@ -129,7 +125,7 @@ size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed
 	struct prefix found;
 	size_t i, n = 0;
 
-	for (i = 0; (server = server_at(engine, i)) && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
+	for (i = 0; feeds_server_at(engine, i, &server) && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
 		if (is_exposed(engine, server) && !lists_find(&feed->list, server, &found))
 			ret_servers[n++] = *server;
 	}
@@ -160,12 +156,13 @@ json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 	const struct prefix *server;
 	char text[PREFIX_TEXT_BYTES];
 	struct prefix found;
+	const char *name;
 	uint64_t n;
 	size_t i;
 
-	for (i = 0; (server = server_at(engine, i)); i++) {
+	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
 		if (server->family && lists_find(&feed->list, server, &found))
-			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", server_name(engine, i)));
+			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", name));
 	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *other = &engine->feeds[i];

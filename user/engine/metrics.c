@@ -95,6 +95,8 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
 		for (i = 0; i < engine->n_feeds; i++)
 			openmetrics_sample(om, feed_value(engine, &engine->feeds[i], f), "feed", engine->feeds[i].state.name, NULL);
+		if (f <= FEED_WOULDS && engine->crowdsec->config)
+			openmetrics_sample(om, feed_value(engine, &engine->crowdsec->feed, f), "feed", CONFIG_CROWDSEC_NAME, NULL);
 		if (f == FEED_STALE && engine->crowdsec->config)
 			openmetrics_sample(om, crowdsec_alarm(engine, alarm, sizeof(alarm)) != NULL, "feed", CONFIG_CROWDSEC_NAME, NULL);
 	}
