@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """CrowdSec's local API for tests: Debian's own server with its cscli, in the lab's edge namespace; and a server that says
 whatever a test wants, which a real one seldom does."""
-import http.server, json, os, pathlib, shutil, subprocess, sys, threading, time
+import http.server, json, pathlib, re, shutil, subprocess, sys, threading, time
 from lab import run, wait_for
 
 ROOT = pathlib.Path("/usr/local/libexec/sekisho-tests/crowdsec")  # scripts/install-deps.sh unpacks it there
@@ -150,6 +150,51 @@ class Fake:
         """Waits until the server was asked @n times more."""
         before = len(self.pulls())
         wait_for(lambda: len(self.pulls()) >= before + n, 20, "another request")
+
+
+BAD, BAD2, NET, GOOD = "198.51.100.7", "198.51.100.99", "192.0.2.0/24", "203.0.113.9"
+BAD6 = "2001:db8::bad"
+
+
+def config(agent, more=""):
+    key = agent.dir / "lapi.key"
+    if not key.exists():
+        key.write_text(KEY + "\n")
+        key.chmod(0o600)
+    return f"crowdsec: {{url: \"http://127.0.0.1:{PORT}/\", key-file: \"{key}\", interval: 1s{more}}}\n"
+
+
+def start(make, more="", extra=""):
+    one = make()
+    one.write(config(one, more) + extra)
+    one.start()
+    return one
+
+
+def row(agent):
+    return next(f for f in agent.ask("feed", "list")["feeds"] if f["name"] == "crowdsec")
+
+
+def show(agent):
+    return agent.ask("feed", "show", "crowdsec")
+
+
+def drops(lab, *sources):
+    return [lab.probe(source, n=4) == 0 for source in sources]
+
+
+def explained(agent, address):
+    return agent.ask("explain", address)
+
+
+def becomes(agent, address, verdict):
+    wait_for(lambda: explained(agent, address)["verdict"] == verdict, 10, f"{verdict} of {address}")
+
+
+def metric(agent, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", agent.get("/metrics"), re.M)
+    assert found, name
+    return float(found.group(1))
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
