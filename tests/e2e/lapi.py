@@ -230,6 +230,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
         self.close_connection = True
 
+    def flood(self, line):
+        try:
+            while True:
+                self.wfile.write(line)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
     def endless(self):
         yield b'{"new":['
         while True:
@@ -259,6 +266,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b'{"new":[')
             self.close_connection = True
+        elif mode == "bytes":
+            self.send(200, bytes.fromhex(answer["raw"]), **({"Content_Encoding": answer["encoding"]} if "encoding" in answer else {}))
+        elif mode == "headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            self.flood(b"X-More: " + b"y" * 1000 + b"\r\n")
         elif mode == "hang":
             time.sleep(60)
         elif mode == "endless":

@@ -162,7 +162,10 @@ BAD_ANSWERS = [
     ({"mode": "raw", "raw": '{"status":"ok"}'}, "no stream"), ({"mode": "raw", "raw": '{"new":["'}, "not valid JSON"), ({"mode": "raw", "raw": '{"new":7}'}, "are lists"),
     ({"mode": "raw", "raw": "[" * 100}, "nested"), ({"mode": "raw", "raw": '{"new":[{"id":1e999999,"value":"\\ud800"}],'}, "not valid JSON"),
     ({"mode": "many", "n": 30}, "more than max-decisions 20"), ({"mode": "many", "n": 10000000}, "more than max-decisions 20"), ({"mode": "endless"}, "more than \\d+ bytes"),
-    ({"mode": "ok", "new": [decision(i, f"{i}.0.0.0/8") for i in range(20, 30)]}, "more of the routable space"), ({"mode": "gone"}, "connect")]
+    ({"mode": "ok", "new": [decision(i, f"{i}.0.0.0/8") for i in range(20, 30)]}, "more of the routable space"), ({"mode": "raw", "raw": '{"new":[' + '{"id":1,"value":"' + "9" * 30000000}, "more than \\d+ bytes|not valid JSON"),
+    ({"mode": "raw", "raw": '{"new":[]}{"new":[]}'}, "not valid JSON"), ({"mode": "raw", "raw": '{"new":[{"id":1,"value":"\x00"}]}'}, "not valid JSON"),
+    ({"mode": "bytes", "raw": "fffe7b00"}, "not valid JSON"), ({"mode": "bytes", "raw": "1f8b0800", "encoding": "gzip"}, "encoded in a way"),
+    ({"mode": "headers"}, "header"), ({"mode": "gone"}, "connect")]
 
 
 def test_bad_answers_change_nothing(lab, agent, fake):
@@ -196,13 +199,17 @@ def test_odd_decisions_are_counted_and_the_others_taken(lab, agent, fake):
     odd = [decision(i, BAD2, d) for i, d in ((2, "-1h"), (3, "1e9h"), (4, "NaN"), (5, "1000000000h"), (6, ""), (7, "0s"))]
     odd += [decision(8, BAD2, type="captcha"), decision(9, BAD2, scope="AS"), decision(10, "not an address"), decision(0, BAD2), decision(-4, BAD2), {"id": 11}, {}, 7, None, ["x"],
             decision("12", BAD2), decision(13, BAD2, type=None), decision(14, ["198.51.100.99"])]
-    fake.say([decision(1, BAD, scenario="\x1b[31m" + "long" * 100, origin="o\n" * 50)] + odd)
+    odd += [decision(30 + i, "CN", scope=scope) for i, scope in enumerate(("Country", "Username", "session", "x" * 5000, "", 7))] + [decision(1, BAD2), decision(1, "203.0.113.200")]
+    ages = decision(20, "203.0.113.100", "2562047h47m16s")  # the longest that Go can say: 292 years
+    fake.say([decision(1, BAD, scenario="\x1b[31m" + "long" * 100, origin="o\n" * 50), ages] + odd)
     one = start(agent)
     becomes(one, BAD, "drop")
-    assert drops(lab, BAD, BAD2, GOOD) == [True, False, False]
+    assert drops(lab, "203.0.113.100", BAD2, GOOD) == [True, False, False]
     said = show(one)
-    assert said["entries"] == 1 and said["state"] == "ok"
-    assert said["ignored"] == {"type": 2, "scope": 3, "value": 2, "duration": 4, "ended": 2, "id": 3, "protected": 0}
+    assert said["entries"] == 2 and said["state"] == "ok"
+    assert said["ignored"] == {"type": 2, "scope": 9, "value": 2, "duration": 4, "ended": 2, "id": 5, "protected": 0}
+    assert re.search(r"^not enforced +9 by scope$", one.cli("feed", "show", "crowdsec").stdout, re.M)
+    assert explained(one, "203.0.113.100")["matches"][0]["expires"] - time.time() > 291 * 365 * 86400
     assert "\x1b" not in one.cli("explain", BAD).stdout + one.get("/metrics")
 
 
