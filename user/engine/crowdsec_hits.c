@@ -55,10 +55,9 @@ struct crowdsec_hits {
 static struct sum count(const struct engine *engine)
 {
 	struct sum sum = { 0 };
-	unsigned i;
+	unsigned slot;
 
-	for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++) {
-		unsigned slot = engine->ifaces.body.ifaces.iface[i].slot;
+	for (slot = 0; slot < SEK_IFACES_MAX; slot++) { /* of interfaces that are gone too: the sum never goes back */
 		struct sek_counter drop = bpf_read_verdict(&engine->read, slot, SEK_V_DROP, SEK_R_BLOCK);
 
 		sum.drops += drop.packets;
@@ -214,10 +213,10 @@ static void share_out(struct engine *engine, struct sum *whole)
 	hits->n_seen = 0;
 }
 
-/* A counter that went back began anew with the kernel's maps. */
+/* A counter that went back began anew: from there on it counts. */
 static uint64_t gained(uint64_t now, uint64_t before)
 {
-	return now >= before ? now - before : now;
+	return now >= before ? now - before : 0;
 }
 
 /* What was known of addresses is not, once decisions came or went. */
@@ -236,7 +235,7 @@ void crowdsec_hits_take(struct engine *engine)
 	uint64_t now_ns = bans_clock().boot_ns;
 	struct sum now, whole;
 
-	if (!engine->crowdsec->config || !engine->ifaces.body.ifaces.count || bpf_read_refresh(&engine->read))
+	if (!engine->crowdsec->config || bpf_read_refresh(&engine->read))
 		return; /* partly new copies could be credited twice: the next one is whole */
 	now = count(engine);
 	if (hits->is_begun) {

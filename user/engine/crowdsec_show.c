@@ -4,10 +4,8 @@
 
 #include <string.h>
 
-#include "bans.h"
 #include "lib/openmetrics.h"
 #include "quality.h"
-#include "sys/store_bans.h"
 #include "sys/store_refs.h"
 #include "verbs.h"
 
@@ -66,7 +64,6 @@ json_t *crowdsec_json(struct engine *engine, bool is_long)
 	if (is_long && json) {
 		crowdsec_hits_take(engine);
 		json_object_set_new(json, "quality", quality_row(engine, &engine->crowdsec->feed, 7));
-		json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, CONFIG_CROWDSEC_NAME));
 		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
 						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total,
 						       "stale_after", (json_int_t)crowdsec->config->stale_after_s, "refused", crowdsec_refused_json(crowdsec), "names", crowdsec_names(engine)));

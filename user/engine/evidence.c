@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A ban's evidence for people and programs: the record's figures, sampled packets, the lists, and what all that speaks for. */
 #include "bans.h"
-#include "crowdsec.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -15,7 +14,7 @@
 static const char *const actions[] = { "none", "allow", "block", "monitor" };
 
 /* One more list that holds the source. False: no room. */
-static bool add_list(struct evidence_lists *lists, json_t *rows, const struct engine_feed *feed, const struct prefix *prefix, int64_t since_s)
+static bool add_list(struct evidence_lists *lists, json_t *rows, const struct engine_feed *feed, const struct prefix *prefix, const struct prefix *source)
 {
 	enum sek_action action = feed->config->action;
 	char text[PREFIX_TEXT_BYTES];
@@ -27,14 +26,13 @@ static bool add_list(struct evidence_lists *lists, json_t *rows, const struct en
 	lists->all[++lists->n] = NULL;
 	json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:s,s:o,s:o}", "list", feed->state.name, "action", actions[action], "known_good",
 					      action == SEK_A_ALLOW || feed->config->known_good, "prefix", prefix_format(prefix, text), "since",
-					      verbs_time(since_s), "as_of", verbs_time(feed->state.last_success_s)));
+					      verbs_time(since_find(feed, source)), "as_of", verbs_time(feed->state.last_success_s)));
 	return true;
 }
 
 void evidence_lists(struct engine *engine, const struct prefix *source, struct evidence_lists *ret_lists)
 {
 	json_t *rows = json_array();
-	struct store_entry decision;
 	struct prefix prefix;
 	char *text;
 	size_t i;
@@ -44,11 +42,9 @@ void evidence_lists(struct engine *engine, const struct prefix *source, struct e
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *feed = &engine->feeds[i];
 
-		if (lists_find(&feed->list, source, &prefix) && !add_list(ret_lists, rows, feed, &prefix, since_find(feed, source)))
+		if (lists_find(&feed->list, source, &prefix) && !add_list(ret_lists, rows, feed, &prefix, source))
 			break;
 	}
-	if (engine->crowdsec->config && crowdsec_find(engine, source, &decision))
-		(void)add_list(ret_lists, rows, &engine->crowdsec->feed, &decision.prefix, decision.since_s); /* no room: as above */
 	do { /* 32 lists with the longest names are 6 kB: then the last are not noted */
 		text = json_dumps(rows, JSON_COMPACT);
 		if (text && strlen(text) < sizeof(ret_lists->text))
