@@ -151,6 +151,10 @@ def test_decisions_that_meet_known_good_ranges_are_told(lab, agent, fake, action
     one.cli("feed", "update", "good")
     wait_for(lambda: show(one)["names"]["known_good"] == [{"feed": "good", "entries": 3}], what="another look")
     assert feed_events(one) == ["feed-names", "feed-names"]
+    fake.say([decision(1, BAD)], fresh=[decision(4, "198.51.100.200", "2s")])
+    wait_for(lambda: show(one)["names"]["known_good"] == [{"feed": "good", "entries": 4}], what="the short one")
+    fake.say([decision(1, BAD)])
+    wait_for(lambda: show(one)["names"]["known_good"] == [{"feed": "good", "entries": 3}], what="its own end")
 
 
 def feed_events(agent):

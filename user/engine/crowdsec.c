@@ -91,15 +91,26 @@ static uint64_t count_decisions(const struct engine *engine)
 	return n;
 }
 
+/* How many there are; another number than before is another revision. */
+static uint64_t take_count(struct engine *engine)
+{
+	struct crowdsec *crowdsec = engine->crowdsec;
+	uint64_t n = count_decisions(engine);
+
+	crowdsec->revision += n != crowdsec->feed.decisions;
+	crowdsec->feed.decisions = n;
+	return n;
+}
+
 /* What came and went since the last answer; some went by their own end. The first answer is no change. */
 static void note_change(struct engine *engine, const struct crowdsec_plan *plan)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
-	uint64_t n = count_decisions(engine), most = crowdsec->n_then + plan->put;
+	uint64_t n = take_count(engine), most = crowdsec->n_then + plan->put;
 
 	if (crowdsec->last_success_s)
 		quality_changed(engine, &crowdsec->feed, plan->put, most > n ? most - n : 0);
-	crowdsec->n_then = crowdsec->feed.decisions = n;
+	crowdsec->n_then = n;
 }
 
 static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
@@ -285,7 +296,7 @@ void crowdsec_tick(struct engine *engine)
 		return;
 	if (!crowdsec->is_busy && uv_now(&engine->loop) >= crowdsec->next_ms)
 		ask(engine);
-	crowdsec->feed.decisions = count_decisions(engine);
+	(void)take_count(engine); /* some may have ended by themselves */
 	crowdsec_hits_tick(engine);
 	crowdsec_look_tick(engine);
 	crowdsec_usage_tick(engine);
