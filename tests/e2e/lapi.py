@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """CrowdSec's local API for tests: Debian's own server with its cscli, in the lab's edge namespace; and a server that says
 whatever a test wants, which a real one seldom does."""
-import http.server, json, os, pathlib, shutil, subprocess, sys, threading, time
+import http.server, json, pathlib, re, shutil, subprocess, sys, threading, time
 from lab import run, wait_for
 
 ROOT = pathlib.Path("/usr/local/libexec/sekisho-tests/crowdsec")  # scripts/install-deps.sh unpacks it there
@@ -69,11 +69,54 @@ def decision(number, value, duration="4h", **more):
     return {"id": number, "origin": "cscli", "type": "ban", "scope": "Range" if "/" in value else "Ip", "value": value, "duration": duration, "scenario": "test/hostile", **more}
 
 
-class Fake:
-    """A server in the lab's edge namespace (this file, run as a program); says what the test writes beside it."""
+def usage_faults(body):
+    """What a server would not take in the body of POST /v1/usage-metrics. Source: AllMetrics and what it is made of in crowdsec's
+    pkg/models/localapi_swagger.yaml, read strictly: nothing that is not named there, no other type."""
+    faults = []
 
-    def __init__(self, lab, folder):
-        self.lab, self.folder, self.process = lab, folder, None
+    def check(where, value, must, may=()):
+        if not isinstance(value, dict):
+            faults.append(f"{where}: no object")
+            return {}
+        faults.extend(f"{where}: {key} is missing" for key in must if key not in value)
+        for key, one in value.items():
+            kind = {**dict(must), **dict(may)}.get(key)
+            if kind is None or not isinstance(one, kind) or isinstance(one, bool) or (isinstance(one, str) and not 0 < len(one) <= 255):
+                faults.append(f"{where}: {key} {one!r}")
+        return value
+
+    text, number = str, (int, float)
+    try:
+        whole = json.loads(body)
+    except ValueError:
+        return ["no JSON"]
+    components = check("body", whole, {"remediation_components": list}).get("remediation_components") or []
+    if len(components) != 1:
+        faults.append("not one component")
+    for component in components:
+        check("component", component, {"version": text, "utc_startup_timestamp": int, "type": text, "name": text},
+              {"os": dict, "metrics": list, "feature_flags": list, "last_pull": int})
+        check("os", component.get("os"), {"name": text, "version": text}, {"family": text})
+        for window in component.get("metrics") or []:
+            check("metrics", window, {"meta": dict, "items": list})
+            check("meta", window.get("meta"), {"window_size_seconds": int, "utc_now_timestamp": int})
+            for item in window.get("items") or []:
+                check("item", item, {"name": text, "value": number, "unit": text}, {"labels": dict})
+                check("labels", item.get("labels", {}), {}, dict.fromkeys(item.get("labels", {}), text))
+                faults.extend([f"item: {item}"] if number_is_odd(item.get("value")) else [])
+    return faults
+
+
+def number_is_odd(value):
+    return not isinstance(value, (int, float)) or value < 0
+
+
+class Fake:
+    """A server in the lab's edge namespace, or with an address of the attacker's there (this file, run as a program); says what
+    the test writes beside it."""
+
+    def __init__(self, lab, folder, address="127.0.0.1"):
+        self.lab, self.folder, self.process, self.address = lab, folder, None, address
         self.say([])
         self.start()
 
@@ -85,7 +128,8 @@ class Fake:
         path.rename(self.folder / "answer")
 
     def start(self):
-        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", __file__, self.folder, str(PORT)], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge if self.address == '127.0.0.1' else self.lab.attacker}", "/usr/bin/python3",
+                                         __file__, self.folder, self.address, str(PORT)], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
     def stop(self):
@@ -108,6 +152,51 @@ class Fake:
         wait_for(lambda: len(self.pulls()) >= before + n, 20, "another request")
 
 
+BAD, BAD2, NET, GOOD = "198.51.100.7", "198.51.100.99", "192.0.2.0/24", "203.0.113.9"
+BAD6 = "2001:db8::bad"
+
+
+def config(agent, more=""):
+    key = agent.dir / "lapi.key"
+    if not key.exists():
+        key.write_text(KEY + "\n")
+        key.chmod(0o600)
+    return f"crowdsec: {{url: \"http://127.0.0.1:{PORT}/\", key-file: \"{key}\", interval: 1s{more}}}\n"
+
+
+def start(make, more="", extra=""):
+    one = make()
+    one.write(config(one, more) + extra)
+    one.start()
+    return one
+
+
+def row(agent):
+    return next(f for f in agent.ask("feed", "list")["feeds"] if f["name"] == "crowdsec")
+
+
+def show(agent):
+    return agent.ask("feed", "show", "crowdsec")
+
+
+def drops(lab, *sources):
+    return [lab.probe(source, n=4) == 0 for source in sources]
+
+
+def explained(agent, address):
+    return agent.ask("explain", address)
+
+
+def becomes(agent, address, verdict):
+    wait_for(lambda: explained(agent, address)["verdict"] == verdict, 10, f"{verdict} of {address}")
+
+
+def metric(agent, name):
+    found = re.search(rf"^{re.escape(name)} (\S+)$", agent.get("/metrics"), re.M)
+    assert found, name
+    return float(found.group(1))
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     lock = threading.Lock()
@@ -115,9 +204,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def note(self, body=""):
+    def note(self, body="", faults=()):
         line = json.dumps({"path": self.path, "method": self.command, "key": self.headers.get("X-Api-Key"), "agent": self.headers.get("User-Agent"), "body": body,
-                           "type": self.headers.get("Content-Type")})
+                           "type": self.headers.get("Content-Type"), "faults": list(faults)})
         with self.lock, open(self.server.folder / "requests", "a") as log:
             log.write(line + "\n")
 
@@ -140,6 +229,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             pass
         self.close_connection = True
+
+    def flood(self, line):
+        try:
+            while True:
+                self.wfile.write(line)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
 
     def endless(self):
         yield b'{"new":['
@@ -170,6 +266,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(b'{"new":[')
             self.close_connection = True
+        elif mode == "bytes":
+            self.send(200, bytes.fromhex(answer["raw"]), **({"Content_Encoding": answer["encoding"]} if "encoding" in answer else {}))
+        elif mode == "headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            self.flood(b"X-More: " + b"y" * 1000 + b"\r\n")
         elif mode == "hang":
             time.sleep(60)
         elif mode == "endless":
@@ -184,12 +285,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         answer = json.loads((self.server.folder / "answer").read_text())
-        self.note(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-        self.send(answer.get("post_code", 201))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        faults = usage_faults(body)
+        self.note(body, faults)
+        self.send(answer.get("post_code", 422 if faults else 201))
 
 
 if __name__ == "__main__":
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+    server = http.server.ThreadingHTTPServer((sys.argv[2], int(sys.argv[3])), Handler)
     server.daemon_threads, server.folder = True, pathlib.Path(sys.argv[1])
     print("ready", flush=True)
     server.serve_forever()

@@ -2,7 +2,7 @@
 """Debian's fail2ban with our action: from lines in a log to packets dropped and back, with restarts of either side in between."""
 import os, pathlib, signal, sqlite3, subprocess, time
 import pytest
-from lab import run, wait_for
+from lab import PATIENCE, run, wait_for
 
 ROOT = pathlib.Path("/usr/local/libexec/sekisho-tests/fail2ban")
 ACTION = pathlib.Path(__file__).parents[2] / "scripts/fail2ban-sekisho.py"
@@ -140,6 +140,38 @@ def test_restarts_of_either_side_lose_no_ban(lab, agent, fail2ban):
     assert (lab.probe(OTHER), lab.probe(GOOD), lab.probe(BAD)) == (20, 20, 0)
 
 
+def test_kills_in_the_middle_and_ends_with_nobody_alive(lab, agent, fail2ban):
+    """SIGKILL of the engine around a ban and an unban; of fail2ban, whose short ban ends by itself; one jail's stop is not the other's."""
+    one = agent("on-exit: keep\n").start()
+    jails = fail2ban(one)
+    engine = lambda: next((int(pid) for pid, name, _ in one.children() if name == "sekisho-engine"), 0)
+    for step in ("banip", "unbanip"):
+        old = engine()
+        os.kill(old, signal.SIGKILL)
+        for jail in ("door", "window"):
+            jails.client("set", jail, step, OTHER if jail == "door" else BAD)
+        wait_for(lambda: engine() not in (0, old), what="another engine")
+        until(one, *([(OTHER, "fail2ban:door"), (BAD, "fail2ban:window")] if step == "banip" else []), deadline_s=20)
+        assert (lab.probe(OTHER), lab.probe(BAD), lab.probe(GOOD)) == ((0, 0, 20) if step == "banip" else (20, 20, 20))
+    jails.client("set", "window", "bantime", "5")
+    jails.client("set", "window", "banip", BAD)
+    for jail in ("door", "window"):
+        jails.client("set", jail, "banip", OTHER)
+    until(one, (OTHER, "fail2ban:door"), (OTHER, "fail2ban:window"), (BAD, "fail2ban:window"))
+    jails.stop(signal.SIGKILL)
+    assert (lab.probe(OTHER), lab.probe(BAD)) == (0, 0)
+    until(one, (OTHER, "fail2ban:door"), deadline_s=15)
+    assert (lab.probe(OTHER), lab.probe(BAD)) == (0, 20)  # the door's ban of it is not over
+    jails.start()
+    jails.client("set", "window", "bantime", "600")
+    jails.client("set", "window", "banip", BAD, OTHER)
+    until(one, (OTHER, "fail2ban:door"), (OTHER, "fail2ban:window"), (BAD, "fail2ban:window"))
+    jails.client("stop", "window")  # a flush
+    until(one, (OTHER, "fail2ban:door"))
+    assert (lab.probe(OTHER), lab.probe(BAD), lab.probe(GOOD)) == (0, 20, 20)
+    assert "Traceback" not in jails.said()
+
+
 def test_ten_thousand_bans_are_restored_and_flushed_in_seconds(lab, agent, fail2ban):
     one = agent().start()
     jails = fail2ban(one)
@@ -152,16 +184,22 @@ def test_ten_thousand_bans_are_restored_and_flushed_in_seconds(lab, agent, fail2
                        ((f"11.0.{i >> 8}.{i & 255}", now - 300) for i in range(MANY)))
     db.close()
     used = lambda: one.ask("status")["entries"]["used"]
-    jails.start()
     begin = time.monotonic()
+    jails.start()
     wait_for(lambda: used() == MANY + 1, 30, "the bans")
     restored_s = time.monotonic() - begin
+    one.stop(signal.SIGKILL)
+    one.start()  # the other side's restart: all are in force again
+    begin = time.monotonic()
+    assert used() == MANY + 1 and lab.probe(BAD) == 0
+    again_s = time.monotonic() - begin
     row = one.ask("explain", "11.0.39.15")["matches"][0]
     assert row["source"] == "fail2ban:door" and 0 < row["expires"] - now <= 302  # what is left of its time
     begin = time.monotonic()
     jails.client("unban", "--all")
     wait_for(lambda: used() == 0, 30, "an empty map")
-    print(f"{MANY} bans restored in {restored_s:.1f} s, flushed in {time.monotonic() - begin:.1f} s")
+    assert restored_s < 10 * PATIENCE
+    print(f"{MANY} bans restored in {restored_s:.1f} s, asked for after a kill in {again_s:.1f} s, flushed in {time.monotonic() - begin:.1f} s")
     assert lab.probe(BAD) == 20
 
 

@@ -111,6 +111,8 @@ static const struct {
     {"crowdsec: {url: \"http://h\", key-file: /k, interval: 0s}\n", 1, 53, "from 1s to 1h"},
     {"crowdsec: {url: \"http://h\", key-file: /k, interval: 61m}\n", 1, 53, "from 1s to 1h"},
     {"crowdsec: {url: \"http://h\", key-file: /k, usage-metrics: 25h}\n", 1, 58, "or off"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, stale-after: 59s}\n", 1, 56, "from 60s to 3650d"},
+    {"crowdsec: {url: \"http://h\", key-file: /k, stale-after: 3651d}\n", 1, 56, "from 60s to 3650d"},
     {"crowdsec: {url: \"http://h\", key-file: /k, max-decisions: 1000001}\n", 1, 58, "1 to 1000000"},
     {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 2}\n", 1, 57, "a percentage"},
     {"crowdsec: {url: \"http://h\", key-file: /k, max-coverage: 101%}\n", 1, 57, "a percentage"},
@@ -141,14 +143,15 @@ static void test_crowdsec(void **state)
 {
 	static const struct {
 		const char *text, *url;
-		unsigned n_warnings;
+		unsigned n_warnings, stale_after_s;
 	} texts[] = {
-	    {"crowdsec: {url: \"http://127.0.0.1:8080//\", key-file: /k}\n", "http://127.0.0.1:8080", 0},
-	    {"crowdsec: {url: \"http://localhost:8080\", key-file: /k}\n", "http://localhost:8080", 0},
-	    {"crowdsec: {url: \"http://[::1]:8080/lapi/\", key-file: /k}\n", "http://[::1]:8080/lapi", 0},
-	    {"crowdsec: {url: \"https://192.0.2.1\", key-file: /k}\n", "https://192.0.2.1", 0},
-	    {"crowdsec: {url: \"http://192.0.2.1\", key-file: /k}\n", "http://192.0.2.1", 1},
-	    {"crowdsec: {url: \"http://localhost.evil\", key-file: /k}\n", "http://localhost.evil", 1},
+	    {"crowdsec: {url: \"http://127.0.0.1:8080//\", key-file: /k}\n", "http://127.0.0.1:8080", 0, 3600},
+	    {"crowdsec: {url: \"http://localhost:8080\", key-file: /k}\n", "http://localhost:8080", 0, 3600},
+	    {"crowdsec: {url: \"http://[::1]:8080/lapi/\", key-file: /k}\n", "http://[::1]:8080/lapi", 0, 3600},
+	    {"crowdsec: {url: \"https://192.0.2.1\", key-file: /k}\n", "https://192.0.2.1", 0, 3600},
+	    {"crowdsec: {url: \"http://192.0.2.1\", key-file: /k}\n", "http://192.0.2.1", 1, 3600},
+	    {"crowdsec: {url: \"http://localhost.evil\", key-file: /k}\n", "http://localhost.evil", 1, 3600},
+	    {"crowdsec: {url: \"http://[::1]\", key-file: /k, interval: 10s, stale-after: 60s}\n", "http://[::1]", 0, 60},
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -160,12 +163,26 @@ static void test_crowdsec(void **state)
 		assert_string_equal(config->crowdsec.url, texts[i].url);
 		assert_string_equal(config->crowdsec.key_file, "/k");
 		assert_int_equal(config->crowdsec.interval_s, 10);
+		assert_int_equal(config->crowdsec.stale_after_s, texts[i].stale_after_s);
 		assert_int_equal(config->crowdsec.usage_s, 900);
 		assert_int_equal(config->crowdsec.max_decisions, 500000);
 		assert_int_equal(errors.n_warnings, texts[i].n_warnings);
 		config_free(config);
 		config_errors_clear(&errors);
 	}
+}
+
+static void test_crowdsec_stale_after_of_a_slow_one(void **state)
+{
+	struct config_source source = {"a.yaml", "crowdsec: {url: \"http://[::1]\", key-file: /k, interval: 1h}\n", 0};
+	struct config_errors errors;
+	struct config *config;
+
+	source.len = strlen(source.text);
+	assert_int_equal(config_parse(&source, 1, &config, &errors), 0);
+	assert_int_equal(config->crowdsec.stale_after_s, 4 * 3600);
+	config_free(config);
+	config_errors_clear(&errors);
 }
 
 static void test_whole(void **state)
@@ -298,7 +315,8 @@ static void test_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_whole),
+	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_crowdsec_stale_after_of_a_slow_one),
+	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table),
 	    cmocka_unit_test(test_a_limit)};
 

@@ -149,6 +149,28 @@ static void parts(void **state)
 	}
 }
 
+/* One id, several addresses: the same one stays in any order, the others are counted; the same address twice is no such thing. */
+static void repeated_ids(void **state)
+{
+	static const char *const texts[] = {
+		NEW(ONE("7", "Ip", "ban", "192.0.2.7", "1h") "," ONE("7", "Ip", "ban", "192.0.2.8", "1h") "," ONE("7", "Ip", "ban", "192.0.2.7", "2h")),
+		NEW(ONE("7", "Ip", "ban", "192.0.2.8", "1h") "," ONE("7", "Ip", "ban", "192.0.2.7", "2h") "," ONE("7", "Ip", "ban", "192.0.2.7", "1h")),
+	};
+	char text[PREFIX_TEXT_BYTES], why[256];
+	struct decision_view view;
+	void *data;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(parse(texts[i], 9, true, &view, &data, why), 0);
+		assert_int_equal(view.head->n_new, 1);
+		assert_string_equal(prefix_format(&view.fresh[0].prefix, text), "192.0.2.7");
+		assert_int_equal(view.fresh[0].left_s, 3600);
+		assert_int_equal(view.head->ignored[DECISION_ID], 1);
+		free(data);
+	}
+}
+
 static void no_streams(void **state)
 {
 	static const struct {
@@ -262,7 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(values), cmocka_unit_test(parts),
-		cmocka_unit_test(no_streams), cmocka_unit_test(names), cmocka_unit_test(strangers), cmocka_unit_test(coverage),
+		cmocka_unit_test(repeated_ids), cmocka_unit_test(no_streams), cmocka_unit_test(names), cmocka_unit_test(strangers), cmocka_unit_test(coverage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

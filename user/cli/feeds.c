@@ -110,6 +110,9 @@ static void show_crowdsec(const json_t *feed)
 	static const struct print_column fields[] = {
 		{"failing for", "failing_since", PRINT_AGO}, {"failures", "failures_total", PRINT_NUMBER},
 	};
+	static const struct print_column refused[] = {
+		{"NOT ENFORCED", "prefix", PRINT_TEXT}, {"DECISION", "decision", PRINT_TEXT}, {"MADE BY", "by", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+	};
 	static const struct print_column usage[] = {
 		{"usage pushed", "last_push", PRINT_AGO}, {"usage error", "error", PRINT_TEXT},
 	};
@@ -129,6 +132,10 @@ static void show_crowdsec(const json_t *feed)
 		print_field(json_object_get(feed, "usage_metrics"), &usage[i]);
 	putchar('\n');
 	(void)print_table(json_object_get(feed, "decisions"), decisions, "no decisions"); /* out of memory: it has said so */
+	if (json_array_size(json_object_get(feed, "refused"))) {
+		putchar('\n');
+		(void)print_table(json_object_get(feed, "refused"), refused, NULL); /* the same */
+	}
 }
 
 /* What it did in the last week. */

@@ -91,6 +91,28 @@ static void credit_class(struct engine *engine, struct store_class *class, const
 	}
 }
 
+void credit_beside(struct engine *engine, uint32_t id, unsigned counter, const struct credit_totals *gain)
+{
+	const struct store_class *class = counter < SHARED_ID ? &engine->credit->classes[counter] : NULL;
+	struct credit_totals *own = &engine->credit->totals[id];
+	bool is_only = true;
+	unsigned list;
+
+	for (list = 0; class && class->counter && class->action != SEK_A_ALLOW && list < SEK_LISTS_MAX; list++) {
+		enum sek_action action = class->lists[list / 64] >> (list % 64) & 1 ? action_of(engine, list) : SEK_A_NONE;
+
+		if (action != SEK_A_NONE)
+			credit_list(&engine->credit->totals[list], action, class->action, gain, false);
+		is_only &= action != SEK_A_BLOCK;
+	}
+	if (!id)
+		return; /* all ids are taken */
+	own->drops += gain->drops;
+	own->drop_bytes += gain->drop_bytes;
+	own->woulds += gain->woulds;
+	own->unique += is_only ? gain->drops + gain->woulds : 0;
+}
+
 void credit_take(struct engine *engine)
 {
 	enum sek_action actions[SEK_LISTS_MAX];
@@ -109,14 +131,15 @@ void credit_take(struct engine *engine)
 
 static int put_totals(struct engine *engine)
 {
+	const struct engine_feed *feed;
 	char name[32];
 	size_t i;
 	int kind, err = 0;
 
-	for (i = 0; i < engine->n_feeds; i++) {
+	for (i = 0; (feed = feeds_credited(engine, i)); i++) {
 		for (kind = 0; kind < KINDS && !err; kind++) {
-			snprintf(name, sizeof(name), "%s:%u", kinds[kind], engine->feeds[i].state.id);
-			err = store_counter_put(engine->store, name, *total_of(&engine->credit->totals[engine->feeds[i].state.id], kind), 0);
+			snprintf(name, sizeof(name), "%s:%u", kinds[kind], feed->state.id);
+			err = store_counter_put(engine->store, name, *total_of(&engine->credit->totals[feed->state.id], kind), 0);
 		}
 	}
 	return err;

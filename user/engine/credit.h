@@ -44,6 +44,11 @@ void credit_open(struct engine *engine);
 void credit_take(struct engine *engine);
 /* The same, and writes totals and how far each counter is credited, in one transaction. */
 void credit_store(struct engine *engine);
+/*
+ * Credits list @id, which has no class, with packets of an entry, and beside it the lists of class @counter (0: none), which hold
+ * the source too.
+ */
+void credit_beside(struct engine *engine, uint32_t id, unsigned counter, const struct credit_totals *gain);
 /* A plan of the ids as they are; free(3) it. NULL: out of memory. */
 struct credit_plan *credit_plan(const struct engine *engine);
 /* The id of @class in @plan; the last id where none is free. */

@@ -2,6 +2,7 @@
 /* When CrowdSec is asked, what for, and what became of it. See crowdsec.h. */
 #include "crowdsec.h"
 #include "entries.h"
+#include "quality.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,7 +56,7 @@ static void fail(struct engine *engine, const char *why)
 	crowdsec->is_busy = false;
 	crowdsec->wants_full = true;
 	crowdsec->failures++;
-	crowdsec->failures_total++;
+	crowdsec->feed.state.failures_total = ++crowdsec->failures_total;
 	if (!crowdsec->failing_since_s) {
 		crowdsec->failing_since_s = engine_now_s();
 		keep_success(engine);
@@ -77,12 +78,50 @@ static void note_answer(struct crowdsec *crowdsec, const struct crowdsec_plan *p
 	crowdsec->share = plan->share + (plan->is_full ? 0 : crowdsec->share);
 }
 
+static void add_count(void *arg, const char *by, int family, uint64_t n)
+{
+	*(uint64_t *)arg += n;
+}
+
+static uint64_t count_decisions(const struct engine *engine)
+{
+	uint64_t n = 0;
+
+	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_count, &n); /* then as many as could be read */
+	return n;
+}
+
+/* How many there are; another number than before is another revision. */
+static uint64_t take_count(struct engine *engine)
+{
+	struct crowdsec *crowdsec = engine->crowdsec;
+	uint64_t n = count_decisions(engine);
+
+	crowdsec->revision += n != crowdsec->feed.decisions;
+	crowdsec->feed.decisions = n;
+	return n;
+}
+
+/* What came and went since the last answer; some went by their own end. The first answer is no change. */
+static void note_change(struct engine *engine, const struct crowdsec_plan *plan)
+{
+	struct crowdsec *crowdsec = engine->crowdsec;
+	uint64_t n = take_count(engine), most = crowdsec->n_then + plan->put;
+
+	if (crowdsec->last_success_s)
+		quality_changed(engine, &crowdsec->feed, plan->put, most > n ? most - n : 0);
+	crowdsec->n_then = n;
+}
+
 static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
 	uint64_t now_ms = uv_now(&engine->loop);
 
 	note_answer(crowdsec, plan);
+	crowdsec_tell_refusals(engine, plan);
+	crowdsec->revision += plan->put || plan->deleted;
+	note_change(engine, plan);
 	if (crowdsec->failures)
 		log_line(LOG_NOTICE, "crowdsec: answers again, after %u failures", crowdsec->failures);
 	if (plan->put || plan->deleted || plan->refused)
@@ -94,7 +133,7 @@ static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
 	crowdsec->failing_since_s = 0;
 	crowdsec->error[0] = '\0';
 	crowdsec->fetch_ms = crowdsec->result.duration_ms;
-	crowdsec->last_success_s = engine_now_s();
+	crowdsec->last_success_s = crowdsec->feed.state.last_success_s = engine_now_s();
 	if (crowdsec->last_success_s - crowdsec->kept_success_s >= KEEP_SUCCESS_S)
 		keep_success(engine);
 	if (plan->is_full) {
@@ -146,6 +185,7 @@ static void take(struct engine *engine, int fd)
 		fail(engine, "out of memory");
 		return;
 	}
+	crowdsec_hits_tick(engine); /* whose packets were dropped by a decision that may go now */
 	plan->engine = engine;
 	plan->done = applied;
 	plan->came_s = engine_now_s();
@@ -174,6 +214,16 @@ static void stop_poll(struct crowdsec *crowdsec)
 	crowdsec->fetch_poll = NULL;
 }
 
+/* Before the decisions are judged: they must not cut it off. */
+static void take_server(struct crowdsec *crowdsec)
+{
+	char *text = crowdsec->result.server;
+
+	text[sizeof(crowdsec->result.server) - 1] = '\0';
+	if (text[0] && prefix_parse(text, strlen(text), &crowdsec->server, NULL))
+		crowdsec->server.family = 0;
+}
+
 static void on_result(uv_poll_t *poll, int status, int events)
 {
 	struct engine *engine = poll->data;
@@ -187,6 +237,8 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		return;
 	stop_poll(crowdsec);
 	result->why[sizeof(result->why) - 1] = '\0';
+	if (!err && len == sizeof(*result))
+		take_server(crowdsec);
 	if (err || len != sizeof(*result) || result->magic != FETCH_MAGIC)
 		fail(engine, "the fetcher died");
 	else if (result->status != FETCH_DONE || n != 1)
@@ -239,10 +291,14 @@ void crowdsec_tick(struct engine *engine)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
 
+	crowdsec_watch(engine);
 	if (!crowdsec->config)
 		return;
 	if (!crowdsec->is_busy && uv_now(&engine->loop) >= crowdsec->next_ms)
 		ask(engine);
+	(void)take_count(engine); /* some may have ended by themselves */
+	crowdsec_hits_tick(engine);
+	crowdsec_look_tick(engine);
 	crowdsec_usage_tick(engine);
 }
 
@@ -295,6 +351,23 @@ static void clear(struct engine *engine)
 	crowdsec_plan_clear(plan);
 }
 
+/* As which its packets are credited and its quality is told: with a list's id, but without a list. */
+static void be_a_feed(struct engine *engine)
+{
+	static const struct config_feed as_feed = { .name = CONFIG_CROWDSEC_NAME, .action = SEK_A_BLOCK, .keep_private = true };
+	struct crowdsec *crowdsec = engine->crowdsec;
+	struct engine_feed *feed = &crowdsec->feed;
+	uint64_t failures = feed->state.failures_total;
+
+	feed->config = &as_feed;
+	snprintf(feed->state.name, sizeof(feed->state.name), "%s", as_feed.name);
+	if (store_feed_get(engine->store, as_feed.name, crowdsec->config->url, 0, &feed->state))
+		feed->state.id = 0; /* all ids are taken: its packets are credited to nobody */
+	feed->state.last_success_s = crowdsec->last_success_s;
+	feed->state.failures_total = failures;
+	crowdsec->n_then = feed->decisions = count_decisions(engine);
+}
+
 void crowdsec_configure(struct engine *engine)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
@@ -303,7 +376,13 @@ void crowdsec_configure(struct engine *engine)
 		stop_poll(crowdsec);
 		crowdsec->is_busy = false;
 	}
+	if (!crowdsec->config || !crowdsec->since_s)
+		crowdsec->since_s = engine_now_s();
 	crowdsec->config = engine->config->crowdsec.url ? &engine->config->crowdsec : NULL;
+	crowdsec->server.family = 0;
+	if (crowdsec->config)
+		be_a_feed(engine);
+	crowdsec_hits_configure(engine);
 	crowdsec->wants_full = true;
 	crowdsec->next_ms = 0;
 	crowdsec_usage_configure(engine);
@@ -321,6 +400,8 @@ void crowdsec_open(struct engine *engine)
 	(void)store_counter_get(engine->store, SUCCESS_KEY, &success_s, &unused); /* then it is not known */
 	engine->crowdsec->last_success_s = engine->crowdsec->kept_success_s = (int64_t)success_s;
 	crowdsec_usage_open(engine);
+	crowdsec_look_open(engine);
+	crowdsec_hits_open(engine);
 }
 
 void crowdsec_close(struct engine *engine)

@@ -7,7 +7,19 @@
 #pragma once
 
 #include "engine.h"
+#include "events.h"
 #include "lib/decision.h"
+#include "lib/overlap.h"
+
+#define CROWDSEC_REFUSALS_MAX 20 /* decisions that are named; the others are counted */
+
+/* A decision that is not put in force: of what holds a protected address, a server that is asked, or is too wide. */
+struct crowdsec_refusal {
+	int64_t id;
+	struct prefix prefix;
+	char by[STORE_USER_BYTES];
+	char why[120];
+};
 
 /* What one answer means for the state; done slice by slice as an entries job (crowdsec_apply.c). */
 struct crowdsec_plan {
@@ -35,6 +47,22 @@ struct crowdsec_plan {
 	char why[ROLE_TEXT_BYTES];
 	bool is_short; /* too much is missing: nothing was deleted */
 	uint64_t put, deleted, refused;
+	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* the first of those refused */
+};
+
+/* What the decisions have in common with the list of feed @name; entries are the decisions' prefixes. */
+struct crowdsec_shared {
+	char name[CONFIG_FEED_NAME_BYTES];
+	struct overlap v4, v6;
+};
+
+#define CROWDSEC_TOLD_MAX 42 /* rows: twenty who decide, and the others, of both families */
+
+/* What decisions of one origin dropped since the engine began. Rows keep their place. */
+struct crowdsec_told {
+	char by[STORE_USER_BYTES]; /* who decided */
+	uint8_t family;
+	uint64_t drops, drop_bytes;
 };
 
 #define CROWDSEC_SHORT_MIN 20 /* decisions: fewer may go at once */
@@ -56,7 +84,17 @@ struct crowdsec {
 	char error[FETCH_WHY_BYTES]; /* of the last try; empty: it went well */
 	double share; /* of the routable space that the last full answer held, and what came since */
 	uint64_t ignored[DECISION_IGNORED_MAX]; /* of the last full answer, and of what came since */
+	int64_t since_s;      /* Unix time it is in the config: without an answer it is stale from then on */
+	bool is_stale;	      /* and that was said */
+	struct prefix server; /* that the last answer came from; family 0: not known */
+	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* of the last full answer, and of what came since */
+	size_t n_refusals;
+	struct engine_feed feed; /* as which it is credited and judged; it has no list and is not fetched */
+	uint64_t n_then;	 /* decisions in the state after the last answer */
+	uint64_t revision; /* grows when decisions in the state change */
 	struct crowdsec_usage *usage;
+	struct crowdsec_look *look;
+	struct crowdsec_hits *hits;
 };
 
 /* crowdsec.c */
@@ -87,6 +125,43 @@ void crowdsec_usage_configure(struct engine *engine);
 void crowdsec_usage_tick(struct engine *engine);
 /* Of the last push, or of the first one to come: null or an object. */
 json_t *crowdsec_usage_json(const struct engine *engine);
+
+/* crowdsec_watch.c */
+/* The alarm of CrowdSec without a good answer for longer than stale-after, in @buf; NULL: there is none. */
+char *crowdsec_alarm(const struct engine *engine, char *buf, size_t size);
+/* Once a second: says that the alarm begins or ends. */
+void crowdsec_watch(struct engine *engine);
+/* May @row of @plan not be put in force? Then that is noted. */
+bool crowdsec_refuses(struct crowdsec_plan *plan, const struct store_entry *row);
+/* Notes that decision @id of @plan is not put in force, and @why. */
+void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix, const char *by, const char *why);
+/* The answer is in force: says what of it is not and was not said before. */
+void crowdsec_tell_refusals(struct engine *engine, const struct crowdsec_plan *plan);
+json_t *crowdsec_refused_json(const struct crowdsec *crowdsec);
+/* Keeps an event of CrowdSec as a feed; who follows the events is told at once. */
+void crowdsec_tell(struct engine *engine, enum events_feed type);
+
+/* crowdsec_look.c */
+/* Before the first config. Ends the process where there is no memory. */
+void crowdsec_look_open(struct engine *engine);
+/* Once a second: looks at the lists again where they or the decisions have changed, and says which known-good ones are met. */
+void crowdsec_look_tick(struct engine *engine);
+/* Of the last look at the list of feed @name; NULL: there was none. Holds until the next tick. */
+const struct crowdsec_shared *crowdsec_shared_with(const struct engine *engine, const char *name);
+/* The live decision of the longest prefix that holds @address, of two the one that ends later. False: there is none. */
+bool crowdsec_find(const struct engine *engine, const struct prefix *address, struct store_entry *ret_row);
+/* The member "names" of feed.show: servers that decisions in force hold, known-good lists that they meet. */
+json_t *crowdsec_names(struct engine *engine);
+
+/* crowdsec_hits.c */
+/* Before the first config. Ends the process where there is no memory. */
+void crowdsec_hits_open(struct engine *engine);
+void crowdsec_hits_configure(struct engine *engine);
+/* Once a second, and before decisions go: asks whose entries dropped the packets of new events. */
+void crowdsec_hits_tick(struct engine *engine);
+/* Reads the counters, and shares out what they gained: to the feed's and lists' totals, and to crowdsec_hits_told(). */
+void crowdsec_hits_take(struct engine *engine);
+const struct crowdsec_told *crowdsec_hits_told(const struct engine *engine, size_t *ret_n);
 
 /* crowdsec_show.c */
 struct openmetrics;

@@ -64,7 +64,7 @@ static int apply_each(struct crowdsec_plan *plan, const struct touched *touched)
 		if (err)
 			return err;
 		(void)entries_apply(engine, &touched->prefix[i], ignored, sizeof(ignored)); /* back to what others say of it */
-		plan->refused++;
+		crowdsec_refuse(plan, touched->ref[i], &touched->prefix[i], "", plan->why);
 	}
 	plan->why[0] = '\0';
 	return 0;
@@ -115,8 +115,6 @@ static void fill_row(const struct crowdsec_plan *plan, const struct decision *on
 
 static int put_slice(struct crowdsec_plan *plan, size_t slice)
 {
-	static const struct prefix nobody; /* no person's SSH session is at stake here: the host's are among the rails */
-	char ignored[ROLE_TEXT_BYTES];
 	struct touched touched = { .n = 0 };
 	enum store_ref_change change;
 	struct store_entry row;
@@ -128,10 +126,8 @@ static int put_slice(struct crowdsec_plan *plan, size_t slice)
 			continue;
 		slice--;
 		fill_row(plan, &plan->view.fresh[plan->at], &row);
-		if (entries_is_protected(plan->engine, &row.prefix, &nobody, false, ignored, sizeof(ignored))) {
-			plan->refused++;
+		if (crowdsec_refuses(plan, &row))
 			continue;
-		}
 		err = store_ref_put(plan->engine->store, &row, &change, &was);
 		if (err || change == STORE_REF_SAME)
 			continue;

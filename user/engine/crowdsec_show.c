@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/openmetrics.h"
+#include "quality.h"
 #include "sys/store_refs.h"
 #include "verbs.h"
 
@@ -48,21 +49,27 @@ json_t *crowdsec_json(struct engine *engine, bool is_long)
 	const struct crowdsec *crowdsec = engine->crowdsec;
 	struct origins origins = { .rows = is_long ? json_array() : NULL };
 	uint64_t now_ms = uv_now(&engine->loop);
+	char alarm[FEEDS_ALARM_BYTES];
 	json_t *json;
 
 	if (!crowdsec->config)
 		return NULL;
 	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_origin, &origins); /* then none are told */
-	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:n}", "name", CONFIG_CROWDSEC_NAME, "action", "block", "state", state_of(crowdsec, &origins),
+	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:n,s:s?}", "name", CONFIG_CROWDSEC_NAME, "action", "block", "state", state_of(crowdsec, &origins),
 			 "entries", (json_int_t)(origins.total[0] + origins.total[1]), "entries_v4", (json_int_t)origins.total[0], "entries_v6", (json_int_t)origins.total[1],
 			 "last_success", verbs_time(crowdsec->last_success_s), "next_try",
 			 (json_int_t)(engine_now_s() + (crowdsec->next_ms > now_ms ? (int64_t)(crowdsec->next_ms - now_ms) / 1000 : 0)),
-			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(), "url", crowdsec->config->url, "path");
-	if (is_long && json)
-		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
-						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total));
-	else
+			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(), "url", crowdsec->config->url, "path",
+			 "alarm", crowdsec_alarm(engine, alarm, sizeof(alarm)));
+	if (is_long && json) {
+		crowdsec_hits_take(engine);
+		json_object_set_new(json, "quality", quality_row(engine, &engine->crowdsec->feed, 7));
+		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
+						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total,
+						       "stale_after", (json_int_t)crowdsec->config->stale_after_s, "refused", crowdsec_refused_json(crowdsec), "names", crowdsec_names(engine)));
+	} else {
 		json_decref(origins.rows);
+	}
 	return json;
 }
 

@@ -23,7 +23,8 @@
 #define ORIGINS_MAX 20	   /* of decisions, in one push */
 
 struct counts {
-	uint64_t processed, dropped, dropped_bytes; /* packets, packets, bytes */
+	uint64_t processed; /* packets */
+	struct crowdsec_told told[CROWDSEC_TOLD_MAX];
 };
 
 struct crowdsec_usage {
@@ -69,18 +70,18 @@ void crowdsec_usage_begin(void)
 	free(text);
 }
 
-/* CrowdSec's decisions have no counter of their own in the kernel: dropped is what any block entry dropped. */
 static struct counts count(const struct engine *engine)
 {
 	struct counts counts = { 0 };
+	const struct crowdsec_told *told;
 	unsigned i, v, r;
+	size_t n;
 
+	told = crowdsec_hits_told(engine, &n);
+	memcpy(counts.told, told, n * sizeof(*told));
 	for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++) {
 		unsigned slot = engine->ifaces.body.ifaces.iface[i].slot;
-		struct sek_counter block = bpf_read_verdict(&engine->read, slot, SEK_V_DROP, SEK_R_BLOCK);
 
-		counts.dropped += block.packets;
-		counts.dropped_bytes += block.bytes;
 		for (v = 0; v < SEK_V_MAX; v++) {
 			for (r = 0; r < SEK_R_MAX; r++)
 				counts.processed += bpf_read_verdict(&engine->read, slot, v, r).packets;
@@ -113,14 +114,25 @@ static uint64_t gained(uint64_t now, uint64_t before)
 	return now >= before ? now - before : now;
 }
 
+static void add_dropped(json_t *items, const struct crowdsec_told *now, const struct crowdsec_told *before)
+{
+	const char *format = "{s:s,s:s,s:s}", *type = now->family == 6 ? "ipv6" : "ipv4";
+
+	if (now->drops == before->drops)
+		return;
+	json_array_append_new(items, item("dropped", now->drops - before->drops, "packet", json_pack(format, "origin", now->by, "ip_type", type, "remediation", "ban")));
+	json_array_append_new(items, item("dropped", now->drop_bytes - before->drop_bytes, "byte", json_pack(format, "origin", now->by, "ip_type", type, "remediation", "ban")));
+}
+
 static json_t *items(struct engine *engine)
 {
 	struct crowdsec_usage *usage = engine->crowdsec->usage;
 	struct active_walk walk = { .items = json_array() };
+	size_t i;
 
 	json_array_append_new(walk.items, item("processed", gained(usage->pushing.processed, usage->pushed.processed), "packet", json_object()));
-	json_array_append_new(walk.items, item("dropped", gained(usage->pushing.dropped, usage->pushed.dropped), "packet", json_pack("{s:s,s:s}", "origin", "all", "remediation", "ban")));
-	json_array_append_new(walk.items, item("dropped", gained(usage->pushing.dropped_bytes, usage->pushed.dropped_bytes), "byte", json_pack("{s:s,s:s}", "origin", "all", "remediation", "ban")));
+	for (i = 0; i < CROWDSEC_TOLD_MAX; i++)
+		add_dropped(walk.items, &usage->pushing.told[i], &usage->pushed.told[i]);
 	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_active, &walk); /* then none are told */
 	return walk.items;
 }
@@ -229,7 +241,7 @@ static void push(struct engine *engine)
 	char *body;
 	int err;
 
-	(void)bpf_read_refresh(&engine->read); /* else the last copy is told */
+	crowdsec_hits_take(engine); /* and so reads the counters anew; if not, the last copy is told */
 	usage->pushing = count(engine);
 	usage->pushing_s = engine_now_s();
 	body = make_body(engine);

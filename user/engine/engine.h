@@ -35,6 +35,7 @@ struct engine_feed {
 	struct prefix server; /* that the last list came from; family 0: not known, or a file */
 	int64_t since_s;      /* Unix time we know of it: without a list it is stale from then on */
 	bool is_stale;	      /* and that was said */
+	uint64_t decisions; /* of CrowdSec, which has no list */
 	uint64_t left_out4, left_out6;
 	uint64_t next_ms;    /* on the loop's clock */
 	uint32_t retry_after_s; /* the server's wish with the last failure */
@@ -119,6 +120,10 @@ bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
  */
 int feeds_accept(struct engine *engine, struct engine_feed *feed);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
+/*
+ * What is credited with packets, by place: the feeds, then CrowdSec's decisions where the config has them. NULL behind the last.
+ */
+struct engine_feed *feeds_credited(const struct engine *engine, size_t i);
 
 /* feeds_watch.c: what people are warned of */
 /* Once a second: the alarms of feeds without a good update for too long. */
@@ -136,6 +141,10 @@ void feeds_tell_names(const struct engine *engine, const struct engine_feed *fee
 size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX]);
 /* Is the server of every feed known that feeds_servers() would name? Not before each was asked. */
 bool feeds_servers_are_known(const struct engine *engine, const struct engine_feed *feed);
+/* The feed whose server, which would be cut off by a block of @prefix, it holds; NULL: none. */
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server);
+/* Servers that are asked, by place: the feeds', then CrowdSec's. Returns whose it is, NULL behind the last; family 0: not known. */
+const char *feeds_server_at(const struct engine *engine, size_t i, const struct prefix **ret_server);
 /* The member "names" of feed.show: feed servers and known-good lists that are met by the list. */
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed);
 

@@ -62,7 +62,7 @@ void events_open(struct engine *engine)
 
 static bool is_of_feed(const struct sek_event *event)
 {
-	return event->type >= EVENTS_FEED_STALE && event->type <= EVENTS_FEED_HELD;
+	return event->type >= EVENTS_FEED_STALE && event->type <= EVENTS_FEED_NAMES;
 }
 
 void events_keep_feed(enum events_feed type, const char *name)
@@ -77,7 +77,7 @@ void events_keep_feed(enum events_feed type, const char *name)
 static const char *type_of(const struct sek_event *event)
 {
 	static const char *const types[] = { "", "drop", "ban", "ban-refused", "over" };
-	static const char *const feed_types[] = { "feed-stale", "feed-fresh", "feed-held" };
+	static const char *const feed_types[] = { "feed-stale", "feed-fresh", "feed-held", "feed-names" };
 
 	if (is_of_feed(event))
 		return feed_types[event->type - EVENTS_FEED_STALE];

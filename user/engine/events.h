@@ -29,7 +29,7 @@ void events_take(struct engine *engine);
 const struct events_row *events_keep(const struct sek_event *event, int64_t unix_ns);
 
 /* Events of our own, beside enum sek_event_type: of a feed, whose name stands where a frame's header would. */
-enum events_feed { EVENTS_FEED_STALE = 64, EVENTS_FEED_FRESH, EVENTS_FEED_HELD };
+enum events_feed { EVENTS_FEED_STALE = 64, EVENTS_FEED_FRESH, EVENTS_FEED_HELD, EVENTS_FEED_NAMES };
 void events_keep_feed(enum events_feed type, const char *name);
 
 /* Packets of the ban's source (event.header_bytes not 0) at or before @before_ns, newest first, at most @max. Returns how many. */

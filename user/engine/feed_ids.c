@@ -71,8 +71,13 @@ static int claim(struct engine *engine, struct engine_feed *feed, const uint64_t
 	return 0;
 }
 
+/* A feed of the config, or CrowdSec, which has an id and a record as a feed has. */
 static bool is_known(void *arg, const char *name)
 {
+	const struct engine *engine = arg;
+
+	if (engine->config->crowdsec.url && !strcmp(name, CONFIG_CROWDSEC_NAME))
+		return true;
 	return feeds_find(arg, name) != NULL;
 }
 
@@ -116,6 +121,7 @@ void feed_ids_forget_gone(struct engine *engine)
 bool feed_ids_claim(struct engine *engine)
 {
 	uint64_t kept[SEK_LISTS_MAX / 64];
+	const struct engine_feed *feed;
 	bool has_claimed = false;
 	int err = 0;
 	size_t i;
@@ -123,8 +129,8 @@ bool feed_ids_claim(struct engine *engine)
 	if (engine->is_compiling || !engine->swapped_generation)
 		return false; /* an earlier engine's generation may be in force: its ids are not known */
 	memcpy(kept, engine->table.lists, sizeof(kept));
-	for (i = 0; i < engine->n_feeds; i++)
-		add_id(kept, engine->feeds[i].state.id);
+	for (i = 0; (feed = feeds_credited(engine, i)); i++)
+		add_id(kept, feed->state.id);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
 		if (engine->feeds[i].state.id)
 			continue;

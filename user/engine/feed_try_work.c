@@ -17,20 +17,6 @@
 
 #define EVIDENCE_SLICE 256 /* records a read: 64 kB */
 #define ASKED_MAX 10000	   /* questions to the state: some 50 ms; the sources behind them are judged by lists alone */
-/* A second mapping of the same pages: old size 0, mremap(2). */
-static int map_again(const struct engine_list *from, struct engine_list *to)
-{
-	char *copy = mremap(from->data, 0, from->bytes, MREMAP_MAYMOVE), *old = from->data;
-
-	if (copy == MAP_FAILED)
-		return -errno;
-	*to = *from;
-	to->data = copy;
-	to->view.head = (void *)(copy + ((char *)from->view.head - old));
-	to->view.v4 = (void *)(copy + ((char *)from->view.v4 - old));
-	to->view.v6 = (void *)(copy + ((char *)from->view.v6 - old));
-	return 0;
-}
 
 /* The config's allow: as it would be on disk, in memory that lists_unmap() frees like a mapping. */
 static int copy_allow(const struct engine *engine, struct feed_try_list *list)
@@ -80,7 +66,7 @@ static int take_lists(struct feed_try *job)
 		list->action = feed->config->action;
 		list->is_known_good = feed->config->known_good || feed->config->action == SEK_A_ALLOW;
 		list->keep_private = feed->config->keep_private;
-		err = map_again(&feed->list, &list->list);
+		err = lists_share(&feed->list, &list->list);
 		job->n_lists += !err;
 	}
 	return err;

@@ -349,6 +349,13 @@ struct engine_feed *feeds_find(struct engine *engine, const char *name)
 	return NULL;
 }
 
+struct engine_feed *feeds_credited(const struct engine *engine, size_t i)
+{
+	if (i < engine->n_feeds)
+		return &engine->feeds[i];
+	return i == engine->n_feeds && engine->crowdsec->config ? &engine->crowdsec->feed : NULL;
+}
+
 int feeds_update(struct engine *engine, const char *name)
 {
 	struct engine_feed *one = name ? feeds_find(engine, name) : NULL;
@@ -478,9 +485,9 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->allow = allow;
 	feed_ids_forget_gone(engine);
 	since_forget_gone(engine);
+	crowdsec_configure(engine);
 	quality_configure(engine);
 	limits_configure(engine);
-	crowdsec_configure(engine);
 	for (i = 0; i < engine->n_feeds; i++)
 		judge_held(engine, &engine->feeds[i]);
 	compile_want(engine);

@@ -3,6 +3,7 @@
  * What people are warned of: feeds without a good update for too long, and lists that name what they had better not: this
  * host and what it needs (the rails keep those), the feeds' own servers, known-good ranges.
  */
+#include "crowdsec.h"
 #include "engine.h"
 
 #include <stdio.h>
@@ -38,6 +39,8 @@ void feeds_warnings(const struct engine *engine, json_t *lines)
 		if (feeds_alarm(&engine->feeds[i], text, sizeof(text)))
 			json_array_append_new(lines, json_sprintf("feed %s: stale: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
 	}
+	if (crowdsec_alarm(engine, text, sizeof(text)))
+		json_array_append_new(lines, json_sprintf("crowdsec: %s; sekisho feed show crowdsec says why", text));
 }
 
 static void watch(struct engine *engine, struct engine_feed *feed)
@@ -93,14 +96,36 @@ static bool is_exposed(const struct engine *engine, const struct prefix *server)
 	return true;
 }
 
+const char *feeds_server_at(const struct engine *engine, size_t i, const struct prefix **ret_server)
+{
+	if (i > engine->n_feeds)
+		return NULL;
+	*ret_server = i < engine->n_feeds ? &engine->feeds[i].server : &engine->crowdsec->server;
+	return i < engine->n_feeds ? engine->feeds[i].state.name : CONFIG_CROWDSEC_NAME;
+}
+
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server)
+{
+	const struct prefix *server;
+	const char *name;
+	size_t i;
+
+	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
+		if (!is_exposed(engine, server) || !prefix_covers(prefix, server))
+			continue;
+		*ret_server = *server;
+		return name;
+	}
+	return NULL;
+}
+
 size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX])
 {
+	const struct prefix *server;
 	struct prefix found;
 	size_t i, n = 0;
 
-	for (i = 0; i < engine->n_feeds && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
-		const struct prefix *server = &engine->feeds[i].server;
-
+	for (i = 0; feeds_server_at(engine, i, &server) && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
 		if (is_exposed(engine, server) && !lists_find(&feed->list, server, &found))
 			ret_servers[n++] = *server;
 	}
@@ -139,16 +164,20 @@ static uint64_t count_met(const struct engine_feed *feed, const struct engine_fe
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 {
 	json_t *servers = json_array(), *good = json_array();
+	const struct prefix *server;
 	char text[PREFIX_TEXT_BYTES];
 	struct prefix found;
+	const char *name;
 	uint64_t n;
 	size_t i;
 
+	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
+		if (server->family && lists_find(&feed->list, server, &found))
+			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", name));
+	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *other = &engine->feeds[i];
 
-		if (other->server.family && lists_find(&feed->list, &other->server, &found))
-			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(&other->server, text), "feed", other->state.name));
 		n = count_met(feed, other);
 		if (n)
 			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", other->state.name, "entries", (json_int_t)n));

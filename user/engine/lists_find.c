@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks an address up in a list. Lists are sorted, so each length that may hold it is one search.
+ * Looks an address up in a list. Lists are sorted, so each length that may hold it is one search. And gives a worker a mapping of
+ * a list for its own.
  */
 #include "lists.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct prefix lists_shorten(const struct prefix *address, unsigned len)
 {
@@ -43,4 +46,18 @@ bool lists_find(const struct engine_list *list, const struct prefix *address,
 		}
 	}
 	return false;
+}
+
+int lists_share(const struct engine_list *from, struct engine_list *ret_list)
+{
+	char *copy = mremap(from->data, 0, from->bytes, MREMAP_MAYMOVE), *old = from->data; /* old size 0: mremap(2) */
+
+	if (copy == MAP_FAILED)
+		return -errno;
+	*ret_list = *from;
+	ret_list->data = copy;
+	ret_list->view.head = (void *)(copy + ((char *)from->view.head - old));
+	ret_list->view.v4 = (void *)(copy + ((char *)from->view.v4 - old));
+	ret_list->view.v6 = (void *)(copy + ((char *)from->view.v6 - old));
+	return 0;
 }

@@ -62,6 +62,7 @@ static void on_tick(uv_timer_t *timer)
 	quality_tick(engine);
 	if (ticks++ % STORE_TICKS)
 		return;
+	crowdsec_hits_take(engine);
 	credit_store(engine); /* and so reads the counters anew */
 	quality_store(engine);
 	rates_tick(engine);
@@ -117,6 +118,7 @@ int main(int argc, char **argv)
 	if (start(&engine))
 		return 1;
 	uv_run(&engine.loop, UV_RUN_DEFAULT);
+	crowdsec_hits_take(&engine);
 	credit_store(&engine);
 	quality_store(&engine);
 	bans_close(&engine);

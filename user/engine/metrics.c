@@ -88,12 +88,17 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed, were refused or held.", OPENMETRICS_COUNTER },
 		[FEED_DURATION] = { "sekisho_feed_fetch_duration_seconds", "How long the last good fetch took.", OPENMETRICS_GAUGE },
 	};
+	char alarm[FEEDS_ALARM_BYTES];
 	size_t f, i;
 
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
 		for (i = 0; i < engine->n_feeds; i++)
 			openmetrics_sample(om, feed_value(engine, &engine->feeds[i], f), "feed", engine->feeds[i].state.name, NULL);
+		if (f <= FEED_WOULDS && engine->crowdsec->config)
+			openmetrics_sample(om, feed_value(engine, &engine->crowdsec->feed, f), "feed", CONFIG_CROWDSEC_NAME, NULL);
+		if (f == FEED_STALE && engine->crowdsec->config)
+			openmetrics_sample(om, crowdsec_alarm(engine, alarm, sizeof(alarm)) != NULL, "feed", CONFIG_CROWDSEC_NAME, NULL);
 	}
 	openmetrics_family(om, "sekisho_feed_entries", OPENMETRICS_GAUGE, "Prefixes of the feed's last good list.");
 	for (i = 0; i < engine->n_feeds; i++) {

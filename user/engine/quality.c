@@ -87,10 +87,11 @@ static struct quality_list *list_of(struct engine *engine, const struct engine_f
 
 void quality_configure(struct engine *engine)
 {
+	const struct engine_feed *feed;
 	size_t i;
 
-	for (i = 0; i < engine->n_feeds; i++)
-		(void)list_of(engine, &engine->feeds[i]); /* no memory: read when it is asked for */
+	for (i = 0; (feed = feeds_credited(engine, i)); i++)
+		(void)list_of(engine, feed); /* no memory: read when it is asked for */
 }
 
 void quality_forget(struct engine *engine, uint32_t id)
@@ -127,13 +128,14 @@ static void take_hits(struct engine *engine, const struct engine_feed *feed, str
 
 static void take_all(struct engine *engine)
 {
+	const struct engine_feed *feed;
 	size_t i;
 
-	for (i = 0; i < engine->n_feeds; i++) {
-		struct quality_list *list = list_of(engine, &engine->feeds[i]);
+	for (i = 0; (feed = feeds_credited(engine, i)); i++) {
+		struct quality_list *list = list_of(engine, feed);
 
 		if (list)
-			take_hits(engine, &engine->feeds[i], list);
+			take_hits(engine, feed, list);
 	}
 }
 
@@ -148,18 +150,23 @@ static bool is_known(struct quality *quality, const struct prefix *address)
 	return false;
 }
 
+void quality_hit(struct engine *engine, const struct engine_feed *feed, const struct prefix *entry)
+{
+	struct quality_list *list = list_of(engine, feed);
+
+	if (list && hll_add(&list->all.hits, hll_hash(entry, KEY_BYTES)))
+		list->is_dirty = true;
+}
+
 /* A packet of @address came: the entry of the list that holds it has hit. */
 static void note_hit(struct engine *engine, const struct engine_feed *feed, const struct prefix *address)
 {
-	struct quality_list *list;
 	struct prefix entry;
 
 	engine->quality->searches -= engine->quality->searches > 0;
 	if ((!feed->config->keep_private && policy_is_private(address)) || !lists_find(&feed->list, address, &entry))
 		return;
-	list = list_of(engine, feed);
-	if (list && hll_add(&list->all.hits, hll_hash(&entry, KEY_BYTES)))
-		list->is_dirty = true;
+	quality_hit(engine, feed, &entry);
 }
 
 /* The lists of @set alone can hold it; a class that has no number of its own says nothing. */
@@ -281,22 +288,28 @@ void quality_store(struct engine *engine)
 
 void quality_updated(struct engine *engine, const struct engine_feed *feed, const struct engine_list *before, const struct engine_list *after)
 {
-	struct quality_list *list = list_of(engine, feed);
 	struct list_diff diff;
 
 	memset(engine->quality->known, 0, sizeof(engine->quality->known));
-	if (!list || !before->data)
+	if (!before->data)
 		return; /* the first list is no change */
 	list_diff(&before->view, &after->view, &diff);
-	if (!diff.added && !diff.removed)
+	quality_changed(engine, feed, diff.added, diff.removed);
+}
+
+void quality_changed(struct engine *engine, const struct engine_feed *feed, uint64_t added, uint64_t removed)
+{
+	struct quality_list *list = list_of(engine, feed);
+
+	if (!list || (!added && !removed))
 		return;
 	take_hits(engine, feed, list); /* the day may be a new one */
 	list->all.changed_s = engine_now_s();
-	list->all.added += diff.added;
-	list->all.removed += diff.removed;
+	list->all.added += added;
+	list->all.removed += removed;
 	list->all.updates++;
-	list->today.count[STORE_QUALITY_ADDED] += diff.added;
-	list->today.count[STORE_QUALITY_REMOVED] += diff.removed;
+	list->today.count[STORE_QUALITY_ADDED] += added;
+	list->today.count[STORE_QUALITY_REMOVED] += removed;
 	list->today.count[STORE_QUALITY_UPDATES]++;
 	list->is_dirty = list->is_day_dirty = true;
 }

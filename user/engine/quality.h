@@ -21,6 +21,7 @@ struct engine;
 struct engine_feed;
 struct engine_list;
 struct openmetrics;
+struct prefix;
 struct quality;
 struct verbs_request;
 
@@ -38,6 +39,9 @@ void quality_look(struct engine *engine);
 void quality_store(struct engine *engine);
 /* @after is about to take the place of @before, the list of @feed (both may be without data). */
 void quality_updated(struct engine *engine, const struct engine_feed *feed, const struct engine_list *before, const struct engine_list *after);
+/* The same of what has no list: so many entries came and went; and a packet hit @entry of it. */
+void quality_changed(struct engine *engine, const struct engine_feed *feed, uint64_t added, uint64_t removed);
+void quality_hit(struct engine *engine, const struct engine_feed *feed, const struct prefix *entry);
 /* A generation is on its way: takes the sizes of its @n classes; once it is in force they are what is told. */
 void quality_built(struct engine *engine, struct overlap_class *classes, size_t n);
 void quality_in_force(struct engine *engine);

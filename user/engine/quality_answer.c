@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crowdsec.h"
 #include "engine.h"
 #include "lib/openmetrics.h"
 #include "sys/store_bans.h"
@@ -30,7 +31,7 @@ json_t *quality_row(struct engine *engine, const struct engine_feed *feed, unsig
 	static const char *const actions[] = { "none", "allow", "block", "monitor" };
 	const struct store_quality *all = quality_of(engine, feed);
 	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
-	uint64_t sum[STORE_QUALITY_COUNTS] = { 0 }, entries = lists_prefixes(&feed->list);
+	uint64_t sum[STORE_QUALITY_COUNTS] = { 0 }, entries = lists_prefixes(&feed->list) + feed->decisions;
 	struct store_review review = { 0 };
 	unsigned known_days = 1;
 
@@ -61,10 +62,32 @@ static int by_share(const void *x, const void *y)
 	return (of_a < of_b) - (of_a > of_b);
 }
 
+/* CrowdSec's decisions and each list, both ways; of the last look. Returns how many. */
+static size_t crowdsec_pairs(struct engine *engine, struct pair *pairs)
+{
+	const struct engine_feed *own = &engine->crowdsec->feed;
+	size_t i, n = 0;
+
+	for (i = 0; i < engine->n_feeds && engine->crowdsec->config; i++) {
+		const struct engine_feed *feed = &engine->feeds[i];
+		const struct crowdsec_shared *shared = crowdsec_shared_with(engine, feed->state.name);
+		struct overlap_sums both, of_own, of_list;
+
+		if (!shared || feed->config->action == SEK_A_NONE || !(shared->v4.both > 0 || shared->v6.both > 0))
+			continue;
+		both = (struct overlap_sums){ shared->v4.both, shared->v6.both };
+		of_own = (struct overlap_sums){ shared->v4.size, shared->v6.size };
+		of_list = (struct overlap_sums){ shared->v4.other_size, shared->v6.other_size };
+		pairs[n++] = (struct pair){ own, feed, both, of_own, share(both.v4, of_own.v4), share(both.v6, of_own.v6) };
+		pairs[n++] = (struct pair){ feed, own, both, of_list, share(both.v4, of_list.v4), share(both.v6, of_list.v6) };
+	}
+	return n;
+}
+
 /* Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to free(). */
 static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 {
-	size_t n_classes, i, k, n = 0, most = engine->n_feeds * (engine->n_feeds ? engine->n_feeds - 1 : 0);
+	size_t n_classes, i, k, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
 	const struct overlap_class *classes = quality_classes(engine, &n_classes);
 	struct pair *pairs = calloc(most + 1, sizeof(*pairs));
 
@@ -80,6 +103,8 @@ static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 				pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
 		}
 	}
+	if (pairs)
+		n += crowdsec_pairs(engine, pairs + n);
 	*ret_pairs = pairs;
 	return n;
 }
@@ -104,6 +129,7 @@ json_t *verbs_feed_quality(struct verbs_request *request)
 	json_int_t days = json_integer_value(json_object_get(request->json, "days"));
 	struct engine *engine = request->engine;
 	json_t *rows = json_array(), *row;
+	const struct engine_feed *feed;
 	size_t i;
 
 	if (days < 1)
@@ -111,9 +137,10 @@ json_t *verbs_feed_quality(struct verbs_request *request)
 	if (days > QUALITY_DAYS)
 		days = QUALITY_DAYS;
 	credit_take(engine); /* and so reads the counters anew */
+	crowdsec_hits_take(engine);
 	quality_look(engine);
-	for (i = 0; i < engine->n_feeds; i++) {
-		row = quality_row(engine, &engine->feeds[i], (unsigned)days);
+	for (i = 0; (feed = feeds_credited(engine, i)); i++) {
+		row = quality_row(engine, feed, (unsigned)days);
 		if (row)
 			json_array_append_new(rows, row);
 	}
@@ -147,11 +174,12 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 		[REMOVED] = { "sekisho_feed_removed_entries", "Entries that updates of the feed took away.", OPENMETRICS_COUNTER },
 		[CHANGED] = { "sekisho_feed_changed_timestamp_seconds", "When an update of the feed last changed an entry; 0 never.", OPENMETRICS_GAUGE },
 	};
+	const struct engine_feed *feed;
 	size_t f, i;
 
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
-		for (i = 0; i < engine->n_feeds; i++)
-			openmetrics_sample(om, value_of(engine, &engine->feeds[i], (enum metric)f), "feed", engine->feeds[i].state.name, NULL);
+		for (i = 0; (feed = feeds_credited(engine, i)); i++)
+			openmetrics_sample(om, value_of(engine, feed, (enum metric)f), "feed", feed->state.name, NULL);
 	}
 }

@@ -49,6 +49,7 @@ static int ask(const struct fetch_job *job, struct http_request *request, struct
 	result->http_code = answer.code;
 	result->retry_after_s = answer.retry_after_s;
 	result->wire_bytes = result->body_bytes = answer.wire_bytes;
+	memcpy(result->server, answer.server, sizeof(result->server));
 	if (err == -ECANCELED)
 		say(result, answer.encoding != HTTP_IDENTITY ? "encoded in a way that was not asked for" : parser ? decision_parser_why(parser) : "");
 	else if (err && answer.code == 403)

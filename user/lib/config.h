@@ -50,6 +50,7 @@ struct config_crowdsec {
 	char *key_file;
 	char *ca_file;               /* NULL: the system's trust anchors */
 	uint32_t interval_s;         /* default 10 s, 1 s to 1 h */
+	uint32_t stale_after_s;      /* without a good answer for so long there is an alarm; default: four intervals, at least an hour */
 	uint32_t usage_s;            /* usage-metrics: default 15 min; 0: none are pushed */
 	uint32_t max_decisions;      /* default 500,000 */
 	double max_coverage;         /* share of either family's routable space, default 0.02 */

@@ -69,6 +69,16 @@ static void crowdsec_interval(struct config_walk *w, const yaml_node_t *node, co
 		w->config->crowdsec.interval_s = (uint32_t)s;
 }
 
+static void crowdsec_stale_after(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	uint64_t s;
+
+	if (units_parse_duration(text, strlen(text), &s) || s < 60 || s > 3650ull * 86400)
+		config_bad_value(w, node, "stale-after", text, "give a duration from 60s to 3650d, such as 1h");
+	else
+		w->config->crowdsec.stale_after_s = (uint32_t)s;
+}
+
 static void crowdsec_usage(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	uint64_t s = 0;
@@ -105,6 +115,7 @@ static const struct config_key crowdsec_keys[] = {
     {"key-file", crowdsec_key, true},
     {"ca-file", crowdsec_ca, true},
     {"interval", crowdsec_interval, true},
+    {"stale-after", crowdsec_stale_after, true},
     {"usage-metrics", crowdsec_usage, true},
     {"max-decisions", crowdsec_max, true},
     {"max-coverage", crowdsec_coverage, true},
@@ -129,6 +140,8 @@ void config_read_crowdsec(struct config_walk *w, const yaml_node_t *node, const 
 		return;
 	if (!crowdsec->url || !crowdsec->key_file)
 		config_complain_at(w, node, "crowdsec: give url and key-file; `cscli bouncers add NAME` makes a key");
+	if (!crowdsec->stale_after_s) /* most decisions last four hours */
+		crowdsec->stale_after_s = crowdsec->interval_s * 4 > 3600 ? crowdsec->interval_s * 4 : 3600;
 	check_name(w, node);
 }
 

@@ -23,7 +23,7 @@ enum decision_ignored {
 	DECISION_VALUE,    /* its value is no address or range, or /0 */
 	DECISION_DURATION, /* its duration is none, or longer than Go can say */
 	DECISION_ENDED,    /* it has ended already */
-	DECISION_ID,       /* it has no id that can be told apart */
+	DECISION_ID,       /* it has no id that can be told apart, or another address has the same */
 	DECISION_REFUSED,  /* it covers a protected address, or is too wide: told by the engine, not the parser */
 	DECISION_IGNORED_MAX,
 };

@@ -256,17 +256,41 @@ static int compare_ids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts by id; of several with one id one stays. */
-static size_t sort_rows(struct rows *rows, size_t size)
+/* Of one id in an order of their own, so that the same one stays however the answer was shuffled. */
+static int compare_fresh(const void *a, const void *b)
 {
-	char *at = rows->at;
+	int order = compare_ids(a, b);
+
+	return order ? order : memcmp(a, b, sizeof(struct decision));
+}
+
+static size_t sort_gone(struct rows *rows)
+{
+	struct decision_gone *at = rows->at;
 	size_t i, kept = 0;
 
 	if (rows->n)
-		qsort(at, rows->n, size, compare_ids);
+		qsort(at, rows->n, sizeof(*at), compare_ids);
 	for (i = 0; i < rows->n; i++) {
-		if (!kept || compare_ids(at + (kept - 1) * size, at + i * size))
-			memmove(at + kept++ * size, at + i * size, size);
+		if (!kept || at[kept - 1].id != at[i].id)
+			at[kept++] = at[i];
+	}
+	return kept;
+}
+
+/* Of several with one id one stays; those that are of another address cannot be told apart from it, and are counted. */
+static size_t sort_fresh(struct rows *rows, uint64_t *ignored)
+{
+	struct decision *at = rows->at;
+	size_t i, kept = 0;
+
+	if (rows->n)
+		qsort(at, rows->n, sizeof(*at), compare_fresh);
+	for (i = 0; i < rows->n; i++) {
+		if (!kept || at[kept - 1].id != at[i].id)
+			at[kept++] = at[i];
+		else if (memcmp(&at[kept - 1].prefix, &at[i].prefix, sizeof(at[i].prefix)))
+			(*ignored)++;
 	}
 	return kept;
 }
@@ -282,8 +306,8 @@ int decision_parser_end(struct decision_parser *parser, void **ret_data, size_t 
 	if (err)
 		return err;
 	parser->head.magic = DECISION_MAGIC;
-	parser->head.n_new = (uint32_t)sort_rows(&parser->fresh, sizeof(struct decision));
-	parser->head.n_gone = (uint32_t)sort_rows(&parser->gone, sizeof(struct decision_gone));
+	parser->head.n_new = (uint32_t)sort_fresh(&parser->fresh, &parser->head.ignored[DECISION_ID]);
+	parser->head.n_gone = (uint32_t)sort_gone(&parser->gone);
 	fresh_bytes = parser->head.n_new * sizeof(struct decision);
 	gone_bytes = parser->head.n_gone * sizeof(struct decision_gone);
 	data = malloc(sizeof(parser->head) + fresh_bytes + gone_bytes);
