@@ -98,9 +98,11 @@ static json_t *warnings(struct engine *engine)
 {
 	json_t *lines = json_array();
 
-	if (engine->read.control->n_bans >= SEK_BANS_MAX)
+	if (bans_is_full(engine))
 		json_array_append_new(lines, json_sprintf("the map of bans is full: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
 	feeds_warnings(engine, lines);
+	if (engine->config_warnings)
+		(void)json_array_extend(lines, engine->config_warnings); /* out of memory: the start has said them */
 	return lines;
 }
 
