@@ -42,7 +42,7 @@ def test_a_ban_nobody_told_of_is_found_and_ends_on_time(one):
     wait_for(lambda: rows(one)[0]["state"] == "probation", 10, "its end")
     wait_for(lambda: rows(one)[0]["state"] == "ended", 10, "the end of its probation")
     row, = rows(one)
-    assert row["id"] == 1 and row["ended"] == row["until"]
+    assert row["id"] == 1 and row["ended"] == row["until"] and row["how"] == "its time was over"
     assert [r["id"] for r in rows(one, "--undecided", "--limit", "ssh")] == [1] and rows(one, "--limit", "web") == []
     one.cli("review", "confirm", "1", "--reason", "it was a scan")
     shown = one.ask("review", "show", "1")

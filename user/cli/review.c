@@ -105,6 +105,36 @@ static long long number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* Two of @data's times as ages in one line; a time that is not known is a dash. */
+static void print_seen(const char *label, const json_t *data)
+{
+	static const char *const keys[] = {"first_seen", "last_seen"};
+	char text[2][PRINT_CELL_BYTES];
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		json_t *time_s = json_integer((json_int_t)json_number_value(json_object_get(data, keys[i])));
+
+		print_cell(time_s, json_is_number(json_object_get(data, keys[i])) ? PRINT_AGO : PRINT_TEXT, text[i]);
+		json_decref(time_s);
+	}
+	printf("%-15s first %s ago, last %s ago\n", label, text[0], text[1]);
+}
+
+/* How many packets of which frame size: "<64: 6, <128: 4". */
+static void print_sizes(const json_t *sizes)
+{
+	const json_t *count;
+	const char *name, *comma = "";
+
+	printf("%-15s", "frame sizes");
+	json_object_foreach((json_t *)sizes, name, count) {
+		printf("%s %s: %lld", comma, name, (long long)json_integer_value(count));
+		comma = ",";
+	}
+	putchar('\n');
+}
+
 static void print_evidence(const json_t *e)
 {
 	const json_t *by = json_object_get(e, "protocols"), *tcp = json_object_get(e, "tcp"), *port;
@@ -116,6 +146,7 @@ static void print_evidence(const json_t *e)
 	}
 	printf("%-15s %lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets\n", "before the ban", number(e, "packets"),
 	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
+	print_seen("seen", e);
 	printf("%-15s %lld tcp, %lld udp, %lld icmp, %lld other\n", "protocols", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
 	if (number(by, "tcp"))
 		printf("%-15s %lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections\n", "tcp", number(tcp, "syn"),
@@ -124,7 +155,9 @@ static void print_evidence(const json_t *e)
 		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
 		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
-	printf("%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+	printf("%-15s %lld to %lld bytes, TTL %lld to %lld, %lld fragments\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"),
+	       number(e, "fragments"));
+	print_sizes(json_object_get(e, "sizes"));
 }
 
 static void print_signals(const json_t *rows)
@@ -157,11 +190,19 @@ static void shorten_frames(const json_t *rows)
 	}
 }
 
+/* When a packet was last dropped. */
+static void print_last(const json_t *dropped)
+{
+	static const struct print_column last = {"last dropped", "last_seen", PRINT_AGO};
+
+	print_field(dropped, &last);
+}
+
 static int show(json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
-		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO}, {"ends in", "left_until", PRINT_LEFT}, {"how it ended", "how", PRINT_TEXT},
 		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
 	};
 	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
@@ -171,12 +212,15 @@ static int show(json_t *data)
 	int status;
 	size_t i;
 
+	if (json_is_null(json_object_get(data, "how"))) /* out of memory: one line less */
+		(void)json_object_set(data, "left_until", json_object_get(data, "until"));
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		print_field(data, &fields[i]);
 	print_rate(data);
 	print_evidence(json_object_get(data, "evidence"));
 	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
+	print_last(dropped);
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
 	status = print_table(json_object_get(data, "lists"), lists, NULL);
