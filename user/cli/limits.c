@@ -66,7 +66,7 @@ static int show_suggestions(json_t *data)
 	static const struct print_column columns[] = {
 		{"LIMIT", "name", PRINT_TEXT},	    {"UNIT", "unit", PRINT_TEXT},	{"SOURCES", "sources", PRINT_NUMBER},
 		{"DAYS", "days", PRINT_NUMBER},	    {"MEDIAN", "median", PRINT_TEXT},	{"99 %", "p99", PRINT_TEXT},
-		{"99.9 %", "p999", PRINT_TEXT},	    {"HIGHEST", "highest", PRINT_TEXT}, {"SUGGESTED", "suggested", PRINT_TEXT},
+		{"99.9 %", "p999", PRINT_TEXT},	    {"HIGHEST", "highest", PRINT_TEXT}, {"SUGGESTED", "suggested", PRINT_TEXT}, {"HITS", "suggested_hits", PRINT_NUMBER},
 		{"NOW", "now", PRINT_TEXT},	    {"NOW HITS", "now_hits", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
 	};
 
