@@ -295,7 +295,7 @@ def test_a_wider_ban_and_what_is_inside_it(lab, agent):
     assert (said["reason"], said["stopped_by"], said["matches"][0]["prefix"], said["differs"]) == ("block", "entry", "198.51.0.0/16", None)
     assert "made by wide" in said["answer"] and said["advice"] == "sekisho block del 198.51.0.0/16 --origin wide"
     one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
-    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned it" in one.ask("explain", "198.51.100.7")["answer"]
+    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned 198.51.100.0/24" in one.ask("explain", "198.51.100.7")["answer"]
 
 
 def test_the_queue_of_undecided_bans_is_bounded_and_no_decision_is_lost(one):
