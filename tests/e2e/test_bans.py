@@ -142,6 +142,7 @@ def test_restart_and_reboot_keep_bans_once_with_their_time(lab, one):
             path.unlink()
     one.start()
     assert "are in force again" in one.said()
+    assert [lab.probe(ONE), lab.probe(TWO), lab.probe("203.0.113.9")] == [0, 20, 20]  # banned, on probation, a stranger
     after = bans(one)
     assert set(after) == set(kernel)
     for prefix, row in after.items():
