@@ -54,7 +54,7 @@ static __always_inline void top_take(struct sek_top_row *row, const struct sourc
 	row->bytes = row->drops = row->drop_bytes = 0;
 }
 
-static __always_inline struct sek_top_row *top_row(struct sek_top_set *set, const struct source *source)
+static __always_inline struct sek_top_row *top_row(struct sek_top_set *set, const struct source *source, const struct sek_control *control)
 {
 	struct sek_top_row *least = &set->row[0];
 
@@ -62,7 +62,8 @@ static __always_inline struct sek_top_row *top_row(struct sek_top_set *set, cons
 		struct sek_top_row *row = &set->row[i];
 		const __u64 *addr = (const void *)row->addr_be;
 
-		if (addr[0] == source->halves_be[0] && addr[1] == source->halves_be[1] && row->family == source->family)
+		if (!((addr[0] ^ source->halves_be[0]) & ~control->top_ignore_be[0]) &&
+		    !((addr[1] ^ source->halves_be[1]) & ~control->top_ignore_be[1]) && row->family == source->family)
 			return row;
 		if (row->packets < least->packets)
 			least = row;
@@ -92,12 +93,13 @@ __noinline int top_note(const struct source *source, __u32 frame_bytes, __u32 is
 	gap = cpu->top_gap ? cpu->top_gap : 1; /* this packet stands for so many */
 	cpu->top_gap = top_adapt(cpu, gap, control->top_gap, now_ns / RATES_SECOND_NS);
 	cpu->top_left = top_next(cpu->top_gap);
-	index = ((source->halves_be[0] ^ control->limit_keys.add6) * SPREAD ^ source->halves_be[1]) * SPREAD >> 55;
+	index = (((source->halves_be[0] & ~control->top_ignore_be[0]) ^ control->limit_keys.add6) * SPREAD ^
+		 (source->halves_be[1] & ~control->top_ignore_be[1])) * SPREAD >> 55;
 	index = cpu_id * SEK_TOP_SETS + (index & (SEK_TOP_SETS - 1));
 	set = bpf_map_lookup_elem(&sek_top, &index);
 	if (!set)
 		return 0;
-	row = top_row(set, source);
+	row = top_row(set, source, control);
 	row->packets += gap;
 	row->bytes += (__u64)gap * frame_bytes;
 	if (is_drop) {

@@ -94,7 +94,8 @@ struct sek_control {
 	__u64 rates_window;    /* grows: rows of another window are free */
 	__u32 rates_threshold; /* a source is in the sample if its 32-bit hash is below it; 0: none is */
 	__u32 top_gap;	       /* at least one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
-	__u64 pad[5];
+	__u64 top_ignore_be[2]; /* address bits that tell no sources of sek_top apart: of IPv6 those behind ipv6-source-prefix, which no IPv4 address has */
+	__u64 pad[3];
 };
 _Static_assert(sizeof(struct sek_control) == 256, "shared with the kernel program");
 

@@ -21,7 +21,7 @@
 #define SEK_RATES_MAX 8192u	/* rows of (source, limit): 576 KiB */
 
 struct sek_top_row {
-	__u8 addr_be[16]; /* whole address, network order, IPv4 in the first four bytes */
+	__u8 addr_be[16]; /* whole address, network order, IPv4 in the first four bytes; of IPv6 the first seen of its source, a network */
 	__u32 family;	  /* 0: the row is free */
 	__u32 pad;
 	__u64 error;	/* packets inherited from who had the row before */

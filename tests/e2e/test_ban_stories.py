@@ -2,7 +2,7 @@
 """Limits that ban, with real traffic: a flood that is banned and confirmed, a busy customer who is banned, rejected and
 allowed, bans that end by themselves with the agent dead."""
 import json, os, signal, socket, subprocess, threading, time
-from ban_map import bans
+from ban_map import bans, fill, keys, put
 from lab import BUILD, EDGE, Stream, wait_for
 
 BAD, CUSTOMER, GOOD = "198.51.100.7", "198.51.100.50", "203.0.113.9"
@@ -233,3 +233,38 @@ def test_events_follow(lab, agent):
     assert any(e["source"] == BAD and e["limit"] == "flood" for e in events)
     latest = one.ask("events")["events"]  # without the older ones, where the flood's drops were many
     assert latest and latest[-1]["number"] >= events[-1]["number"] and any(e["source"] == BAD for e in latest)
+
+
+def test_a_full_map_refuses_says_so_and_evicts_nobody(lab, agent):
+    """At its real size: the metric, an event, status and the log tell; all that were banned stay, who is over is limited; with room
+    for one it is banned."""
+    before, bad6 = "192.0.2.77", "2001:db8:bad::7"
+    one = agent(config()).start()
+    size = one.ask("status")["bans"]["size"]
+    put(one, [before + "/32"])
+    refused = lambda: sum(int(line.split()[1]) for line in one.get("/metrics").splitlines() if line.startswith('sekisho_limit_bans_refused_total{limit="flood"}'))
+    full = lambda: [line for line in one.ask("status")["warnings"] if "map of bans is full" in line]
+    fill(one, size - 2)
+    assert not full() and refused() == 0
+    last = Stream(lab, [bad6], 1000, port=4003)  # the last one that finds room
+    wait_for(lambda: one.ask("explain", bad6)["reason"] == "ban", 10, "the last ban")
+    last.stop()
+    held = keys(one, size)
+    assert len(held) == size
+    flood = Stream(lab, [BAD], 1000)
+    try:
+        wait_for(lambda: refused() > 100, 10, "refusals")
+        assert full() and "warning: the map of bans is full" in one.cli("status").stdout
+        assert one.ask("status")["bans"]["refused"] >= 100
+        told = wait_for(lambda: [e for e in one.ask("events", "--rows", "1000")["events"] if e["type"] == "ban-refused"], 5, "the event")
+        assert {(e["source"], e["limit"], e["dport"]) for e in told} == {(BAD, "flood", 4001)}
+        wait_for(lambda: "the map of bans is full" in one.said(), 5, "the line in the log")
+        assert keys(one, size) == held and lab.probe(before) == 0 and lab.probe(GOOD) == 20
+        said = one.ask("explain", BAD)
+        assert (said["verdict"], said["reason"], said["bans"]) == ("drop", "limit", [])
+        one.cli("block", "del", before, "--origin", "limit:flood")
+        wait_for(lambda: one.ask("explain", BAD)["reason"] == "ban", 10, "the ban that found room")
+        assert keys(one, size) - held == {bytes([198, 51, 100, 7]).ljust(16, b"\0") + bytes([4, 32])}
+    finally:
+        sent, received = flood.stop()[0][BAD]
+    assert 100 <= received <= 100 + 100 * flood.span_s[BAD] + 20 and sent > 2 * received  # limited all the while

@@ -42,7 +42,7 @@ def test_a_ban_nobody_told_of_is_found_and_ends_on_time(one):
     wait_for(lambda: rows(one)[0]["state"] == "probation", 10, "its end")
     wait_for(lambda: rows(one)[0]["state"] == "ended", 10, "the end of its probation")
     row, = rows(one)
-    assert row["id"] == 1 and row["ended"] == row["until"]
+    assert row["id"] == 1 and row["ended"] == row["until"] and row["how"] == "its time was over"
     assert [r["id"] for r in rows(one, "--undecided", "--limit", "ssh")] == [1] and rows(one, "--limit", "web") == []
     one.cli("review", "confirm", "1", "--reason", "it was a scan")
     shown = one.ask("review", "show", "1")
@@ -142,6 +142,7 @@ def test_restart_and_reboot_keep_bans_once_with_their_time(lab, one):
             path.unlink()
     one.start()
     assert "are in force again" in one.said()
+    assert [lab.probe(ONE), lab.probe(TWO), lab.probe("203.0.113.9")] == [0, 20, 20]  # banned, on probation, a stranger
     after = bans(one)
     assert set(after) == set(kernel)
     for prefix, row in after.items():
@@ -295,7 +296,7 @@ def test_a_wider_ban_and_what_is_inside_it(lab, agent):
     assert (said["reason"], said["stopped_by"], said["matches"][0]["prefix"], said["differs"]) == ("block", "entry", "198.51.0.0/16", None)
     assert "made by wide" in said["answer"] and said["advice"] == "sekisho block del 198.51.0.0/16 --origin wide"
     one.cli("block", "del", "198.51.0.0/16", "--origin", "wide")
-    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned it" in one.ask("explain", "198.51.100.7")["answer"]
+    assert "ssh banned it" in one.ask("explain", "198.51.100.10")["answer"] and "web banned 198.51.100.0/24" in one.ask("explain", "198.51.100.7")["answer"]
 
 
 def test_the_queue_of_undecided_bans_is_bounded_and_no_decision_is_lost(one):

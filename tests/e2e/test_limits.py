@@ -3,7 +3,7 @@
 story. Every drop has a control source or a control before it that passes."""
 import os, pty, re, select, signal, subprocess, time
 import pytest
-from lab import PORT, Stream, run, wait_for
+from lab import BUILD, PORT, Stream, run, wait_for
 
 BAD, GOOD = "198.51.100.7", "203.0.113.9"
 BAD6, NEAR6, GOOD6 = "2001:db8:bad::7", "2001:db8:bad::8", "2001:db8:900d::9"
@@ -345,10 +345,26 @@ def test_top(lab, agent, stream):
     flood.stop()
 
 
-def test_a_config_that_costs_warns_and_is_taken(agent):
-    one = agent(limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)]))
+MANY = limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)])
+SMALL = "limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5")
+
+
+@pytest.mark.parametrize("text, words, at", [(MANY, "limits: 5 limits can match one packet: each above the first costs it 17-20 ns, about 76 ns together", 4),
+                                             (SMALL, 'limit "a": the limiter\'s table of 1 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
+def test_a_config_that_costs_warns_everywhere_and_is_taken(lab, agent, text, words, at):
+    """check-config, -t, the start, a reload and status say it; without cause nobody does."""
+    one = agent(text)
     done = run(*one.words(), "-t", check=False)
-    assert done.returncode == 0 and "warning: limits: 5 limits can match one packet" in done.stderr and "76 ns" in done.stderr
-    one.write("limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5"))
-    said = run(one.words()[0].parent / "sekisho", "check-config", one.config)
-    assert ':5:5: warning: limit "a": the limiter\'s table of 1 MiB' in said.stdout
+    line = f":{at}:5: warning: {words}" if at == 5 else f":{at}:3: warning: {words}"
+    assert done.returncode == 0 and line in done.stderr, done.stderr
+    assert line in run(BUILD / "sekisho", "check-config", one.config).stdout
+    one.start()
+    assert one.said().count(line) == 1
+    told = lambda: [w for w in one.ask("status")["warnings"] if words in w]
+    assert len(told()) == 1 and told()[0].startswith(f"{one.config}:{at}: ")
+    assert re.search(r"^warning: .*" + re.escape(words[:60]), one.cli("status").stdout, re.M)
+    assert lab.probe(GOOD, 4) == 4  # it is in force all the same
+    reload_with(one, limits("name: a, packets: 100k/s"))
+    assert told() == [] and one.said().count("warning") == 1
+    reload_with(one, text)
+    assert len(told()) == 1 and one.said().count(line) == 2

@@ -489,6 +489,51 @@ static void top_bounds(void **state)
 	assert_int_equal(total, PACKETS);
 }
 
+/* IPv6 sources with the bits in common that are not to be ignored are one row; one of another network has its own, IPv4 is as before. */
+static void top_networks(void **state)
+{
+	static const struct {
+		unsigned len, n_rows;
+		uint64_t ignore[2]; /* host order */
+	} rows[] = { { 128, 4, { 0, 0 } }, { 127, 3, { 0, 1 } }, { 64, 2, { 0, ~0ull } }, { 56, 1, { 0xff, ~0ull } }, { 48, 1, { 0xffff, ~0ull } } };
+	static const uint8_t last[4][2] = { { 1, 2 }, { 1, 3 }, { 1, 200 }, { 2, 2 } }; /* bytes 7 and 15 of the address */
+	uint8_t addr[16] = { 0x20, 0x01, 0x0d, 0xb8 }, addr4[4];
+	struct sek_top_set set;
+
+	for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+		unsigned n_rows = 0, n_rows4 = 0, packets = 0;
+
+		harness_reset();
+		harness_control.top_ignore_be[0] = htobe64(rows[r].ignore[0]);
+		harness_control.top_ignore_be[1] = htobe64(rows[r].ignore[1]);
+		start_top(1);
+		frame_l4(&frame, 6, IPPROTO_UDP, 1, 1, 0);
+		for (int i = 0; i < 4; i++) {
+			addr[7] = last[i][0];
+			addr[15] = last[i][1];
+			frame_set_source(&frame, FRAME_ETH_BYTES, 6, addr);
+			(void)harness_run(&frame);
+		}
+		frame_l4(&frame, 4, IPPROTO_UDP, 1, 1, 0);
+		for (unsigned i = 0; i < 3; i++) {
+			source_of(i, addr4);
+			frame_set_source(&frame, FRAME_ETH_BYTES, 4, addr4);
+			(void)harness_run(&frame);
+		}
+		for (__u32 s = 0; s < bpf_map__max_entries(harness_skel->maps.sek_top); s++) {
+			assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(harness_skel->maps.sek_top), &s, &set), 0);
+			for (int w = 0; w < SEK_TOP_WAYS; w++) {
+				n_rows += set.row[w].family == 6;
+				n_rows4 += set.row[w].family == 4;
+				packets += set.row[w].family == 6 ? set.row[w].packets : 0;
+			}
+		}
+		if (n_rows != rows[r].n_rows || n_rows4 != 3 || packets != 4)
+			fail_msg("/%u: %u rows of IPv6 with %u packets, %u of IPv4", rows[r].len, n_rows, packets, n_rows4);
+	}
+	harness_control.top_ignore_be[0] = harness_control.top_ignore_be[1] = 0;
+}
+
 /*
  * A flood makes the gap grow to its ceiling: few packets are looked at, and what they stand for is still the sum of all, within
  * five standard deviations; the drops are a drop's.
@@ -531,7 +576,7 @@ int main(void)
 		cmocka_unit_test(evidence_given_away),
 		cmocka_unit_test(evidence_by_limit), cmocka_unit_test(evidence_conversations),
 		cmocka_unit_test(events),	   cmocka_unit_test(events_of_bans), cmocka_unit_test(full_ring),
-		cmocka_unit_test(top_bounds),	   cmocka_unit_test(top_sample),
+		cmocka_unit_test(top_bounds),	   cmocka_unit_test(top_networks),	cmocka_unit_test(top_sample),
 	};
 
 	return cmocka_run_group_tests(tests, setup, harness_teardown);

@@ -52,6 +52,11 @@ void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, con
 	assert_string_equal(state_dir, folder);
 }
 
+struct engine_feed *feeds_credited(const struct engine *asked, size_t i)
+{
+	return i < asked->n_feeds ? &asked->feeds[i] : NULL;
+}
+
 struct engine_feed *feeds_find(struct engine *asked, const char *name)
 {
 	for (size_t i = 0; i < asked->n_feeds; i++)

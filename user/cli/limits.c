@@ -79,7 +79,7 @@ static int show_suggestions(json_t *data)
 	static const struct print_column columns[] = {
 		{"LIMIT", "name", PRINT_TEXT}, {"UNIT", "unit", PRINT_TEXT}, {"SOURCES", "sources", PRINT_NUMBER}, {"MEDIAN", "median", PRINT_RATE},
 		{"99 %", "p99", PRINT_RATE}, {"99.9 %", "p999", PRINT_RATE}, {"HIGHEST", "highest", PRINT_RATE}, {"SUGGEST", "suggested", PRINT_RATE},
-		{"NOW", "now", PRINT_RATE}, {"HITS", "now_hits", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+		{"HITS", "suggested_hits", PRINT_NUMBER}, {"NOW", "now", PRINT_RATE}, {"HITS", "now_hits", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
 	};
 	json_t *row, *rows = json_object_get(data, "suggestions");
 	json_int_t days = 0, of_row;
@@ -97,7 +97,7 @@ static int show_suggestions(json_t *data)
 	status = print_table(rows, columns, NULL);
 	if (!status) {
 		putchar('\n');
-		print_text(NULL, "Rates of sources in their busiest second, on %" JSON_INTEGER_FORMAT " whole days; HITS: how many of them the limit of NOW would have hit.", days);
+		print_text(NULL, "Rates of sources in their busiest second, on %" JSON_INTEGER_FORMAT " whole days; HITS: how many of them the limit before it would have hit.", days);
 	}
 	return status;
 }

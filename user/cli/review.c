@@ -106,6 +106,37 @@ static long long number(const json_t *object, const char *key)
 	return json_integer_value(json_object_get(object, key));
 }
 
+/* Two of @data's times as ages in one line; a time that is not known is a dash. */
+static void print_seen(const char *label, const json_t *data)
+{
+	static const char *const keys[] = {"first_seen", "last_seen"};
+	char text[2][PRINT_CELL_BYTES];
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		json_t *time_s = json_integer((json_int_t)json_number_value(json_object_get(data, keys[i])));
+
+		print_cell(time_s, json_is_number(json_object_get(data, keys[i])) ? PRINT_AGO : PRINT_TEXT, text[i]);
+		json_decref(time_s);
+	}
+	print_text(label, "first %s ago, last %s ago", text[0], text[1]);
+}
+
+/* How many packets of which frame size: "<64: 6, <128: 4". */
+static void print_sizes(const json_t *sizes)
+{
+	char text[512] = "";
+	const json_t *count;
+	const char *name;
+	size_t len = 0;
+
+	json_object_foreach((json_t *)sizes, name, count) {
+		if (len < sizeof(text))
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s: %lld", len ? ", " : "", name, (long long)json_integer_value(count));
+	}
+	print_text("frame sizes", "%s", text);
+}
+
 static void print_evidence(const json_t *e)
 {
 	const json_t *by = json_object_get(e, "protocols"), *tcp = json_object_get(e, "tcp"), *port;
@@ -117,6 +148,7 @@ static void print_evidence(const json_t *e)
 	}
 	print_text("before the ban", "%lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets", number(e, "packets"),
 	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
+	print_seen("seen", e);
 	print_text("protocols", "%lld tcp, %lld udp, %lld icmp, %lld other", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
 	if (number(by, "tcp"))
 		print_text("tcp", "%lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections", number(tcp, "syn"),
@@ -125,7 +157,9 @@ static void print_evidence(const json_t *e)
 		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
 		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
-	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld, %lld fragments", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"),
+		   number(e, "max_ttl"), number(e, "fragments"));
+	print_sizes(json_object_get(e, "sizes"));
 }
 
 static void print_signals(const json_t *rows)
@@ -156,6 +190,14 @@ static void shorten_frames(const json_t *rows)
 		snprintf(text, sizeof(text), "%.*s%s", FRAME_HEX, hex + FRAME_SKIP, strlen(hex) > FRAME_SKIP + FRAME_HEX ? "..." : "");
 		(void)json_object_set_new(row, "header", json_string(text)); /* out of memory: as long as it was */
 	}
+}
+
+/* When a packet was last dropped. */
+static void print_last(const json_t *dropped)
+{
+	static const struct print_column last = {"last dropped", "last_seen", PRINT_AGO};
+
+	print_field(dropped, &last);
 }
 
 /* "2026-11-23 20:10:11" here, and how far that is from now. */
@@ -225,6 +267,7 @@ static int show(json_t *data)
 	print_evidence(json_object_get(data, "evidence"));
 	print_text("during the ban", "%lld packets dropped, %lld in the first second, %lld in the last", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
+	print_last(dropped);
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
 	status = print_section(json_object_get(data, "lists"), lists);

@@ -64,7 +64,7 @@ static const struct print_column limit_columns[] = {
 };
 
 static const struct print_column state_columns[] = {
-	{"LIMIT", "name", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_RATE}, {"BITS", "bits", PRINT_RATE},
+	{"LIMIT", "name", PRINT_TEXT}, {"SOURCE", "source", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_RATE}, {"BITS", "bits", PRINT_RATE},
 	{"USED", "used", PRINT_PERCENT}, {"OVER", "over", PRINT_YES}, {"OVER FOR S", "over_s", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
 };
 

@@ -291,10 +291,31 @@ void bans_close(struct engine *engine)
 		bans_written(engine);
 }
 
+/* A full map refuses; it is said when it begins, and when there is room again. */
+static void watch_room(struct engine *engine)
+{
+	bool is_full;
+
+	if (bpf_read_control(&engine->read))
+		return; /* the next tick tells */
+	is_full = bans_is_full(engine);
+	if (is_full && !engine->bans->is_full)
+		log_line(LOG_WARNING, "bans: the map of bans is full (%u): who is over a limit stays limited, but is not banned, until bans end or are lifted", SEK_BANS_MAX);
+	else if (!is_full && engine->bans->is_full)
+		log_line(LOG_NOTICE, "bans: there is room for bans again");
+	engine->bans->is_full = is_full;
+}
+
+bool bans_is_full(const struct engine *engine)
+{
+	return engine->read.control->n_bans >= SEK_BANS_MAX;
+}
+
 void bans_tick(struct engine *engine)
 {
 	if (!engine->bans)
 		return;
+	watch_room(engine);
 	events_take(engine);
 	if (events_has_followers())
 		control_poll_waiting(engine);

@@ -24,6 +24,7 @@ struct bans {
 	uint32_t scan; /* number of the last scan that was begun */
 	bool is_writing; /* a transaction is open */
 	bool is_failing; /* the state could not be written, and that was said */
+	bool is_full; /* the kernel's map, and that was said */
 	struct sek_entry_key
 	    touched[1024]; /* rows of the open transaction: forgotten where it fails */
 	unsigned n_touched;
@@ -43,6 +44,8 @@ struct sek_entry_key bans_key(const struct prefix *prefix);
 int bans_open(struct engine *engine);
 /* Once a second. */
 void bans_tick(struct engine *engine);
+/* Does the kernel's map refuse new bans? As of the last look at the control record. */
+bool bans_is_full(const struct engine *engine);
 /* Writes the drops of those that live, as many as the time allows. */
 void bans_close(struct engine *engine);
 

@@ -71,6 +71,7 @@ struct engine {
 	struct config *config;
 	uint32_t config_epoch;
 	uint64_t config_hash; /* of its files */
+	json_t *config_warnings; /* lines for status; NULL before the first config */
 	struct engine_feed *feeds;
 	size_t n_feeds;
 	uint64_t list_serial;

@@ -90,9 +90,11 @@ static const char *ago(int64_t time_s, char *buf)
 
 static json_t *of_ban(const struct store_ban *ban)
 {
-	char since[32], left[32];
+	bool is_one = ban->source.len == (ban->source.family == 4 ? 32 : 128);
+	char since[32], left[32], text[PREFIX_TEXT_BYTES];
 
-	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s.", ban->limit, ago(ban->since_s, since), ago(ban->until_s, left));
+	return json_sprintf("Stopped by a rate limit: %s banned %s %s ago, for another %s.", ban->limit, is_one ? "it" : prefix_format(&ban->source, text),
+			    ago(ban->since_s, since), ago(ban->until_s, left));
 }
 
 static json_t *of_match(const json_t *winner, bool is_list)

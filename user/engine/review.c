@@ -69,6 +69,14 @@ static json_t *in_brief(const json_t *signals)
 	return json_string(text);
 }
 
+/* null: it has not ended. */
+static json_t *how_of(const struct store_ban *ban)
+{
+	if (ban->state == STORE_BAN_LIVE)
+		return json_null();
+	return json_string(ban->how[0] ? ban->how : "its time was over");
+}
+
 json_t *review_row(struct engine *engine, struct store_ban *ban)
 {
 	char text[PREFIX_TEXT_BYTES];
@@ -76,7 +84,7 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 
 	bans_refresh(engine, ban);
 	signals = evidence_signals(ban);
-	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:s}",
+	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:o}",
 			 "id", (json_int_t)ban->id, "source", prefix_format(&ban->source, text),
 			 "limit", ban->limit, "threshold_per_s", ban->threshold_per_s, "rate_per_s",
 			 ban->rate_per_s, "unit", ban->is_bits ? "bits" : "packets", "since",
@@ -85,7 +93,7 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 			 state_of(ban), "verdict",
 			 verdicts[ban->verdict <= STORE_REJECTED ? ban->verdict : 0], "level",
 			 (json_int_t)ban->ban.level, "dropped", numbers_of(ban), "brief",
-			 in_brief(signals), "signals", signals, "how", ban->how);
+			 in_brief(signals), "signals", signals, "how", how_of(ban));
 }
 
 struct list_walk {

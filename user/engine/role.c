@@ -60,6 +60,17 @@ static uint64_t hash_of(const uint8_t *data, size_t bytes)
 	return sum;
 }
 
+/* What the config in force costs or risks, for `status`: a start is long ago when somebody wonders. */
+static void keep_warnings(struct engine *engine, const struct config_errors *errors)
+{
+	unsigned i;
+
+	json_decref(engine->config_warnings);
+	engine->config_warnings = json_array();
+	for (i = 0; i < errors->n_warnings; i++) /* out of memory: the start has said it */
+		(void)json_array_append_new(engine->config_warnings, json_sprintf("%s:%u: %s", errors->warning[i].file, errors->warning[i].line, errors->warning[i].text));
+}
+
 static void take_config(struct engine *engine, int fd, uint32_t epoch)
 {
 	struct config_errors *errors = calloc(1, sizeof(*errors));
@@ -75,8 +86,10 @@ static void take_config(struct engine *engine, int fd, uint32_t epoch)
 		err = feeds_configure(engine, config, epoch); /* it has said why not */
 	else
 		log_line(LOG_ERR, "config: the keeper's bundle cannot be read; the old one stays");
-	if (!err)
+	if (!err) {
 		engine->config_hash = hash_of(data, bytes);
+		keep_warnings(engine, errors);
+	}
 	if (errors)
 		config_errors_clear(errors);
 	free(errors);

@@ -5,13 +5,13 @@
  */
 #include "top.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <sekisho/top.h>
 #include "engine.h"
+#include "lib/prefix.h"
 
 #define IDLE_NS 60000000000ull /* ns: a source silent for longer is no longer shown */
 #define LATELY_NS 3600000000000ull /* ns: what top_sources() calls seen */
@@ -68,13 +68,17 @@ static int by_address(const void *a, const void *b)
 	return x->family != y->family ? (x->family < y->family ? -1 : 1) : memcmp(x->addr_be, y->addr_be, sizeof(x->addr_be));
 }
 
-static void add_row(struct top_look *look, const struct sek_top_row *row)
+/* @len6: an IPv6 source is the network of so many bits. Each CPU's row names another address of it. */
+static void add_row(struct top_look *look, const struct sek_top_row *row, unsigned len6)
 {
 	struct top_source *source = &look->source[look->n++];
+	unsigned i;
 
 	*source = (struct top_source){ .family = row->family, .packets = row->packets, .bytes = row->bytes,
 				       .drops = row->drops, .error = row->error };
 	memcpy(source->addr_be, row->addr_be, sizeof(source->addr_be));
+	for (i = len6 / 8; row->family == 6 && i < sizeof(source->addr_be); i++)
+		source->addr_be[i] &= i == len6 / 8 ? 0xff00 >> len6 % 8 : 0;
 }
 
 /* Rows of one source on several CPUs become one. */
@@ -98,7 +102,7 @@ static void merge(struct top_look *look)
 	look->n = kept;
 }
 
-static int look_now(struct engine *engine, struct top_look *look, uint64_t idle_ns)
+static int look_now(struct engine *engine, struct top_look *look, uint64_t idle_ns, unsigned len6)
 {
 	struct top *top = engine->top;
 	unsigned i, way;
@@ -113,7 +117,7 @@ static int look_now(struct engine *engine, struct top_look *look, uint64_t idle_
 			const struct sek_top_row *row = &top->sets[i].row[way];
 
 			if (row->family && row->last_ns + idle_ns > look->time_ns)
-				add_row(look, row);
+				add_row(look, row, len6);
 		}
 	}
 	merge(look);
@@ -130,9 +134,17 @@ static void keep(struct top *top)
 	top->looks[2] = oldest;
 }
 
+/* What the kernel's rows count as one IPv6 source. */
+static unsigned source_len6(const struct engine *engine)
+{
+	const struct sek_control *control = engine->read.control;
+
+	return 128 - __builtin_popcountll(control->top_ignore_be[0]) - __builtin_popcountll(control->top_ignore_be[1]);
+}
+
 void top_tick(struct engine *engine)
 {
-	if (!look_now(engine, &engine->top->looks[2], IDLE_NS))
+	if (!look_now(engine, &engine->top->looks[2], IDLE_NS, source_len6(engine)))
 		keep(engine->top);
 }
 
@@ -146,7 +158,7 @@ size_t top_sources(struct engine *engine, struct top_seen *ret_seen, size_t max)
 	struct top_look *now = &engine->top->looks[2]; /* every look begins by filling it */
 	size_t i;
 
-	if (look_now(engine, now, LATELY_NS))
+	if (look_now(engine, now, LATELY_NS, 128))
 		return 0;
 	for (i = 0; i < now->n && i < max; i++) {
 		const struct top_source *source = &now->source[i];
@@ -175,7 +187,6 @@ static struct ranked rate(const struct top_source *source, const struct top_look
 {
 	const struct top_source *was = bsearch(source, before->source, before->n, sizeof(*source), by_address);
 	struct ranked one = { .source = *source };
-	double share = source->packets > 0 ? (source->packets - source->error) / source->packets : 0;
 
 	if (was && was->packets <= source->packets && was->bytes <= source->bytes) {
 		one.packets = (source->packets - was->packets) / seconds;
@@ -183,17 +194,19 @@ static struct ranked rate(const struct top_source *source, const struct top_look
 		one.drops = source->drops > was->drops ? (source->drops - was->drops) / seconds : 0;
 	} else {
 		one.packets = (source->packets - source->error) / seconds;
-		one.bytes = source->bytes * share / seconds;
-		one.drops = source->drops * share / seconds;
+		one.bytes = source->bytes / seconds; /* bytes and drops begin at 0 with each owner of a row */
+		one.drops = source->drops / seconds;
 	}
 	return one;
 }
 
-static json_t *row_json(const struct ranked *one)
+static json_t *row_json(const struct ranked *one, unsigned len6)
 {
-	char text[INET6_ADDRSTRLEN] = "";
+	struct prefix prefix = { .family = one->source.family, .len = one->source.family == 4 ? 32 : len6 };
+	char text[PREFIX_TEXT_BYTES];
 
-	inet_ntop(one->source.family == 4 ? AF_INET : AF_INET6, one->source.addr_be, text, sizeof(text));
+	memcpy(prefix.addr_be, one->source.addr_be, sizeof(prefix.addr_be));
+	prefix_format(&prefix, text);
 	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I}", "address", text, "packets_per_s", one->packets, "bytes_per_s", one->bytes,
 			 "drops_per_s", one->drops, "packets", (json_int_t)one->source.packets, "bytes", (json_int_t)one->source.bytes,
 			 "drops", (json_int_t)one->source.drops, "error", (json_int_t)one->source.error);
@@ -203,11 +216,12 @@ json_t *top_rows(struct engine *engine, const char *by, unsigned max)
 {
 	struct top *top = engine->top;
 	struct top_look *now = &top->looks[2], *before = &top->looks[1];
+	unsigned len6 = source_len6(engine);
 	struct ranked *ranked;
 	json_t *rows = NULL;
 	size_t i;
 
-	if (look_now(engine, now, IDLE_NS))
+	if (look_now(engine, now, IDLE_NS, len6))
 		return NULL;
 	if (now->time_ns - before->time_ns < AGAIN_NS && top->looks[0].time_ns)
 		before = &top->looks[0];
@@ -221,7 +235,7 @@ json_t *top_rows(struct engine *engine, const char *by, unsigned max)
 	if (rows)
 		qsort(ranked, now->n, sizeof(*ranked), by_rank);
 	for (i = 0; i < now->n && i < max && rows && ranked[i].rank > 0; i++)
-		json_array_append_new(rows, row_json(&ranked[i]));
+		json_array_append_new(rows, row_json(&ranked[i], len6));
 	if (now->time_ns - top->looks[1].time_ns >= AGAIN_NS)
 		keep(top);
 	free(ranked);

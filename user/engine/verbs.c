@@ -98,9 +98,11 @@ static json_t *warnings(struct engine *engine)
 {
 	json_t *lines = json_array();
 
-	if (engine->read.control->n_bans >= SEK_BANS_MAX)
+	if (bans_is_full(engine))
 		json_array_append_new(lines, json_sprintf("the map of bans is full: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
 	feeds_warnings(engine, lines);
+	if (engine->config_warnings)
+		(void)json_array_extend(lines, engine->config_warnings); /* out of memory: the start has said them */
 	return lines;
 }
 
@@ -206,22 +208,24 @@ static json_t *audit(struct verbs_request *request)
 				  n == (size_t)limit ? json_incref(json_object_get(json_array_get(rows, n - 1), "id")) : json_null()));
 }
 
+#define SINGLE 2 /* one change, answered when it is on disk, for which the loop does not wait */
+
 static const struct {
 	const char *name;
 	json_t *(*answer)(struct verbs_request *request);
-	bool changes;
+	unsigned changes; /* false, true or SINGLE */
 	enum sek_action kind;
 } verbs[] = {
 	{ "status", status, false, 0 },
 	{ "explain", explain, false, 0 },
-	{ "block.add", verbs_entry_add, true, SEK_A_BLOCK },
+	{ "block.add", verbs_entry_add, SINGLE, SEK_A_BLOCK },
 	{ "block.import", verbs_entry_import, true, SEK_A_BLOCK },
-	{ "block.del", verbs_entry_del, true, SEK_A_BLOCK },
+	{ "block.del", verbs_entry_del, SINGLE, SEK_A_BLOCK },
 	{ "block.flush", verbs_entry_flush, true, SEK_A_BLOCK },
 	{ "block.list", verbs_entry_list, false, SEK_A_BLOCK },
-	{ "allow.add", verbs_entry_add, true, SEK_A_ALLOW },
+	{ "allow.add", verbs_entry_add, SINGLE, SEK_A_ALLOW },
 	{ "allow.import", verbs_entry_import, true, SEK_A_ALLOW },
-	{ "allow.del", verbs_entry_del, true, SEK_A_ALLOW },
+	{ "allow.del", verbs_entry_del, SINGLE, SEK_A_ALLOW },
 	{ "allow.flush", verbs_entry_flush, true, SEK_A_ALLOW },
 	{ "allow.list", verbs_entry_list, false, SEK_A_ALLOW },
 	{ "feed.list", verbs_feed_list, false, 0 },
@@ -238,8 +242,8 @@ static const struct {
 	{ "top", verbs_top, false, 0 },
 	{ "review.list", verbs_review_list, false, 0 },
 	{ "review.show", verbs_review_show, false, 0 },
-	{ "review.confirm", verbs_review_confirm, true, 0 },
-	{ "review.reject", verbs_review_reject, true, 0 },
+	{ "review.confirm", verbs_review_confirm, SINGLE, 0 },
+	{ "review.reject", verbs_review_reject, SINGLE, 0 },
 	{ "events", verbs_events, false, 0 },
 	{ "mode", mode, true, 0 },
 	{ "confirm", confirm, true, 0 },
@@ -309,6 +313,35 @@ static struct prefix ssh_client_of(const struct verbs_request *request)
 	return prefix_parse(text, strlen(text), &prefix, NULL) == PREFIX_OK ? prefix : none;
 }
 
+static json_t *is_on_disk(struct engine *engine, struct verbs_wait *wait)
+{
+	json_t *answer = wait->job;
+	int err;
+
+	if (!disk_has_flushed(wait->number, &err))
+		return NULL;
+	if (!err)
+		return answer;
+	json_decref(answer);
+	return verbs_error(1, "it is in force, but the state cannot be put on disk, and a power cut would undo it: %s", strerror(-err));
+}
+
+static void drop_answer(struct engine *engine, struct verbs_wait *wait)
+{
+	json_decref(wait->job);
+}
+
+/* @answer is given once what it tells is on disk, by a thread: others are served meanwhile. */
+static json_t *when_on_disk(struct engine *engine, struct verbs_wait *wait, json_t *answer)
+{
+	wait->job = answer;
+	wait->poll = is_on_disk;
+	wait->abandon = drop_answer;
+	wait->verb = NULL; /* it is recorded already */
+	wait->number = disk_flush(engine);
+	return is_on_disk(engine, wait); /* already, where there was no thread */
+}
+
 json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait)
 {
 	struct verbs_request request = { .engine = engine, .json = json, .client = client, .wait = ret_wait };
@@ -328,6 +361,8 @@ json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *c
 	request.ssh_client = ssh_client_of(&request);
 	if (verbs[i].changes)
 		describe(&request, ret_wait->detail, sizeof(ret_wait->detail));
+	if (verbs[i].changes == SINGLE)
+		(void)store_relax(engine->store, true); /* else the loop waits for the disk */
 	answer = verbs[i].answer(&request);
 	if (!answer && !ret_wait->poll)
 		answer = verbs_error(1, "out of memory");
@@ -336,7 +371,10 @@ json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *c
 	ret_wait->verb = verbs[i].name;
 	if (answer)
 		record(engine, client, ret_wait, answer);
-	return answer;
+	if (verbs[i].changes != SINGLE)
+		return answer;
+	(void)store_relax(engine->store, false); /* fails only where nothing can be written either */
+	return json_is_true(json_object_get(answer, "ok")) ? when_on_disk(engine, ret_wait, answer) : answer;
 }
 
 json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, struct verbs_wait *wait)

@@ -120,15 +120,15 @@ static json_t *hits_json(const struct rate_hist *hist, double per_s)
 /* What three thresholds would have hit: one source in a hundred, one in a thousand, and half as much again as the busiest. */
 static json_t *suggest_json(const char *name, bool is_bits, double now_per_s, const struct rate_hist *hist, unsigned days)
 {
-	double p99 = rate_hist_quantile(hist, 0.99), p999 = rate_hist_quantile(hist, 0.999);
+	double p99 = rate_hist_quantile(hist, 0.99), p999 = rate_hist_quantile(hist, 0.999), suggested = round_up(1.5 * p999);
 	json_t *proposals = json_array();
 
 	json_array_append_new(proposals, hits_json(hist, round_up(p99)));
 	json_array_append_new(proposals, hits_json(hist, round_up(p999)));
 	json_array_append_new(proposals, hits_json(hist, round_up(1.5 * hist->highest_per_s)));
-	return json_pack("{s:s,s:s,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", name, "unit", is_bits ? "bits" : "packets", "sources", (json_int_t)llround(hist->total),
+	return json_pack("{s:s,s:s,s:I,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "name", name, "unit", is_bits ? "bits" : "packets", "sources", (json_int_t)llround(hist->total),
 			 "days", days, "median", rate_text(rate_hist_quantile(hist, 0.5)), "p99", rate_text(p99), "p999", rate_text(p999), "highest", rate_text(hist->highest_per_s),
-			 "suggested", hist->total > 0 ? rate_text(round_up(1.5 * p999)) : json_null(), "now", rate_text(now_per_s),
+			 "suggested", hist->total > 0 ? rate_text(suggested) : json_null(), "suggested_hits", hist->total > 0 ? json_integer(llround(rate_hist_above(hist, suggested))) : json_null(), "now", rate_text(now_per_s),
 			 "now_hits", now_per_s > 0 ? json_integer(llround(rate_hist_above(hist, now_per_s))) : json_null(), "proposals", proposals);
 }
 
@@ -211,6 +211,17 @@ static bool is_held(const struct sek_explain_limit *limit)
 	return limit->is_over || limit->over_ns;
 }
 
+/* What @limit counts as one source, of the address that is explained. */
+static json_t *source_text(const struct sek_explain *kernel, const struct sek_explain_limit *limit)
+{
+	struct prefix address = { .family = kernel->family, .len = kernel->family == 4 ? 32 : 128 }, source;
+	char text[PREFIX_TEXT_BYTES];
+
+	memcpy(address.addr_be, kernel->addr_be, sizeof(address.addr_be));
+	source = lists_shorten(&address, limit->len);
+	return json_string(prefix_format(&source, text));
+}
+
 /* The limits of one explanation: their state as the kernel sees it. */
 json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *kernel)
 {
@@ -222,8 +233,8 @@ json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *ke
 		const struct limit_settings *limit = limits_find(engine, one->number);
 		double room_ns = one->tau_ns > 0 ? one->tau_ns : 1;
 
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:o,s:s,s:o,s:o,s:i,s:f,s:b,s:o}", "name", limit ? limit->name : "(changing)",
-						      "protocol", limit ? protocols[limit->protocol] : "", "ports", limit ? ports_text(limit) : json_null(), "action", one->flags & SEK_LIMIT_F_MONITOR ? "monitor" : "drop",
+		json_array_append_new(rows, json_pack("{s:s,s:o,s:s,s:o,s:s,s:o,s:o,s:i,s:f,s:b,s:o}", "name", limit ? limit->name : "(changing)",
+						      "source", source_text(kernel, one), "protocol", limit ? protocols[limit->protocol] : "", "ports", limit ? ports_text(limit) : json_null(), "action", one->flags & SEK_LIMIT_F_MONITOR ? "monitor" : "drop",
 						      "packets", rate_text(limit ? limit->packets_per_s : 0), "bits", rate_text(limit ? limit->bits_per_s : 0), "prefix_len", one->len,
 						      "used", fmin(1, one->ahead_ns / room_ns), "over", is_held(one), "over_s", one->over_ns ? json_real(one->over_ns / 1e9) : json_null()));
 	}

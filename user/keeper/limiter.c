@@ -5,6 +5,7 @@
  */
 #include "keeper.h"
 
+#include <endian.h>
 #include <string.h>
 #include <time.h>
 
@@ -47,6 +48,13 @@ int limiter_open(struct keeper *keeper)
 	return 0;
 }
 
+/* All bits of an IPv6 address behind the first @len6. */
+static void top_ignore(unsigned len6, __u64 ret_ignore_be[2])
+{
+	ret_ignore_be[0] = len6 < 64 ? htobe64(~0ull >> len6) : 0;
+	ret_ignore_be[1] = len6 <= 64 ? ~0ull : len6 < 128 ? htobe64(~0ull >> (len6 - 64)) : 0;
+}
+
 void limiter_apply(struct keeper *keeper)
 {
 	struct sek_control *control = keeper->side.control;
@@ -54,6 +62,7 @@ void limiter_apply(struct keeper *keeper)
 
 	control->events_per_s = per_cpu > 0 && per_cpu < 1 ? 1 : (uint32_t)per_cpu;
 	control->top_gap = SEK_TOP_GAP;
+	top_ignore(keeper->current.config->source_len6, control->top_ignore_be);
 	if (!control->rates_window) {
 		control->rates_threshold = SAMPLE_ALL;
 		control->rates_window = 1;

@@ -264,13 +264,13 @@ int store_begin_lazy(struct store *store)
 	if (r == 0)
 		r = store_begin(store);
 	if (r < 0)
-		(void)set_sync(store, false); /* fails only where nothing can be written either */
+		(void)set_sync(store, store->is_relaxed); /* fails only where nothing can be written either */
 	return r;
 }
 
 int store_commit(struct store *store)
 {
-	int r = exec(store, "COMMIT"), r2 = r == 0 ? set_sync(store, false) : 0;
+	int r = exec(store, "COMMIT"), r2 = r == 0 ? set_sync(store, store->is_relaxed) : 0;
 
 	return r ? r : r2;
 }
@@ -279,7 +279,13 @@ void store_rollback(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
 		exec(store, "ROLLBACK");
-	(void)set_sync(store, false); /* fails only where nothing can be written either */
+	(void)set_sync(store, store->is_relaxed); /* fails only where nothing can be written either */
+}
+
+int store_relax(struct store *store, bool is_relaxed)
+{
+	store->is_relaxed = is_relaxed;
+	return set_sync(store, is_relaxed);
 }
 
 /* The one integer or text answer of @sql, in @buf. */

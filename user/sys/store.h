@@ -78,6 +78,11 @@ int store_begin(struct store *store);
 /* The same, but its commit is on disk only after store_flush(), or the next other commit: a power cut leaves what came before it. */
 int store_begin_lazy(struct store *store);
 int store_commit(struct store *store);
+/*
+ * From now on, or no more, commits are left to the caller's store_flush(), as after store_begin_lazy(). Outside a transaction.
+ * Errors: of SQLite; commits then wait for the disk as before.
+ */
+int store_relax(struct store *store, bool is_relaxed);
 void store_rollback(struct store *store);
 
 /* Pages in the log that are not, or were not when it was last asked, written back to the file itself; somebody has to. */

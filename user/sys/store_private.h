@@ -9,7 +9,8 @@
 
 struct store {
 	sqlite3 *db;
-	bool is_lazy; /* in store_begin_lazy() */
+	bool is_lazy; /* in store_begin_lazy(), or relaxed: commits wait for no disk */
+	bool is_relaxed; /* by store_relax() */
 	unsigned log_pages;
 	char *path;
 	struct store_kept {
