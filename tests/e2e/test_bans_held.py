@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Bans that the kernel holds and the state or the config does not know: a limit that went, a scan that has not come yet. What
 people are told of them is what packets meet."""
+import json, socket, struct
 import pytest
 from ban_map import bans, put
-from lab import wait_for
+from lab import EDGE, wait_for
 
 ONE, TWO = "198.51.100.7", "198.51.100.8"
 SSH = "  - {name: ssh, protocol: tcp-syn, ports: [22], packets: 10/s, ban: {after: 1s, for: 10m}}\n"
@@ -40,3 +41,23 @@ def test_a_ban_outlives_its_limit(lab, one):
     one.write("on-exit: keep\nlimits:\n" + WEB)
     one.start()
     assert (lab.probe(ONE), lab.probe(TWO)) == (0, 20)
+
+
+def test_evidence_that_was_missed_is_told(lab, agent):
+    """More sources near a limit than records: each packet without one is counted, and status says so."""
+    one = agent("limits:\n  - {name: one, protocol: udp, packets: 1/m, burst: 1}\n").start()
+    missed = lambda: next(int(line.split()[1]) for line in one.get("/metrics").splitlines() if line.startswith("sekisho_limiter_evidence_missed_total "))
+    assert missed() == 0 and not any("evidence" in w for w in one.ask("status")["warnings"])
+    assert "\nsekisho_limiter_gave_up_total 0\n" in one.get("/metrics")
+    mac = lambda ns, dev: bytes.fromhex(json.loads(lab.ip(ns, "-j", "link", "show", "dev", dev).stdout)[0]["address"].replace(":", ""))
+    head = mac(lab.edge, lab.iface) + mac(lab.attacker, "atk0") + b"\x08\0"
+    gun = lab.socket_in(lab.attacker, socket.AF_PACKET, socket.SOCK_RAW, 0)
+    with gun:
+        gun.bind(("atk0", 0))
+        for i in range(6000):
+            packet = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 28, 0, 0, 64, 17, 0, struct.pack(">I", 0x0b000000 + i), socket.inet_aton(EDGE), 1, 9, 8, 0)
+            for _ in range(2):
+                gun.send(head + packet)
+    wait_for(missed, 10, "packets without evidence")
+    warning, = (w for w in one.ask("status")["warnings"] if "evidence" in w)
+    assert "left no evidence in the last 15 minutes" in warning and int(warning.split()[0]) == missed()
