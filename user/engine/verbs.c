@@ -90,7 +90,7 @@ static json_t *bans(struct engine *engine)
 	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told */
 	for (i = 0; i < engine->config->n_limits; i++)
 		refused += bpf_read_limit(&engine->read, engine->config->limits[i].number).refused;
-	return json_pack("{s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "unrecorded", (json_int_t)bans_unrecorded(engine), "trial", (json_int_t)engine->bans->n_trial, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
 }
 
 /* A full map of bans refuses, and evidence that was missed cannot be shown later: people are told where they look first. */
