@@ -146,6 +146,36 @@ static void test_lengths_of_limits(void **state)
 	assert_non_null(memchr(control.ban_lens4, 16, SEK_BAN_LENS_MAX));
 }
 
+/* The program's own beginning of a ban: the keeper is not told. */
+static void begin(unsigned family, unsigned len, unsigned char first)
+{
+	struct sek_entry_key k = key(family, len, first);
+	struct sek_ban b = ban(NOW_NS, NOW_NS + 1);
+
+	assert_int_equal(bpf_map_update_elem(side.map_fd[BPF_MAP_BANS], &k, &b, BPF_NOEXIST), 0);
+	control.n_bans++;
+}
+
+/* Bans outlive their limit at once, not from the next sweep on. */
+static void test_bans_of_a_limit_that_went(void **state)
+{
+	static const uint8_t len4[] = { 32, 28 }, len6[] = { 128, 56 }, next4[] = { 24 }, next6[] = { 64 };
+
+	assert_int_equal(bpf_ban_map_prepare(&bans, image_of(2, len4, len6)), 0);
+	bpf_ban_map_settle(&bans, image_of(2, len4, len6));
+	begin(4, 32, 1);
+	begin(6, 128, 2);
+	assert_int_equal(bpf_ban_map_prepare(&bans, image_of(1, next4, next6)), 0);
+	bpf_ban_map_settle(&bans, image_of(1, next4, next6));
+	assert_non_null(memchr(control.ban_lens4, 32, SEK_BAN_LENS_MAX));
+	assert_non_null(memchr(control.ban_lens6, 128, SEK_BAN_LENS_MAX));
+	bpf_ban_map_settle(&bans, image_of(0, NULL, NULL));
+	assert_memory_equal(control.ban_lens4, "\x20\0", 2); /* and the lengths that no ban has are gone */
+	assert_memory_equal(control.ban_lens6, "\x80\0", 2);
+	assert_int_equal(bpf_ban_map_sweep(&bans, NOW_NS + 2 + BPF_BAN_GRACE_NS), 2);
+	assert_int_equal(control.ban_lens4[0] + control.ban_lens6[0], 0);
+}
+
 static void test_too_many_lengths(void **state)
 {
 	static const uint8_t lens4[] = { 32, 31, 30, 29, 28, 27, 26, 25, 24 },
@@ -167,7 +197,6 @@ static void test_adopted(void **state)
 	put(4, 32, 9, NOW_NS);
 	assert_int_equal(bpf_ban_map_open(&again, &side), 0);
 	assert_memory_equal(control.ban_lens4, "\x20\x18\0", 3);
-	assert_int_equal(bpf_ban_map_sweep(&again, NOW_NS), 0);
 	bpf_ban_map_settle(&again, image_of(0, NULL, NULL));
 	assert_memory_equal(control.ban_lens4, "\x20\x18\0", 3);
 }
@@ -178,6 +207,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_put_and_delete, make, unmake),
 		cmocka_unit_test_setup_teardown(test_sweep, make, unmake),
 		cmocka_unit_test_setup_teardown(test_lengths_of_limits, make, unmake),
+		cmocka_unit_test_setup_teardown(test_bans_of_a_limit_that_went, make, unmake),
 		cmocka_unit_test_setup_teardown(test_too_many_lengths, make, unmake),
 		cmocka_unit_test_setup_teardown(test_adopted, make, unmake),
 	};

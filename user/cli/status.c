@@ -83,6 +83,30 @@ static void warn_unprotected(const json_t *interfaces)
 			       print_cell(json_object_get(interface, "name"), PRINT_TEXT, name));
 }
 
+/* What is not there is left out: an agent of before tells of fewer kinds. */
+static void print_bans(const json_t *bans)
+{
+	static const struct {
+		const char *name, *text;
+	} kinds[] = {
+		{"unrecorded", "more not recorded yet"}, {"trial", "on trial"}, {"undecided", "wait for: sekisho review list --undecided"},
+	};
+	json_int_t n, live = json_integer_value(json_object_get(bans, "live")), any = live;
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		any += json_integer_value(json_object_get(bans, kinds[i].name));
+	if (!any)
+		return;
+	printf("%-15s %" JSON_INTEGER_FORMAT " in force", "bans", live);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		n = json_integer_value(json_object_get(bans, kinds[i].name));
+		if (n)
+			printf(", %" JSON_INTEGER_FORMAT " %s", n, kinds[i].text);
+	}
+	putchar('\n');
+}
+
 static int show_status(json_t *data)
 {
 	static const struct print_column mode[] = {
@@ -107,9 +131,7 @@ static int show_status(json_t *data)
 	if (entries)
 		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
 		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
-	if (json_integer_value(json_object_get(bans, "live")) || json_integer_value(json_object_get(bans, "undecided")))
-		printf("%-15s %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " without a verdict: sekisho review list --undecided\n", "bans",
-		       json_integer_value(json_object_get(bans, "live")), json_integer_value(json_object_get(bans, "undecided")));
+	print_bans(bans);
 	print_lines("warning", json_object_get(data, "warnings"));
 	warn_unprotected(json_object_get(data, "interfaces"));
 	status = print_section(json_object_get(data, "interfaces"), interface_columns);

@@ -158,18 +158,24 @@ static void measure(const struct sek_evidence *evidence, struct store_ban *ban)
 	ban->rate_per_s = (ban->is_bits ? evidence->bytes * 8.0 : evidence->packets) * 1e9 / took_ns;
 }
 
+const char *bans_limit_name(const struct engine *engine, uint32_t number)
+{
+	const struct limit_settings *limit = limits_find(engine, number);
+	const struct store_limit *row = engine->limits->row;
+
+	if (limit)
+		return limit->name;
+	return number < SEK_LIMITS_MAX && row[number].name[0] ? row[number].name : "unknown"; /* gone from the config meanwhile */
+}
+
 static void describe(struct engine *engine, const struct sek_entry_key *key, const struct sek_evidence *evidence, const struct sek_event *event,
 		     struct store_ban *ban)
 {
 	uint32_t number = ban->ban.limit;
 	const struct limit_settings *limit = limits_find(engine, number);
-	const struct store_limit *row = engine->limits->row;
 
 	ban->source = bans_prefix(key);
-	if (limit)
-		snprintf(ban->limit, sizeof(ban->limit), "%s", limit->name);
-	else
-		snprintf(ban->limit, sizeof(ban->limit), "%s", number < SEK_LIMITS_MAX && row[number].name[0] ? row[number].name : "unknown"); /* gone from the config meanwhile */
+	snprintf(ban->limit, sizeof(ban->limit), "%s", bans_limit_name(engine, number));
 	ban->is_bits = limit && limit->bits_per_s > 0;
 	ban->threshold_per_s = !limit ? 0 : ban->is_bits ? limit->bits_per_s : limit->packets_per_s;
 	snprintf(ban->config_hash, sizeof(ban->config_hash), "%016llx", (unsigned long long)engine->config_hash);

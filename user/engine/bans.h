@@ -30,6 +30,7 @@ struct bans {
 	unsigned n_touched;
 	unsigned n_updates; /* of drops, in this scan */
 	bool want_trim;
+	uint32_t n_trial; /* records on probation, as of the last scan */
 };
 
 struct bans_clock bans_clock(void);
@@ -82,8 +83,30 @@ void bans_put_back(struct engine *engine, const struct store_ban *ban);
 int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how,
 		   char *why, size_t why_bytes);
 
-/* bans_scan.c: reads the map on a worker and tells bans.c of it in slices. */
+/* Name of the limit of a record's @number: of the config, else of the state; "unknown". */
+const char *bans_limit_name(const struct engine *engine, uint32_t number);
+
+/*
+ * bans_scan.c: reads the map on a worker and tells bans.c of it in slices. The ring buffer loses bans where many begin at once, so
+ * the kernel may hold some that the state does not know until the next scan is over, at most a few seconds.
+ */
 void bans_scan(struct engine *engine);
+/*
+ * A scan that begins now or, where one is under way, behind it. Returns its number, for bans_scan_is_over(), which is to be asked
+ * in an entries job: entries_jobs_go_on() is called at its end.
+ */
+uint32_t bans_scan_want(struct engine *engine);
+/* Is it over? Then *ret_err is 0, the negative errno of reading, or -EIO: not all could be recorded. */
+bool bans_scan_is_over(uint32_t number, int *ret_err);
+/* Records what the kernel holds of @prefix and around it, and nobody told of: at once, for who asks of this one. */
+void bans_look(struct engine *engine, const struct prefix *prefix);
+/*
+ * The kernel's own word: the ban that @prefix is under, the longest first; its id is 0, and it may be in the state or not.
+ * Errors: -ENOENT.
+ */
+int bans_in_kernel(const struct engine *engine, const struct prefix *prefix, struct store_ban *ret_ban);
+/* How many of the kernel's records are not in the state yet; the control record must have been read just now. */
+uint32_t bans_unrecorded(const struct engine *engine);
 
 /* evidence.c */
 #define EVIDENCE_LISTS_MAX 32 /* lists noted with a ban */

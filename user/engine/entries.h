@@ -30,6 +30,7 @@ struct entries_job {
 	char by_user[STORE_USER_BYTES];
 	bool is_forced;
 	char origin[STORE_ORIGIN_BYTES]; /* flush */
+	uint32_t scan; /* flush of bans: it waits for this scan of the kernel's map; 0: for none yet */
 	/* steps: does at most @slice of it. Returns 1 where there is more, 0, or an error. */
 	int (*step)(struct engine *engine, struct entries_job *job, size_t slice);
 	void (*done)(struct engine *engine, struct entries_job *job); /* told once, and then frees it; NULL: it is asked */

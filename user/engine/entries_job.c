@@ -101,11 +101,11 @@ static int note_gone(void *arg, const struct store_entry *row)
 	return 0;
 }
 
-/* A flush of limit:NAME takes its live bans, too. */
+/* A flush of limit:NAME takes its live bans, too: those of the state, then those that the kernel holds and nobody told of. */
 static int lift_slice(struct engine *engine, struct entries_job *job)
 {
 	char how[STORE_REASON_BYTES];
-	int n;
+	int n, err = 0;
 
 	if (job->what != ENTRIES_FLUSH || job->kind != SEK_A_BLOCK || !verbs_ban_limit(job->origin))
 		return 0;
@@ -113,7 +113,15 @@ static int lift_slice(struct engine *engine, struct entries_job *job)
 	n = bans_lift_some(engine, verbs_ban_limit(job->origin), slice, how, job->why, sizeof(job->why));
 	if (n > 0)
 		job->count += n;
-	return n < 0 ? n : n == (int)slice;
+	if (n)
+		return n < 0 ? n : 1;
+	if (!job->scan) {
+		job->scan = bans_scan_want(engine);
+		return 1;
+	}
+	if (bans_scan_is_over(job->scan, &err) && err)
+		snprintf(job->why, sizeof(job->why), "not all of the kernel's bans can be read and recorded: %s", strerror(-err));
+	return err;
 }
 
 static int delete_slice(struct engine *engine, struct entries_job *job)
@@ -210,9 +218,9 @@ static void take_turn(uv_idle_t *idle)
 	struct engine *engine = idle->data;
 	struct entries_job *job = first;
 	uint64_t begin_ns = thread_ns(), took_ns;
-	int more;
+	int more, unused;
 
-	if (!job || disk_is_behind(engine)) {
+	if (!job || disk_is_behind(engine) || (job->scan && !bans_scan_is_over(job->scan, &unused))) {
 		uv_idle_stop(idle);
 		return;
 	}

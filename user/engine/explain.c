@@ -174,6 +174,8 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 
 	if (kernel->reason == SEK_R_LIMIT)
 		return json_sprintf("sekisho allow add %s; or change the limit in the config, then sekisho reload", address);
+	if (kernel->reason == SEK_R_BAN && strcmp(state_reason(matches), "ban"))
+		return json_sprintf("sekisho allow add %s", address); /* one that cannot be recorded */
 	if (!matches->n || !strcmp(state_reason(matches), "none"))
 		return json_sprintf("sekisho block add %s", address);
 	kind = json_string_value(json_object_get(matches->row[0].json, "kind"));
@@ -234,6 +236,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 		return verbs_error(1, "%s", reply.text);
 	}
 	verbs_explain_verdict(&reply.body.explain);
+	bans_look(engine, &matches->address);
 	take_rows(engine, matches);
 	take_lists(engine, matches);
 	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);

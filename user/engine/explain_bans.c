@@ -22,6 +22,7 @@ struct bans_walk {
 	struct engine *engine;
 	json_t *rows;
 	struct store_ban live, last; /* id 0: none */
+	struct store_ban kernel; /* limit "": none, or the state has a live one */
 };
 
 static int add_ban(void *arg, const struct store_ban *ban)
@@ -97,6 +98,13 @@ static json_t *of_ban(const struct store_ban *ban)
 			    ago(ban->since_s, since), ago(ban->until_s, left));
 }
 
+static json_t *of_kernel(const struct store_ban *ban)
+{
+	char since[32], left[32];
+
+	return json_sprintf("Stopped by a rate limit: %s banned it %s ago, for another %s; that cannot be recorded now.", ban->limit, ago(ban->since_s, since), ago(ban->until_s, left));
+}
+
 static json_t *of_match(const json_t *winner, bool is_list)
 {
 	const char *source = json_string_value(json_object_get(winner, "source")), *prefix = json_string_value(json_object_get(winner, "prefix"));
@@ -164,6 +172,10 @@ static json_t *answer_of(const struct engine *engine, const struct sek_explain *
 		*ret_by = "limit";
 		return of_ban(&bans->live);
 	}
+	if (kernel->verdict == SEK_V_DROP && kernel->reason == SEK_R_BAN && bans->kernel.limit[0]) {
+		*ret_by = "limit";
+		return of_kernel(&bans->kernel);
+	}
 	if (kernel->verdict == SEK_V_DROP && (kernel->reason == SEK_R_BLOCK || kernel->reason == SEK_R_BAN)) {
 		*ret_by = kernel->reason == SEK_R_BLOCK ? "entry" : "limit";
 		return of_match(winner, false);
@@ -198,6 +210,8 @@ void explain_add_bans(struct engine *engine, const struct prefix *address, const
 	bans->rows = json_array();
 	drops.since_ns = clock.boot_ns > LATELY_S * 1000000000ull ? clock.boot_ns - LATELY_S * 1000000000ull : 0;
 	take_bans(engine, address, bans);
+	if (!bans->live.id)
+		(void)bans_in_kernel(engine, address, &bans->kernel); /* then it is an entry that somebody made in a limit's name */
 	events_of(&key, DROPS_COUNTED, add_drop, &drops);
 	(void)json_object_set_new(data, "answer", answer_of(engine, kernel, winner, bans, &drops, &by)); /* out of memory: missing, as all below */
 	(void)json_object_set_new(data, "stopped_by", json_string(by));

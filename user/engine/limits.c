@@ -9,7 +9,7 @@
 #include "events.h"
 #include "sys/log.h"
 
-static const char *const count_names[LIMITS_COUNTS] = { "evictions", "events", "events_lost" };
+static const char *const count_names[LIMITS_COUNTS] = { "evictions", "events", "events_lost", "gave_up", "evidence_missed" };
 
 static struct store_limit *row_of(struct limits *limits, const char *name)
 {
@@ -62,10 +62,35 @@ static void read_kernel(const struct engine *engine, unsigned number, uint64_t r
 	ret_now[STORE_LIMIT_REFUSED] = now.refused;
 }
 
+static void note_missed(struct limits *limits, uint64_t n)
+{
+	int64_t minute = engine_now_s() / 60;
+	struct limits_minute *at = &limits->missed[minute % LIMITS_MISSED_MIN];
+
+	if (at->minute != minute)
+		*at = (struct limits_minute){ .minute = minute };
+	at->n += n;
+}
+
+uint64_t limits_missed_lately(const struct engine *engine)
+{
+	int64_t minute = engine_now_s() / 60;
+	uint64_t sum = 0;
+	unsigned i;
+
+	for (i = 0; i < LIMITS_MISSED_MIN; i++) {
+		if (engine->limits->missed[i].minute > minute - LIMITS_MISSED_MIN)
+			sum += engine->limits->missed[i].n;
+	}
+	return sum;
+}
+
 void limits_take(struct engine *engine)
 {
 	struct limits *limits = engine->limits;
-	uint64_t now[STORE_LIMIT_COUNTS], all[LIMITS_COUNTS] = { [LIMITS_EVICTIONS] = bpf_read_evictions(&engine->read) };
+	struct bpf_limiter_counts counts = bpf_read_limiter(&engine->read);
+	uint64_t now[STORE_LIMIT_COUNTS];
+	uint64_t all[LIMITS_COUNTS] = { [LIMITS_EVICTIONS] = counts.evictions, [LIMITS_GAVE_UP] = counts.gave_up, [LIMITS_EVIDENCE_MISSED] = counts.evidence_missed };
 	unsigned i, k;
 
 	bpf_read_events(&engine->read, &all[LIMITS_EVENTS], &all[LIMITS_EVENTS_LOST]);
@@ -78,6 +103,7 @@ void limits_take(struct engine *engine)
 			limits->row[i].seen[k] = now[k];
 		}
 	}
+	note_missed(limits, counts.evidence_missed - limits->count[LIMITS_EVIDENCE_MISSED].seen);
 	for (k = 0; k < LIMITS_COUNTS; k++) {
 		limits->count[k].total += all[k] - limits->count[k].seen;
 		limits->count[k].seen = all[k];

@@ -17,14 +17,23 @@ enum limits_count_of {
 	LIMITS_EVICTIONS,
 	LIMITS_EVENTS,
 	LIMITS_EVENTS_LOST,
+	LIMITS_GAVE_UP,
+	LIMITS_EVIDENCE_MISSED,
 	LIMITS_COUNTS,
 };
+
+#define LIMITS_MISSED_MIN 15 /* minutes in which evidence that was missed is worth a warning */
 
 struct limits {
 	struct store_limit row[SEK_LIMITS_MAX]; /* by number; an empty name: free */
 	struct limits_count {
 		uint64_t total, seen;
 	} count[LIMITS_COUNTS];
+	/* Of LIMITS_EVIDENCE_MISSED, by minute: place minute % LIMITS_MISSED_MIN. */
+	struct limits_minute {
+		int64_t minute; /* Unix time / 60 */
+		uint64_t n;
+	} missed[LIMITS_MISSED_MIN];
 	/*
 	 * Numbers that were given to another limit and whose slots in the kernel are still its last owner's: all, and those of
 	 * the generation that is being compiled. The first is in the state, for an engine that dies in between.
@@ -42,6 +51,8 @@ void limits_open(struct engine *engine);
 void limits_configure(struct engine *engine);
 /* Adds what was counted since the last time; the kernel's counters must have been read just now. */
 void limits_take(struct engine *engine);
+/* Packets without evidence in the last LIMITS_MISSED_MIN minutes, as of limits_take(). */
+uint64_t limits_missed_lately(const struct engine *engine);
 /* Writes it all, inside a transaction of the caller's. Errors of the store. */
 int limits_put(struct engine *engine);
 

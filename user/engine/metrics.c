@@ -129,6 +129,10 @@ static void add_limits(struct engine *engine, struct openmetrics *om)
 	}
 	openmetrics_family(om, "sekisho_limiter_evictions", OPENMETRICS_COUNTER, "Sources that limits forgot for newer ones: limiter-memory is too small.");
 	openmetrics_sample(om, engine->limits->count[LIMITS_EVICTIONS].total, NULL);
+	openmetrics_family(om, "sekisho_limiter_gave_up", OPENMETRICS_COUNTER, "Packets that passed uncharged: other CPUs changed the source's slot at every try.");
+	openmetrics_sample(om, engine->limits->count[LIMITS_GAVE_UP].total, NULL);
+	openmetrics_family(om, "sekisho_limiter_evidence_missed", OPENMETRICS_COUNTER, "Packets of sources near or over a limit that left no evidence: the record was another source's.");
+	openmetrics_sample(om, engine->limits->count[LIMITS_EVIDENCE_MISSED].total, NULL);
 }
 
 struct origin_walk {

@@ -103,8 +103,12 @@ void metrics_add_bans(struct engine *engine, struct openmetrics *om)
 	add_precisions(engine, om);
 	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told, here and below */
 	(void)store_counter_get(engine->store, "bans_forgotten", &forgotten, &unused);
-	openmetrics_family(om, "sekisho_bans_live", OPENMETRICS_GAUGE, "Bans in force.");
+	openmetrics_family(om, "sekisho_bans_live", OPENMETRICS_GAUGE, "Bans in force, of those that are recorded.");
 	openmetrics_sample(om, live, NULL);
+	openmetrics_family(om, "sekisho_bans_unrecorded", OPENMETRICS_GAUGE, "Bans that the kernel holds and the state does not know yet.");
+	openmetrics_sample(om, bans_unrecorded(engine), NULL);
+	openmetrics_family(om, "sekisho_bans_trial", OPENMETRICS_GAUGE, "Bans that are over, whose source gets a longer one with its next offence.");
+	openmetrics_sample(om, engine->bans->n_trial, NULL);
 	openmetrics_family(om, "sekisho_bans_undecided", OPENMETRICS_GAUGE, "Bans that nobody confirmed or rejected yet.");
 	openmetrics_sample(om, undecided, NULL);
 	openmetrics_family(om, "sekisho_bans_forgotten", OPENMETRICS_COUNTER, "Ended bans that nobody judged and that made room for later ones.");

@@ -90,16 +90,20 @@ static json_t *bans(struct engine *engine)
 	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told */
 	for (i = 0; i < engine->config->n_limits; i++)
 		refused += bpf_read_limit(&engine->read, engine->config->limits[i].number).refused;
-	return json_pack("{s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "unrecorded", (json_int_t)bans_unrecorded(engine), "trial", (json_int_t)engine->bans->n_trial, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
 }
 
-/* A full map of bans refuses, and says so where people look first. */
+/* A full map of bans refuses, and evidence that was missed cannot be shown later: people are told where they look first. */
 static json_t *warnings(struct engine *engine)
 {
+	uint64_t missed = limits_missed_lately(engine);
 	json_t *lines = json_array();
 
 	if (bans_is_full(engine))
-		json_array_append_new(lines, json_sprintf("the map of bans is full: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
+		json_array_append_new(lines, json_sprintf("the map of bans is full, those on trial included: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
+	if (missed)
+		json_array_append_new(lines, json_sprintf("%llu packets of sources near or over a limit left no evidence in the last %u minutes: the records were other sources'; a ban of theirs shows none",
+							  (unsigned long long)missed, LIMITS_MISSED_MIN));
 	feeds_warnings(engine, lines);
 	if (engine->config_warnings)
 		(void)json_array_extend(lines, engine->config_warnings); /* out of memory: the start has said them */

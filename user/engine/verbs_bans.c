@@ -80,8 +80,13 @@ int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, co
 	struct store_ban ban;
 	int err;
 
-	if (find_live(engine, prefix, name, &ban))
-		return 0;
+	bans_look(engine, prefix);
+	if (find_live(engine, prefix, name, &ban)) {
+		if (bans_in_kernel(engine, prefix, &ban) || strcmp(ban.limit, name))
+			return 0;
+		snprintf(why, why_bytes, "its ban cannot be recorded, so it stays: %s", store_error(engine->store));
+		return -EIO;
+	}
 	snprintf(how, sizeof(how), "taken away by %s", request->client->user);
 	why[0] = '\0';
 	err = store_begin(engine->store);

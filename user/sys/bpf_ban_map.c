@@ -81,26 +81,6 @@ int bpf_ban_map_prepare(struct bpf_ban_map *bans, const void *lines)
 	return err;
 }
 
-void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines)
-{
-	const struct sek_limit *limits;
-	uint32_t n, i;
-
-	limits = limits_of(lines, &n);
-	pthread_mutex_lock(&bans->lock);
-	memset(bans->v4.limits, 0, sizeof(bans->v4.limits));
-	memset(bans->v6.limits, 0, sizeof(bans->v6.limits));
-	for (i = 0; i < n; i++) {
-		if (limits[i].flags & SEK_LIMIT_F_BAN) {
-			bans->v4.limits[limits[i].len4] = true;
-			bans->v6.limits[limits[i].len6] = true;
-		}
-	}
-	publish(bans, 4);
-	publish(bans, 6);
-	pthread_mutex_unlock(&bans->lock);
-}
-
 static int put(struct bpf_ban_map *bans, const struct sek_entry_key *key, const struct sek_ban *ban)
 {
 	int fd = bans->side->map_fd[BPF_MAP_BANS], err;
@@ -193,27 +173,67 @@ static bool sweep_all(struct bpf_ban_map *bans, struct sweep *sweep, __u64 now_n
 	return true;
 }
 
-unsigned bpf_ban_map_sweep(struct bpf_ban_map *bans, __u64 now_ns)
+/*
+ * Counts bans by length, and deletes those that are over at @now_ns (0: none), how many is added to *@gone. The lock is the
+ * caller's. False: not all were seen, and the last count stays.
+ */
+static bool count(struct bpf_ban_map *bans, __u64 now_ns, unsigned *gone)
 {
-	struct sweep *sweep = bpf_limiter_is_there(bans->side) ? calloc(1, sizeof(*sweep)) : NULL;
-	unsigned gone;
+	struct sweep *sweep = calloc(1, sizeof(*sweep));
+	bool is_whole = sweep && (!bpf_limiter_is_there(bans->side) || sweep_all(bans, sweep, now_ns));
 
-	if (!sweep)
-		return 0;
-	pthread_mutex_lock(&bans->lock);
-	if (sweep_all(bans, sweep, now_ns)) {
+	if (is_whole) {
 		memcpy(bans->v4.records, sweep->records4, sizeof(sweep->records4));
 		memcpy(bans->v6.records, sweep->records6, sizeof(sweep->records6));
+	}
+	if (sweep)
+		*gone += sweep->gone;
+	free(sweep);
+	return is_whole;
+}
+
+unsigned bpf_ban_map_sweep(struct bpf_ban_map *bans, __u64 now_ns)
+{
+	unsigned gone = 0;
+
+	if (!bpf_limiter_is_there(bans->side))
+		return 0;
+	pthread_mutex_lock(&bans->lock);
+	if (count(bans, now_ns, &gone)) {
 		publish(bans, 4);
 		publish(bans, 6);
 	}
 	pthread_mutex_unlock(&bans->lock);
-	gone = sweep->gone;
-	free(sweep);
 	return gone;
 }
 
-/* What the control lists is taken for in use until the first image is settled and the first sweep done. */
+/*
+ * Bans outlive the limit that made them, and the program tells nobody of one: they are counted before a length of earlier limits
+ * is forgotten. No packet runs with those limits any more, since bpf_table_put() waited, so none is made behind the count.
+ */
+void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines)
+{
+	const struct sek_limit *limits;
+	bool next4[129] = { false }, next6[129] = { false };
+	unsigned gone = 0;
+	uint32_t n, i;
+
+	limits = limits_of(lines, &n);
+	for (i = 0; i < n; i++) {
+		if (limits[i].flags & SEK_LIMIT_F_BAN)
+			next4[limits[i].len4] = next6[limits[i].len6] = true;
+	}
+	pthread_mutex_lock(&bans->lock);
+	if ((memcmp(bans->v4.limits, next4, sizeof(next4)) || memcmp(bans->v6.limits, next6, sizeof(next6))) && count(bans, 0, &gone)) {
+		memcpy(bans->v4.limits, next4, sizeof(next4));
+		memcpy(bans->v6.limits, next6, sizeof(next6));
+		publish(bans, 4);
+		publish(bans, 6);
+	} /* not counted: the lengths of before stay, too, until the next table */
+	pthread_mutex_unlock(&bans->lock);
+}
+
+/* What the control lists is taken for in use until the first image is settled. */
 int bpf_ban_map_open(struct bpf_ban_map *bans, const struct bpf_side *side)
 {
 	unsigned i;

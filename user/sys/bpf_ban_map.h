@@ -15,7 +15,7 @@
 /* By prefix length. */
 struct bpf_ban_lens {
 	bool limits[129];      /* a limit in force bans so */
-	unsigned records[129]; /* bans there are: those of the last sweep, and those put since */
+	unsigned records[129]; /* bans there are: those of the last count, and those put since */
 	unsigned used[129];    /* the sum of both */
 	__u32 n;	       /* places taken in the control's list */
 };
@@ -30,8 +30,9 @@ struct bpf_ban_map {
 int bpf_ban_map_open(struct bpf_ban_map *bans, const struct bpf_side *side);
 
 /*
- * Before the checked image @lines is in force: what its limits ban is looked for. bpf_ban_map_settle(), once it is: lengths of
- * earlier limits that no ban has are forgotten. Errors: -E2BIG, over SEK_BAN_LENS_MAX lengths of a family.
+ * Before the checked image @lines is in force: what its limits ban is looked for. bpf_ban_map_settle(), once it is and no packet
+ * runs with the one before: lengths of earlier limits that no ban has are forgotten; where those differ, all bans are counted (20 ms
+ * for 256 k). Errors: -E2BIG, over SEK_BAN_LENS_MAX lengths of a family.
  */
 int bpf_ban_map_prepare(struct bpf_ban_map *bans, const void *lines);
 void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines);

@@ -93,13 +93,16 @@ struct bpf_limit_counts bpf_read_limit(const struct bpf_read *read, unsigned num
 	return sum;
 }
 
-uint64_t bpf_read_evictions(const struct bpf_read *read)
+struct bpf_limiter_counts bpf_read_limiter(const struct bpf_read *read)
 {
-	uint64_t sum = 0;
+	struct bpf_limiter_counts sum = { 0 };
 	unsigned cpu;
 
-	for (cpu = 0; cpu < read->n_cpus; cpu++)
-		sum += read->cpus[cpu].limit_evictions;
+	for (cpu = 0; cpu < read->n_cpus; cpu++) {
+		sum.evictions += read->cpus[cpu].limit_evictions;
+		sum.gave_up += read->cpus[cpu].limit_gave_up;
+		sum.evidence_missed += read->cpus[cpu].evidence_missed;
+	}
 	return sum;
 }
 

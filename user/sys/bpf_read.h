@@ -38,8 +38,13 @@ struct bpf_limit_counts bpf_read_limit(const struct bpf_read *read, unsigned num
 /* What became of events: given to the ring buffer; lost because it was full. */
 void bpf_read_events(const struct bpf_read *read, uint64_t *ret_given, uint64_t *ret_lost);
 
-/* Live slots of other sources that newcomers took: the limiter's table is too small. */
-uint64_t bpf_read_evictions(const struct bpf_read *read);
+/* What the limiter did without: see struct sek_cpu. */
+struct bpf_limiter_counts {
+	uint64_t evictions;	  /* live slots of other sources that newcomers took: its table is too small */
+	uint64_t gave_up;	  /* packets passed uncharged */
+	uint64_t evidence_missed; /* packets whose source found no record of evidence free */
+};
+struct bpf_limiter_counts bpf_read_limiter(const struct bpf_read *read);
 
 /*
  * Values @first.. of an array map, @n of @size bytes each, through a read-only descriptor; by
