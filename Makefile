@@ -134,7 +134,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(patsubst %,user/sys/
 $(BUILD)/fuzzobj/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(call SAY,CC-FUZZ)
-	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(NEED) -c -o $@ $<
+	$(Q)$(CLANG) -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fsanitize-coverage-ignorelist=tests/fuzz/no_coverage.txt -fno-sanitize-recover=all $(NEED) -c -o $@ $<
 $(BUILD)/libsekisho-fuzz.a: $(call fuzzobj,$(lib_src) $(fuzz_help_src))
 	$(call SAY,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^

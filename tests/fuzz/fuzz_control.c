@@ -87,12 +87,18 @@ static bool is_answer(const char *answer, size_t answer_len, const char *line, s
 static char *talk(int fd, const char *data, size_t size, size_t piece, unsigned n_lines,
 		  size_t *ret_len)
 {
-	size_t room = 256 * (size + 1), len = 0,
-	       sent = 0; /* an escaped byte takes six, an error's answer 30 */
-	char *answers = malloc(room);
+	static char *answers; /* kept: a new one each time was much of the time */
+	static size_t room;
+	size_t len = 0, sent = 0;
 	unsigned turns, n = 0;
 	ssize_t got;
 
+	if (room < 256 * (size + 1)) { /* an escaped byte takes six, an error's answer 30 */
+		room = 256 * (size + 1);
+		answers = realloc(answers, room);
+		if (!answers)
+			abort();
+	}
 	for (turns = 0; turns < TURNS_MAX && (n < n_lines || sent < size); turns++) {
 		got = send(fd, data + sent, piece < size - sent ? piece : size - sent,
 			   MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -133,7 +139,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		if (!is_answer(answer, stop - answer, line, end - line))
 			abort();
 	}
-	free(answers);
 	close(fd);
 	for (turns = 0; turns < TURNS_MAX && n_open; turns++)
 		uv_run(&engine.loop, UV_RUN_NOWAIT);
