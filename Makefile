@@ -164,7 +164,7 @@ $(other_layout): $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetc
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 	$(Q)scripts/run-tests.sh $(BUILD) unit
 
-fuzz: $(fuzz_bins) $(BUILD)/bench/feeds ## FUZZ_RUNS (1000000) executions of every fuzz target, or of FUZZ_TARGETS; parsers beside a slow reference
+fuzz: $(fuzz_bins) ## FUZZ_RUNS (1000000) executions of every fuzz target, or of FUZZ_TARGETS; parsers beside a slow reference
 	$(Q)FUZZ_RUNS=$${FUZZ_RUNS:-1000000} scripts/run-tests.sh $(BUILD) fuzz
 
 bench: ## cost per packet, load time, latency and memory beside a trie, nftables and ipset; SIZES of lists (root, long)

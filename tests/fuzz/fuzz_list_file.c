@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/list_file.h"
+#include "told.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -57,9 +58,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct list_head *head = calloc(1, size + 4096);
 	const char *why = NULL;
+	FILE *told = told_begin(size);
 	struct list_view view;
 	size_t len;
 	void *file;
+	int err;
 
 	must(head);
 	len = shape(head, data, size);
@@ -70,7 +73,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = malloc(len); /* as long as the file, for the sanitizer */
 	must(file);
 	memcpy(file, head, len);
-	if (list_file_check(file, len, &view, &why))
+	err = list_file_check(file, len, &view, &why);
+	if (told) {
+		told_hex(told, "file", file, len);
+		fprintf(told, "taken %d\n", !err);
+	}
+	if (err)
 		must(why);
 	else
 		walk(&view, (char *)file + len);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/role_msg.h"
+#include "told.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -14,6 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct role_msg *checked = NULL;
 	struct role_msg msg = { .magic = ROLE_MAGIC };
 	size_t n = size < sizeof(msg) ? size : sizeof(msg);
+	FILE *told = told_begin(size);
+	int err;
 
 	/* The first byte says whether the magic is given for free: a fuzzer finds it late. */
 	if (size && data[0] & 1)
@@ -21,7 +24,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		       n < sizeof(msg) - sizeof(msg.magic) ? n : sizeof(msg) - sizeof(msg.magic));
 	else
 		memcpy(&msg, data, n);
-	if (role_msg_check(&msg, size & 2 ? n : sizeof(msg), &checked))
+	err = role_msg_check(&msg, size & 2 ? n : sizeof(msg), &checked);
+	if (told) {
+		told_hex(told, "message", &msg, size & 2 ? n : sizeof(msg));
+		fprintf(told, "taken %d\n", !err);
+	}
+	if (err)
 		return 0;
 	if (checked != &msg || msg.n_fds > ROLE_FDS_MAX ||
 	    strnlen(msg.text, sizeof(msg.text)) == sizeof(msg.text))
