@@ -14,6 +14,7 @@
 
 #include "engine/engine.h"
 #include "engine/verbs.h"
+#include "told.h"
 
 #define TURNS_MAX 100000 /* of the loop for one input */
 
@@ -69,8 +70,9 @@ static void open_once(void)
 		abort();
 }
 
-/* Is @answer, a line, what @line asked for? */
-static bool is_answer(const char *answer, size_t answer_len, const char *line, size_t len)
+/* Is @answer, a line, what @line asked for? Tells @told whether it was an object. */
+static bool is_answer(const char *answer, size_t answer_len, const char *line, size_t len,
+		      FILE *told)
 {
 	json_t *request = json_loadb(line, len, 0, NULL),
 	       *got = json_loadb(answer, answer_len, 0, NULL);
@@ -78,6 +80,8 @@ static bool is_answer(const char *answer, size_t answer_len, const char *line, s
 				    ? json_equal(json_object_get(got, "data"), request)
 				    : json_integer_value(json_object_get(got, "code")) == 2);
 
+	if (told)
+		fprintf(told, "object %d\n", json_object_get(got, "data") != NULL);
 	json_decref(request);
 	json_decref(got);
 	return is_right;
@@ -119,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *data = (const char *)bytes + 1, *line, *end, *answer, *stop;
 	unsigned n_lines = 0, turns;
+	FILE *told = told_begin(size);
 	char *answers;
 	size_t len, i;
 	int fd;
@@ -136,7 +141,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	for (line = data, answer = answers; n_lines; n_lines--, line = end + 1, answer = stop + 1) {
 		end = memchr(line, '\n', data + size - 1 - line);
 		stop = memchr(answer, '\n', answers + len - answer);
-		if (!is_answer(answer, stop - answer, line, end - line))
+		if (!is_answer(answer, stop - answer, line, end - line, told))
 			abort();
 	}
 	close(fd);

@@ -3,6 +3,8 @@
 a list of lines, as the target tells them; REFUSED stands for none."""
 import base64, ipaddress, json, re, struct, zlib
 
+import yaml
+
 import feed_reference
 
 REFUSED = []
@@ -302,6 +304,8 @@ def import_json(line):
     root = json.loads(line.decode("utf-8"), object_pairs_hook=feed_reference.Members, parse_constant=feed_reference.no_constant)
     if any("\0" in text or re.search("[\ud800-\udfff]", text) for text in texts(root)):
         raise ValueError("a text that is none")
+    if not isinstance(root, feed_reference.Members):
+        raise ValueError("no object")
     numbers = [root]
     for value in numbers:
         if isinstance(value, (list, tuple)):
@@ -365,6 +369,78 @@ def read_import(body):
     return [json.dumps(entry, sort_keys=True) for _, entry in entries] + [f"bad {number}" for number in sorted(bad)]
 
 
+def read_control(body):
+    """Whether each whole line is an object."""
+    out = []
+    for line in body[1:].split(b"\n")[:-1]:
+        try:
+            import_json(line)
+            out.append("object 1")
+        except (ValueError, TypeError, RecursionError):
+            out.append("object 0")
+    return out
+
+
+def load_yaml(body):
+    """PyYAML's own reading, every scalar a text; ValueError where it is none or names a key twice."""
+    try:
+        node = yaml.compose(body, Loader=yaml.BaseLoader)
+        return yaml_value(node)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
+
+
+def yaml_value(node):
+    if isinstance(node, yaml.MappingNode):
+        rows = [(yaml_value(key), yaml_value(value)) for key, value in node.value]
+        if len(dict(rows)) != len(rows):
+            raise ValueError("a key twice")
+        return dict(rows)
+    return [yaml_value(inner) for inner in node.value] if isinstance(node, yaml.SequenceNode) else node.value if node else None
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def read_config(body):
+    """What is told of a config that was taken."""
+    root = load_yaml(body) or {}
+    names = as_list(root.get("interfaces")) or ["auto"]
+    out = [f"mode {root.get('mode', 'enforce')}", f"auto {int('auto' in names)}"]
+    out += [f"interface {name.encode().hex()}" for name in names if name != "auto"]
+    out += [f"allow {network_text(ipaddress.ip_interface(text).network)}" for text in as_list(root.get("allow"))]
+    for feed in as_list(root.get("feeds")):
+        kind = "url" if "url" in feed else "path"
+        out += [f"feed {feed['name']} {kind}", f"place {feed[kind].encode().hex()}"]
+    return out + [f"limit {limit['name']}" for limit in as_list(root.get("limits"))]
+
+
+def read_feed_file(body):
+    """What is told of KEY=VALUE lines that were taken."""
+    rows = [line.split(b"=", 1) for line in body.split(b"\n") if line]
+    if any(len(row) != 2 for row in rows) or len(dict(rows)) != len(rows) or not all(32 <= byte < 127 for _, value in rows for byte in value):
+        raise ValueError("no lines KEY=VALUE, or a key twice")
+    pairs = dict(rows)
+    kind = b"url" if b"url" in pairs else b"path"
+    return [f"{kind.decode()} {pairs[kind].hex()}", f"select {pairs.get(b'select', b'').hex()}"]
+
+
+def told_allow(lines):
+    return [f"allow {network_text(ipaddress.ip_network(line[6:]))}" if line.startswith("allow ") else line for line in lines]
+
+
+def taken_difference(target, body, lines):
+    """Of what was taken: holds it what a plain reading finds? Why something is refused is the rules' own, so that is not compared."""
+    if not lines:
+        return None
+    try:
+        want = TAKEN[target](body)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        return f"{lines} there, here {error!r}"
+    return "" if want == told_allow(lines) else f"{told_allow(lines)} there, {want} here"
+
+
 def told_decision(lines):
     """An address has more than one text: ours."""
     rows = [line.split(" ", 3) for line in lines]
@@ -377,13 +453,16 @@ def told_import(lines):
 
 
 READERS = {"fuzz_base64": read_base64, "fuzz_resolv": read_resolv, "fuzz_accept": read_accept, "fuzz_unzip": read_unzip,
-           "fuzz_decision": read_decision, "fuzz_import": read_import}
+           "fuzz_decision": read_decision, "fuzz_import": read_import, "fuzz_control": read_control}
 TOLD = {"fuzz_decision": told_decision, "fuzz_import": told_import}
+TAKEN = {"fuzz_config": read_config, "fuzz_feed_file": read_feed_file}
 CHECKS = {"fuzz_role_msg": is_message, "fuzz_list_file": is_list}
 
 
 def difference(target, body, lines):
     """How what @target told of @body differs; "" where it does not; None where it cannot be compared."""
+    if target in TAKEN:
+        return taken_difference(target, body, lines)
     if target in CHECKS:  # they tell the bytes that they made of the input
         want = CHECKS[target](bytes.fromhex(lines[0].split(" ")[1]))
         return "" if lines[1:] == [f"taken {int(want)}"] else f"{lines[1:]} there, {want} here"
