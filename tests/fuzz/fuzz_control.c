@@ -17,6 +17,7 @@
 #include "told.h"
 
 #define TURNS_MAX 100000 /* of the loop for one input */
+#define PIECES_MAX 64    /* of one input: each is three system calls and more */
 
 static struct engine engine;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -124,12 +125,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	const char *data = (const char *)bytes + 1, *line, *end, *answer, *stop;
 	unsigned n_lines = 0, turns;
 	FILE *told = told_begin(size);
+	size_t len, i, piece;
 	char *answers;
-	size_t len, i;
 	int fd;
 
 	if (!size)
 		return 0;
+	piece = bytes[0] + 1u;
 	open_once();
 	for (i = 0; i + 1 < size; i++)
 		n_lines += data[i] == '\n';
@@ -137,7 +139,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (connect(fd, (struct sockaddr *)&address, address_len))
 		abort();
 	n_open++;
-	answers = talk(fd, data, size - 1, bytes[0] + 1u, n_lines, &len);
+	if (piece < size / PIECES_MAX + 1)
+		piece = size / PIECES_MAX + 1;
+	answers = talk(fd, data, size - 1, piece, n_lines, &len);
 	for (line = data, answer = answers; n_lines; n_lines--, line = end + 1, answer = stop + 1) {
 		end = memchr(line, '\n', data + size - 1 - line);
 		stop = memchr(answer, '\n', answers + len - answer);
