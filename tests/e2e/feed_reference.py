@@ -314,11 +314,16 @@ READERS = {"plain": read_plain, "netset": read_plain, "spamhaus": read_plain, "t
            "csv": read_csv, "abuse-ch": read_csv, "geofeed": read_geofeed, "maxmind": read_maxmind, "p2p": read_p2p, "dat": read_dat}
 
 
-def read(body, kind, **options):
-    """The Reading of @body in format @kind; raises Refused."""
+def check_text(body):
+    """Raises Refused where @body is no text, or a web page."""
     begin = body.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1024]
     if b"\0" in body or begin.startswith(b"<") or re.search(rb"(?i)<html|<!doctype", begin) or body.removeprefix(b"\xef\xbb\xbf")[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Refused("no text")
+
+
+def read(body, kind, **options):
+    """The Reading of @body in format @kind; raises Refused."""
+    check_text(body)
     is_json = kind not in READERS
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8" if is_json else "latin-1")

@@ -9,6 +9,7 @@ import feed_reference  # noqa: E402 - the path above has to be there first
 import fuzz_reference  # noqa: E402
 
 BATCH = 400  # files a run of the target
+DETECT_BYTES = 64 << 10  # as FEED_DETECT_BYTES: a format is told from so many
 SELECTS = ["prefixes[].ip_prefix", "cidr,ip", "[]", "*[]", "*.*.*", "list[],type"]
 
 
@@ -28,16 +29,31 @@ def feed_options(kind, pick):
     return {}
 
 
+def unknown_difference(body, why):
+    """Of a text that was recognised as no format. None where it is not for its form: how many lines make a list is the parser's to say."""
+    is_json = body.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1] in (b"{", b"[")
+    try:
+        feed_reference.check_text(body)
+        if is_json and len(body) <= DETECT_BYTES:
+            feed_reference.load_many(body.removeprefix(b"\xef\xbb\xbf").decode())
+    except (feed_reference.Refused, UnicodeDecodeError) as error:
+        is_form = why.startswith(("not valid JSON", "UTF-16 text", "an HTML page", "NUL bytes"))
+        return "" if is_form else f"refused for its form here ({error}), there: {why}"
+    if why.startswith(("UTF-16 text", "an HTML page", "NUL bytes")) or why.startswith("not valid JSON") and len(body) <= DETECT_BYTES:
+        return f"of sound form here, there: {why}"
+    return "" if is_json else None
+
+
 def feed_difference(body, lines):
-    """Of one reading, told from "read KIND PICK" on; None where there is none to compare."""
-    _, kind, pick = lines[0].split(" ")
+    """Of one reading, told from "read KIND PICK RECOGNISED" on; None where there is none to compare."""
+    _, given, pick, kind = lines[0].split(" ")
     fields, prefixes = lines[1][8:], []
     if not lines[1].startswith("refused "):
         fields, prefixes = dict(line.split(" ", 1) for line in lines[1:10]), [line[7:] for line in lines[10:]]
     if kind == "auto":
-        if isinstance(fields, str) or fields["format"] == "json":
-            return None  # which format it is, and where addresses of an unnamed shape stand, is the parser's to say
-        kind = fields["format"]
+        return unknown_difference(body, fields)
+    if given == "auto" and kind == "json":
+        return None  # where addresses of an unnamed shape stand is the parser's to say
     if fields == "more entries than max-entries":
         return None
     return feed_reference.difference(fields, prefixes, body, kind, **feed_options(kind, int(pick)))

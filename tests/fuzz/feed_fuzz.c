@@ -27,6 +27,7 @@ static const char *const selects[] = {"prefixes[].ip_prefix", "cidr,ip", "[]",
 
 struct outcome {
 	int rc;
+	uint32_t format; /* what auto has recognised */
 	void *file;
 	size_t len;
 	char why[256];
@@ -56,6 +57,7 @@ static void parse(uint32_t format, const struct feed_options *options, const uin
 	ret->rc = feed_parse_end(parser, &ret->file, &ret->len, &why);
 	if (ret->rc)
 		snprintf(ret->why, sizeof(ret->why), "%s", why);
+	ret->format = feed_parse_format(parser);
 	feed_parse_free(parser);
 	free(copy);
 }
@@ -82,8 +84,8 @@ static void tell_list(FILE *file, const struct list_view *view)
 	}
 }
 
-/* One reading, of the bytes as they are: its format, the number its options come from, and what
- * came of it. */
+/* One reading, of the bytes as they are: its format, the number its options come from, the format
+ * that was recognised, and what came of it. */
 static void tell(FILE *file, uint32_t format, const struct feed_options *options, size_t pick,
 		 const uint8_t *data, size_t size)
 {
@@ -92,7 +94,8 @@ static void tell(FILE *file, uint32_t format, const struct feed_options *options
 	const char *why;
 
 	parse(format, options, data, size, size + 1, false, &outcome);
-	fprintf(file, "read %s %zu\n", feed_format_name(format), pick);
+	fprintf(file, "read %s %zu %s\n", feed_format_name(format), pick,
+		feed_format_name(outcome.format));
 	if (outcome.rc)
 		fprintf(file, "refused %s\n", outcome.why);
 	else if (list_file_check(outcome.file, outcome.len, &view, &why))

@@ -461,6 +461,13 @@ CHECKS = {"fuzz_role_msg": is_message, "fuzz_list_file": is_list}
 
 def difference(target, body, lines):
     """How what @target told of @body differs; "" where it does not; None where it cannot be compared."""
+    try:
+        return difference_of(target, body, lines)
+    except ValueError as error:
+        return f"what is told cannot be: {error}: {lines}"
+
+
+def difference_of(target, body, lines):
     if target in TAKEN:
         return taken_difference(target, body, lines)
     if target in CHECKS:  # they tell the bytes that they made of the input
