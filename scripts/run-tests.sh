@@ -105,9 +105,11 @@ run_fuzz() {
 		"$build/$job" -runs=$fuzz_least "${words[@]}" >"$out" 2>&1 || bad=1
 		done=$(fuzz_done "$out")
 	fi
-	if [[ $bad -eq 0 && ${done%% *} -lt ${FUZZ_RUNS:-$fuzz_least} ]]; then
+	if [[ $bad -ne 0 ]]; then
+		done="ended by a finding: $build/$job.found-*"
+	elif [[ ${done%% *} -lt ${FUZZ_RUNS:-$fuzz_least} ]]; then
 		bad=1; echo "fewer than ${FUZZ_RUNS:-$fuzz_least} executions" >>"$out"
-	elif [[ $bad -eq 0 && -n ${FUZZ_RUNS:-} ]]; then
+	elif [[ -n ${FUZZ_RUNS:-} ]]; then
 		agree=$(fuzz_agree "$name" "$out.corpus" "$out") || bad=1
 		done+=", 0 findings; $agree"
 	fi
