@@ -19,6 +19,8 @@ EXTRA ?=
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter $(if $(CI),-Werror)
 # What the code needs whatever CFLAGS says.
 NEED := -std=gnu11 -D_GNU_SOURCE -DSEKISHO_VERSION='"$(VERSION)"' -Iinclude -iquote user -I$(BUILD)/bpf -MMD -MP -fno-common $(EXTRA)
+# All symbols are found at the start: found at the first call, glibc's resolver saves the vector registers on the stack, and a key in them.
+NEED_LD := -Wl,-z,relro,-z,now
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -O2 -g -target bpf -mcpu=v3 -Wall -Wno-unused-function -Iinclude -I/usr/include/$(MULTIARCH) -MMD -MP $(EXTRA)
@@ -100,7 +102,7 @@ $(BUILD)/libsekisho-san.a: $(call san,$(lib_src))
 define program
 $(BUILD)/$(1): $$(call obj,$(2)) $(BUILD)/libsekisho.a
 	$$(call SAY,LINK)
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$^ $(3)
+	$$(Q)$$(CC) $$(CFLAGS) $$(NEED_LD) $$(LDFLAGS) -o $$@ $$^ $(3)
 endef
 $(eval $(call program,sekishod,$(keeper_src),$(keeper_libs)))
 $(eval $(call program,sekisho-engine,$(engine_src),$(engine_libs)))
@@ -216,8 +218,9 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
 	$(if $(DESTDIR),,scripts/create-users.sh)
 
-lint: ## headers compile alone, include rules, library boundaries
+lint: ## headers compile alone, include rules, library boundaries, sizes of functions and files
 	$(Q)scripts/check-includes.sh $(BUILD)
+	$(Q)scripts/check-limits.py
 
 vmtest: $(programs) $(prog_bins) ## the program and real agents, alone and beside xdp-filter, on Debian's 6.1 and 6.12 in virtual machines (root, 8 to 12 minutes each)
 	$(Q)scripts/install-deps.sh vm

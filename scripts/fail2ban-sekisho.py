@@ -34,7 +34,7 @@ class SekishoAction(ActionBase):
     def __init__(self, jail, name, socket=SOCKET, **_):
         """@socket: of the agent. What banaction hands over besides (port, protocol, chain) is not for us: all of a source is dropped."""
         super().__init__(jail, name)
-        self.origin, self.path = "fail2ban:" + jail.name, socket
+        self.origin, self.path = "fail2ban:" + "_".join(jail.name.split()), socket  # an origin is one word
         self.waiting, self.ready = collections.deque(), threading.Condition()
         self.worker, self.stream, self.is_stopping, self.is_lost = None, None, False, False
 

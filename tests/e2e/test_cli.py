@@ -38,9 +38,12 @@ DATA = {
 }
 
 
+LISTS_OF_DATA = ("feed.list", "limit.list")  # the others are pages of the engine's entries
+
+
 def answer(request, entries):
     verb = request["verb"]
-    if verb.endswith(".list") and verb != "feed.list":
+    if verb.endswith(".list") and verb not in LISTS_OF_DATA:
         start, limit = request.get("after") or 0, request["limit"]
         page = entries[start:start + limit]
         return {"ok": True, "data": {"entries": page, "next": start + limit if start + limit < len(entries) else None}}
@@ -50,10 +53,11 @@ def answer(request, entries):
         bad = [{"index": i, "error": "it is protected"} for i, e in enumerate(request["entries"]) if e["prefix"] == "192.0.2.254"]
         if request.get("sync"):
             assert not request["entries"]
+        host_bits = sum(e["prefix"].endswith(".7/24") for e in request["entries"])
         if request.get("stream"):
-            return {"ok": True, "data": {"added": len(request["entries"]) - len(bad), "rejected": bad}}
+            return {"ok": True, "data": {"added": len(request["entries"]) - len(bad), "rejected": bad, "host_bits": host_bits}}
         entries.extend([] if bad else request["entries"])
-        return {"ok": True, "data": {"added": 0 if request["more"] else len(entries), "rejected": bad}}
+        return {"ok": True, "data": {"added": 0 if request["more"] else len(entries), "rejected": bad, "host_bits": host_bits}}
     return {"ok": True, "data": DATA.get(verb, {})}
 
 
@@ -162,11 +166,22 @@ def test_for(engine, words, for_s):
     (("block", "add", "a", "--for"), "--for"), (("block", "add", "a", "--for", "1x"), "1x"),
     (("block", "add", "a", "--for", "0s"), '"0s"'), (("mode", "monitor", "--confirm", "0m"), '"0m"'), (("review", "reject", "1", "--allow", "0h"), '"0h"'),
     (("block", "flush"), "--origin"), (("mode", "of"), "of"), (("feed", "accept"), "accept"), (("feed", "show"), "NAME"),
+    (("block", "add", "a", "--origin", "a b"), '"a b": the origin has a blank'), (("allow", "import", "-", "--origin=a\tb"), "has a blank"),
     (("block", "add", "a", "--force=1"), "--force"), (("-s",), "-s"), (("status", "\x1b[31m"), "\\x1b")])
 def test_misuse_names_the_word(engine, words, named):
     done = run(engine, *words)
     assert done.returncode == 2 and done.stdout == "" and engine.requests == []
     assert named in done.stderr and done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("words, is_offered", [
+    (("mode", "monitor", "--confirm"), False), (("block", "add", "192.0.2.1", "--for"), True), (("block", "import", "-", "--for"), True),
+    (("review", "reject", "1", "--allow"), True)])
+def test_for_good_is_offered_where_it_is_taken(engine, words, is_offered):
+    said = run(engine, *words, "abc")
+    assert said.returncode == 2 and '"abc" is no duration; write 90s' in said.stderr and ("-1" in said.stderr) == is_offered
+    assert engine.requests == []
+    assert run(engine, *words, "-1", text="").returncode == (0 if is_offered else 2)
 
 
 @pytest.mark.parametrize("words, said", [
@@ -261,7 +276,36 @@ def test_last_column_wraps_inside_a_terminal_and_is_whole_in_a_pipe(engine):
     lines = run(engine, "block", "list").stdout.splitlines()
     assert len(lines) == 2 and lines[1].count("word") == 40
     engine.entries = [dict(entry(1), prefix="2001:db8:" + "ffff:" * 5 + "ffff", origin="o" * 40, reason="word " * 40)]
-    assert len(on_terminal(engine, "block", "list").splitlines()) == 2  # no room: the terminal's own wrapping, not a sliver
+    lines = on_terminal(engine, "block", "list").splitlines()
+    assert max(map(len, lines)) <= 80 and lines[1].startswith("2001:db8:ffff:") and "ffff:ffff" in lines[2][:20]  # others get narrower too
+    assert len(on_terminal(engine, "block", "list", width=50).splitlines()) == 2  # no room: the terminal's own wrapping, not slivers
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_and_texts_fit_a_terminal(engine, width):
+    """Words stay whole where they can, commands always, and what tells nothing goes."""
+    limit = {"name": "everything-of-everyone", "protocol": "tcp-syn", "ports": "22,2200-2299", "packets": None, "bits": "200M/s", "burst": 25e6, "per": "/32, /64",
+             "action": "monitor", "dropped": 123456, "would_drop": 7, "over_now": 1, "bans": 3, "review": {"confirmed": 0, "rejected": 0}}
+    long_error = "Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to the server of the list"
+    command = "sekisho block del 2001:db8:1111:2222:3333:4444:5555:6666 --origin fail2ban:some-jail --and=more"
+    quality = {"name": "a-list-with-a-long-name-of-fifty-characters-in-all", "action": "monitor", "entries": 1000000, "hits": 123456789, "unique_hits": 12345678,
+               "unique_share": .1234, "hit_entries": 123456, "churn_per_day": .0123, "changed": None, "rejected": 0}
+    before = dict(DATA)
+    DATA.update({"limit.list": {"limits": [limit]}, "explain": dict(DATA["explain"], advice=command), "feed.quality": {"lists": [quality] * 2, "overlaps": [], "days": 7},
+                 "feed.list": {"feeds": [dict(FEED, name="a-feed-with-quite-a-long-name", error=long_error)]}, "review.show": dict(BAN, state="live", until=NOW + 60)})
+    try:
+        for words in (("limit", "list"), ("feed", "list"), ("feed", "quality"), ("explain", "192.0.2.1"), ("review", "show", "4")):
+            said = on_terminal(engine, *words, width=width, env={"NO_COLOR": "1"}).splitlines()
+            wide = [line for line in said if len(line) > width]
+            assert wide == ([f"to change it    {command}"] if words[0] == "explain" else []), words
+        lines = on_terminal(engine, "feed", "list", width=width, env={"NO_COLOR": "1"}).splitlines()
+        assert set(long_error.split()) <= {word for line in lines for word in line.split()}
+        assert "RIGHT" not in on_terminal(engine, "limit", "list", width=80) and "RIGHT" in run(engine, "limit", "list").stdout
+        limit["review"]["confirmed"] = 2
+        assert "2 of 2" in run(engine, "limit", "list").stdout and "200Mbit/s" in run(engine, "limit", "list").stdout
+    finally:
+        DATA.clear()
+        DATA.update(before)
 
 
 def test_ten_thousand_entries_come_in_time(engine):
@@ -295,6 +339,37 @@ def test_status_says_what_is_not_protected_and_shows_no_empty_rows(engine):
         assert "warning: no interface is protected" in run(engine, "status").stdout
     finally:
         DATA["status"] = status
+
+
+@pytest.mark.parametrize("share, said", [
+    (0, "0 %"), (7.08e-8, "< 0.0001 %"), (9.99e-7, "< 0.0001 %"), (1.01e-6, "0.000101 %"), (1.234e-5, "0.00123 %"), (0.0072, "0.72 %"),
+    (0.0999, "9.99 %"), (0.9999, "100 %"), (1, "100 %"), (12.345, "1234 %")])
+def test_shares_are_written_as_people_do(engine, share, said):
+    before, DATA["feed.show"] = DATA["feed.show"], dict(DATA["feed.show"], coverage_v4=share)
+    try:
+        assert f"\ncoverage IPv4   {said}\n" in run(engine, "feed", "show", "drop").stdout
+    finally:
+        DATA["feed.show"] = before
+
+
+BAN = {"id": 4, "source": "192.0.2.9", "limit": "ssh", "verdict": "undecided", "since": NOW - 60, "level": 0, "generation": 2, "config_hash": "ab",
+       "threshold_per_s": 10.0, "rate_per_s": 90.0, "unit": "packets", "window_ms": 1000, "dropped": {}, "signals": []}
+
+
+def clock(when):
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
+
+
+@pytest.mark.parametrize("more, said", [
+    ({"state": "live", "how": "", "ended": None, "until": NOW + 3700}, f"still in force  until {clock(NOW + 3700)} (1h 1m left)"),
+    ({"state": "ended", "how": "", "ended": NOW - 120, "until": NOW - 120}, f"how it ended    its time was over, {clock(NOW - 120)} (2m"),
+    ({"state": "rejected", "how": "rejected by " + HOSTILE, "ended": NOW - 120}, r"how it ended    rejected by bad \x1b]0;owned"),
+    ({"state": "probation", "how": "", "ended": NOW - 5, "trial_until": NOW + 3700}, f"on probation    until {clock(NOW + 3700)} (1h 1m left)")])
+def test_a_ban_is_in_force_or_has_ended(engine, more, said):
+    DATA["review.show"] = dict(BAN, **more)
+    lines = [line for line in run(engine, "review", "show", "4").stdout.splitlines()]
+    assert any(line.startswith(said) for line in lines), lines
+    assert any(line.startswith("how it ended") for line in lines) == (more["state"] != "live")
 
 
 def columns(line):
@@ -342,11 +417,24 @@ def test_import(engine, tmp_path):
     engine.requests.clear()
     engine.entries.clear()
     done = run(engine, "allow", "import", str(path), "--json")
-    assert done.returncode == 0 and json.loads(done.stdout) == {"added": 2001, "rejected": 0}
+    assert done.returncode == 0 and json.loads(done.stdout) == {"added": 2001, "rejected": 0, "host_bits": 0}
     assert [(len(r["entries"]), r["more"]) for r in engine.requests] == [(1000, True), (1000, True), (1, False)]
     path.write_text("192.0.2.1\n\n192.0.2.254\n")
     done = run(engine, "block", "import", str(path))
     assert done.returncode == 1 and "line 3: it is protected" in done.stderr and "nothing was applied" in done.stderr
+
+
+def test_imports_count_cleared_host_bits(engine, tmp_path):
+    path = tmp_path / "list"
+    path.write_text("198.51.100.7/24\n192.0.2.1\n203.0.113.7/24\n")
+    assert run(engine, "block", "import", str(path)).stdout == "3 entries in force (host bits of 2 cleared)\n"
+    assert json.loads(run(engine, "--json", "block", "import", str(path)).stdout)["host_bits"] == 2
+    lines = run(engine, "block", "import", "-", text=path.read_text()).stdout.splitlines()
+    assert lines[-1] == "3 entries in force (host bits of 2 cleared)"
+    assert sum(row["host_bits"] for row in acks(run(engine, "--json", "block", "import", "-", text=path.read_text()).stdout)) == 2
+    path.write_text("192.0.2.1\n")
+    engine.entries.clear()
+    assert run(engine, "block", "import", str(path)).stdout == "1 entries in force\n"
 
 
 def acks(stdout):
@@ -354,15 +442,15 @@ def acks(stdout):
 
 
 def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
-    text = "192.0.2.1\n\nnonsense\n192.0.2.254 1h\n192.0.2.9 1x\n" + "# " + "x" * 5000 + "\n" + "y" * 70000 + "\n192.0.2.2 1h f2b too  many"
+    text = "192.0.2.1\n\nnonsense\n192.0.2.254 1h\n192.0.2.9 1x\n" + "# " + "x" * 5000 + "\n" + "y" * 70000 + "\n192.0.2.2 1h f2b too  many\n192.0.2.7"
     done = run(engine, "--json", "block", "import", "-", "--origin", "mine", text=text)
     assert done.returncode == 1
-    for line, why in ((3, "not an IPv4"), (4, "it is protected"), (5, "no duration"), (6, "4096"), (7, "4096")):
+    for line, why in ((3, "not an IPv4"), (4, "it is protected"), (5, "no duration"), (6, "4096"), (7, "4096"), (9, "may be cut")):
         assert any(f"line {line}:" in row and why in row for row in done.stderr.splitlines()), (line, done.stderr)
-    assert "5 lines were left out" in done.stderr and done.stderr.count("\n") == 6
+    assert "6 lines were left out" in done.stderr and done.stderr.count("\n") == 7
     rows = acks(done.stdout)
-    assert [row["last"] for row in rows][-1] == 8 and rows[0]["first"] == 1
-    assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 5)
+    assert [row["last"] for row in rows][-1] == 9 and rows[0]["first"] == 1
+    assert (sum(row["added"] for row in rows), sum(row["rejected"] for row in rows)) == (2, 6)
     assert all(r["verb"] == "block.import" and r["stream"] is True and "more" not in r for r in engine.requests)
     assert engine.requests[-1]["sync"] is True and engine.requests[-1]["entries"] == [] and not any(r.get("sync") for r in engine.requests[:-1])
     assert [e for r in engine.requests for e in r["entries"] if e["prefix"] != "192.0.2.254"] == [
@@ -375,6 +463,27 @@ def test_import_of_a_pipe_names_bad_lines_and_goes_on(engine):
     assert run("/nowhere/sock", "block", "import", "-", text="192.0.2.1\n").returncode == 3
 
 
+JSON_LINES = [
+    ('{"prefix": "192.0.2.1", "duration": "1h"}', 3600), ('{"prefix": "192.0.2.1", "for": "2h"}', 7200), ('{"prefix": "192.0.2.1", "for_s": 60}', 60),
+    ('{"prefix": "192.0.2.1", "for_s": -1}', -1), ('{"prefix": "192.0.2.1"}', -1),
+    ('{"prefix": "192.0.2.1", "for": 3600}', "are texts"), ('{"prefix": "192.0.2.1", "for_s": "3600"}', "whole number"),
+    ('{"prefix": "192.0.2.1", "for_s": 60.5}', "whole number"), ('{"prefix": "192.0.2.1", "for_s": -7}', "from 1 on"),
+    ('{"prefix": "192.0.2.1", "for_s": 0}', "from 1 on"), ('{"prefix": "192.0.2.1", "for": "0s"}', "no duration"),
+    ('{"prefix": "192.0.2.1", "origin": 7}', "are texts"), ('{"prefix": "192.0.2.1", "ttl": "1h"}', "a key that is none of"),
+    ('{"prefix": "192.0.2.1", "for": "1h", "for_s": 60}', "more than one"), ('{"prefix": "192.0.2.1", "prefix": "192.0.2.2"}', "not one JSON object"),
+    ('{"prefix": "192.0.2.1"', "not one JSON object"), ('{"prefix": "192.0.2.1"} x', "not one JSON object"),
+]
+
+
+def test_a_json_line_that_is_not_understood_is_no_entry(engine):
+    """What was meant to end in an hour is never there for good. The last line has no newline: an object tells its own end."""
+    done = run(engine, "block", "import", "-", text="\n".join(line for line, _ in JSON_LINES + [('{"prefix": "192.0.2.3"}', -1)]))
+    assert [e["for_s"] for r in engine.requests for e in r["entries"]] == [want for _, want in JSON_LINES if isinstance(want, int)] + [-1]
+    for i, (line, want) in enumerate(JSON_LINES, 1):
+        if isinstance(want, str):
+            assert any(f"line {i}:" in row and want in row for row in done.stderr.splitlines()), (line, done.stderr)
+
+
 def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engine):
     words = [SEKISHO, "-s", engine.path, "--json", "block", "import", "-"]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as pipe:
@@ -383,9 +492,10 @@ def test_import_of_a_pipe_does_not_wait_for_its_end_and_outlives_the_agent(engin
             pipe.stdin.write(("" if i == 1 else "1\n") + f"192.0.2.{i}")  # a line without its end is none yet
             pipe.stdin.flush()
             if i > 1:
-                assert json.loads(pipe.stdout.readline()) == {"first": i - 1, "last": i - 1, "added": 1, "rejected": 0}
+                assert json.loads(pipe.stdout.readline()) == {"first": i - 1, "last": i - 1, "added": 1, "rejected": 0, "host_bits": 0}
+        pipe.stdin.write("\n")
         pipe.stdin.close()
-        assert json.loads(pipe.stdout.readline()) == {"first": 3, "last": 3, "added": 1, "rejected": 0}
+        assert json.loads(pipe.stdout.readline()) == {"first": 3, "last": 3, "added": 1, "rejected": 0, "host_bits": 0}
         said = pipe.stderr.read()
         assert pipe.wait(20) == 0
     assert said.count("is gone; trying again") == 1

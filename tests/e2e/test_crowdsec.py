@@ -112,7 +112,7 @@ def test_restarts_of_either_side(lab, agent, real, tmp_path):
     wait_for(lambda: row(one)["entries"] == 601, what="the import")
     assert drops(lab, BAD, GOOD) == [True, False]
     real.stop(hard=True)
-    wait_for(lambda: row(one)["state"] == "stale", what="the failure")
+    wait_for(lambda: row(one)["state"] == "retrying", what="the failure")
     assert drops(lab, BAD, GOOD) == [True, False]
     said = show(one)
     assert said["failing_since"] and "connect" in said["error"].lower() and said["entries"] == 601
@@ -182,7 +182,7 @@ def test_bad_answers_change_nothing(lab, agent, fake):
         failures = show(one)["failures_total"]
         out = one.cli("feed", "update", "crowdsec", check=False)
         assert out.returncode == 1 and re.search(said, out.stderr, re.I), (mode, out.stderr)
-        assert (row(one)["state"], row(one)["entries"]) == ("stale", 11), mode
+        assert (row(one)["state"], row(one)["entries"]) == ("retrying", 11), mode
         assert [explained(one, address)["verdict"] for address in (BAD, GOOD)] == ["drop", "pass"], mode
         assert show(one)["failures_total"] > failures
     assert drops(lab, BAD, GOOD) == [True, False]

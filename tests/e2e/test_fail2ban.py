@@ -163,3 +163,10 @@ def test_ten_thousand_bans_are_restored_and_flushed_in_seconds(lab, agent, fail2
     wait_for(lambda: used() == 0, 30, "an empty map")
     print(f"{MANY} bans restored in {restored_s:.1f} s, flushed in {time.monotonic() - begin:.1f} s")
     assert lab.probe(BAD) == 20
+
+
+def test_a_jail_with_a_blank_is_one_word():
+    """An origin is one word; a jail's name need not be."""
+    ask = f"import runpy, types; print(runpy.run_path('{ACTION}')['Action'](types.SimpleNamespace(name='my  jail'), 'a').origin)"
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "usr/lib/python3/dist-packages"), PYTHONDONTWRITEBYTECODE="1")
+    assert run("/usr/bin/python3", "-c", ask, env=env).stdout == "fail2ban:my_jail\n"

@@ -90,7 +90,7 @@ def test_history(agent, kind):
             assert (said, now["state"], now["entries"]) == (None, "ok", n), where
             in_force[name], taken = n, taken + 1
         else:
-            assert said and now["entries"] == in_force[name] and now["state"] == "stale" and now["error"] in said, where
+            assert said and now["entries"] == in_force[name] and now["state"] == "retrying" and now["error"] in said, where
             broken += 1
     assert (taken, broken) == ((13, 10) if kind == "made" else (17, 4))
     assert "held:" not in one.said()
@@ -146,7 +146,7 @@ def test_what_nobody_may_accept(lab, agent):
     assert show(one, "whole")["held"]["added_largest"] == ["0.0.0.0/1", "128.0.0.0/1"]
     wrote(paths["huge"], *MANY, NEW)
     assert "more entries than max-entries" in update(one, "huge")
-    assert (feed(one, "huge")["state"], show(one, "huge")["held"]) == ("stale", None)
+    assert (feed(one, "huge")["state"], show(one, "huge")["held"]) == ("retrying", None)
     assert (feed(one, "first")["state"], feed(one, "first")["entries"]) == ("held", 0)  # the first list is guarded too
     assert [lab.probe(source, 5) for source in (BAD, NEW, "203.0.113.77", GOOD)] == [0, 0, 5, 5]
     wrote(paths["first"], "203.0.113.77")
@@ -173,7 +173,10 @@ def test_stale_feed_rings_and_is_quiet_again(agent):
     assert re.fullmatch(r"no good update for 1m \d+s, over stale-after 1m", feed(one, "own")["alarm"])
     assert metric(one, "sekisho_feed_stale", 'feed="own"') == 1 and metric(one, "sekisho_feed_stale", 'feed="never"') == 0
     assert "feed own: stale: no good update for" in one.said() and "the last good list stays" in one.said()
-    assert [line for line in one.ask("status")["warnings"] if line.startswith("feed own: no good update for")]
+    assert [line for line in one.ask("status")["warnings"] if line.startswith("feed own: stale: no good update for")]
+    wait_for(lambda: feed(one, "own")["state"] == "retrying", what="the failure")  # the alarm is no state
+    assert re.search(r"own .*retrying .*stale: no good update for .*; ", one.cli("feed", "list").stdout)
+    assert (feed(one, "never")["state"], feed(one, "never")["alarm"]) == ("failing", None) and not re.search("never .*stale", one.cli("feed", "list").stdout)
     assert next(f for f in one.ask("status")["feeds"] if f["name"] == "own")["alarm"]
     assert re.search(r"alarm +no good update for", one.cli("feed", "show", "own").stdout)
     wrote(path, BAD)

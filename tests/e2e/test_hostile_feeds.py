@@ -205,7 +205,7 @@ def test_refused(played, case):
     _, shown, is_as_before = played["told"][case]
     assert re.fullmatch(re.escape(SAID[case]).replace(r"\*", ".*"), shown["error"]), shown["error"]
     assert is_as_before
-    assert shown["state"] == ("held" if SAID[case].startswith("held: ") or case in ("shrinks", "grows") else "stale")
+    assert shown["state"] == ("held" if SAID[case].startswith("held: ") or case in ("shrinks", "grows") else "retrying")
 
 
 def test_nothing_that_was_refused_changed_anything(played):

@@ -47,9 +47,14 @@ int cli_fail(int status, const char *format, ...)
 	return status;
 }
 
-int cli_duration(const char *text, json_int_t *ret_for_s)
+int cli_duration(const char *text, bool may_be_endless, json_int_t *ret_for_s)
 {
 	*ret_for_s = -1;
+	return CLI_DONE;
+}
+
+int cli_origin(const char *origin)
+{
 	return CLI_DONE;
 }
 

@@ -299,13 +299,20 @@ def texts(value):
             yield from texts(inner)
 
 
-def import_json(line):
-    """The object of a line, as jansson takes it: no NUL, no half of a pair, no number it cannot hold."""
+def has_twice(value):
+    """Does an object in @value name a key twice?"""
+    names = [name for name, _ in value] if isinstance(value, feed_reference.Members) else []
+    inner = [one for _, one in value] if isinstance(value, feed_reference.Members) else value if isinstance(value, list) else []
+    return len(set(names)) < len(names) or any(map(has_twice, inner))
+
+
+def import_json(line, unique=False):
+    """The object of a line, as jansson takes it: no NUL, no half of a pair, no number it cannot hold; @unique: no key twice."""
     root = json.loads(line.decode("utf-8"), object_pairs_hook=feed_reference.Members, parse_constant=feed_reference.no_constant)
     if any("\0" in text or re.search("[\ud800-\udfff]", text) for text in texts(root)):
         raise ValueError("a text that is none")
-    if not isinstance(root, feed_reference.Members):
-        raise ValueError("no object")
+    if not isinstance(root, feed_reference.Members) or unique and has_twice(root):
+        raise ValueError("no object, or a key twice")
     numbers = [root]
     for value in numbers:
         if isinstance(value, (list, tuple)):
@@ -320,7 +327,7 @@ def import_duration(text):
         return -1
     found = re.fullmatch("([0-9]+)([dhms])", text)
     seconds = found and int(found[1]) * {"d": 86400, "h": 3600, "m": 60, "s": 1}[found[2]]
-    if seconds is None or seconds > 100 * 365 * 86400:
+    if not seconds or seconds > 100 * 365 * 86400:
         raise ValueError(text)
     return seconds
 
@@ -329,15 +336,17 @@ def import_entry(line):
     """The entry of a line that is not empty; ValueError where it is none."""
     out = {"origin": "manual", "for_s": -1}
     if line.startswith(b"{"):
-        row = import_json(line)
-        if not isinstance(row.get("prefix"), str):
-            raise ValueError("no prefix")
-        out["prefix"] = row["prefix"]
-        out |= {key: row[key] for key in ("origin", "reason") if isinstance(row.get(key), str)}
-        if type(row.get("for_s")) is int:
-            out["for_s"] = row["for_s"]
-        if isinstance(row.get("for"), str):
-            out["for_s"] = import_duration(row["for"])
+        row = import_json(line, unique=True)
+        times = [row[key] for key in ("for", "duration", "for_s") if key in row]
+        if "prefix" not in row or len(times) > 1 or not set(row) <= {"prefix", "for", "duration", "for_s", "origin", "reason"}:
+            raise ValueError("keys")
+        if any(type(value) is not (int if key == "for_s" else str) for key, value in row.items()):
+            raise ValueError("a value of another kind")
+        out |= {key: row[key] for key in ("prefix", "origin", "reason") if key in row}
+        if times and (type(times[0]) is str or times[0] > 0 or times[0] == -1):
+            out["for_s"] = import_duration(times[0]) if type(times[0]) is str else times[0]
+        elif times:
+            raise ValueError("for_s")
     else:
         words = re.split(b"[ \t\r\n]+", line.strip(b" \t\r\n"), maxsplit=3)
         out["prefix"] = words[0].decode("latin-1")

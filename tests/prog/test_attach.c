@@ -121,39 +121,36 @@ static void test_attach_and_remove(void **state)
 
 static void test_replace(void **state)
 {
-	struct bpf_attachment attachment;
-	unsigned before, n_fds;
+	struct bpf_attachment first, next;
+	unsigned n_fds;
 
-	attach(BPF_ATTACH_AUTO, &attachment);
-	before = attachment.program_id;
+	attach(BPF_ATTACH_AUTO, &first);
 	n_fds = count_fds();
-	if (bpf_attach_replace(&side, &attachment, why, sizeof(why)))
-		fail_msg("%s", why);
-	assert_int_not_equal(attachment.program_id, before);
-	assert_int_equal(attachment.is_shared, has_dispatcher());
-	assert_true(bpf_attach_is_alive(&side, &attachment));
+	attach(BPF_ATTACH_AUTO, &next);
+	assert_true(next.was_adopted);
+	assert_int_not_equal(next.program_id, first.program_id);
 	assert_int_not_equal(on_interface(), 0);
+	bpf_attach_release(&first);
 	assert_int_equal(count_fds(), n_fds); /* libxdp 1.3.1 leaves some open where it is called */
-	assert_true(is_freed(before));
-	bpf_attach_remove(&side, &attachment);
+	assert_true(is_freed(first.program_id));
+	bpf_attach_remove(&side, &next);
 	assert_int_equal(on_interface(), 0);
 }
 
 static void test_failed_replace_changes_nothing(void **state)
 {
-	struct bpf_attachment attachment, before;
+	struct bpf_attachment first, next = { .link_fd = -7 };
 	struct bpf_side broken = side;
 
-	attach(BPF_ATTACH_AUTO, &attachment);
-	before = attachment;
+	attach(BPF_ATTACH_AUTO, &first);
 	broken.map_fd[BPF_MAP_ENTRIES] =
 	    side.map_fd[BPF_MAP_CONTROL]; /* the verifier refuses this one */
 	why[0] = '\0';
-	assert_true(bpf_attach_replace(&broken, &attachment, why, sizeof(why)) < 0);
+	assert_true(bpf_attach(&broken, "sek0", 3, BPF_ATTACH_AUTO, &next, why, sizeof(why)) < 0);
 	assert_string_not_equal(why, "");
-	assert_memory_equal(&attachment, &before, sizeof(before));
-	assert_true(bpf_attach_is_alive(&side, &attachment));
-	bpf_attach_remove(&side, &attachment);
+	assert_int_equal(next.link_fd, -7);
+	assert_true(bpf_attach_is_alive(&side, &first));
+	bpf_attach_remove(&side, &first);
 	assert_int_equal(on_interface(), 0);
 }
 

@@ -192,7 +192,7 @@ static void adopting_completes_the_lengths(void **state)
 
 	assert_int_equal(bpf_map_update_elem(entries.fd, &key, &value, BPF_NOEXIST), 0);
 	assert_int_equal(side.control->n_entry_lens4, 0);
-	bpf_entries_close(&entries);
+	close(entries.fd);
 	assert_int_equal(bpf_entries_open(&entries, &side), 0);
 	assert_int_equal(entries.used, 1);
 	assert_int_equal(side.control->n_entry_lens4, 1);
@@ -227,7 +227,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	bpf_entries_close(&entries);
+	close(entries.fd);
 	munmap(side.control, getpagesize());
 	sekisho_bpf__destroy(skel);
 	return 0;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sys/bpf_entries.h"
 #include "sys/bpf_load.h"
@@ -147,7 +148,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	bpf_entries_close(&entries);
+	close(entries.fd);
 	bpf_side_unpin(&side);
 	bpf_side_close(&side);
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/bans_index.h"
@@ -58,8 +59,8 @@ static void test_find_put_delete(void **state)
 	one = key(3);
 	one.len = 24;
 	assert_null(bans_index_find(&index, &one)); /* the length is part of the name */
-	bans_index_free(&index);
-	assert_null(bans_index_find(&index, &one));
+	free(index.rows); /* the engine keeps it until its end */
+	free(index.buckets);
 }
 
 int main(void)

@@ -42,7 +42,7 @@ static void test_numbers_and_addresses(void **state)
 	assert_int_equal(events_after(0, 20, see, NULL), 0);
 	for (i = 1; i <= 10; i++) {
 		one = of(i % 2, i);
-		events_keep(&one);
+		assert_int_equal(events_keep(&one, 1000 + i)->unix_ns, 1000 + i);
 	}
 	assert_int_equal(events_after(7, 20, see, NULL), 1);
 	assert_int_equal(n_seen, 3);
@@ -70,11 +70,11 @@ static void test_oldest_go(void **state)
 	struct sek_event one = of(200, 1);
 	uint32_t i;
 
-	events_keep(&one);
+	events_keep(&one, 0);
 	for (i = 0; i < EVENTS_KEPT; i++) {
 		struct sek_event other = of(100 + i % 50, i);
 
-		events_keep(&other);
+		events_keep(&other, 0);
 	}
 	n_seen = 0;
 	events_of(&one.source, 10, see, NULL);
@@ -94,10 +94,10 @@ static void test_chain_into_itself(void **state)
 	struct sek_event one = of(201, 1), other = of(1, 1);
 	uint32_t i;
 
-	events_keep(&one);
+	events_keep(&one, 0);
 	for (i = 1; i < EVENTS_KEPT; i++)
-		events_keep(&other);
-	events_keep(&one);
+		events_keep(&other, 0);
+	events_keep(&one, 0);
 	n_seen = 0;
 	events_of(&one.source, 10, see, NULL);
 	assert_int_equal(n_seen, 1);

@@ -4,7 +4,7 @@
  * former owner's is in the generation in force, and those that were tried last keep theirs. The
  * state is a real one; swaps are played.
  */
-/* link: engine/feed_ids.c sys/store.c sys/store_feeds.c sys/log.c -lsqlite3 */
+/* link: engine/feed_ids.c sys/store.c sys/store_feeds.c sys/store_quality.c sys/log.c -lsqlite3 */
 #include <errno.h>
 #include <limits.h>
 #include <setjmp.h>
@@ -19,6 +19,7 @@
 
 #include "engine/engine.h"
 #include "engine/feed_ids.h"
+#include "engine/quality.h"
 
 #define FEEDS_MAX 255
 
@@ -39,6 +40,24 @@ int credit_forget(struct engine *asked, uint32_t id)
 void credit_begin(struct engine *asked, uint32_t id)
 {
 	n_begun++;
+}
+
+void quality_forget(struct engine *asked, uint32_t id)
+{
+	n_begun++;
+}
+
+void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg)
+{
+	assert_string_equal(state_dir, folder);
+}
+
+struct engine_feed *feeds_find(struct engine *asked, const char *name)
+{
+	for (size_t i = 0; i < asked->n_feeds; i++)
+		if (!strcmp(feeds[i].state.name, name))
+			return &feeds[i];
+	return NULL;
 }
 
 void lists_remove(const char *state_dir, const char *name)
@@ -194,6 +213,57 @@ static void all_or_nothing(void **state)
 	all_have_ids();
 }
 
+static bool has_quality(const char *name)
+{
+	struct store_quality quality;
+
+	return store_quality_get(engine.store, name, &quality) == 0;
+}
+
+/* What is known of a feed goes with it, but for its id; that of others stays. */
+static void comes_back_anew(void **state)
+{
+	struct store_quality_day day = { .name = "feed-6000", .day = 3, .count = { 1 } };
+	uint64_t sum[STORE_QUALITY_COUNTS];
+	struct store_feed row;
+	unsigned begun, days;
+	uint32_t id;
+
+	configure(6000, 2);
+	while (swap())
+		;
+	for (unsigned i = 0; i < 2; i++) {
+		struct store_quality quality = { .since_s = 5 };
+
+		snprintf(quality.name, sizeof(quality.name), "feed-%u", 6000 + i);
+		assert_int_equal(store_quality_put(engine.store, &quality), 0);
+		feeds[i].state.last_success_s = feeds[i].state.held_s = feeds[i].state.failures = feeds[i].state.failures_total = 7;
+		strcpy(feeds[i].state.error, "an error");
+		strcpy(feeds[i].state.etag, "\"etag\"");
+		assert_int_equal(store_feed_put(engine.store, &feeds[i].state), 0);
+	}
+	assert_int_equal(store_quality_day_put(engine.store, &day), 0);
+	id = feeds[0].state.id;
+	begun = n_begun;
+	feed_ids_forget_gone(&engine); /* control: both are in the config */
+	assert_true(has_quality("feed-6000"));
+	configure(6001, 1);
+	begun = n_begun;
+	feed_ids_forget_gone(&engine);
+	assert_true(n_begun >= begun + 2); /* credit_begin(), quality_forget() */
+	assert_false(has_quality("feed-6000"));
+	assert_true(has_quality("feed-6001"));
+	assert_int_equal(store_quality_sum(engine.store, "feed-6000", 0, 99, sum, &days), 0);
+	assert_int_equal(days, 0);
+	assert_int_equal(feeds[0].state.failures_total, 7);
+	begun = n_begun;
+	feed_ids_forget_gone(&engine); /* once is enough */
+	assert_int_equal(n_begun, begun);
+	assert_int_equal(store_feed_get(engine.store, "feed-6000", "http://192.0.2.1/", 0, &row), 0);
+	assert_int_equal(row.id, id);
+	assert_true(!row.last_success_s && !row.held_s && !row.failures && !row.failures_total && !row.error[0] && !row.etag[0]);
+}
+
 static int setup(void **state)
 {
 	if (!mkdtemp(folder))
@@ -215,7 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(six_hundred_one_by_one), cmocka_unit_test(hundreds_at_once),
-		cmocka_unit_test(ids_in_force_stay), cmocka_unit_test(all_or_nothing),
+		cmocka_unit_test(ids_in_force_stay), cmocka_unit_test(all_or_nothing), cmocka_unit_test(comes_back_anew),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

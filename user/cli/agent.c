@@ -21,9 +21,7 @@ int cmd_mode(struct cli *cli, const struct cli_command *command, int argc, char 
 	if (strcmp(words[0], "enforce") && strcmp(words[0], "monitor"))
 		return cli_fail(CLI_USAGE, "\"%s\" is no mode; write enforce or monitor", words[0]);
 	if (confirm)
-		status = cli_duration(confirm, &confirm_s);
-	if (!status && confirm_s < 0)
-		status = cli_fail(CLI_USAGE, "\"--confirm\" needs a duration such as 60s");
+		status = cli_duration(confirm, false, &confirm_s);
 	if (status)
 		return status;
 	return cli_do(cli, json_pack("{s:s, s:s, s:I}", "verb", "mode", "mode", words[0],

@@ -190,12 +190,13 @@ int cli_do(struct cli *cli, json_t *request)
 	return cli_show(cli, request, show_said);
 }
 
-int cli_duration(const char *text, json_int_t *ret_for_s)
+int cli_duration(const char *text, bool may_be_endless, json_int_t *ret_for_s)
 {
+	const char *endless = may_be_endless ? ", or -1 for good" : "";
 	uint64_t for_s;
 	int err;
 
-	if (!text || !strcmp(text, "-1")) {
+	if (may_be_endless && (!text || !strcmp(text, "-1"))) {
 		*ret_for_s = -1;
 		return CLI_DONE;
 	}
@@ -203,8 +204,7 @@ int cli_duration(const char *text, json_int_t *ret_for_s)
 	if (!err && !for_s) /* an entry that ends at once, a --confirm that waits for nobody */
 		return cli_fail(CLI_USAGE, "\"%s\" is no time at all; write 90s, 10m, 12h, 7d", text);
 	if (err)
-		return cli_fail(CLI_USAGE, "\"%s\" is %s", text,
-				err == -ERANGE ? "over 100 years; write -1 for good" : "no duration; write 90s, 10m, 12h, 7d, or -1 for good");
+		return cli_fail(CLI_USAGE, "\"%s\" is %s; write 90s, 10m, 12h, 7d%s", text, err == -ERANGE ? "over 100 years" : "no duration", endless);
 	*ret_for_s = (json_int_t)for_s;
 	return CLI_DONE;
 }

@@ -81,11 +81,17 @@ int cli_show(struct cli *cli, json_t *request, int (*show)(json_t *data));
  */
 int cli_do(struct cli *cli, json_t *request);
 
-/* Reads --for: a duration, or -1 for good, which NULL is as well. *ret_for_s is -1 for good. */
-int cli_duration(const char *text, json_int_t *ret_for_s);
+/*
+ * Reads a duration; with @may_be_endless -1 as well, which is for good, as NULL is. *ret_for_s is -1 for good. CLI_DONE, or CLI_USAGE
+ * and says why not.
+ */
+int cli_duration(const char *text, bool may_be_endless, json_int_t *ret_for_s);
 
 /* Adds @value as @key unless it is NULL. Bytes that are not UTF-8 are a failure: CLI_USAGE, and said. */
 int cli_set(json_t *object, const char *key, const char *value);
+
+/* Is @origin one that an entry may have? CLI_DONE, or CLI_USAGE and says why not. */
+int cli_origin(const char *origin);
 
 /* Sends along where this person sits, if they came by SSH: a block must not take that address. As cli_set(). */
 int cli_set_ssh_client(json_t *request);

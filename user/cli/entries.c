@@ -7,6 +7,7 @@
 
 #include "print.h"
 
+#include "lib/origin.h"
 #include "sys/ssh_source.h"
 
 #include <stdio.h>
@@ -42,6 +43,13 @@ int cli_set_ssh_client(json_t *request)
 							 : CLI_DONE;
 }
 
+int cli_origin(const char *origin)
+{
+	const char *why = origin_error(origin);
+
+	return why ? cli_fail(CLI_USAGE, "--origin \"%s\": %s", origin, why) : CLI_DONE;
+}
+
 int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX], *for_text = NULL, *origin = "manual", *reason = NULL;
@@ -55,7 +63,9 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
 
 	if (!status)
-		status = cli_duration(for_text, &for_s);
+		status = cli_duration(for_text, true, &for_s);
+	if (!status)
+		status = cli_origin(origin);
 	if (status)
 		return status;
 	status = row_request(command, words[0], origin, &request);

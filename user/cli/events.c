@@ -17,10 +17,15 @@
 
 static void print_event(const json_t *row)
 {
-	char source[PRINT_CELL_BYTES], limit[PRINT_CELL_BYTES], when[16];
+	static const struct {
+		const char *label, *key;
+	} more[] = {{"", "flags"}, {"limit ", "limit"}};
+	long long sport = json_integer_value(json_object_get(row, "sport")), dport = json_integer_value(json_object_get(row, "dport"));
+	char source[PRINT_CELL_BYTES], text[PRINT_CELL_BYTES], when[16];
 	double time_s = json_number_value(json_object_get(row, "time"));
 	time_t whole = (time_t)time_s;
 	struct tm tm;
+	size_t i;
 
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&whole, &tm));
 	if (json_object_get(row, "feed")) {
@@ -28,11 +33,18 @@ static void print_event(const json_t *row)
 		       print_cell(json_object_get(row, "feed"), PRINT_TEXT, source));
 		return;
 	}
-	printf("%s.%03d %-11s %-39s %-9s %-16s %s %lld -> %lld %s\n", when, (int)((time_s - (double)whole) * 1000), json_string_value(json_object_get(row, "type")),
+	printf("%s.%03d %-11s %-15s %-9s %s", when, (int)((time_s - (double)whole) * 1000), json_string_value(json_object_get(row, "type")),
 	       print_cell(json_object_get(row, "source"), PRINT_TEXT, source), json_string_value(json_object_get(row, "reason")),
-	       print_cell(json_object_get(row, "limit"), PRINT_TEXT, limit), json_string_value(json_object_get(row, "protocol")),
-	       (long long)json_integer_value(json_object_get(row, "sport")), (long long)json_integer_value(json_object_get(row, "dport")),
-	       json_string_value(json_object_get(row, "flags")));
+	       json_string_value(json_object_get(row, "protocol")));
+	if (sport || dport)
+		printf(" %lld -> %lld", sport, dport);
+	for (i = 0; i < sizeof(more) / sizeof(*more); i++) {
+		const json_t *one = json_object_get(row, more[i].key);
+
+		if (json_string_length(one))
+			printf(" %s%s", more[i].label, print_cell(one, PRINT_TEXT, text));
+	}
+	putchar('\n');
 }
 
 /* A line an event: for programs one JSON object each, as in an endless document there can be no array. */

@@ -163,7 +163,8 @@ static int show_section(const char *title, const json_t *rows, const struct prin
 {
 	if (!json_array_size(rows))
 		return CLI_DONE;
-	printf("\n%s\n", title);
+	putchar('\n');
+	print_text(NULL, "%s", title);
 	return print_table(rows, columns, NULL);
 }
 
@@ -207,7 +208,7 @@ static void show_end(const json_t *data, const struct feed_words *words)
 	putchar('\n');
 	print_field(data, &field);
 	json_array_foreach(json_object_get(data, "reasons"), i, reason)
-		printf("%-15s %s\n", i ? "" : "because", print_cell(reason, PRINT_TEXT, text));
+		print_text(i ? "" : "because", "%s", print_cell(reason, PRINT_TEXT, text));
 	if (advice && strcmp(advice, "no"))
 		printf("%-15s sekisho feed add NAME '%s' --action %s%s%s\n", "to add it", print_cell(source, PRINT_TEXT, text), advice, format ? " --format " : "", format ? format : "");
 	json_decref(source);
@@ -216,7 +217,7 @@ static void show_end(const json_t *data, const struct feed_words *words)
 static int show_try(const json_t *data, const struct feed_words *words)
 {
 	static const struct print_column fields[] = {
-		{"from", "url", PRINT_TEXT}, {"read as", "format", PRINT_TEXT}, {"known by", "format_why", PRINT_TEXT}, {"bytes", "body_bytes", PRINT_BYTES},
+		{"url", "url", PRINT_TEXT}, {"path", "path", PRINT_TEXT}, {"read as", "format", PRINT_TEXT}, {"known by", "format_why", PRINT_TEXT}, {"bytes", "body_bytes", PRINT_BYTES},
 		{"entries", "entries", PRINT_NUMBER}, {"IPv4", "entries_v4", PRINT_NUMBER}, {"IPv6", "entries_v6", PRINT_NUMBER},
 		{"coverage IPv4", "coverage_v4", PRINT_PERCENT}, {"coverage IPv6", "coverage_v6", PRINT_PERCENT}, {"duplicates", "duplicates", PRINT_NUMBER},
 		{"host bits set", "host_bits", PRINT_NUMBER}, {"passed over", "skipped", PRINT_NUMBER}, {"bad lines", "errors_total", PRINT_NUMBER},

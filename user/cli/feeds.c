@@ -9,6 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* An alarm is shown before the last update's error, which may be none. */
+static void add_alarms(json_t *feeds)
+{
+	json_t *feed;
+	size_t i;
+
+	json_array_foreach(feeds, i, feed) {
+		const char *alarm = json_string_value(json_object_get(feed, "alarm"));
+		const char *error = json_string_value(json_object_get(feed, "error"));
+
+		if (alarm)
+			json_object_set_new(feed, "error", json_sprintf("stale: %s%s%s", alarm, error ? "; " : "", error ? error : ""));
+	}
+}
+
 static int show_list(json_t *data)
 {
 	static const struct print_column columns[] = {
@@ -19,6 +34,7 @@ static int show_list(json_t *data)
 		{"ERROR", "error", PRINT_TEXT},	   {NULL, NULL, PRINT_TEXT},
 	};
 
+	add_alarms(json_object_get(data, "feeds"));
 	return print_table(json_object_get(data, "feeds"), columns, "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
 }
 
@@ -81,7 +97,7 @@ static void show_review(const json_t *review)
 	json_int_t bans = json_integer_value(json_object_get(review, "bans"));
 
 	if (bans)
-		printf("%-15s %" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong\n", "bans", bans,
+		print_text("bans", "%" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong", bans,
 		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
 }
 
@@ -160,6 +176,7 @@ static int show_feed(json_t *feed)
 	static const struct print_column fields[] = {
 		{"name", "name", PRINT_TEXT},
 		{"url", "url", PRINT_TEXT},
+		{"path", "path", PRINT_TEXT},
 		{"stands in", "file", PRINT_TEXT},
 		{"action", "action", PRINT_TEXT},
 		{"state", "state", PRINT_STATE},

@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define BATCH_ENTRIES 1000 /* entries a request: about 100 kB, answered at once */
-#define BLANKS " \t\r\n"
 
 /* A file on its way. */
 struct batch {
@@ -77,8 +76,10 @@ static int send_batch(struct batch *batch, bool is_last)
 	status = cli_call(batch->import->cli, request, &data);
 	if (!status)
 		import_rejected(batch->import, data, batch->lines, n);
-	if (!status && is_last)
+	if (!status && is_last) {
 		batch->import->added = json_integer_value(json_object_get(data, "added"));
+		batch->import->host_bits = json_integer_value(json_object_get(data, "host_bits"));
+	}
 	json_decref(data);
 	return status;
 }
@@ -92,7 +93,7 @@ static const char *bad_duration(const char *text, json_int_t *ret_for_s)
 		*ret_for_s = -1;
 		return NULL;
 	}
-	if (units_parse_duration(text, strlen(text), &for_s))
+	if (units_parse_duration(text, strlen(text), &for_s) || !for_s)
 		return "no duration; write 90s, 10m, 12h, 7d, or -1 for good";
 	*ret_for_s = (json_int_t)for_s;
 	return NULL;
@@ -109,8 +110,8 @@ static const char *bad_prefix(const char *text)
 /* PREFIX [DURATION [ORIGIN [REASON...]]]; returns why it cannot be, or NULL. */
 static const char *entry_of_words(const struct import *import, char *line, json_t **ret_entry)
 {
-	char *rest, *prefix = strtok_r(line, BLANKS, &rest), *duration = strtok_r(NULL, BLANKS, &rest);
-	char *origin = duration ? strtok_r(NULL, BLANKS, &rest) : NULL, *reason = origin ? rest + strspn(rest, BLANKS) : NULL;
+	char *rest, *prefix = strtok_r(line, IMPORT_BLANKS, &rest), *duration = strtok_r(NULL, IMPORT_BLANKS, &rest);
+	char *origin = duration ? strtok_r(NULL, IMPORT_BLANKS, &rest) : NULL, *reason = origin ? rest + strspn(rest, IMPORT_BLANKS) : NULL;
 	json_int_t for_s = import->for_s;
 	const char *why = bad_prefix(prefix);
 
@@ -125,19 +126,57 @@ static const char *entry_of_words(const struct import *import, char *line, json_
 	return *ret_entry ? NULL : "not UTF-8 text";
 }
 
-/* {"prefix": ..., "for_s": 3600 or "for": "1h", "origin": ..., "reason": ...}; as above. */
+/* Why @in is not {"prefix": TEXT, "for_s": SECONDS or "for" or "duration": "1h", "origin": TEXT, "reason": TEXT}; NULL: it may be. */
+static const char *bad_keys(const json_t *in)
+{
+	static const char *const texts[] = { "prefix", "for", "duration", "origin", "reason" };
+	const char *key;
+	json_t *value;
+	bool is_known;
+
+	json_object_foreach((json_t *)in, key, value) {
+		is_known = false;
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			is_known |= !strcmp(key, texts[i]);
+		if (is_known && !json_is_string(value))
+			return "prefix, for, duration, origin and reason are texts";
+		if (!is_known && strcmp(key, "for_s"))
+			return "a key that is none of prefix, for, for_s, duration, origin, reason";
+		if (!is_known && !json_is_integer(value))
+			return "for_s is a whole number of seconds";
+	}
+	return NULL;
+}
+
+/* Seconds of "for", "duration" or "for_s", of which one may be there; as bad_duration(). */
+static const char *json_duration(const json_t *in, json_int_t *ret_for_s)
+{
+	const json_t *words = json_object_get(in, "for"), *duration = json_object_get(in, "duration"), *for_s = json_object_get(in, "for_s");
+
+	if (!!words + !!duration + !!for_s > 1)
+		return "more than one of for, duration and for_s";
+	if (for_s && json_integer_value(for_s) < 1 && json_integer_value(for_s) != -1)
+		return "for_s is a number of seconds from 1 on, or -1 for good";
+	if (for_s)
+		*ret_for_s = json_integer_value(for_s);
+	if (!words && !duration)
+		return NULL;
+	return bad_duration(json_string_value(words ? words : duration), ret_for_s);
+}
+
+/* One JSON object; as entry_of_words(). */
 static const char *entry_of_json(const struct import *import, const char *line, json_t **ret_entry)
 {
-	json_t *in = json_loads(line, 0, NULL);
+	json_t *in = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 	const char *prefix = json_string_value(json_object_get(in, "prefix"));
 	const char *origin = json_string_value(json_object_get(in, "origin"));
-	const char *for_text = json_string_value(json_object_get(in, "for"));
-	json_t *for_s = json_object_get(in, "for_s");
-	json_int_t seconds = json_is_integer(for_s) ? json_integer_value(for_s) : import->for_s;
-	const char *why = prefix ? bad_prefix(prefix) : "not a JSON object with a \"prefix\"";
+	json_int_t seconds = import->for_s;
+	const char *why = in ? bad_keys(in) : "not one JSON object with a \"prefix\"";
 
-	if (!why && for_text)
-		why = bad_duration(for_text, &seconds);
+	if (!why)
+		why = prefix ? bad_prefix(prefix) : "a JSON object without a \"prefix\"";
+	if (!why)
+		why = json_duration(in, &seconds);
 	if (!why) {
 		*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", seconds, "origin",
 				       origin ? origin : import->origin, "reason", json_string_value(json_object_get(in, "reason")));
@@ -149,7 +188,7 @@ static const char *entry_of_json(const struct import *import, const char *line, 
 
 json_t *import_entry(struct import *import, char *line, size_t len, unsigned number)
 {
-	char *start = line + strspn(line, BLANKS);
+	char *start = line + strspn(line, IMPORT_BLANKS);
 	json_t *entry = NULL;
 	const char *why;
 
@@ -202,16 +241,24 @@ static int import_file(struct import *import, FILE *file)
 	return status;
 }
 
+void import_show_added(const struct import *import)
+{
+	printf("%" JSON_INTEGER_FORMAT " entries in force", import->added);
+	if (import->host_bits)
+		printf(" (host bits of %" JSON_INTEGER_FORMAT " cleared)", import->host_bits);
+	putchar('\n');
+}
+
 static int show_result(const struct import *import)
 {
 	json_t *document;
 
 	if (import->cli->json) {
-		document = json_pack("{s:I, s:I}", "added", import->added, "rejected", import->rejected);
+		document = json_pack("{s:I, s:I, s:I}", "added", import->added, "rejected", import->rejected, "host_bits", import->host_bits);
 		(void)print_json(document); /* it has said so */
 		json_decref(document);
 	} else if (!import->rejected) {
-		printf("%" JSON_INTEGER_FORMAT " entries in force\n", import->added);
+		import_show_added(import);
 	}
 	if (!import->rejected)
 		return CLI_DONE;
@@ -229,7 +276,9 @@ int cmd_entry_import(struct cli *cli, const struct cli_command *command, int arg
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
 
 	if (!status)
-		status = cli_duration(for_text, &import.for_s);
+		status = cli_duration(for_text, true, &import.for_s);
+	if (!status)
+		status = cli_origin(import.origin);
 	if (status)
 		return status;
 	if (!strcmp(words[0], "-"))

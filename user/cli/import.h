@@ -7,6 +7,8 @@
 
 #include "cli.h"
 
+#define IMPORT_BLANKS " \t\r\n" /* between the words of a line */
+
 struct import {
 	struct cli *cli;
 	const struct cli_command *command;
@@ -15,6 +17,7 @@ struct import {
 	bool force;
 	json_int_t added;    /* entries the agent has put in force */
 	json_int_t rejected; /* lines it or we did not take */
+	json_int_t host_bits; /* of those added: host bits were cleared */
 };
 
 /*
@@ -28,6 +31,9 @@ void import_reject(struct import *import, unsigned number, const char *why);
 
 /* Names the entries of a batch that the agent refused; entry i stood in line @lines[i]. */
 void import_rejected(struct import *import, const json_t *data, const unsigned *lines, size_t n);
+
+/* Tells people how many entries are in force, and of how many host bits were cleared. */
+void import_show_added(const struct import *import);
 
 /* The request for @entries, which it takes; NULL after saying why not. */
 json_t *import_request(struct import *import, json_t *entries);

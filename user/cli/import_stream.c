@@ -74,7 +74,8 @@ static size_t json_bytes(const char *line, size_t len)
 	return bytes;
 }
 
-static int take_line(struct stream *stream, char *line, size_t len)
+/* @is_cut: no newline stands behind it. A JSON object tells its own end, words do not: 192.0.2.1 may be the half of 192.0.2.155. */
+static int take_line(struct stream *stream, char *line, size_t len, bool is_cut)
 {
 	struct batch *batch = &stream->batch;
 	json_t *entry;
@@ -85,6 +86,10 @@ static int take_line(struct stream *stream, char *line, size_t len)
 	batch->last = stream->line;
 	if (len > LINE_BYTES) {
 		import_reject(stream->import, stream->line, "over 4096 bytes long");
+		return CLI_DONE;
+	}
+	if (is_cut && line[strspn(line, IMPORT_BLANKS)] != '{' && line[strspn(line, IMPORT_BLANKS)]) {
+		import_reject(stream->import, stream->line, "the last line has no end, so it may be cut; write a newline behind it");
 		return CLI_DONE;
 	}
 	batch->bytes += json_bytes(line, len);
@@ -100,15 +105,17 @@ static int take_lines(struct stream *stream)
 {
 	char *start = stream->buffer, *end = stream->buffer + stream->used, *newline;
 	int status = CLI_DONE;
+	bool is_cut;
 
 	while (!status && start < end && !is_full(&stream->batch)) {
 		newline = memchr(start, '\n', (size_t)(end - start));
 		if (!newline && !stream->is_over)
 			break;
+		is_cut = !newline;
 		newline = newline ? newline : end;
 		*newline = '\0';
 		if (!stream->is_skipping)
-			status = take_line(stream, start, (size_t)(newline - start));
+			status = take_line(stream, start, (size_t)(newline - start), is_cut);
 		stream->is_skipping = false;
 		start = newline < end ? newline + 1 : end;
 	}
@@ -116,7 +123,7 @@ static int take_lines(struct stream *stream)
 	memmove(stream->buffer, start, stream->used);
 	if (stream->used == BUFFER_BYTES && !is_full(&stream->batch)) { /* one line, and still no end */
 		if (!stream->is_skipping)
-			status = take_line(stream, stream->buffer, stream->used);
+			status = take_line(stream, stream->buffer, stream->used, false);
 		stream->is_skipping = true;
 		stream->used = 0;
 	}
@@ -185,15 +192,17 @@ static int send_batch(struct stream *stream)
 }
 
 /* One line, which is an acknowledgement for who reads along: all up to its last line is done with. */
-static int say(const struct stream *stream, json_int_t added, json_int_t rejected)
+static int say(const struct stream *stream, json_int_t added, json_int_t rejected, json_int_t host_bits)
 {
 	const struct batch *sent = &stream->sent;
 
-	if (stream->import->cli->json)
-		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT ", \"rejected\": %" JSON_INTEGER_FORMAT "}\n", sent->first,
-		       sent->last, added, rejected);
-	else
+	if (stream->import->cli->json) {
+		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT ", \"rejected\": %" JSON_INTEGER_FORMAT ", ", sent->first, sent->last,
+		       added, rejected);
+		printf("\"host_bits\": %" JSON_INTEGER_FORMAT "}\n", host_bits);
+	} else {
 		printf("lines %u to %u: %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " refused\n", sent->first, sent->last, added, rejected);
+	}
 	return fflush(stdout) ? cli_fail(CLI_FAILED, "cannot write the output") : CLI_DONE;
 }
 
@@ -215,7 +224,7 @@ static int take_end(char *reply, size_t len)
 
 static int take_answer(struct stream *stream)
 {
-	json_int_t before = stream->import->rejected, added = 0, refused;
+	json_int_t before = stream->import->rejected, added = 0, host_bits = 0, refused;
 	size_t n = json_array_size(stream->sent.entries), len;
 	char *reply, *why = NULL;
 	json_t *data;
@@ -232,6 +241,7 @@ static int take_answer(struct stream *stream)
 		return take_end(reply, len);
 	if (!cli_answer(reply, len, &data, &why)) {
 		added = json_integer_value(json_object_get(data, "added"));
+		host_bits = json_integer_value(json_object_get(data, "host_bits"));
 		import_rejected(stream->import, data, stream->sent.lines, n);
 		json_decref(data);
 	} else {
@@ -241,9 +251,10 @@ static int take_answer(struct stream *stream)
 	free(why);
 	free(reply);
 	stream->import->added += added;
+	stream->import->host_bits += host_bits;
 	refused = stream->import->rejected - before;
 	stream->counted += refused; /* with this batch, not with the next */
-	return say(stream, added, stream->sent.rejected + refused);
+	return say(stream, added, stream->sent.rejected + refused, host_bits);
 }
 
 static bool is_readable(int fd)
@@ -326,7 +337,7 @@ int import_stream(struct import *import, int fd)
 		free(stream);
 	}
 	if (!status && !import->cli->json)
-		printf("%" JSON_INTEGER_FORMAT " entries in force\n", import->added);
+		import_show_added(import);
 	if (status || !import->rejected)
 		return status;
 	return cli_fail(CLI_FAILED, "%" JSON_INTEGER_FORMAT " line%s left out", import->rejected, import->rejected == 1 ? " was" : "s were");

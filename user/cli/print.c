@@ -6,10 +6,12 @@
 #include "print.h"
 
 #include "cli.h"
+#include "layout.h"
 #include "lib/escape.h"
 #include "lib/units.h"
 
 #include <libsmartcols/libsmartcols.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,8 @@
 #include <unistd.h>
 
 #define LABEL_WIDTH 16	   /* of fields, the blank included */
-#define LAST_COLUMN_MIN 20 /* terminal columns: narrower text is unreadable */
+#define PERCENT_LEAST 0.0001 /* of all IPv4: four addresses */
+#define TEXT_MIN 20 /* terminal columns: narrower text is unreadable */
 
 int print_json(const json_t *document)
 {
@@ -45,6 +48,15 @@ static void cell_bytes(double bytes, char *out)
 	for (; bytes >= 1024 && i < 3; i++)
 		bytes /= 1024;
 	(void)snprintf(out, PRINT_CELL_BYTES, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]); /* fits */
+}
+
+/* Up to three digits, as people write them: no exponent, and what is too little to matter says so. */
+static void cell_percent(double percent, char *out)
+{
+	if (percent > 0 && percent < PERCENT_LEAST)
+		(void)snprintf(out, PRINT_CELL_BYTES, "< %g %%", PERCENT_LEAST); /* fits, here and below */
+	else
+		(void)snprintf(out, PRINT_CELL_BYTES, percent < 100 ? "%.3g %%" : "%.0f %%", percent);
 }
 
 static void cell_text(const json_t *value, char *out)
@@ -74,7 +86,7 @@ const char *print_cell(const json_t *value, enum print_kind kind, char *out)
 	else if (kind == PRINT_BYTES && json_is_number(value))
 		cell_bytes(json_number_value(value), out);
 	else if (kind == PRINT_PERCENT && json_is_number(value))
-		(void)snprintf(out, PRINT_CELL_BYTES, "%.3g %%", json_number_value(value) * 100); /* fits */
+		cell_percent(json_number_value(value) * 100, out);
 	else
 		cell_text(value, out);
 	return out;
@@ -93,7 +105,7 @@ static const char *state_colour(const char *state)
 		const char *word, *colour;
 	} colours[] = {
 		{"drop", "red"},    {"block", "red"},	 {"failing", "red"},   {"no", "red"},	     {"held", "brown"},
-		{"stale", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
+		{"retrying", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
 		{"pass", "green"},  {"allow", "green"},	 {"enforce", "green"},
 		{"live", "red"},    {"undecided", "brown"}, {"confirmed", "green"}, {"rejected", "red"}, {"lost", "red"},
 	};
@@ -110,60 +122,79 @@ static const char *colour_code(const char *colour)
 	return !strcmp(colour, "red") ? "\033[31m" : !strcmp(colour, "green") ? "\033[32m" : "\033[33m";
 }
 
-static int add_row(struct libscols_table *table, const json_t *row, const struct print_column *columns)
+static size_t count(const struct print_column *columns)
+{
+	size_t n = 0;
+
+	while (columns[n].title)
+		n++;
+	return n < LAYOUT_COLUMNS_MAX ? n : LAYOUT_COLUMNS_MAX;
+}
+
+/* What the columns take, and on a terminal how much of that they get: @ret of LAYOUT_COLUMNS_MAX. */
+static void lay_out(const json_t *rows, const struct print_column *columns, size_t room, struct layout_column *ret)
+{
+	char text[PRINT_CELL_BYTES];
+	size_t n = count(columns), i, k, len;
+	const json_t *row;
+
+	for (i = 0; i < n; i++) {
+		ret[i] = (struct layout_column){.title = strlen(columns[i].title), .is_text = columns[i].kind == PRINT_TEXT, .is_empty = true};
+		json_array_foreach((json_t *)rows, k, row) {
+			len = strlen(print_cell(json_object_get(row, columns[i].key), columns[i].kind, text));
+			ret[i].widest = len > ret[i].widest ? len : ret[i].widest;
+			ret[i].is_empty &= !len || !strcmp(text, "-");
+		}
+	}
+	(void)layout_fit(ret, n, isatty(STDOUT_FILENO) ? room : SIZE_MAX); /* where it does not fit, the terminal breaks the lines */
+}
+
+static int add_row(struct libscols_table *table, const json_t *row, const struct print_column *columns, const struct layout_column *layout)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char text[PRINT_CELL_BYTES];
-	size_t i;
+	char text[PRINT_CELL_BYTES], broken[2 * PRINT_CELL_BYTES];
+	size_t n = count(columns), i, at = 0;
 
-	for (i = 0; line && columns[i].title; i++) {
+	for (i = 0; line && i < n; i++) {
+		if (!layout[i].width)
+			continue;
 		print_cell(json_object_get(row, columns[i].key), columns[i].kind, text);
-		if (scols_line_set_data(line, i, text))
+		layout_wrap(text, layout[i].width, broken, sizeof(broken));
+		if (scols_line_set_data(line, at, broken))
 			return -1;
 		if ((columns[i].kind == PRINT_STATE || columns[i].kind == PRINT_YES) && state_colour(text) &&
-		    scols_cell_set_color(scols_line_get_cell(line, i), state_colour(text)))
+		    scols_cell_set_color(scols_line_get_cell(line, at), state_colour(text)))
 			return -1;
+		at++;
 	}
 	return line ? 0 : -1;
 }
 
-/* Columns of the terminal that all but the last column of the table take. */
-static size_t width_before_last(const json_t *rows, const struct print_column *columns)
+static int add_column(struct libscols_table *table, const struct print_column *column)
 {
-	char text[PRINT_CELL_BYTES];
-	const json_t *row;
-	size_t i, width, sum = 0;
+	bool is_right = column->kind == PRINT_NUMBER || column->kind == PRINT_BYTES || column->kind == PRINT_PERCENT || column->kind == PRINT_RATE;
+	int flags = is_right ? SCOLS_FL_RIGHT : column->kind == PRINT_TEXT ? SCOLS_FL_WRAP : 0;
+	struct libscols_column *made = scols_table_new_column(table, column->title, 0, flags);
 
-	for (; columns[0].title && columns[1].title; columns++) {
-		width = strlen(columns->title);
-		json_array_foreach((json_t *)rows, i, row) {
-			size_t cell = strlen(print_cell(json_object_get(row, columns->key), columns->kind, text));
-
-			width = cell > width ? cell : width;
-		}
-		sum += width + 1;
-	}
-	return sum;
+	if (!made)
+		return -1;
+	/* Lines are broken by layout_wrap(), between words. */
+	return flags & SCOLS_FL_WRAP ? scols_column_set_wrapfunc(made, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL) : 0;
 }
 
 static int fill_table(struct libscols_table *table, const json_t *rows, const struct print_column *columns)
 {
-	/* The last column, one of free text, wraps inside what is left of a terminal's line, unless that is a sliver. */
-	bool has_room = isatty(STDOUT_FILENO) && width_before_last(rows, columns) + LAST_COLUMN_MIN <= scols_table_get_termwidth(table);
-	const struct print_column *column;
+	struct layout_column layout[LAYOUT_COLUMNS_MAX];
 	const json_t *row;
-	size_t i;
+	size_t n = count(columns), i;
 
-	for (column = columns; column->title; column++) {
-		bool is_right = column->kind == PRINT_NUMBER || column->kind == PRINT_BYTES || column->kind == PRINT_PERCENT;
-
-		int flags = is_right ? SCOLS_FL_RIGHT : has_room && column->kind == PRINT_TEXT && !column[1].title ? SCOLS_FL_WRAP : 0;
-
-		if (!scols_table_new_column(table, column->title, 0, flags))
+	lay_out(rows, columns, scols_table_get_termwidth(table), layout);
+	for (i = 0; i < n; i++) {
+		if (layout[i].width && add_column(table, &columns[i]))
 			return -1;
 	}
 	json_array_foreach((json_t *)rows, i, row)
-		if (add_row(table, row, columns))
+		if (add_row(table, row, columns, layout))
 			return -1;
 	return scols_print_table(table);
 }
@@ -188,24 +219,49 @@ int print_table(const json_t *rows, const struct print_column *columns, const ch
 	return err ? cli_fail(CLI_FAILED, "cannot print the table") : CLI_DONE;
 }
 
-/* @text in the terminal's lines, broken between words, so that the eye finds the labels. */
-static void print_wrapped(const char *text)
+int print_section(const json_t *rows, const struct print_column *columns)
+{
+	if (json_array_size(rows))
+		putchar('\n');
+	return print_table(rows, columns, NULL);
+}
+
+/* Columns of the terminal behind a label, or no end: it is none, or too narrow to be read. */
+static size_t room_behind(size_t label)
 {
 	struct winsize size = { 0 };
-	size_t room = SIZE_MAX, len;
 
-	if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col > LABEL_WIDTH + LAST_COLUMN_MIN)
-		room = size.ws_col - LABEL_WIDTH;
-	while ((len = strlen(text)) > room) {
-		len = room;
-		while (len && text[len] != ' ')
-			len--;
-		if (!len)
-			len = room; /* one word that fills the line: cut it */
-		printf("%.*s\n%*s", (int)len, text, LABEL_WIDTH, "");
-		text += len + (text[len] == ' ');
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < label + TEXT_MIN)
+		return PRINT_CELL_BYTES;
+	return size.ws_col - label;
+}
+
+/* @text in the terminal's lines, broken between words, each behind @label blanks but the first. */
+static void print_wrapped(const char *text, size_t label)
+{
+	char broken[2 * PRINT_CELL_BYTES], *line = broken, *end;
+
+	layout_wrap(text, room_behind(label), broken, sizeof(broken));
+	while ((end = strchr(line, '\n'))) {
+		printf("%.*s\n%*s", (int)(end - line), line, (int)label, "");
+		line = end + 1;
 	}
-	puts(text);
+	puts(line);
+}
+
+void print_text(const char *label, const char *format, ...)
+{
+	char text[PRINT_CELL_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args); /* a longer one is cut */
+	va_end(args);
+	if (label)
+		printf("%-*s", LABEL_WIDTH - 1, label);
+	if (label)
+		putchar(' ');
+	print_wrapped(text, label ? LABEL_WIDTH : 0);
 }
 
 void print_field(const json_t *object, const struct print_column *field)
@@ -222,8 +278,10 @@ void print_field(const json_t *object, const struct print_column *field)
 	printf("%-*s", LABEL_WIDTH, field->title);
 	if (code)
 		printf("%s%s\033[0m\n", code, text);
+	else if (field->kind == PRINT_COMMAND)
+		puts(text);
 	else
-		print_wrapped(text);
+		print_wrapped(text, LABEL_WIDTH);
 }
 
 void print_lines(const char *label, const json_t *list)

@@ -14,9 +14,11 @@ enum print_kind {
 	PRINT_AGO,     /* Unix seconds in the past: "3h 20m", null: "-" */
 	PRINT_LEFT,    /* Unix seconds to come: "3h 20m", null: "never" */
 	PRINT_BYTES,   /* "1.5 MiB" */
-	PRINT_PERCENT, /* share of 1: "0.12 %" */
+	PRINT_PERCENT, /* share of 1: "0.12 %", "< 0.0001 %" */
 	PRINT_STATE,   /* text, coloured on a terminal */
 	PRINT_YES,     /* boolean: "yes" or "no", coloured as a state */
+	PRINT_RATE,    /* text, right aligned */
+	PRINT_COMMAND, /* text for a shell: never broken into lines */
 };
 
 struct print_column {
@@ -32,9 +34,16 @@ int print_json(const json_t *document);
 
 /*
  * Writes a table of @rows, an array of objects, by @columns (title NULL ends them), or the line
- * @empty (may be NULL: nothing) where there is no row. Returns an exit status.
+ * @empty (may be NULL: nothing) where there is no row. What is wider than the terminal is made to fit (layout.h).
+ * Returns an exit status.
  */
 int print_table(const json_t *rows, const struct print_column *columns, const char *empty);
+
+/* The same under a blank line, and nothing where there is no row. */
+int print_section(const json_t *rows, const struct print_column *columns);
+
+/* Writes a line `label text`, or text alone (@label NULL), broken between words on a terminal. The text must be escaped already. */
+void print_text(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
  * Writes one `label value` line of object[key]; nothing where the key is missing or null

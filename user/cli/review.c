@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PAGE_ROWS 200 /* rows a question */
 #define FRAME_SKIP 28  /* the Ethernet header, in hex */
@@ -95,7 +96,7 @@ static void print_rate(const json_t *data)
 {
 	const char *unit = json_string_value(json_object_get(data, "unit"));
 
-	printf("%-15s %.0f %s/s allowed, %.0f/s measured over %lld ms\n", "rate", json_number_value(json_object_get(data, "threshold_per_s")),
+	print_text("rate", "%.0f %s/s allowed, %.0f/s measured over %lld ms", json_number_value(json_object_get(data, "threshold_per_s")),
 	       unit && unit[0] == 'b' ? "bits" : "packets", json_number_value(json_object_get(data, "rate_per_s")),
 	       (long long)json_integer_value(json_object_get(data, "window_ms")));
 }
@@ -114,17 +115,17 @@ static void print_evidence(const json_t *e)
 		puts("evidence        none: there was no record free for this source");
 		return;
 	}
-	printf("%-15s %lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets\n", "before the ban", number(e, "packets"),
+	print_text("before the ban", "%lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets", number(e, "packets"),
 	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
-	printf("%-15s %lld tcp, %lld udp, %lld icmp, %lld other\n", "protocols", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
+	print_text("protocols", "%lld tcp, %lld udp, %lld icmp, %lld other", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
 	if (number(by, "tcp"))
-		printf("%-15s %lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections\n", "tcp", number(tcp, "syn"),
+		print_text("tcp", "%lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections", number(tcp, "syn"),
 		       number(tcp, "ack"), number(tcp, "fin"), number(tcp, "rst"), number(tcp, "of_open_connections"), number(tcp, "looked_up"));
 	if (json_array_size(json_object_get(e, "last_ports")))
 		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
 		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
-	printf("%-15s %lld to %lld bytes, TTL %lld to %lld\n", "packets", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
+	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"), number(e, "max_ttl"));
 }
 
 static void print_signals(const json_t *rows)
@@ -136,7 +137,7 @@ static void print_signals(const json_t *rows)
 	json_array_foreach((json_t *)rows, i, row) {
 		const char *says = json_string_value(json_object_get(row, "says"));
 
-		printf("%-15s %s\n", says && says[0] == 'w' ? "may be wrong" : "may be right", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
+		print_text(says && says[0] == 'w' ? "may be wrong" : "may be right", "%s", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
 	}
 }
 
@@ -157,32 +158,79 @@ static void shorten_frames(const json_t *rows)
 	}
 }
 
-static int show(json_t *data)
+/* "2026-11-23 20:10:11" here, and how far that is from now. */
+static void print_moment(const json_t *time, enum print_kind kind)
+{
+	time_t when = (time_t)json_integer_value(time);
+	char text[PRINT_CELL_BYTES], clock[32];
+	struct tm tm;
+
+	strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", localtime_r(&when, &tm));
+	printf("%s (%s %s)\n", clock, print_cell(time, kind, text), kind == PRINT_LEFT ? "left" : "ago");
+}
+
+/* A ban in force has an end to come, one that is over has a reason: somebody's hand, or its time. */
+static void print_end(const json_t *data)
+{
+	const char *state = json_string_value(json_object_get(data, "state"));
+	const json_t *how = json_object_get(data, "how"), *ended = json_object_get(data, "ended");
+	char text[PRINT_CELL_BYTES];
+
+	if (state && !strcmp(state, "live")) {
+		printf("%-15s until ", "still in force");
+		print_moment(json_object_get(data, "until"), PRINT_LEFT);
+		return;
+	}
+	printf("%-15s %s", "how it ended", json_string_length(how) ? print_cell(how, PRINT_TEXT, text) : "its time was over");
+	if (json_is_integer(ended)) {
+		fputs(", ", stdout);
+		print_moment(ended, PRINT_AGO);
+	} else {
+		putchar('\n');
+	}
+	if (state && !strcmp(state, "probation")) {
+		printf("%-15s until ", "on probation");
+		print_moment(json_object_get(data, "trial_until"), PRINT_LEFT);
+	}
+}
+
+static void print_head(const json_t *data)
 {
 	static const struct print_column fields[] = {
 		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
-		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO}, {"how it ended", "how", PRINT_TEXT},
+		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO},
+	};
+	static const struct print_column circumstances[] = {
 		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
 	};
-	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
-	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
-	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
-	const json_t *dropped = json_object_get(data, "dropped");
-	int status;
 	size_t i;
 
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(data, &fields[i]);
+	print_end(data);
+	for (i = 0; i < sizeof(circumstances) / sizeof(*circumstances); i++)
+		print_field(data, &circumstances[i]);
 	print_rate(data);
+}
+
+static int show(json_t *data)
+{
+	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
+	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
+	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"IP HEADER", "header", PRINT_TEXT}, END};
+	const json_t *dropped = json_object_get(data, "dropped");
+	int status;
+
+	print_head(data);
 	print_evidence(json_object_get(data, "evidence"));
-	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
+	print_text("during the ban", "%lld packets dropped, %lld in the first second, %lld in the last", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
-	status = print_table(json_object_get(data, "lists"), lists, NULL);
+	status = print_section(json_object_get(data, "lists"), lists);
 	if (!status)
-		status = print_table(json_object_get(data, "packets"), packets, NULL);
-	return status ? status : print_table(json_object_get(data, "verdicts"), words, NULL);
+		status = print_section(json_object_get(data, "packets"), packets);
+	return status ? status : print_section(json_object_get(data, "verdicts"), words);
 }
 
 /* ID of a ban from @word. */
@@ -220,7 +268,7 @@ int cmd_review_judge(struct cli *cli, const struct cli_command *command, int arg
 	if (!status)
 		status = read_id(words[0], &id);
 	if (!status && allow)
-		status = cli_duration(allow, &allow_s);
+		status = cli_duration(allow, true, &allow_s);
 	if (status)
 		return status;
 	request = json_pack("{s:s++, s:I}", "verb", command->group, ".", command->verb, "id", id);

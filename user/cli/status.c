@@ -58,23 +58,15 @@ static json_t *reason_rows(const json_t *packets)
 	return rows;
 }
 
-/* A table under a blank line, where it has rows. */
 static const struct print_column limit_columns[] = {
 	{"LIMIT", "name", PRINT_TEXT},	  {"ACTION", "action", PRINT_STATE}, {"DROPPED", "dropped", PRINT_NUMBER},
 	{"WOULD", "would_drop", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},  {NULL, NULL, PRINT_TEXT},
 };
 
 static const struct print_column state_columns[] = {
-	{"LIMIT", "name", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_TEXT}, {"BITS", "bits", PRINT_TEXT},
+	{"LIMIT", "name", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_RATE}, {"BITS", "bits", PRINT_RATE},
 	{"USED", "used", PRINT_PERCENT}, {"OVER", "over", PRINT_YES}, {"OVER FOR S", "over_s", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
 };
-
-static int section(const json_t *rows, const struct print_column *columns)
-{
-	if (json_array_size(rows))
-		putchar('\n');
-	return print_table(rows, columns, NULL);
-}
 
 /* The one thing that must not be overlooked at the end of a row. */
 static void warn_unprotected(const json_t *interfaces)
@@ -116,20 +108,20 @@ static int show_status(json_t *data)
 		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
 		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
 	if (json_integer_value(json_object_get(bans, "live")) || json_integer_value(json_object_get(bans, "undecided")))
-		printf("%-15s %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " wait for: sekisho review list --undecided\n", "bans",
+		printf("%-15s %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " without a verdict: sekisho review list --undecided\n", "bans",
 		       json_integer_value(json_object_get(bans, "live")), json_integer_value(json_object_get(bans, "undecided")));
 	print_lines("warning", json_object_get(data, "warnings"));
 	warn_unprotected(json_object_get(data, "interfaces"));
-	status = section(json_object_get(data, "interfaces"), interface_columns);
+	status = print_section(json_object_get(data, "interfaces"), interface_columns);
 	if (!status)
-		status = section(json_object_get(data, "feeds"), feed_columns);
+		status = print_section(json_object_get(data, "feeds"), feed_columns);
 	if (!status)
-		status = section(json_object_get(data, "limits"), limit_columns);
+		status = print_section(json_object_get(data, "limits"), limit_columns);
 	if (!status)
-		status = section(json_object_get(data, "protected"), protected_columns);
+		status = print_section(json_object_get(data, "protected"), protected_columns);
 	if (!status && packets) {
 		rows = reason_rows(packets);
-		status = section(rows, reason_columns);
+		status = print_section(rows, reason_columns);
 		json_decref(rows);
 	}
 	return status;
@@ -202,24 +194,24 @@ static void shorten_recent(json_t *rows)
 static int show_explain(json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"evidence", "evidence", PRINT_TEXT},
+		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"evidence", "evidence", PRINT_COMMAND},
 		{"verdict", "verdict", PRINT_STATE},
 		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
 		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
-		{"to change it", "advice", PRINT_TEXT},
+		{"to change it", "advice", PRINT_COMMAND},
 	};
 	size_t i;
 	int status;
 
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(data, &fields[i]);
-	status = section(json_object_get(data, "matches"), match_columns);
+	status = print_section(json_object_get(data, "matches"), match_columns);
 	if (!status)
-		status = section(json_object_get(data, "limits"), state_columns);
+		status = print_section(json_object_get(data, "limits"), state_columns);
 	if (!status)
-		status = section(json_object_get(data, "bans"), ban_columns);
+		status = print_section(json_object_get(data, "bans"), ban_columns);
 	shorten_recent(json_object_get(data, "recent"));
-	return status ? status : section(json_object_get(data, "recent"), recent_columns);
+	return status ? status : print_section(json_object_get(data, "recent"), recent_columns);
 }
 
 int cmd_explain(struct cli *cli, const struct cli_command *command, int argc, char **argv)

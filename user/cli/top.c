@@ -38,9 +38,11 @@ static int show(const struct cli *cli, json_t *data)
 		return print_json(data);
 	round_rates(json_object_get(data, "sources"));
 	status = print_table(json_object_get(data, "sources"), columns, "no source sent anything for a minute");
-	if (!status)
-		printf("\nFrom every packet of a quiet CPU to one in %" JSON_INTEGER_FORMAT " of a busy one; PACKETS and DROPS may be too high by ERROR, see sekisho(1).\n",
-		       json_integer_value(json_object_get(data, "sample")));
+	if (!status) {
+		putchar('\n');
+		print_text(NULL, "Counted from every packet where a CPU is quiet, from one in %" JSON_INTEGER_FORMAT " where it is busy; PACKETS and DROPS are too high by ERROR at most, see sekisho(1).",
+			   json_integer_value(json_object_get(data, "sample")));
+	}
 	return status;
 }
 

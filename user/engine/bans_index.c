@@ -91,10 +91,3 @@ void bans_index_delete(struct bans_index *index, struct bans_row *row)
 	index->free = place;
 	index->n_used--;
 }
-
-void bans_index_free(struct bans_index *index)
-{
-	free(index->rows);
-	free(index->buckets);
-	*index = (struct bans_index){ 0 };
-}

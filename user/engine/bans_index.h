@@ -35,4 +35,3 @@ struct bans_row *bans_index_find(const struct bans_index *index, const struct se
 /* The row of @key, made (all 0) where there is none. NULL: out of memory. */
 struct bans_row *bans_index_put(struct bans_index *index, const struct sek_entry_key *key);
 void bans_index_delete(struct bans_index *index, struct bans_row *row);
-void bans_index_free(struct bans_index *index);

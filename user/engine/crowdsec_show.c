@@ -29,7 +29,7 @@ static const char *state_of(const struct crowdsec *crowdsec, const struct origin
 	bool has_any = origins->total[0] || origins->total[1];
 
 	if (crowdsec->failures)
-		return has_any || crowdsec->pulls_total ? "stale" : "failing";
+		return has_any || crowdsec->pulls_total ? "retrying" : "failing";
 	return crowdsec->pulls_total ? "ok" : "pending";
 }
 
@@ -53,11 +53,11 @@ json_t *crowdsec_json(struct engine *engine, bool is_long)
 	if (!crowdsec->config)
 		return NULL;
 	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_origin, &origins); /* then none are told */
-	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s}", "name", CONFIG_CROWDSEC_NAME, "action", "block", "state", state_of(crowdsec, &origins),
+	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:n}", "name", CONFIG_CROWDSEC_NAME, "action", "block", "state", state_of(crowdsec, &origins),
 			 "entries", (json_int_t)(origins.total[0] + origins.total[1]), "entries_v4", (json_int_t)origins.total[0], "entries_v6", (json_int_t)origins.total[1],
 			 "last_success", verbs_time(crowdsec->last_success_s), "next_try",
 			 (json_int_t)(engine_now_s() + (crowdsec->next_ms > now_ms ? (int64_t)(crowdsec->next_ms - now_ms) / 1000 : 0)),
-			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(), "url", crowdsec->config->url);
+			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(), "url", crowdsec->config->url, "path");
 	if (is_long && json)
 		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
 						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total));

@@ -23,6 +23,7 @@
 #include "sys/store.h"
 
 #define ENGINE_FETCHES_MAX 4 /* at once */
+#define ENGINE_FILES_MAX 3   /* of these, of files: dead mounts keep no URL from being fetched */
 #define ENGINE_PATH_BYTES 512
 #define FEEDS_ALARM_BYTES 128
 
@@ -132,6 +133,8 @@ void feeds_tell_names(const struct engine *engine, const struct engine_feed *fee
  * at most SEK_LISTS_MAX.
  */
 size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX]);
+/* Is the server of every feed known that feeds_servers() would name? Not before each was asked. */
+bool feeds_servers_are_known(const struct engine *engine, const struct engine_feed *feed);
 /* The member "names" of feed.show: feed servers and known-good lists that are met by the list. */
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed);
 

@@ -28,7 +28,7 @@ static void have_event(void *arg, const struct sek_event *event, const struct se
 
 	if (ban)
 		bans_saw(engine, &ban->event.source, &ban->ban, &ban->evidence, event);
-	events_file_add(engine, events_keep(event));
+	events_file_add(engine, events_keep(event, (int64_t)event->time_ns + bans_clock().offset_ns));
 }
 
 void events_take(struct engine *engine)
@@ -67,10 +67,11 @@ static bool is_of_feed(const struct sek_event *event)
 
 void events_keep_feed(enum events_feed type, const char *name)
 {
-	struct sek_event event = { .type = type, .time_ns = bans_clock().boot_ns, .limit = 0xff };
+	struct bans_clock clock = bans_clock();
+	struct sek_event event = { .type = type, .time_ns = clock.boot_ns, .limit = 0xff };
 
 	snprintf((char *)event.header, sizeof(event.header), "%s", name); /* header_bytes 0: no frame */
-	events_keep(&event);
+	events_keep(&event, (int64_t)clock.boot_ns + clock.offset_ns);
 }
 
 static const char *type_of(const struct sek_event *event)
@@ -128,14 +129,13 @@ json_t *events_json(const struct engine *engine, const struct events_row *row)
 	static const char *const reasons[SEK_R_MAX] = { "none", "allow", "block", "ban", "feed", "limit", "malformed", "link", "protected", "internal" };
 	const struct sek_event *event = &row->event;
 	struct prefix source = bans_prefix(&event->source);
-	struct bans_clock clock = bans_clock();
 	char text[PREFIX_TEXT_BYTES], protocol[8], flags[9];
 
 	if (is_of_feed(event))
-		return json_pack("{s:I,s:f,s:s,s:s}", "number", (json_int_t)row->number, "time", ((int64_t)event->time_ns + clock.offset_ns) / 1e9,
+		return json_pack("{s:I,s:f,s:s,s:s}", "number", (json_int_t)row->number, "time", row->unix_ns / 1e9,
 				 "type", type_of(event), "feed", (const char *)event->header);
 	return json_pack("{s:I,s:f,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:s,s:I}", "number", (json_int_t)row->number,
-			 "time", ((int64_t)event->time_ns + clock.offset_ns) / 1e9, "type", type_of(event), "source", prefix_format(&source, text),
+			 "time", row->unix_ns / 1e9, "type", type_of(event), "source", prefix_format(&source, text),
 			 "reason", event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit", limits_name_then(engine, event->limit, row->number),
 			 "protocol", protocol_of(event, protocol, sizeof(protocol)), "flags", flags_of(event, flags), "sport", ntohs(event->sport_be),
 			 "dport", ntohs(event->dport_be), "bytes", (json_int_t)event->frame_bytes, "interface", interface_of(engine, event->iface_slot),

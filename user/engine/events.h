@@ -17,6 +17,7 @@ struct engine;
 /* One event as it is kept. Numbers grow by one from 1 on. */
 struct events_row {
 	uint64_t number;
+	int64_t unix_ns; /* when it was, by the clock of its day: the same each time that it is told */
 	struct sek_event event;
 };
 
@@ -24,8 +25,8 @@ struct events_row {
 void events_open(struct engine *engine);
 /* Takes what waits, a bounded number. */
 void events_take(struct engine *engine);
-/* Returns its row, which holds until the next call. */
-const struct events_row *events_keep(const struct sek_event *event);
+/* @unix_ns is when it was. Returns its row, which holds until the next call. */
+const struct events_row *events_keep(const struct sek_event *event, int64_t unix_ns);
 
 /* Events of our own, beside enum sek_event_type: of a feed, whose name stands where a frame's header would. */
 enum events_feed { EVENTS_FEED_STALE = 64, EVENTS_FEED_FRESH, EVENTS_FEED_HELD };

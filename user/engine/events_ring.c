@@ -31,13 +31,14 @@ static struct kept *find(uint64_t number)
 	return number && kept->row.number == number ? kept : NULL;
 }
 
-const struct events_row *events_keep(const struct sek_event *event)
+const struct events_row *events_keep(const struct sek_event *event, int64_t unix_ns)
 {
 	uint64_t *head = &heads[hash(&event->source)];
 	struct kept *kept = &ring[++last & (EVENTS_KEPT - 1)];
 
 	kept->before = *head;
 	kept->row.number = *head = last;
+	kept->row.unix_ns = unix_ns;
 	kept->row.event = *event;
 	return &kept->row;
 }

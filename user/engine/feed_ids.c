@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine.h"
+#include "quality.h"
 #include "sys/log.h"
 
 static void add_id(uint64_t *ids, uint32_t id)
@@ -68,6 +69,48 @@ static int claim(struct engine *engine, struct engine_feed *feed, const uint64_t
 			 feed->state.name, gone);
 	}
 	return 0;
+}
+
+static bool is_known(void *arg, const char *name)
+{
+	return feeds_find(arg, name) != NULL;
+}
+
+static int wipe_gone(struct engine *engine, uint64_t *ret_gone)
+{
+	uint64_t gone[SEK_LISTS_MAX / 64];
+	uint32_t id;
+	int err = store_begin(engine->store);
+
+	if (!err)
+		err = store_feed_wipe(engine->store, is_known, engine, gone);
+	for (id = 1; id < SEK_LISTS_MAX && !err; id++) {
+		if (gone[id / 64] >> (id % 64) & 1)
+			err = credit_forget(engine, id);
+	}
+	if (!err)
+		err = store_commit(engine->store);
+	if (err)
+		store_rollback(engine->store);
+	else
+		memcpy(ret_gone, gone, sizeof(gone));
+	return err;
+}
+
+void feed_ids_forget_gone(struct engine *engine)
+{
+	uint64_t gone[SEK_LISTS_MAX / 64] = { 0 };
+	uint32_t id;
+
+	lists_drop_strangers(engine->state_dir, is_known, engine);
+	if (wipe_gone(engine, gone))
+		log_line(LOG_ERR, "state: what is known of feeds that are no more cannot be deleted: %s; the next reload tries again", store_error(engine->store));
+	for (id = 1; id < SEK_LISTS_MAX; id++) {
+		if (!(gone[id / 64] >> (id % 64) & 1))
+			continue;
+		credit_begin(engine, id);
+		quality_forget(engine, id);
+	}
 }
 
 bool feed_ids_claim(struct engine *engine)

@@ -182,7 +182,7 @@ json_t *feed_try_answer(const struct feed_try *job)
 	json_t *json;
 
 	take_facts(job, &facts);
-	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I}", "url", feed->url ? feed->url : feed->path,
+	json = json_pack("{s:s?,s:s?,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I}", "url", feed->url, "path", feed->path,
 			 "format", feed_format_name(job->result.format < FETCH_FORMAT_MAX ? job->result.format : FETCH_AUTO), "format_why", origin ? origin->why : "",
 			 "body_bytes", (json_int_t)job->result.body_bytes, "duration_ms", (json_int_t)job->result.duration_ms, "entries", (json_int_t)facts.entries,
 			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "lines", (json_int_t)head->lines,

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "feed_ids.h"
+#include "since.h"
 #include "lib/backoff.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -111,10 +113,16 @@ static void hold(struct engine *engine, struct engine_feed *feed, struct lists_j
 static void listed(struct lists_job *job)
 {
 	struct engine *engine = job->context;
-	struct engine_feed *feed = &engine->feeds[job->feed];
+	struct engine_feed *feed = &engine->feeds[job->feed]; /* of the same config */
 
-	if (job->epoch == engine->config_epoch) { /* else a reload came between, and asks again */
-		if (job->outcome == LISTS_TAKEN)
+	if (job->epoch == engine->config_epoch) { /* else a reload came between, and asks again, if the feed still is */
+		int err = job->outcome == LISTS_REFUSED ? 0 : lists_job_keep(job);
+
+		if (err)
+			snprintf(job->why, sizeof(job->why), "the list cannot be stored: %s", strerror(-err));
+		if (err)
+			finish(engine, feed, job->why);
+		else if (job->outcome == LISTS_TAKEN)
 			take(engine, feed, job);
 		else if (job->outcome == LISTS_PUT_ASIDE)
 			hold(engine, feed, job);
@@ -148,8 +156,52 @@ static int start_job(struct engine *engine, struct engine_feed *feed, int fd)
 	return err;
 }
 
+/* The held list becomes the one in force. Errors: errno; then both are as before. */
+static int take_held(struct engine *engine, struct engine_feed *feed, const char *why)
+{
+	int err = lists_accept(engine->state_dir, feed->state.name);
+
+	if (err)
+		return err;
+	quality_updated(engine, feed, &feed->list, &feed->held);
+	lists_unmap(&feed->list);
+	feed->list = feed->held;
+	memset(&feed->held, 0, sizeof(feed->held));
+	memcpy(feed->state.etag, feed->state.held_etag, sizeof(feed->state.etag));
+	memcpy(feed->state.last_modified, feed->state.held_modified, sizeof(feed->state.last_modified));
+	feed->state.last_success_s = feed->state.held_s;
+	forget_held(engine, feed);
+	save_state(engine, feed);
+	log_line(LOG_NOTICE, "feed %s: %s: %u IPv4 and %u IPv6 prefixes", feed->state.name, why, feed->list.view.head->n4, feed->list.view.head->n6);
+	feeds_tell_names(engine, feed);
+	compile_want(engine);
+	return 0;
+}
+
+/* The guards may be others than when it came, and its server need not send it again. */
+static void judge_held(struct engine *engine, struct engine_feed *feed)
+{
+	struct prefix servers[SEK_LISTS_MAX];
+	char why[sizeof(feed->state.held_why)] = "";
+	size_t n;
+
+	if (!feed->held.data)
+		return;
+	n = feeds_servers(engine, feed, servers);
+	if (lists_pass(&feed->held, &feed->config->guard, lists_prefixes(&feed->list), servers, n, why, sizeof(why))) {
+		if (feeds_servers_are_known(engine, feed) && take_held(engine, feed, "the held list is within the guards that are now"))
+			log_line(LOG_ERR, "feed %s: the held list cannot be stored: it stays held", feed->state.name);
+	} else if (strcmp(feed->state.held_why, why)) {
+		log_line(LOG_NOTICE, "feed %s: still held: %s", feed->state.name, why);
+		snprintf(feed->state.held_why, sizeof(feed->state.held_why), "%s", why);
+		save_state(engine, feed);
+	}
+}
+
 static void unchanged(struct engine *engine, struct engine_feed *feed)
 {
+	take_server(feed);
+	judge_held(engine, feed);
 	if (!feed->held.data && feed->list.data)
 		feed->state.last_success_s = engine_now_s();
 	finish(engine, feed, feed->list.data || feed->held.data ? "" : "unchanged, but there is no list yet");
@@ -252,16 +304,21 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 
 void feeds_tick(struct engine *engine)
 {
-	size_t i, running = 0;
+	size_t i, running = 0, files = 0;
 
 	feeds_watch(engine);
-	for (i = 0; i < engine->n_feeds; i++)
+	for (i = 0; i < engine->n_feeds; i++) {
 		running += engine->feeds[i].is_fetching;
+		files += engine->feeds[i].is_fetching && engine->feeds[i].config->path;
+	}
 	for (i = 0; i < engine->n_feeds && running < ENGINE_FETCHES_MAX; i++) {
-		if (engine->feeds[i].is_fetching || engine->feeds[i].next_ms > uv_now(&engine->loop))
+		struct engine_feed *feed = &engine->feeds[i];
+
+		if (feed->is_fetching || feed->next_ms > uv_now(&engine->loop) || (feed->config->path && files >= ENGINE_FILES_MAX))
 			continue;
-		fetch(engine, &engine->feeds[i]);
+		fetch(engine, feed);
 		running++;
+		files += feed->config->path != NULL;
 	}
 }
 
@@ -298,28 +355,11 @@ int feeds_update(struct engine *engine, const char *name)
 
 int feeds_accept(struct engine *engine, struct engine_feed *feed)
 {
-	int err;
-
 	if (!feed->held.data)
 		return -ENOENT;
 	if (feed_guard_is_whole(&feed->config->guard, feed->held.coverage4, feed->held.coverage6))
 		return -EPERM;
-	err = lists_accept(engine->state_dir, feed->state.name);
-	if (err)
-		return err;
-	quality_updated(engine, feed, &feed->list, &feed->held);
-	lists_unmap(&feed->list);
-	feed->list = feed->held;
-	memset(&feed->held, 0, sizeof(feed->held));
-	memcpy(feed->state.etag, feed->state.held_etag, sizeof(feed->state.etag));
-	memcpy(feed->state.last_modified, feed->state.held_modified, sizeof(feed->state.last_modified));
-	feed->state.last_success_s = feed->state.held_s;
-	forget_held(engine, feed);
-	save_state(engine, feed);
-	log_line(LOG_NOTICE, "feed %s: the held list is taken: %u IPv4 and %u IPv6 prefixes", feed->state.name, feed->list.view.head->n4, feed->list.view.head->n6);
-	feeds_tell_names(engine, feed);
-	compile_want(engine);
-	return 0;
+	return take_held(engine, feed, "the held list is taken");
 }
 
 static void load_lists(struct engine *engine, struct engine_feed *feed)
@@ -384,11 +424,6 @@ static void drop_feeds(struct engine *engine)
 	config_free(engine->config);
 }
 
-static bool is_known(void *arg, const char *name)
-{
-	return feeds_find(arg, name) != NULL;
-}
-
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch)
 {
 	struct engine_feed *feeds = calloc(config->n_feeds + 1, sizeof(*feeds));
@@ -402,6 +437,8 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 		config_free(config);
 		return -ENOMEM;
 	}
+	if (engine->feeds)
+		credit_take(engine); /* what was counted so far is of the feeds that were */
 	for (i = 0; i < config->n_feeds; i++) {
 		const struct config_feed *one = feeds[i].config = &config->feeds[i];
 
@@ -420,10 +457,13 @@ int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch
 	engine->n_feeds = config->n_feeds;
 	allow_free(&engine->allow);
 	engine->allow = allow;
-	lists_drop_strangers(engine->state_dir, is_known, engine);
+	feed_ids_forget_gone(engine);
+	since_forget_gone(engine);
 	quality_configure(engine);
 	limits_configure(engine);
 	crowdsec_configure(engine);
+	for (i = 0; i < engine->n_feeds; i++)
+		judge_held(engine, &engine->feeds[i]);
 	compile_want(engine);
 	return 0;
 }

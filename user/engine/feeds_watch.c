@@ -36,7 +36,7 @@ void feeds_warnings(const struct engine *engine, json_t *lines)
 
 	for (i = 0; i < engine->n_feeds; i++) {
 		if (feeds_alarm(&engine->feeds[i], text, sizeof(text)))
-			json_array_append_new(lines, json_sprintf("feed %s: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
+			json_array_append_new(lines, json_sprintf("feed %s: stale: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
 	}
 }
 
@@ -105,6 +105,17 @@ size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed
 			ret_servers[n++] = *server;
 	}
 	return n;
+}
+
+bool feeds_servers_are_known(const struct engine *engine, const struct engine_feed *feed)
+{
+	size_t i;
+
+	for (i = 0; i < engine->n_feeds && feed->config->action == SEK_A_BLOCK; i++) {
+		if (engine->feeds[i].config->url && !engine->feeds[i].server.family)
+			return false;
+	}
+	return true;
 }
 
 static bool is_good(const struct engine_feed *other)

@@ -102,32 +102,24 @@ static int sync_folder(const char *state_dir)
 	return err;
 }
 
-/* Writes @list beside the old one and renames it over; maps the file instead of the memfd, whose memory is then given back. */
-static int store_list(struct lists_job *job, const char *suffix, struct engine_list *list, const char **ret_why)
+/* Writes @list beside the old one; maps the file instead of the memfd, whose memory is then given back. */
+static int store_list(struct lists_job *job, struct engine_list *list, const char **ret_why)
 {
-	char path[LISTS_PATH_BYTES], new_path[LISTS_PATH_BYTES], new_suffix[40];
+	char new_suffix[40];
 	struct engine_list stored;
 	int fd, err;
 
 	snprintf(new_suffix, sizeof(new_suffix), "new-%llu", (unsigned long long)job->serial);
-	path_of(job->state_dir, job->name, suffix, path);
-	path_of(job->state_dir, job->name, new_suffix, new_path);
-	fd = open(new_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	path_of(job->state_dir, job->name, new_suffix, job->new_path);
+	fd = open(job->new_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	err = write_whole(fd, list->data, list->bytes);
 	if (!err)
 		err = map_list(fd, list->bytes, &stored, ret_why);
 	close(fd);
-	if (!err && rename(new_path, path)) {
-		err = -errno;
-		lists_unmap(&stored);
-	}
-	if (err) {
-		(void)unlink(new_path); /* the old list is still there */
-		return err;
-	}
-	(void)sync_folder(job->state_dir); /* after a power cut the old list would be there: a good one too */
+	if (err)
+		return err; /* lists_job_free() removes what is there of it */
 	lists_unmap(list);
 	*list = stored;
 	return 0;
@@ -182,7 +174,7 @@ static void work(uv_work_t *request)
 		return;
 	}
 	job->outcome = judge(job, &list);
-	err = store_list(job, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], &list, &why);
+	err = store_list(job, &list, &why);
 	if (err) {
 		job->outcome = LISTS_REFUSED;
 		snprintf(job->why, sizeof(job->why), "the list cannot be stored: %s", strerror(-err));
@@ -206,11 +198,38 @@ int lists_job_start(uv_loop_t *loop, struct lists_job *job)
 	return uv_queue_work(loop, &job->work, work, after_work);
 }
 
+int lists_job_keep(struct lists_job *job)
+{
+	char path[LISTS_PATH_BYTES];
+
+	path_of(job->state_dir, job->name, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], path);
+	if (rename(job->new_path, path))
+		return -errno;
+	job->new_path[0] = '\0';
+	job->is_kept = true;
+	return 0;
+}
+
+static void sync_work(uv_work_t *request)
+{
+	struct lists_job *job = request->data;
+
+	(void)sync_folder(job->state_dir); /* after a power cut the old list would be there: a good one too */
+}
+
+static void after_sync(uv_work_t *request, int status)
+{
+	free(request->data);
+}
+
 void lists_job_free(struct lists_job *job)
 {
 	lists_unmap(&job->list);
 	close(job->fd);
-	free(job);
+	if (job->new_path[0])
+		(void)unlink(job->new_path); /* else lists_clean() does, at the next start */
+	if (!job->is_kept || uv_queue_work(job->work.loop, &job->work, sync_work, after_sync))
+		free(job);
 }
 
 int lists_accept(const char *state_dir, const char *name)
@@ -284,7 +303,7 @@ static void remove_stranger(int folder, const char *name, const char *dot, void 
 	const struct known *known = arg;
 	char feed[CONFIG_FEED_NAME_BYTES];
 
-	if (strcmp(dot, ".held") || (size_t)(dot - name) >= sizeof(feed))
+	if ((strcmp(dot, ".held") && strcmp(dot, ".list") && strcmp(dot, ".since")) || (size_t)(dot - name) >= sizeof(feed))
 		return;
 	snprintf(feed, sizeof(feed), "%.*s", (int)(dot - name), name);
 	if (!known->is_known(known->arg, feed))

@@ -27,7 +27,7 @@ struct engine_list {
 enum lists_kind { LISTS_GOOD, LISTS_HELD };
 enum lists_outcome { LISTS_TAKEN, LISTS_PUT_ASIDE, LISTS_REFUSED };
 
-/* One update on its way from a fetcher's memfd to the disk. The first part is the caller's. */
+/* One update on its way from a fetcher's memfd to the disk, where it lies beside the lists until lists_job_keep(). The first part is the caller's. */
 struct lists_job {
 	uv_work_t work;
 	void (*done)(struct lists_job *job); /* on the loop's thread; frees it by lists_job_free() */
@@ -45,11 +45,19 @@ struct lists_job {
 	/* the answer */
 	enum lists_outcome outcome;
 	char why[256];
-	struct engine_list list; /* taken: by lists_job_take() */
+	struct engine_list list; /* mapped; who takes it empties this */
+	char new_path[LISTS_PATH_BYTES]; /* of its file; empty: none, or it has its name */
+	bool is_kept;
 };
 
 /* Starts @job. Errors: of uv_queue_work(3); then done is not called. */
 int lists_job_start(uv_loop_t *loop, struct lists_job *job);
+/*
+ * Puts the list that came in the place of the good or the held one, as the outcome says. On the loop's thread, which knows whether
+ * the feed still is. Errors: errno; then that one is as before.
+ */
+int lists_job_keep(struct lists_job *job);
+/* Removes a list that was not kept. */
 void lists_job_free(struct lists_job *job);
 
 /* Maps and checks the stored list. Errors: -ENOENT there is none; -EBADMSG damaged, *ret_why says how; errno. */
@@ -73,5 +81,5 @@ void lists_drop_held(const char *state_dir, const char *name);
 void lists_remove(const char *state_dir, const char *name);
 /* Removes what an engine that was killed left half-written. */
 void lists_clean(const char *state_dir);
-/* Removes held lists of feeds that @is_known does not know: nobody can accept them any more. */
+/* Removes what is there of feeds that @is_known does not know. */
 void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg);

@@ -84,7 +84,7 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		[FEED_SUCCESS] = { "sekisho_feed_last_success_timestamp_seconds", "When the feed was last fetched or read well; 0 never.", OPENMETRICS_GAUGE },
 		[FEED_UP] = { "sekisho_feed_up", "1 when the last update went well and a list is in force.", OPENMETRICS_GAUGE },
 		[FEED_HELD] = { "sekisho_feed_held", "1 while an update waits for `sekisho feed accept`.", OPENMETRICS_GAUGE },
-		[FEED_STALE] = { "sekisho_feed_stale", "1 while there was no good update for longer than the feed's stale-after.", OPENMETRICS_GAUGE },
+		[FEED_STALE] = { "sekisho_feed_stale", "1 while the alarm of stale-after rings: no good update for longer than that.", OPENMETRICS_GAUGE },
 		[FEED_FAILURES] = { "sekisho_feed_update_failures", "Updates that failed, were refused or held.", OPENMETRICS_COUNTER },
 		[FEED_DURATION] = { "sekisho_feed_fetch_duration_seconds", "How long the last good fetch took.", OPENMETRICS_GAUGE },
 	};

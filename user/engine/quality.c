@@ -93,6 +93,12 @@ void quality_configure(struct engine *engine)
 		(void)list_of(engine, &engine->feeds[i]); /* no memory: read when it is asked for */
 }
 
+void quality_forget(struct engine *engine, uint32_t id)
+{
+	free(engine->quality->list[id]);
+	engine->quality->list[id] = NULL;
+}
+
 static void put_day(struct engine *engine, struct quality_list *list)
 {
 	if (list->is_day_dirty && store_quality_day_put(engine->store, &list->today) == 0)

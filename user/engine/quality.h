@@ -28,6 +28,8 @@ struct verbs_request;
 void quality_open(struct engine *engine);
 /* The feeds are the config's. Before the counters are read, so that what hit while no engine ran is of today. */
 void quality_configure(struct engine *engine);
+/* The feed of id @id is no more: whoever has its name or id next begins anew. */
+void quality_forget(struct engine *engine, uint32_t id);
 /* Once a second: looks at some new events. */
 void quality_tick(struct engine *engine);
 /* The same, and at the busiest. */

@@ -31,7 +31,7 @@ static struct row {
 /* One at a time: lists change a few times an hour. */
 static struct job {
 	uv_work_t work;
-	bool is_under_way;
+	bool is_under_way, is_void; /* void: its feed is no more */
 	const char *state_dir;
 	char name[CONFIG_FEED_NAME_BYTES];
 	uint32_t now_s; /* what is new in the list is so old */
@@ -171,10 +171,14 @@ static struct row *row_of(const char *name)
 
 static void after_work(uv_work_t *request, int status)
 {
-	struct row *row = row_of(job.name);
+	struct row *row = job.is_void ? NULL : row_of(job.name);
+	char path[LISTS_PATH_BYTES];
 
 	job.is_under_way = false;
-	if (job.err)
+	path_of("since", path);
+	if (job.is_void)
+		(void)unlink(path); /* nobody reads it */
+	else if (job.err)
 		log_line(LOG_ERR, "feed %s: since when it holds its addresses cannot be kept: %s", job.name, strerror(-job.err));
 	if (row && job.times.data) {
 		let_go(&row->times);
@@ -184,10 +188,11 @@ static void after_work(uv_work_t *request, int status)
 	let_go(&job.times);
 }
 
-static void forget_gone(struct engine *engine)
+void since_forget_gone(struct engine *engine)
 {
 	size_t i;
 
+	job.is_void |= job.is_under_way && !feeds_find(engine, job.name);
 	for (i = 0; i < SEK_LISTS_MAX; i++) {
 		if (!rows[i].name[0] || feeds_find(engine, rows[i].name))
 			continue;
@@ -211,6 +216,7 @@ static bool start(struct engine *engine, const struct engine_feed *feed)
 	job.state_dir = engine->state_dir;
 	job.now_s = feed->state.last_success_s ? feed->state.last_success_s : engine_now_s();
 	memcpy(job.name, row->name, sizeof(job.name));
+	job.is_void = false;
 	job.is_under_way = !uv_queue_work(&engine->loop, &job.work, work, after_work);
 	return true;
 }
@@ -221,7 +227,6 @@ void since_tick(struct engine *engine)
 
 	if (job.is_under_way)
 		return;
-	forget_gone(engine);
 	for (i = 0; i < engine->n_feeds; i++) {
 		if (start(engine, &engine->feeds[i]))
 			return;

@@ -78,6 +78,8 @@ json_t *verbs_entry_list(struct verbs_request *request);
 void verbs_stage_free(struct verbs_stage *stage);
 
 /* verbs_feeds.c */
+/* The answer where no feed is called @name. */
+json_t *verbs_no_feed(const char *name);
 json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long);
 json_t *verbs_feeds(struct engine *engine);
 json_t *verbs_feed_list(struct verbs_request *request);

@@ -8,6 +8,7 @@
 
 #include "entries.h"
 #include "lib/escape.h"
+#include "lib/origin.h"
 
 #define IMPORT_MAX 10000 /* entries a request: clients send batches */
 #define LIST_MAX 5000	 /* rows an answer */
@@ -18,6 +19,7 @@ struct verbs_stage {
 	size_t n, capacity;
 	char **texts; /* origins and reasons, each once in a row of same ones */
 	size_t n_texts, text_capacity, text_bytes;
+	size_t host_bits; /* rows that had some */
 	const char *last_origin, *last_reason;
 	enum sek_action kind;
 	bool is_forced;
@@ -26,24 +28,34 @@ struct verbs_stage {
 
 static size_t staged_rows, staged_text_bytes; /* of all stages */
 
-static const char *read_row(struct verbs_request *request, json_t *json, struct store_entry *row)
+static bool is_duration(const json_t *for_s)
+{
+	json_int_t seconds = json_integer_value(for_s);
+
+	return json_is_integer(for_s) && (seconds == -1 || (seconds >= 1 && seconds <= FOR_MAX_S));
+}
+
+/* The row of @json, or why it cannot be one. @host_bits: were any behind the prefix's length set, which are cleared? */
+static const char *read_row(struct verbs_request *request, json_t *json, struct store_entry *row, bool *host_bits)
 {
 	const char *text = json_string_value(json_object_get(json, "prefix"));
 	const char *origin = json_string_value(json_object_get(json, "origin"));
 	const char *reason = json_string_value(json_object_get(json, "reason"));
 	json_t *for_s = json_object_get(json, "for_s");
 	enum prefix_error error;
+	const char *bad;
 
 	memset(row, 0, sizeof(*row));
 	if (!text)
 		return "a prefix is missing";
-	error = prefix_parse(text, strlen(text), &row->prefix, NULL);
+	error = prefix_parse(text, strlen(text), &row->prefix, host_bits);
 	if (error)
 		return prefix_error_text(error);
-	if (for_s && !json_is_null(for_s) && (!json_is_integer(for_s) || json_integer_value(for_s) > FOR_MAX_S))
-		return "for_s is no number of seconds up to 100 years; -1 is for good";
-	if (origin && strlen(origin) >= sizeof(row->origin))
-		return "the origin is over 63 bytes long";
+	if (for_s && !json_is_null(for_s) && !is_duration(for_s))
+		return "for_s is no number of seconds from 1 to 100 years; -1 is for good";
+	bad = origin ? origin_error(origin) : NULL;
+	if (bad)
+		return bad;
 	row->kind = request->kind;
 	row->since_s = engine_now_s();
 	if (json_is_integer(for_s) && json_integer_value(for_s) >= 0)
@@ -59,13 +71,22 @@ static const char *read_row(struct verbs_request *request, json_t *json, struct 
 	return NULL;
 }
 
+/* What @prefix was taken from where that had host bits, as a line for people; null where it had none. */
+static json_t *cleared_text(const struct prefix *prefix, const char *given, bool host_bits)
+{
+	char text[PREFIX_TEXT_BYTES];
+
+	return host_bits ? json_sprintf("%s (host bits of %s cleared)", prefix_format(prefix, text), given) : json_null();
+}
+
 /* The row is put inside a transaction, the kernel is told, then it is committed: in force first, on disk before the answer. */
 json_t *verbs_entry_add(struct verbs_request *request)
 {
 	struct engine *engine = request->engine;
 	char why[ROLE_TEXT_BYTES] = "", text[PREFIX_TEXT_BYTES];
 	struct store_entry row;
-	const char *bad = read_row(request, request->json, &row);
+	bool host_bits;
+	const char *bad = read_row(request, request->json, &row, &host_bits);
 	int err;
 
 	if (bad)
@@ -88,7 +109,8 @@ json_t *verbs_entry_add(struct verbs_request *request)
 		(void)entries_apply(engine, &row.prefix, ignored, sizeof(ignored)); /* back to what the state says */
 		return verbs_error(1, "%s: %s", prefix_format(&row.prefix, text), why);
 	}
-	return verbs_ok(json_pack("{s:s,s:o}", "prefix", prefix_format(&row.prefix, text), "expires", verbs_time(row.expires_s)));
+	return verbs_ok(json_pack("{s:s,s:o,s:b,s:o}", "prefix", prefix_format(&row.prefix, text), "expires", verbs_time(row.expires_s), "host_bits", host_bits,
+				  "text", cleared_text(&row.prefix, verbs_word(request, "prefix", ""), host_bits)));
 }
 
 void verbs_stage_free(struct verbs_stage *stage)
@@ -169,12 +191,15 @@ static bool stage_entries(struct verbs_request *request, struct verbs_stage *sta
 
 	json_array_foreach(json_object_get(request->json, "entries"), i, one) {
 		struct store_entry row;
-		const char *bad = read_row(request, one, &row);
+		bool host_bits;
+		const char *bad = read_row(request, one, &row, &host_bits);
 
 		if (bad)
 			json_array_append_new(rejected, json_pack("{s:i,s:s}", "index", (int)i, "error", bad));
 		else if (!keep_row(stage, &row))
 			return false;
+		else
+			stage->host_bits += host_bits;
 	}
 	return true;
 }
@@ -190,7 +215,8 @@ static json_t *import_over(struct engine *engine, struct verbs_wait *wait)
 	if (job->err)
 		answer = verbs_error(1, "stopped after %llu of %zu entries, which are in force: %s", (unsigned long long)job->count, job->n_rows, job->why);
 	else
-		answer = verbs_ok(json_pack("{s:I,s:o}", "added", (json_int_t)job->count, "rejected", stage->rejected ? json_incref(stage->rejected) : json_array()));
+		answer = verbs_ok(json_pack("{s:I,s:I,s:o}", "added", (json_int_t)job->count, "host_bits", (json_int_t)stage->host_bits, "rejected",
+					    stage->rejected ? json_incref(stage->rejected) : json_array()));
 	entries_job_free(job);
 	return answer;
 }
@@ -335,7 +361,8 @@ json_t *verbs_entry_del(struct verbs_request *request)
 	struct engine *engine = request->engine;
 	char why[ROLE_TEXT_BYTES];
 	struct prefix prefix;
-	enum prefix_error error = prefix_parse(text, strlen(text), &prefix, NULL);
+	bool host_bits;
+	enum prefix_error error = prefix_parse(text, strlen(text), &prefix, &host_bits);
 	int n = 0;
 
 	if (error)
@@ -351,7 +378,7 @@ json_t *verbs_entry_del(struct verbs_request *request)
 			return verbs_error(1, "%s: %s", text, why);
 		n += bans;
 	}
-	return verbs_ok(json_pack("{s:i}", "deleted", n));
+	return verbs_ok(json_pack("{s:i,s:b,s:o}", "deleted", n, "host_bits", host_bits, "text", cleared_text(&prefix, text, host_bits)));
 }
 
 static json_t *flush_over(struct engine *engine, struct verbs_wait *wait)

@@ -27,14 +27,25 @@ static json_t *added(struct engine *engine, struct verbs_wait *wait)
 	return said(engine, wait, json_sprintf("feed %s is added and being fetched; `sekisho feed show %s` tells what came", wait->name, wait->name));
 }
 
-/* Another feed of that name must not begin with this one's list. */
+/* The config without it has come before the keeper's answer, and with that all that is known of it is gone (feed_ids.h). */
+static json_t *out_of_force(struct engine *engine, struct verbs_wait *wait)
+{
+	if (engine->is_compiling || engine->compile_wanted)
+		return NULL;
+	return engine->table_error[0] ? verbs_error(1, "feed %s is out of the config, but its list still in force: %s", wait->name, engine->table_error)
+				      : verbs_ok(json_pack("{s:o}", "text", json_sprintf("feed %s is removed", wait->name)));
+}
+
 static json_t *removed(struct engine *engine, struct verbs_wait *wait)
 {
-	json_t *answer = said(engine, wait, json_sprintf("feed %s is removed", wait->name));
+	json_t *answer = verbs_keeper_said(engine, wait);
 
-	if (answer && !feeds_find(engine, wait->name))
-		lists_remove(engine->state_dir, wait->name);
-	return answer;
+	if (!answer || !json_is_true(json_object_get(answer, "ok")))
+		return answer;
+	json_decref(answer);
+	wait->poll = out_of_force;
+	wait->abandon = NULL;
+	return out_of_force(engine, wait);
 }
 
 static json_t *ask(struct verbs_request *request, enum role_type type, const char *name, int fd)
@@ -83,6 +94,6 @@ json_t *verbs_feed_remove(struct verbs_request *request)
 	if (!strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
 		return verbs_error(1, "crowdsec: is a part of the config: delete it there, then `sekisho reload`");
 	if (!feeds_find(request->engine, name))
-		return verbs_error(1, "there is no such feed; `sekisho feed list` names them");
+		return verbs_no_feed(name);
 	return ask(request, ROLE_FEED_REMOVE, name, -1);
 }

@@ -14,15 +14,21 @@
 #include "lib/feed_parse.h"
 #include "lib/list_diff.h"
 
-#define NO_SUCH_FEED "there is no such feed; `sekisho feed list` names them"
+json_t *verbs_no_feed(const char *name)
+{
+	char shown[CONFIG_FEED_NAME_BYTES + 4];
 
+	return verbs_error(1, "there is no feed \"%s\"; `sekisho feed list` names them", verbs_shown(name, shown, sizeof(shown)));
+}
+
+/* Of the last update alone; "stale" is the word for the alarm, which rings in any state (feeds_watch.c). */
 static const char *feed_state(const struct engine_feed *feed)
 {
 	if (feed->held.data)
 		return "held";
 	if (!feed->list.data)
 		return feed->state.failures ? "failing" : "pending";
-	return feed->state.failures ? "stale" : "ok";
+	return feed->state.failures ? "retrying" : "ok";
 }
 
 static json_t *feed_errors(const struct engine_feed *feed)
@@ -89,10 +95,10 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	const struct list_head *head = feed->list.data ? feed->list.view.head : &none;
 	uint64_t now_ms = uv_now(&engine->loop);
 	char alarm[FEEDS_ALARM_BYTES];
-	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:s?}", "name", feed->state.name, "action", actions[feed->config->action],
+	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s?,s:s?,s:s?}", "name", feed->state.name, "action", actions[feed->config->action],
 				 "state", feed_state(feed), "entries", (json_int_t)head->n4 + head->n6, "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6,
 				 "last_success", verbs_time(feed->state.last_success_s), "next_try", (json_int_t)(engine_now_s() + (feed->next_ms > now_ms ? (feed->next_ms - now_ms) / 1000 : 0)),
-				 "error", feed_error(feed), "url", feed->config->url ? feed->config->url : feed->config->path,
+				 "error", feed_error(feed), "url", feed->config->url, "path", feed->config->path,
 				 "alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
 
 	if (!is_long || !json)
@@ -135,7 +141,7 @@ json_t *verbs_feed_show(struct verbs_request *request)
 
 	if (!feed && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
 		return verbs_ok(crowdsec_json(request->engine, true));
-	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_error(1, NO_SUCH_FEED);
+	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_no_feed(name);
 }
 
 /* Each feed's own error is feed.list's to tell. */
@@ -161,7 +167,7 @@ json_t *verbs_feed_update(struct verbs_request *request)
 	bool is_crowdsec = name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
 
 	if (!is_crowdsec && feeds_update(request->engine, name))
-		return verbs_error(1, NO_SUCH_FEED);
+		return verbs_no_feed(name);
 	if (!name || is_crowdsec)
 		(void)crowdsec_update(request->engine); /* not in the config: nothing to ask */
 	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");
@@ -185,7 +191,7 @@ json_t *verbs_feed_accept(struct verbs_request *request)
 	if (!feed && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config)
 		return verbs_error(1, "of CrowdSec's decisions nothing is held; `sekisho feed show crowdsec` tells their state");
 	if (!feed)
-		return verbs_error(1, NO_SUCH_FEED);
+		return verbs_no_feed(name);
 	err = feeds_accept(request->engine, feed);
 	if (err == -ENOENT && !feed->held.data)
 		return verbs_error(1, "feed %s: nothing is held; `sekisho feed show %s` tells its state", feed->state.name, feed->state.name);

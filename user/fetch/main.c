@@ -53,7 +53,7 @@ static int receive_job(struct fetch_job *job)
 
 	if (err)
 		return err;
-	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > FETCH_GIVEN ||
+	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > FETCH_LISTED ||
 	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
 	    job->total_timeout_s > TIMEOUT_MAX_S || job->what >= FETCH_WHAT_MAX || (job->is_file && job->what != FETCH_FEED))
 		return -EBADMSG;
@@ -191,6 +191,12 @@ static int run(const struct fetch_job *job, int open_err)
 	return err;
 }
 
+/* Before anything else is opened: the lowest free descriptor would be FETCH_FILE_FD. */
+static bool opens_file(const struct fetch_job *job)
+{
+	return job->is_file == FETCH_PATH || (job->is_file == FETCH_LISTED && fcntl(FETCH_FILE_FD, F_GETFD) < 0);
+}
+
 int main(int argc, char **argv)
 {
 	static struct fetch_job job;
@@ -205,7 +211,7 @@ int main(int argc, char **argv)
 	err = receive_job(&job);
 	if (!err) {
 		step = "descriptors";
-		open_err = job.is_file == FETCH_PATH ? file_source_open(job.url) : 0;
+		open_err = opens_file(&job) ? file_source_open(job.url) : 0;
 		err = close_inherited(job.is_file || job.what == FETCH_PUSH);
 	}
 	if (!err) {

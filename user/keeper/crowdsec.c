@@ -76,7 +76,7 @@ int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_f
 	if (err)
 		snprintf(why, why_bytes, "key-file %.100s: %s", crowdsec->key_file, reason);
 	else
-		err = fetchers_spawn(keeper, &job, what == FETCH_PUSH ? push_fd : -1, ret_fd);
+		err = fetchers_spawn(keeper, &job, what == FETCH_PUSH ? push_fd : -1, ret_fd, why, why_bytes);
 	explicit_bzero(&job, sizeof(job));
 	if (err && !why[0])
 		snprintf(why, why_bytes, "the fetcher cannot be started: %s", strerror(-err));

@@ -277,7 +277,7 @@ int engine_start(struct keeper *keeper)
 		free(poll);
 		return -errno;
 	}
-	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1,
+	err = spawn_child(argv, keeper->engine_uid, keeper->engine_gid, &pair[1], 1, NULL,
 			  &keeper->engine_pid);
 	close(pair[1]);
 	if (err) {

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One process an update: the keeper writes the job from its own config, so that the engine cannot
- * ask for another URL or file, and hands the engine the other end of the fetcher's channel. Of lists that are files it opens
- * only what everybody may read: with its rights a link that somebody puts there would show any file's lines.
+ * ask for another URL or file, and hands the engine the other end of the fetcher's channel. It opens no list itself and waits for
+ * no fetcher: a file on a mount that does not answer would keep it for ever. The fetcher opens the main config's with our rights
+ * (spawn.h), and then only what everybody may read: else a link that somebody puts there would show any file's lines.
  */
 #include "keeper.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +28,9 @@
 
 #define FETCH_BODY_MAX_BYTES (256ull << 20) /* bytes: 10 M lines of IPv4 take about 150 MB */
 #define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
+#define FILE_TOTAL_S 60                     /* seconds: 256 MiB at four megabytes a second */
 #define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
+#define HANGS_MS 1000                       /* killed for so long and still there: it hangs in the kernel */
 #define TRY_TOTAL_S 50                      /* seconds: a client waits for 60 (client.h) */
 
 /* Does the URL itself name a private address? Then a redirect to one is no surprise. */
@@ -64,11 +64,11 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	job->magic = FETCH_MAGIC;
 	job->format = feed->format;
 	job->options = feed->options;
-	job->is_file = feed->path != NULL;
+	job->is_file = !feed->path ? 0 : feed->is_main ? FETCH_LISTED : FETCH_PATH;
 	/* Up to twice as many are read, so that a person can see what came; the engine holds what is over max-entries. */
 	job->max_entries = feed->guard.max_entries < SEK_PREFIXES_V4_MAX / 2 ? feed->guard.max_entries * 2 : SEK_PREFIXES_V4_MAX;
 	job->max_body_bytes = FETCH_BODY_MAX_BYTES;
-	job->total_timeout_s = FETCH_TOTAL_S;
+	job->total_timeout_s = job->is_file ? FILE_TOTAL_S : FETCH_TOTAL_S;
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);
 	snprintf(job->url, sizeof(job->url), "%s", feed->url ? feed->url : feed->path);
 	job->may_be_private = feed->url && names_private(feed->url);
@@ -83,28 +83,66 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 		snprintf(job->ca_file, sizeof(job->ca_file), "%s", feed->ca_file);
 }
 
+static bool is_at_work(const struct keeper_fetcher *one)
+{
+	return one->pid && !one->is_killed;
+}
+
 static unsigned tries(const struct keeper *keeper)
 {
 	unsigned i, n = 0;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++)
-		n += keeper->fetcher[i].pid && keeper->fetcher[i].is_try;
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++)
+		n += is_at_work(&keeper->fetcher[i]) && keeper->fetcher[i].is_try;
 	return n;
 }
 
 static struct keeper_fetcher *free_place(struct keeper *keeper)
 {
-	int i;
+	struct keeper_fetcher *place = NULL;
+	unsigned i, n = 0;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
+		n += is_at_work(&keeper->fetcher[i]);
 		if (!keeper->fetcher[i].pid)
-			return &keeper->fetcher[i];
+			place = &keeper->fetcher[i];
 	}
-	return NULL;
+	return n < KEEPER_FETCHERS_MAX ? place : NULL;
 }
 
-/* @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. */
-static int start(struct keeper *keeper, const struct fetch_job *job, int given, pid_t *pid, int *ret_fd)
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/: never 0 in practice. */
+static uint64_t source_of(const struct fetch_job *job)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	const char *c;
+
+	for (c = job->url; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
+	return hash;
+}
+
+/* May the source of @job be read, or does one that was killed still hang in it? */
+static int check_source(const struct keeper *keeper, const struct fetch_job *job, char *why, size_t why_bytes)
+{
+	uint64_t source = source_of(job), now_ms = uv_now(&keeper->loop);
+	int i;
+
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
+		const struct keeper_fetcher *one = &keeper->fetcher[i];
+
+		if (!one->pid || !one->is_killed || one->source != source)
+			continue;
+		if (now_ms - one->killed_ms < HANGS_MS)
+			return -EAGAIN; /* on its way out, most likely */
+		snprintf(why, why_bytes, "process %d, which was to read it, was killed %llu s ago and hangs in the kernel: is it on a mount that does not answer? It is read again when that process is gone",
+			 (int)one->pid, (unsigned long long)(now_ms - one->killed_ms) / 1000);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. Fills @place, but for whom it is. */
+static int start(struct keeper *keeper, const struct fetch_job *job, int given, struct keeper_fetcher *place, int *ret_fd)
 {
 	char path[KEEPER_PATH_BYTES + 32];
 	char *argv[] = {path, NULL};
@@ -117,15 +155,31 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int given, 
 	fds[1] = given;
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
-		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds, given >= 0 ? 2 : 1, pid);
-	close(pair[1]);
+		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds, given >= 0 ? 2 : 1,
+				  job->is_file == FETCH_LISTED ? job->url : NULL, &place->pid);
 	if (err) {
-		*pid = 0;
+		place->pid = 0;
 		close(pair[0]);
+		close(pair[1]);
 		return err;
 	}
+	place->is_file = job->is_file;
+	place->is_killed = false;
+	place->fd = pair[1];
+	place->total_s = job->total_timeout_s + FETCH_PARSE_S;
+	place->source = place->is_try ? 0 : source_of(job);
+	place->started_ms = uv_now(&keeper->loop);
 	*ret_fd = pair[0];
 	return 0;
+}
+
+/* Nobody waits for it: SIGCHLD, or the next look, finds it gone, sooner or later. */
+static void end(struct keeper *keeper, struct keeper_fetcher *one)
+{
+	(void)kill(one->pid, SIGKILL); /* it is our child, not reaped yet */
+	close(one->fd);
+	one->is_killed = true;
+	one->killed_ms = uv_now(&keeper->loop);
 }
 
 /*
@@ -136,15 +190,19 @@ static void end_forgotten(struct keeper *keeper)
 {
 	int i;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
 
-		if (!one->pid || (one->life == keeper->engine_life && (one->is_try || one->epoch == keeper->current.epoch)))
-			continue;
-		if (!kill(one->pid, SIGKILL))
-			(void)waitpid(one->pid, NULL, 0); /* frees the place now; SIGCHLD finds nothing then */
-		one->pid = 0;
+		if (is_at_work(one) && (one->life != keeper->engine_life || (!one->is_try && one->epoch != keeper->current.epoch)))
+			end(keeper, one);
+		if (one->pid && one->is_killed && waitpid(one->pid, NULL, WNOHANG) == one->pid)
+			one->pid = 0;
 	}
+}
+
+void fetchers_reload(struct keeper *keeper)
+{
+	end_forgotten(keeper);
 }
 
 /* The key goes from its file into the job and nowhere else. */
@@ -164,64 +222,39 @@ static int add_secret(const struct config_feed *feed, struct fetch_job *job, cha
 	return err;
 }
 
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd)
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd, char *why, size_t why_bytes)
 {
 	struct keeper_fetcher *place;
 	int err;
 
 	end_forgotten(keeper);
+	err = check_source(keeper, job, why, why_bytes);
+	if (err)
+		return err;
 	place = free_place(keeper);
 	if (!place)
 		return -EAGAIN;
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
 	place->is_try = false;
-	err = start(keeper, job, file_fd, &place->pid, ret_fd);
-	if (!err)
-		place->started_ms = uv_now(&keeper->loop);
-	return err;
-}
-
-/*
- * A file that everybody may read, in folders that only root may enter, such as its home: root's own config names it, so root opens
- * it, by no link on the way, since who owns a folder could point one at what is nobody's business. -1: the fetcher is to open it
- * itself, and says why it cannot.
- */
-static int open_listed(const struct config_feed *feed)
-{
-	struct open_how how = {
-		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
-	int fd = feed->path && feed->is_main ? (int)syscall(SYS_openat2, AT_FDCWD, feed->path, &how, sizeof(how)) : -1;
-	struct stat st;
-
-	if (fd < 0 || (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_mode & S_IROTH))
-		return fd;
-	close(fd);
-	return -1;
+	return start(keeper, job, file_fd, place, ret_fd);
 }
 
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
 	struct fetch_job job;
-	int err, file_fd;
+	int err;
 
 	if (msg->body.fetch.config_epoch != keeper->current.epoch)
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
 	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
-	file_fd = open_listed(&config->feeds[msg->body.fetch.feed]);
-	if (file_fd >= 0)
-		job.is_file = FETCH_GIVEN;
 	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
 	if (!err)
-		err = fetchers_spawn(keeper, &job, file_fd, ret_fd);
+		err = fetchers_spawn(keeper, &job, -1, ret_fd, why, why_bytes);
 	explicit_bzero(job.secret, sizeof(job.secret));
-	if (file_fd >= 0)
-		close(file_fd);
 	return err;
 }
 
@@ -278,27 +311,33 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
 		return -EAGAIN;
 	place->life = keeper->engine_life;
 	place->is_try = true;
-	err = start(keeper, &job, n_fds == 2 ? fds[1] : -1, &place->pid, ret_fd);
-	if (!err)
-		place->started_ms = uv_now(&keeper->loop);
-	return err;
+	return start(keeper, &job, n_fds == 2 ? fds[1] : -1, place, ret_fd);
+}
+
+/* Over its time: what the engine would wait for in vain is said in its place. */
+static void end_over(struct keeper *keeper, struct keeper_fetcher *one)
+{
+	struct fetch_result result = { .magic = FETCH_MAGIC, .status = FETCH_FAILED };
+
+	snprintf(result.why, sizeof(result.why), "no end after %u s: process %d, which was to read it, is killed%s", one->total_s, (int)one->pid,
+		 one->is_file ? "; is it on a mount that does not answer?" : "");
+	(void)recv(one->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC); /* a job that nobody took: its end would come before our words */
+	(void)send(one->fd, &result, sizeof(result), MSG_DONTWAIT | MSG_NOSIGNAL); /* the engine may be gone, or the fetcher have filled it */
+	(void)shutdown(one->fd, SHUT_RDWR);
+	end(keeper, one);
 }
 
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms)
 {
 	int i;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
 
-		if (!one->pid ||
-		    now_ms - one->started_ms < (FETCH_TOTAL_S + FETCH_PARSE_S) * 1000ull)
+		if (!is_at_work(one) || now_ms - one->started_ms < one->total_s * 1000ull)
 			continue;
-		log_line(
-		    LOG_ERR,
-		    "fetch: a fetcher is over its %d seconds: it is killed; the last good list stays",
-		    FETCH_TOTAL_S + FETCH_PARSE_S);
-		kill(one->pid, SIGKILL);
+		log_line(LOG_ERR, "fetch: a fetcher is over its %u seconds: it is killed; the last good list stays", one->total_s);
+		end_over(keeper, one);
 	}
 }
 
@@ -306,9 +345,9 @@ void fetchers_end(struct keeper *keeper)
 {
 	int i;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
-		if (keeper->fetcher[i].pid)
-			kill(keeper->fetcher[i].pid, SIGKILL);
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
+		if (is_at_work(&keeper->fetcher[i]))
+			end(keeper, &keeper->fetcher[i]);
 	}
 }
 
@@ -316,8 +355,13 @@ void fetchers_forget(struct keeper *keeper, pid_t pid)
 {
 	int i;
 
-	for (i = 0; i < KEEPER_FETCHERS_MAX; i++) {
-		if (keeper->fetcher[i].pid == pid)
-			keeper->fetcher[i].pid = 0;
+	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
+		struct keeper_fetcher *one = &keeper->fetcher[i];
+
+		if (one->pid != pid)
+			continue;
+		if (!one->is_killed)
+			close(one->fd);
+		one->pid = 0;
 	}
 }

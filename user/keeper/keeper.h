@@ -24,6 +24,7 @@
 #define KEEPER_PATH_BYTES 200
 #define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
 #define KEEPER_TRIES_MAX 2    /* of these, for lists that are only looked at */
+#define KEEPER_FETCHERS_ROOM (KEEPER_FETCHERS_MAX + SEK_LISTS_MAX) /* and those that were killed and hang in the kernel: one a source */
 
 struct keeper_options {
 	const char *config_path, *state_dir, *run_dir, *pin_dir;
@@ -100,10 +101,15 @@ struct keeper {
 	uv_timer_t engine_again;
 	struct keeper_fetcher {
 		pid_t pid; /* 0: a free place */
-		uint64_t started_ms;
+		uint64_t started_ms, killed_ms; /* on the loop's clock */
+		uint32_t total_s;     /* then it is killed */
 		uint32_t life, epoch; /* of the engine that waits for it, of the config it is for */
 		bool is_try;	      /* of no config: a reload does not end it */
-	} fetcher[KEEPER_FETCHERS_MAX];
+		bool is_file;
+		bool is_killed; /* and not gone yet: it has no place among those at work */
+		int fd;		/* of one at work: its own end of its channel, to speak for it */
+		uint64_t source; /* hash of the file or URL it reads; a try: 0 */
+	} fetcher[KEEPER_FETCHERS_ROOM];
 	bool is_stopping, is_ready, is_swapping;
 	bool is_putting; /* a worker thread has the entries: no request is read */
 	struct swap *swap_next; /* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
@@ -215,18 +221,24 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
  */
 int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
 /*
- * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run; negative errno.
+ * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run, or the last one of this source
+ * has been killed just now; -EBUSY that one was killed and hangs, @why names it; negative errno.
  */
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd);
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd, char *why, size_t why_bytes);
 /*
  * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send, or -1. *ret_fd is the engine's
  * end. Errors: negative errno, and one line in @why.
  */
 int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_fd, int *ret_fd, char *why, size_t why_bytes);
-/* Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for. */
+/*
+ * Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for, and tells the engine. Who waits
+ * for a mount that does not answer may live on: it is left alone, and its source is not read by another one.
+ */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */
 void fetchers_end(struct keeper *keeper);
+/* A new config: kills those of the one before. */
+void fetchers_reload(struct keeper *keeper);
 /* @pid has ended. */
 void fetchers_forget(struct keeper *keeper, pid_t pid);
 /* Loads the config anew; on failure *why says so and nothing changes. */

@@ -156,6 +156,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 		uv_timer_stop(&keeper->confirm);
 	}
 	apply_config(keeper);
+	fetchers_reload(keeper);
 	interfaces_reload(keeper);
 	sockets_use_metrics(keeper, metrics_fd);
 	events_file_reload(keeper);

@@ -242,6 +242,17 @@ static void handle_ready(struct keeper *keeper)
 	notify_send("READY=1");
 }
 
+/* The one descriptor of a request, which is the caller's from now on; -1: there is none, or several. */
+static int take_one(int *fds, unsigned n_fds)
+{
+	int fd = n_fds == 1 ? fds[0] : -1;
+
+	if (n_fds == 1)
+		fds[0] = -1;
+	return fd;
+}
+
+/* One row a request: over 40 lines for the number of them. */
 static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds)
 {
 	char why[ROLE_TEXT_BYTES] = "";
@@ -255,15 +266,11 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		entries_handle(keeper, msg, -1);
 		break;
 	case ROLE_ENTRIES:
-		entries_handle(keeper, msg, n_fds == 1 ? fds[0] : -1);
-		if (n_fds == 1)
-			fds[0] = -1;
+		entries_handle(keeper, msg, take_one(fds, n_fds));
 		break;
 	case ROLE_BAN_SET:
 	case ROLE_BAN_DEL:
-		bans_handle(keeper, msg, n_fds == 1 ? fds[0] : -1);
-		if (n_fds == 1)
-			fds[0] = -1;
+		bans_handle(keeper, msg, take_one(fds, n_fds));
 		break;
 	case ROLE_LIMIT_WIPE:
 		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count), NULL);

@@ -3,7 +3,8 @@
  * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
- * The file of a path: feed it opens itself, with no rights but its user's; for a push the body to send is descriptor 4.
+ * The file of a path: feed it opens itself, with no rights but its user's, where it is not there already; for a push the
+ * body to send is descriptor 4.
  */
 #pragma once
 
@@ -51,6 +52,7 @@ enum fetch_format {
 
 #define FETCH_PATH 1
 #define FETCH_GIVEN 2
+#define FETCH_LISTED 3 /* FETCH_GIVEN where it is open, else FETCH_PATH: the main config's (spawn.h) */
 
 /* What a fetcher is for. */
 enum fetch_what {
@@ -66,7 +68,7 @@ enum fetch_what {
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
-	uint32_t is_file;	/* FETCH_PATH: url is the path of a file; FETCH_GIVEN: it is open as FETCH_FILE_FD; else 0 */
+	uint32_t is_file;	/* FETCH_PATH: url is the path of a file; FETCH_GIVEN: it is open as FETCH_FILE_FD; FETCH_LISTED; else 0 */
 	uint32_t max_entries;
 	uint64_t max_body_bytes; /* on the wire, and again after inflation */
 	uint32_t total_timeout_s;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Lists to the fewest disjoint IPv4 prefixes that cover the same addresses: what overlaps or
- * touches becomes one. */
+/*
+ * Lists to the fewest disjoint IPv4 prefixes that cover the same addresses: what overlaps or
+ * touches becomes one. No process calls it: tables keep ranges with their classes (policy.h). It is
+ * what `make bench` times beside iprange, which can do no more than this, and so stands among what
+ * is tested.
+ */
 #pragma once
 
 #include "prefix.h"

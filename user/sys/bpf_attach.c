@@ -172,32 +172,6 @@ int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot,
 	return 0;
 }
 
-int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why,
-		       size_t why_bytes)
-{
-	struct bpf_attachment next = *attachment;
-	struct attach_view view;
-	int err;
-
-	next.link_fd = -1;
-	if (!attachment->is_shared) {
-		err = alone(side, &next, BPF_ATTACH_AUTO, true, why, why_bytes);
-	} else {
-		err = attach_shared_look(side, attachment->ifindex, &view);
-		if (err)
-			snprintf(why, why_bytes, "interface %s: its dispatcher cannot be read: %s",
-				 attachment->name, strerror(-err));
-		else
-			err =
-			    attach_shared_add(side, &next, &view, BPF_ATTACH_AUTO, why, why_bytes);
-	}
-	if (err)
-		return err;
-	bpf_attach_release(attachment);
-	*attachment = next;
-	return 0;
-}
-
 bool bpf_attach_is_alive(const struct bpf_side *side, struct bpf_attachment *attachment)
 {
 	if (if_nametoindex(attachment->name) != attachment->ifindex)

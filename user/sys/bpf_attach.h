@@ -43,15 +43,6 @@ int bpf_attach(const struct bpf_side *side, const char *name, unsigned slot,
 	       size_t why_bytes);
 
 /*
- * Loads the program anew for @attachment's interface and slot, as bpf_program_load() makes it now,
- * and puts it in the place of the running one, as bpf_attach() does with an earlier agent's.
- * Errors: negative errno, and one line for people in @why; the running program and @attachment are
- * as before.
- */
-int bpf_attach_replace(const struct bpf_side *side, struct bpf_attachment *attachment, char *why,
-		       size_t why_bytes);
-
-/*
  * Is our program still on the interface of this name? False when it went away, came back as
  * another, or somebody took our program out of the dispatcher. Follows a dispatcher that others
  * have rebuilt.

@@ -171,13 +171,6 @@ int bpf_entries_open(struct bpf_entries *entries, const struct bpf_side *side)
 	return err;
 }
 
-void bpf_entries_close(struct bpf_entries *entries)
-{
-	if (entries->fd >= 0)
-		close(entries->fd);
-	entries->fd = -1;
-}
-
 static int delete_one(struct bpf_entries *entries, const struct sek_entry_key *key)
 {
 	if (bpf_map_delete_elem(entries->fd, key))

@@ -16,7 +16,6 @@ struct bpf_entries {
 
 /* Takes over the inner map in force, or makes the first one. Errors: negative errno. */
 int bpf_entries_open(struct bpf_entries *entries, const struct bpf_side *side);
-void bpf_entries_close(struct bpf_entries *entries);
 
 /*
  * Sets @key to @value, or deletes it where both untils are 0 (a missing one is no error). Grows the

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lib/origin.h"
 #include "lib/prefix.h"
 #include <sekisho/table.h>
 #include <stdbool.h>
@@ -13,7 +14,7 @@
 
 struct store;
 
-#define STORE_ORIGIN_BYTES 64
+#define STORE_ORIGIN_BYTES ORIGIN_NAME_BYTES
 #define STORE_REASON_BYTES 256
 #define STORE_USER_BYTES 40
 
@@ -115,10 +116,16 @@ int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *or
 int store_feed_get(struct store *store, const char *name, const char *url, uint32_t format, struct store_feed *ret_feed);
 int store_feed_put(struct store *store, const struct store_feed *feed);
 /*
- * Forgets the feed that was tried longest ago and whose id is not in the set @kept (bits of SEK_LISTS_MAX / 64 words): its row, not
- * its counters. Of *ret_feed id and name are set. Errors: -ENOENT all are kept.
+ * Forgets the feed that was tried longest ago and whose id is not in the set @kept (bits of SEK_LISTS_MAX / 64 words): its row and
+ * record, not its counters. Of *ret_feed id and name are set. Errors: -ENOENT all are kept.
  */
 int store_feed_forget(struct store *store, const uint64_t *kept, struct store_feed *ret_feed);
+
+/*
+ * Wipes what is known of every feed that @is_known does not know: its state, its quality and what was said of its bans. Name and id
+ * stay, which may be in the table in force; the ids go to the set @ret_gone. To be called inside store_begin().
+ */
+int store_feed_wipe(struct store *store, bool (*is_known)(void *arg, const char *name), void *arg, uint64_t *ret_gone);
 
 int store_counter_put(struct store *store, const char *name, uint64_t value, uint64_t seen);
 /* Absent: both 0. */

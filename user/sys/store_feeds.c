@@ -118,6 +118,63 @@ static int find_unkept(struct store *store, const uint64_t *kept, struct store_f
 	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
 }
 
+/* The record of lists that are no more, whenever they went. */
+static int sweep(struct store *store)
+{
+	static const char *const records[] = {
+		"DELETE FROM feed_quality WHERE name NOT IN (SELECT name FROM feeds WHERE url <> '')",
+		"DELETE FROM feed_days WHERE name NOT IN (SELECT name FROM feeds WHERE url <> '')",
+		"DELETE FROM review WHERE kind = 1 AND name NOT IN (SELECT name FROM feeds WHERE url <> '')",
+	};
+	sqlite3_stmt *stmt;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < sizeof(records) / sizeof(records[0]) && r == 0; i++) {
+		r = store_prepare(store, &stmt, records[i], "");
+		if (r == 0)
+			r = store_run(store, stmt);
+	}
+	return r;
+}
+
+/* A row without a url is nobody's: store_feed_get() begins anew with it. */
+static int wipe(struct store *store, uint32_t id)
+{
+	struct store_feed feed = { .id = id };
+
+	return store_feed_put(store, &feed);
+}
+
+int store_feed_wipe(struct store *store, bool (*is_known)(void *arg, const char *name), void *arg, uint64_t *ret_gone)
+{
+	uint64_t gone[SEK_LISTS_MAX / 64] = { 0 };
+	struct store_feed feed;
+	sqlite3_stmt *stmt;
+	uint32_t id;
+	int rc, r = store_prepare(store, &stmt, "SELECT id, name FROM feeds WHERE url <> ''", "");
+
+	if (r < 0)
+		return r;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		id = sqlite3_column_int(stmt, 0);
+		store_column_text(stmt, 1, feed.name, sizeof(feed.name));
+		if (id < SEK_LISTS_MAX && !is_known(arg, feed.name))
+			gone[id / 64] |= 1ull << (id % 64);
+	}
+	store_release(store, stmt);
+	r = store_errno(rc);
+	for (id = 0; id < SEK_LISTS_MAX && r == 0; id++) {
+		if (gone[id / 64] >> (id % 64) & 1)
+			r = wipe(store, id);
+	}
+	if (r == 0)
+		r = sweep(store);
+	if (r == 0)
+		memcpy(ret_gone, gone, sizeof(gone));
+	return r;
+}
+
 int store_feed_forget(struct store *store, const uint64_t *kept, struct store_feed *ret_feed)
 {
 	struct store_feed feed = { .id = 0 };
@@ -129,6 +186,8 @@ int store_feed_forget(struct store *store, const uint64_t *kept, struct store_fe
 				  (int64_t)feed.id);
 	if (r == 0)
 		r = store_run(store, stmt);
+	if (r == 0)
+		r = sweep(store);
 	if (r == 0)
 		*ret_feed = feed;
 	return r;
