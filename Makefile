@@ -136,7 +136,7 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call obj,$(patsubst %,user/sys/
 $(BUILD)/fuzzobj/%.o: %.c | $(skeletons)
 	@mkdir -p $(@D)
 	$(call SAY,CC-FUZZ)
-	$(Q)$(CLANG) -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all $(NEED) -c -o $@ $<
+	$(Q)$(CLANG) -O2 -g -fsanitize=fuzzer-no-link,address,undefined -fsanitize-coverage-ignorelist=tests/fuzz/no_coverage.txt -fno-sanitize-recover=all $(NEED) -c -o $@ $<
 $(BUILD)/libsekisho-fuzz.a: $(call fuzzobj,$(lib_src) $(fuzz_help_src))
 	$(call SAY,AR)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -166,7 +166,7 @@ $(other_layout): $(BUILD)/sekishod $(BUILD)/sekisho-engine $(BUILD)/sekisho-fetc
 test-unit: $(unit_bins) ## unit tests under ASan and UBSan, no root
 	$(Q)scripts/run-tests.sh $(BUILD) unit
 
-fuzz: $(fuzz_bins) $(BUILD)/bench/feeds ## FUZZ_RUNS (1000000) executions of every fuzz target, or of FUZZ_TARGETS; parsers beside a slow reference
+fuzz: $(fuzz_bins) ## FUZZ_RUNS (1000000) executions of every fuzz target, or of FUZZ_TARGETS; parsers beside a slow reference
 	$(Q)FUZZ_RUNS=$${FUZZ_RUNS:-1000000} scripts/run-tests.sh $(BUILD) fuzz
 
 bench: ## cost per packet, load time, latency and memory beside a trie, nftables and ipset; SIZES of lists (root, long)

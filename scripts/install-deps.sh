@@ -9,7 +9,7 @@ build="gcc make clang llvm bpftool pkg-config libbpf-dev libxdp-dev libcap-dev l
 	libcurl4-openssl-dev libmicrohttpd-dev libsqlite3-dev libjansson-dev libyaml-dev libuv1-dev
 	libsmartcols-dev libmnl-dev zlib1g-dev liblzma-dev libzstd-dev libelf-dev linux-libc-dev iproute2 ca-certificates"
 demo="iputils-ping curl python3"
-test="libcmocka-dev libclang-rt-14-dev python3-pytest strace openssl
+test="libcmocka-dev libclang-rt-14-dev python3-pytest python3-yaml strace openssl
 	procps util-linux xdp-tools clang-format mandoc man-db systemd"
 bench="nftables ipset iptables iprange time"
 vm="qemu-system-x86 qemu-system-common busybox-static cpio xz-utils"

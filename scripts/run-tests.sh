@@ -44,17 +44,28 @@ run_cmocka() {
 	finish "$job" "$ok" "$bad" "$skip" "$out"
 }
 
-# The corpus of fuzz target @1 into folder @2: our own files, and where they are there the recorded lists, cut to what tells
-# them apart: how they begin and how they end. Short entries are many executions.
+# The folders and files that fuzz target @1 reads whole, one a line: our own, and for a feed parser the recorded lists, where they are there.
+fuzz_whole() {
+	local real=${SEKISHO_SHARED:-../shared}/feeds/open own=tests/golden/${1#fuzz_}
+	[[ $1 != fuzz_feed_* || $1 == fuzz_feed_file ]] || own=tests/golden/feeds
+	[[ ! -d $own ]] || echo "$own"
+	[[ $own != tests/golden/feeds || ! -d $real ]] || echo "$real"
+}
+
+# The corpus of fuzz target @1 into folder @2: what it reads whole, the recorded lists cut to what tells them apart: how they begin
+# and how they end. Short entries are many executions.
 make_corpus() {
-	local real=${SEKISHO_SHARED:-../shared}/feeds/open file own=tests/golden/${1#fuzz_}
+	local folder file
 	mkdir -p "$2"
-	[[ $1 != fuzz_feed_* ]] || own=tests/golden/feeds
-	[[ ! -d $own ]] || cp "$own"/* "$2"
 	/usr/bin/python3 tests/fuzz/seeds.py "$1" "$2" # of binary formats
-	[[ $1 == fuzz_feed_* && -d $real ]] || return 0
-	find "$real" -type f | while read -r file; do
-		{ head -c 800 "$file"; tail -c +801 "$file" | tail -c 200; } >"$2/${file##*/}"
+	fuzz_whole "$1" | while read -r folder; do
+		if [[ $folder == tests/golden/* ]]; then
+			cp "$folder"/* "$2"
+			continue
+		fi
+		find "$folder" -type f | while read -r file; do
+			{ head -c 800 "$file"; tail -c +801 "$file" | tail -c 200; } >"$2/${file##*/}"
+		done
 	done
 }
 
@@ -63,12 +74,30 @@ fuzz_done() {
 	sed -n 's/^Done \([0-9]*\) runs in \([0-9]*\) .*/\1 executions in \2 s/p' "$1"
 }
 
+# Fuzz target @1 beside the slow reference, on corpus @2 and what it reads whole; leaves what was found in @3. Prints "N corpus entries,
+# ..." for the line of the target. table_check has none: it is a check of the engine's image, which tests/prog hold against lookups.
+fuzz_agree() {
+	local name=$1 corpus=$2 out=$3 whole rc
+	if [[ $name == fuzz_table_check ]]; then
+		echo "$(find "$corpus" -type f | wc -l) corpus entries, no reading to compare"
+		return 0
+	fi
+	mapfile -t whole < <(fuzz_whole "$name")
+	nice -n 19 /usr/bin/python3 tests/fuzz/agree.py "$build/fuzz/$name" "$corpus" "${whole[@]}" >"$out.agree" 2>&1
+	rc=$?
+	cat "$out.agree" >>"$out"
+	sed -n 's/^agree: //p' "$out.agree"
+	return "$rc"
+}
+
 # A fuzz target for FUZZ_S seconds, or FUZZ_RUNS executions where it is set, at the lowest priority: it takes what is left over.
-# Where next to nothing was, fuzz_least executions follow. Then the slow reference reads what was found.
+# Where next to nothing was, fuzz_least executions follow. Then the slow reference reads what was found. What ends a target stays in
+# BUILD/fuzz. A small quarantine and short stacks of allocations: a target frees what it used within one execution.
 fuzz_least=1000
 run_fuzz() {
-	local job=$1 out=$2 name=${1#fuzz/} limit=-max_total_time=${FUZZ_S:-5} done bad=0
-	local words=(-max_len=1024 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$out.new-" "$out.corpus")
+	local job=$1 out=$2 name=${1#fuzz/} limit=-max_total_time=${FUZZ_S:-5} done bad=0 agree
+	local words=(-max_len=1024 -timeout=20 -rss_limit_mb=2048 -artifact_prefix="$build/$job.found-" "$out.corpus")
+	export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=8:malloc_context_size=4}
 	[[ -z ${FUZZ_RUNS:-} ]] || limit=-runs=$FUZZ_RUNS
 	make_corpus "$name" "$out.corpus"
 	nice -n 19 "$build/$job" "$limit" "${words[@]}" >"$out" 2>&1 || bad=1
@@ -77,10 +106,13 @@ run_fuzz() {
 		"$build/$job" -runs=$fuzz_least "${words[@]}" >"$out" 2>&1 || bad=1
 		done=$(fuzz_done "$out")
 	fi
-	if [[ $bad -eq 0 && ${done%% *} -lt ${FUZZ_RUNS:-$fuzz_least} ]]; then
+	if [[ $bad -ne 0 ]]; then
+		done="ended by a finding: $build/$job.found-*"
+	elif [[ ${done%% *} -lt ${FUZZ_RUNS:-$fuzz_least} ]]; then
 		bad=1; echo "fewer than ${FUZZ_RUNS:-$fuzz_least} executions" >>"$out"
-	elif [[ $bad -eq 0 && -n ${FUZZ_RUNS:-} && $name == fuzz_feed_* ]]; then
-		SEKISHO_BUILD=$(realpath "$build") nice -n 19 /usr/bin/python3 tests/fuzz/agree.py "$name" "$out.corpus" >>"$out" 2>&1 || bad=1
+	elif [[ -n ${FUZZ_RUNS:-} ]]; then
+		agree=$(fuzz_agree "$name" "$out.corpus" "$out") || bad=1
+		done+=", 0 findings; $agree"
 	fi
 	finish "$job${done:+ ($done)}" $((1 - bad)) "$bad" 0 "$out"
 }
@@ -144,7 +176,7 @@ jobs_of() {
 	unit | prog | fuzz)
 		for name in "$build/$1"/{test,fuzz}_*; do
 			[[ ! -x $name || $name == *.* ]] && continue
-			[[ $1 != fuzz || -z ${FUZZ_TARGETS:-} || " $FUZZ_TARGETS " == *" ${name##*/} "* ]] && echo "$1/${name##*/}"
+			[[ $1 == fuzz && -n ${FUZZ_TARGETS:-} && " $FUZZ_TARGETS " != *" ${name##*/} "* ]] || echo "$1/${name##*/}"
 		done ;;
 	e2e)
 		for name in $long; do echo "e2e/test_$name.py"; done

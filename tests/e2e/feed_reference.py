@@ -314,11 +314,16 @@ READERS = {"plain": read_plain, "netset": read_plain, "spamhaus": read_plain, "t
            "csv": read_csv, "abuse-ch": read_csv, "geofeed": read_geofeed, "maxmind": read_maxmind, "p2p": read_p2p, "dat": read_dat}
 
 
-def read(body, kind, **options):
-    """The Reading of @body in format @kind; raises Refused."""
+def check_text(body):
+    """Raises Refused where @body is no text, or a web page."""
     begin = body.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1024]
     if b"\0" in body or begin.startswith(b"<") or re.search(rb"(?i)<html|<!doctype", begin) or body.removeprefix(b"\xef\xbb\xbf")[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Refused("no text")
+
+
+def read(body, kind, **options):
+    """The Reading of @body in format @kind; raises Refused."""
+    check_text(body)
     is_json = kind not in READERS
     try:
         text = body.removeprefix(b"\xef\xbb\xbf").decode("utf-8" if is_json else "latin-1")
@@ -333,3 +338,21 @@ def read(body, kind, **options):
     if not r.nets or r.errors > 10 and r.errors > sum(r.entries.values()):
         raise Refused("no list")
     return r
+
+
+def difference(fields, prefixes, body, kind, **options):
+    """How the parser's reading of @body, its fields (or its refusal, a string) and prefixes, differs from the one here; "" where it does not."""
+    try:
+        want = read(body, kind, **options)
+    except Refused as why:
+        return "" if isinstance(fields, str) else f"refused here ({why}), not there: {fields}"
+    if isinstance(fields, str):
+        return f"refused there ({fields}), not here"
+    nets = set(map(ipaddress.ip_network, prefixes))
+    if nets != set(want.nets):
+        return f"prefixes: {sorted(map(str, nets ^ set(want.nets)))[:10]}"
+    got = [len(prefixes), *(int(fields[key]) for key in ("entries4", "entries6", "errors", "skipped", "host_bits"))]
+    mine = [len(nets), want.entries[4], want.entries[6], want.errors, want.skipped, want.host_bits]
+    if got != mine or len(nets) != len(want.nets) - int(fields["duplicates"]):
+        return f"numbers: {got} there, {mine} here, {len(want.nets)} with duplicates here, {fields['duplicates']} are some there"
+    return ""

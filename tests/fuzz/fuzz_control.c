@@ -14,8 +14,10 @@
 
 #include "engine/engine.h"
 #include "engine/verbs.h"
+#include "told.h"
 
 #define TURNS_MAX 100000 /* of the loop for one input */
+#define PIECES_MAX 64    /* of one input: each is three system calls and more */
 
 static struct engine engine;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -69,8 +71,9 @@ static void open_once(void)
 		abort();
 }
 
-/* Is @answer, a line, what @line asked for? */
-static bool is_answer(const char *answer, size_t answer_len, const char *line, size_t len)
+/* Is @answer, a line, what @line asked for? Tells @told whether it was an object. */
+static bool is_answer(const char *answer, size_t answer_len, const char *line, size_t len,
+		      FILE *told)
 {
 	json_t *request = json_loadb(line, len, 0, NULL),
 	       *got = json_loadb(answer, answer_len, 0, NULL);
@@ -78,6 +81,8 @@ static bool is_answer(const char *answer, size_t answer_len, const char *line, s
 				    ? json_equal(json_object_get(got, "data"), request)
 				    : json_integer_value(json_object_get(got, "code")) == 2);
 
+	if (told)
+		fprintf(told, "object %d\n", json_object_get(got, "data") != NULL);
 	json_decref(request);
 	json_decref(got);
 	return is_right;
@@ -87,12 +92,18 @@ static bool is_answer(const char *answer, size_t answer_len, const char *line, s
 static char *talk(int fd, const char *data, size_t size, size_t piece, unsigned n_lines,
 		  size_t *ret_len)
 {
-	size_t room = 256 * (size + 1), len = 0,
-	       sent = 0; /* an escaped byte takes six, an error's answer 30 */
-	char *answers = malloc(room);
+	static char *answers; /* kept: a new one each time was much of the time */
+	static size_t room;
+	size_t len = 0, sent = 0;
 	unsigned turns, n = 0;
 	ssize_t got;
 
+	if (room < 256 * (size + 1)) { /* an escaped byte takes six, an error's answer 30 */
+		room = 256 * (size + 1);
+		answers = realloc(answers, room);
+		if (!answers)
+			abort();
+	}
 	for (turns = 0; turns < TURNS_MAX && (n < n_lines || sent < size); turns++) {
 		got = send(fd, data + sent, piece < size - sent ? piece : size - sent,
 			   MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -113,12 +124,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *data = (const char *)bytes + 1, *line, *end, *answer, *stop;
 	unsigned n_lines = 0, turns;
+	FILE *told = told_begin(size);
+	size_t len, i, piece;
 	char *answers;
-	size_t len, i;
 	int fd;
 
 	if (!size)
 		return 0;
+	piece = bytes[0] + 1u;
 	open_once();
 	for (i = 0; i + 1 < size; i++)
 		n_lines += data[i] == '\n';
@@ -126,14 +139,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (connect(fd, (struct sockaddr *)&address, address_len))
 		abort();
 	n_open++;
-	answers = talk(fd, data, size - 1, bytes[0] + 1u, n_lines, &len);
+	if (piece < size / PIECES_MAX + 1)
+		piece = size / PIECES_MAX + 1;
+	answers = talk(fd, data, size - 1, piece, n_lines, &len);
 	for (line = data, answer = answers; n_lines; n_lines--, line = end + 1, answer = stop + 1) {
 		end = memchr(line, '\n', data + size - 1 - line);
 		stop = memchr(answer, '\n', answers + len - answer);
-		if (!is_answer(answer, stop - answer, line, end - line))
+		if (!is_answer(answer, stop - answer, line, end - line, told))
 			abort();
 	}
-	free(answers);
 	close(fd);
 	for (turns = 0; turns < TURNS_MAX && n_open; turns++)
 		uv_run(&engine.loop, UV_RUN_NOWAIT);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/decision.h"
+#include "told.h"
 
 static int parse(const char *text, size_t len, size_t step, bool is_full, void **ret_data, size_t *ret_len)
 {
@@ -29,8 +30,26 @@ static int parse(const char *text, size_t len, size_t step, bool is_full, void *
 	return err;
 }
 
+static void tell(FILE *told, const struct decision_view *view)
+{
+	char text[PREFIX_TEXT_BYTES];
+	uint32_t i;
+
+	fprintf(told, "ignored");
+	for (i = 0; i < DECISION_IGNORED_MAX; i++)
+		fprintf(told, " %ju", view->head->ignored[i]);
+	fputc('\n', told);
+	for (i = 0; i < view->head->n_new; i++)
+		fprintf(told, "new %jd %s %jd\t%s\t%s\n", view->fresh[i].id, prefix_format(&view->fresh[i].prefix, text),
+			view->fresh[i].left_s, view->fresh[i].origin, view->fresh[i].scenario);
+	for (i = 0; i < view->head->n_gone; i++)
+		fprintf(told, "gone %jd %s\n", view->gone[i].id, prefix_format(&view->gone[i].prefix, text));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	FILE *told = told_begin(size);
 	void *whole = NULL, *cut = NULL;
 	size_t whole_len = 0, cut_len = 0;
 	struct decision_view view;
@@ -44,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!err && (whole_len != cut_len || memcmp(whole, cut, cut_len) || decision_check(whole, whole_len, &view)))
 		abort();
+	if (told && !err)
+		tell(told, &view);
 	free(whole);
 	free(cut);
 	return 0;

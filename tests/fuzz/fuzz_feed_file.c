@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "lib/feed_file.h"
+#include "told.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char why[FEED_FILE_WHY_BYTES] = "";
+	FILE *told = told_begin(size);
 	struct config *config;
 	int err = feed_file_read("one", (const char *)data, size, &config, why, sizeof(why));
 
@@ -19,6 +21,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (config->n_feeds != 1 || strcmp(config->feeds[0].name, "one") || config->feeds[0].is_main || config->n_interfaces || config->n_allow || config->n_limits)
 		abort();
+	if (told) {
+		const struct config_feed *feed = config->feeds;
+		const char *place = feed->url ? feed->url : feed->path;
+
+		told_hex(told, feed->url ? "url" : "path", place, strlen(place));
+		told_hex(told, "select", feed->options.select, strlen(feed->options.select));
+	}
 	config_free(config);
 	return 0;
 }

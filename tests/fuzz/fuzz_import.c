@@ -17,11 +17,13 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 #include "lib/prefix.h"
+#include "told.h"
 
 #define BATCH_ENTRIES 1000 /* as import.c */
 
 static size_t n_entries, n_named, n_calls;
 static bool refuses, is_over;
+static FILE *told;
 
 int cli_args(struct cli *cli, const struct cli_command *command, int argc, char **argv,
 	     const struct cli_option *options, int min, int max,
@@ -40,6 +42,8 @@ int cli_fail(int status, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	n_named += !strncmp(text, "line ", 5);
+	if (told && !strncmp(text, "line ", 5))
+		fprintf(told, "bad %lu\n", strtoul(text + 5, NULL, 10));
 	return status;
 }
 
@@ -82,6 +86,10 @@ static void check_entry(const json_t *entry)
 	if (!json_is_integer(json_object_get(entry, "for_s")) ||
 	    !json_is_string(json_object_get(entry, "origin")))
 		abort();
+	if (told) {
+		(void)json_dumpf(entry, told, JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+		fputc('\n', told);
+	}
 }
 
 int cli_call(struct cli *cli, json_t *request, json_t **ret_data)
@@ -132,6 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t by_agent;
 	int fd, status;
 
+	told = told_begin(size);
 	if (!size)
 		return 0;
 	refuses = data[0] & 1;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/list_file.h"
+#include "told.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -56,8 +57,8 @@ static size_t shape(struct list_head *head, const uint8_t *data, size_t size)
 	return first[3] & OTHER_LENGTH ? size : sizeof(*head) + len;
 }
 
-/* The check of one input; 0: it is a list. */
-static int check(const uint8_t *data, size_t size)
+/* The check of one input; 0: it is a list. @told as told_begin(). */
+static int check(const uint8_t *data, size_t size, FILE *told)
 {
 	struct list_head *head = calloc(1, size + 4096);
 	const char *why = NULL;
@@ -74,6 +75,10 @@ static int check(const uint8_t *data, size_t size)
 	must(file || !len);
 	memcpy(file, head, len);
 	err = list_file_check(file, len, &view, &why);
+	if (told) {
+		told_hex(told, "file", file, len);
+		fprintf(told, "taken %d\n", !err);
+	}
 	if (err)
 		must(why);
 	else
@@ -89,12 +94,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	uint8_t nothing[4] = {0}, of_version_1[4] = {0, 0, 0, VERSION_1};
 
 	/* Where the format changes and this file does not, no input would get past the head. */
-	must(!check(nothing, sizeof(nothing)) && !check(of_version_1, sizeof(of_version_1)));
+	must(!check(nothing, sizeof(nothing), NULL) && !check(of_version_1, sizeof(of_version_1), NULL));
 	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	(void)check(data, size); /* what it holds to is looked at there */
+	(void)check(data, size, told_begin(size)); /* what it holds to is looked at there */
 	return 0;
 }

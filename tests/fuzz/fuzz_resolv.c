@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "lib/resolv.h"
+#include "told.h"
 
 struct told {
 	const char *text;
 	size_t len;
 	struct sek_rail_key last;
+	FILE *file; /* of told.h */
 };
 
 static void take(void *context, const struct sek_rail_key *server)
@@ -29,6 +31,8 @@ static void take(void *context, const struct sek_rail_key *server)
 	if (!memmem(told->text, told->len, "nameserver", 10))
 		abort();
 	told->last = *server;
+	if (told->file)
+		told_hex(told->file, "server", server->addr_be, server->family == 4 ? 4 : 16);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -36,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char line[] = "\nnameserver 192.0.2.77";
 	static const uint8_t addr_be[16] = { 192, 0, 2, 77 };
-	struct told told = { .len = size + sizeof(line) - 1 };
+	struct told told = { .len = size + sizeof(line) - 1, .file = told_begin(size) };
 	char *text = malloc(told.len);
 
 	if (!text)
@@ -45,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text + size, line, sizeof(line) - 1);
 	told.text = text;
 	resolv_servers(text, size, take, &told);
+	told.file = NULL;
 	memset(&told.last, 0, sizeof(told.last));
 	resolv_servers(text, told.len, take, &told);
 	if (told.last.family != 4 || memcmp(told.last.addr_be, addr_be, sizeof(addr_be)))

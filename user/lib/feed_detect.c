@@ -58,9 +58,9 @@ const char *feed_detect_rubbish(const char *text, size_t len)
 	if (len && *text == '<')
 		return "an HTML page, not a list";
 	len = len < 1024 ? len : 1024; /* a page behind that has told itself */
-	for (size_t i = 0; i + 5 <= len; i++)
-		if (!strncasecmp(text + i, "<html", 5) ||
-		    (i + 9 <= len && !strncasecmp(text + i, "<!doctype", 9)))
+	for (const char *end = text + len; (text = memchr(text, '<', (size_t)(end - text))); text++)
+		if ((end - text >= 5 && !strncasecmp(text, "<html", 5)) ||
+		    (end - text >= 9 && !strncasecmp(text, "<!doctype", 9)))
 			return "an HTML page, not a list";
 	return NULL;
 }
