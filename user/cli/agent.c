@@ -47,8 +47,8 @@ int cmd_version(struct cli *cli, const struct cli_command *command, int argc, ch
 		return status;
 	if (!cli->json) {
 		printf("%-15s %s\n", "sekisho", SEKISHO_VERSION);
-		(void)fflush(
-		    stdout); /* main looks again; before the line on stderr where no agent is there */
+		(void)fflush(stdout); /* main looks again; before the line on stderr where no agent
+					 is there */
 	}
 	status = cli_call(cli, json_pack("{s:s}", "verb", "version"), &data);
 	if (status)

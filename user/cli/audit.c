@@ -13,8 +13,9 @@
 static int show_audit(json_t *data)
 {
 	static const struct print_column columns[] = {
-		{"AGE", "time", PRINT_AGO}, {"USER", "user", PRINT_TEXT},     {"UID", "uid", PRINT_NUMBER},
-		{"VERB", "verb", PRINT_TEXT}, {"WHAT", "detail", PRINT_TEXT}, {"RESULT", "result", PRINT_TEXT},
+		{"AGE", "time", PRINT_AGO},     {"USER", "user", PRINT_TEXT},
+		{"UID", "uid", PRINT_NUMBER},   {"VERB", "verb", PRINT_TEXT},
+		{"WHAT", "detail", PRINT_TEXT}, {"RESULT", "result", PRINT_TEXT},
 		{NULL, NULL, PRINT_TEXT},
 	};
 
@@ -30,5 +31,7 @@ int cmd_audit(struct cli *cli, const struct cli_command *command, int argc, char
 
 	if (!status && (limit < 1 || limit > 1000))
 		status = cli_fail(CLI_USAGE, "\"--limit\" is 1 to 1000");
-	return status ? status : cli_show(cli, json_pack("{s:s, s:I}", "verb", "audit", "limit", limit), show_audit);
+	return status ? status
+		      : cli_show(cli, json_pack("{s:s, s:I}", "verb", "audit", "limit", limit),
+				 show_audit);
 }

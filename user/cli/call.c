@@ -30,7 +30,8 @@ int cli_fail(int status, const char *format, ...)
 }
 
 /* Takes one of the options known everywhere at @argv[*i]. Returns whether it was one. */
-static bool common_option(struct cli *cli, const struct cli_command *command, int argc, char **argv, int *i)
+static bool common_option(struct cli *cli, const struct cli_command *command, int argc, char **argv,
+			  int *i)
 {
 	if (!strcmp(argv[*i], "--help") || !strcmp(argv[*i], "-h"))
 		cli_help(command);
@@ -56,7 +57,8 @@ static int own_option(const struct cli_option *options, int argc, char **argv, i
 			continue;
 		if (options->flag) {
 			*options->flag = true;
-			return equals ? cli_fail(CLI_USAGE, "\"%s\" takes no value", options->name) : CLI_DONE;
+			return equals ? cli_fail(CLI_USAGE, "\"%s\" takes no value", options->name)
+				      : CLI_DONE;
 		}
 		if (!equals && *i + 1 >= argc)
 			return cli_fail(CLI_USAGE, "\"%s\" needs a value behind it", word);
@@ -67,7 +69,8 @@ static int own_option(const struct cli_option *options, int argc, char **argv, i
 }
 
 int cli_args(struct cli *cli, const struct cli_command *command, int argc, char **argv,
-	     const struct cli_option *options, int min, int max, const char *ret_words[CLI_WORDS_MAX])
+	     const struct cli_option *options, int min, int max,
+	     const char *ret_words[CLI_WORDS_MAX])
 {
 	bool only_words = false;
 	int i, n = 0, status;
@@ -87,8 +90,9 @@ int cli_args(struct cli *cli, const struct cli_command *command, int argc, char 
 		}
 	}
 	if (n < min)
-		return cli_fail(CLI_USAGE, "\"%s%s%s\" needs %s", command->group, command->verb ? " " : "",
-				command->verb ? command->verb : "", command->words);
+		return cli_fail(CLI_USAGE, "\"%s%s%s\" needs %s", command->group,
+				command->verb ? " " : "", command->verb ? command->verb : "",
+				command->words);
 	return CLI_DONE;
 }
 
@@ -100,9 +104,13 @@ int cli_connect(struct cli *cli)
 		return CLI_DONE;
 	err = client_connect(cli->socket, &cli->fd);
 	if (err == -EACCES)
-		return cli_fail(CLI_FAILED, "%s: permission denied; be root or in the group sekisho (sekisho-view to look)", cli->socket);
+		return cli_fail(
+			CLI_FAILED,
+			"%s: permission denied; be root or in the group sekisho (sekisho-view to look)",
+			cli->socket);
 	if (err)
-		return cli_fail(CLI_NO_AGENT, "no agent at %s: %s; is sekishod running?", cli->socket, strerror(-err));
+		return cli_fail(CLI_NO_AGENT, "no agent at %s: %s; is sekishod running?",
+				cli->socket, strerror(-err));
 	return CLI_DONE;
 }
 
@@ -114,7 +122,8 @@ int cli_answer(const char *text, size_t len, json_t **ret_data, char **ret_why)
 	int status = CLI_FAILED;
 
 	if (!json_is_object(reply) || !json_is_boolean(json_object_get(reply, "ok"))) {
-		*ret_why = strdup("the agent's answer is not understood; are its version and this program's the same?");
+		*ret_why = strdup(
+			"the agent's answer is not understood; are its version and this program's the same?");
 	} else if (!json_is_true(json_object_get(reply, "ok"))) {
 		*ret_why = strdup(error ? error : "the agent refused without a reason");
 	} else {
@@ -151,9 +160,12 @@ int cli_call(struct cli *cli, json_t *request, json_t **ret_data)
 		line[line_len] = '\n'; /* over the NUL: the length is known */
 		err = client_call(cli->fd, line, line_len + 1, &reply, &reply_len);
 		if (err == -ECONNRESET || err == -EPIPE)
-			status = cli_fail(CLI_NO_AGENT, "the agent at %s hung up; it may be restarting", cli->socket);
+			status = cli_fail(CLI_NO_AGENT,
+					  "the agent at %s hung up; it may be restarting",
+					  cli->socket);
 		else if (err)
-			status = cli_fail(CLI_FAILED, "no answer from the agent: %s", strerror(-err));
+			status = cli_fail(CLI_FAILED, "no answer from the agent: %s",
+					  strerror(-err));
 		else
 			status = read_answer(reply, reply_len, ret_data);
 	}
@@ -202,9 +214,11 @@ int cli_duration(const char *text, bool may_be_endless, json_int_t *ret_for_s)
 	}
 	err = units_parse_duration(text, strlen(text), &for_s);
 	if (!err && !for_s) /* an entry that ends at once, a --confirm that waits for nobody */
-		return cli_fail(CLI_USAGE, "\"%s\" is no time at all; write 90s, 10m, 12h, 7d", text);
+		return cli_fail(CLI_USAGE, "\"%s\" is no time at all; write 90s, 10m, 12h, 7d",
+				text);
 	if (err)
-		return cli_fail(CLI_USAGE, "\"%s\" is %s; write 90s, 10m, 12h, 7d%s", text, err == -ERANGE ? "over 100 years" : "no duration", endless);
+		return cli_fail(CLI_USAGE, "\"%s\" is %s; write 90s, 10m, 12h, 7d%s", text,
+				err == -ERANGE ? "over 100 years" : "no duration", endless);
 	*ret_for_s = (json_int_t)for_s;
 	return CLI_DONE;
 }
@@ -218,5 +232,6 @@ int cli_set(json_t *object, const char *key, const char *value)
 	string = json_string(value);
 	if (!string)
 		return cli_fail(CLI_USAGE, "\"%s\" is not UTF-8 text", value);
-	return json_object_set_new(object, key, string) ? cli_fail(CLI_FAILED, "out of memory") : CLI_DONE;
+	return json_object_set_new(object, key, string) ? cli_fail(CLI_FAILED, "out of memory")
+							: CLI_DONE;
 }

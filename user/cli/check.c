@@ -48,9 +48,9 @@ static void show_row(const struct cli *cli, const struct config_error *error, co
 	json_t *row;
 
 	if (cli->json) {
-		row =
-		    json_pack("{s:s, s:i, s:i, s:s}", "file", error->file, "line", (int)error->line,
-			      "column", (int)error->column, "text", error->text);
+		row = json_pack("{s:s, s:i, s:i, s:s}", "file", error->file, "line",
+				(int)error->line, "column", (int)error->column, "text",
+				error->text);
 		(void)json_array_append_new(rows, row); /* out of memory: a row less */
 		return;
 	}
@@ -64,7 +64,7 @@ static void show_row(const struct cli *cli, const struct config_error *error, co
 static int show_errors(const struct cli *cli, const struct config_errors *errors)
 {
 	json_t *document =
-	    json_pack("{s:b, s:[], s:[]}", "ok", errors->n == 0, "errors", "warnings");
+		json_pack("{s:b, s:[], s:[]}", "ok", errors->n == 0, "errors", "warnings");
 	int status = errors->n ? CLI_FAILED : CLI_DONE;
 	unsigned i;
 
@@ -113,8 +113,8 @@ int cmd_check_config(struct cli *cli, const struct cli_command *command, int arg
 	}
 	(void)glob(pattern, 0, NULL, &found); /* sorted; none is as good as no folder */
 	sources = calloc(found.gl_pathc + 1, sizeof(*sources));
-	status =
-	    sources ? read_source(words[0], &sources[n]) : cli_fail(CLI_FAILED, "out of memory");
+	status = sources ? read_source(words[0], &sources[n])
+			 : cli_fail(CLI_FAILED, "out of memory");
 	for (n = status ? 0 : 1; !status && n <= found.gl_pathc; n++)
 		status = read_source(found.gl_pathv[n - 1], &sources[n]);
 	if (!status)

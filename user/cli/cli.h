@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the command groups share: the run's options, the words of a command, and the way to the agent.
- * Every command returns an exit status, and has said why in one line on stderr where it is not 0.
+ * What the command groups share: the run's options, the words of a command, and the way to the
+ * agent. Every command returns an exit status, and has said why in one line on stderr where it is
+ * not 0.
  */
 #pragma once
 
@@ -41,12 +42,13 @@ struct cli_option {
 #define CLI_WORDS_MAX 24 /* a feed has some twenty keys */
 
 /*
- * Sorts the words behind a command into @options (NULL name ends it; --json, -s and --help are known
- * everywhere) and at most @max plain words, at least @min.
- * Returns CLI_DONE or CLI_USAGE, having named the wrong word; *ret_words is filled with NULLs behind the last.
+ * Sorts the words behind a command into @options (NULL name ends it; --json, -s and --help are
+ * known everywhere) and at most @max plain words, at least @min. Returns CLI_DONE or CLI_USAGE,
+ * having named the wrong word; *ret_words is filled with NULLs behind the last.
  */
 int cli_args(struct cli *cli, const struct cli_command *command, int argc, char **argv,
-	     const struct cli_option *options, int min, int max, const char *ret_words[CLI_WORDS_MAX]);
+	     const struct cli_option *options, int min, int max,
+	     const char *ret_words[CLI_WORDS_MAX]);
 
 /* One line `sekisho: ...` to stderr, escaped. Returns @status. */
 int cli_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -58,42 +60,45 @@ void cli_help(const struct cli_command *command) __attribute__((noreturn));
 int cli_connect(struct cli *cli);
 
 /*
- * Takes one of the agent's lines apart. Returns CLI_DONE with *ret_data as cli_call(), or CLI_FAILED with *ret_why, the caller's to
- * free() (NULL: out of memory), and says nothing.
+ * Takes one of the agent's lines apart. Returns CLI_DONE with *ret_data as cli_call(), or
+ * CLI_FAILED with *ret_why, the caller's to free() (NULL: out of memory), and says nothing.
  */
 int cli_answer(const char *text, size_t len, json_t **ret_data, char **ret_why);
 
 /*
- * Sends @request (taken) and waits for the answer. *ret_data, the caller's to json_decref(), is an object.
- * Returns CLI_DONE, CLI_FAILED where the agent refused (its line is printed), or CLI_NO_AGENT.
+ * Sends @request (taken) and waits for the answer. *ret_data, the caller's to json_decref(), is an
+ * object. Returns CLI_DONE, CLI_FAILED where the agent refused (its line is printed), or
+ * CLI_NO_AGENT.
  */
 int cli_call(struct cli *cli, json_t *request, json_t **ret_data);
 
 /*
- * cli_call() for commands whose answer is shown as it comes: prints the data with --json, else @show does. Returns its status, or
- * cli_call()'s.
+ * cli_call() for commands whose answer is shown as it comes: prints the data with --json, else
+ * @show does. Returns its status, or cli_call()'s.
  */
 int cli_show(struct cli *cli, json_t *request, int (*show)(json_t *data));
 
 /*
- * cli_call() for commands with nothing to show: prints the data with --json, else data.text or data.warnings
- * where the agent sent any.
+ * cli_call() for commands with nothing to show: prints the data with --json, else data.text or
+ * data.warnings where the agent sent any.
  */
 int cli_do(struct cli *cli, json_t *request);
 
 /*
- * Reads a duration; with @may_be_endless -1 as well, which is for good, as NULL is. *ret_for_s is -1 for good. CLI_DONE, or CLI_USAGE
- * and says why not.
+ * Reads a duration; with @may_be_endless -1 as well, which is for good, as NULL is. *ret_for_s is
+ * -1 for good. CLI_DONE, or CLI_USAGE and says why not.
  */
 int cli_duration(const char *text, bool may_be_endless, json_int_t *ret_for_s);
 
-/* Adds @value as @key unless it is NULL. Bytes that are not UTF-8 are a failure: CLI_USAGE, and said. */
+/* Adds @value as @key unless it is NULL. Bytes that are not UTF-8 are a failure: CLI_USAGE, and
+ * said. */
 int cli_set(json_t *object, const char *key, const char *value);
 
 /* Is @origin one that an entry may have? CLI_DONE, or CLI_USAGE and says why not. */
 int cli_origin(const char *origin);
 
-/* Sends along where this person sits, if they came by SSH: a block must not take that address. As cli_set(). */
+/* Sends along where this person sits, if they came by SSH: a block must not take that address. As
+ * cli_set(). */
 int cli_set_ssh_client(json_t *request);
 
 /* The group's commands. */

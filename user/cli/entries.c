@@ -55,8 +55,9 @@ int cmd_entry_add(struct cli *cli, const struct cli_command *command, int argc, 
 	const char *words[CLI_WORDS_MAX], *for_text = NULL, *origin = "manual", *reason = NULL;
 	bool force = false;
 	const struct cli_option options[] = {
-	    {"--for", &for_text, NULL}, {"--origin", &origin, NULL}, {"--reason", &reason, NULL},
-	    {"--force", NULL, &force},  {NULL, NULL, NULL},
+		{"--for", &for_text, NULL},  {"--origin", &origin, NULL},
+		{"--reason", &reason, NULL}, {"--force", NULL, &force},
+		{NULL, NULL, NULL},
 	};
 	json_int_t for_s;
 	json_t *request;
@@ -132,10 +133,11 @@ static int ask_page(struct cli *cli, const struct cli_command *command, const ch
 	}
 	if (after)
 		(void)json_object_set(
-		    request, "after",
-		    after); /* out of memory: the first page again, and found out below */
+			request, "after",
+			after); /* out of memory: the first page again, and found out below */
 	(void)json_object_set_new(
-	    request, "limit", json_integer(PAGE_ENTRIES)); /* the agent has a limit of its own */
+		request, "limit",
+		json_integer(PAGE_ENTRIES)); /* the agent has a limit of its own */
 	return cli_call(cli, request, ret_page);
 }
 
@@ -170,10 +172,10 @@ static int ask_all(struct cli *cli, const struct cli_command *command, const cha
 int cmd_entry_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	static const struct print_column columns[] = {
-	    {"PREFIX", "prefix", PRINT_TEXT}, {"ORIGIN", "origin", PRINT_TEXT},
-	    {"AGE", "since", PRINT_AGO},      {"LEFT", "expires", PRINT_LEFT},
-	    {"BY", "by", PRINT_TEXT},         {"REASON", "reason", PRINT_TEXT},
-	    {NULL, NULL, PRINT_TEXT},
+		{"PREFIX", "prefix", PRINT_TEXT}, {"ORIGIN", "origin", PRINT_TEXT},
+		{"AGE", "since", PRINT_AGO},      {"LEFT", "expires", PRINT_LEFT},
+		{"BY", "by", PRINT_TEXT},         {"REASON", "reason", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	const char *words[CLI_WORDS_MAX], *origin = NULL;
 	const struct cli_option options[] = {{"--origin", &origin, NULL}, {NULL, NULL, NULL}};

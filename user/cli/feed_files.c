@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * feed: try, add, remove. A file to try is read here, with the rights of who asks, and sent to the agent, which opens no path
- * for anyone.
+ * feed: try, add, remove. A file to try is read here, with the rights of who asks, and sent to the
+ * agent, which opens no path for anyone.
  */
 #include "cli.h"
 
@@ -18,8 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PIECE_BYTES (96u << 10) /* bytes of a file a request: 128 kB as text, which the agent reads in a millisecond or two */
-#define KEYS 4			 /* keys that are options too */
+#define PIECE_BYTES                                                                                \
+	(96u << 10) /* bytes of a file a request: 128 kB as text, which the agent reads in a       \
+		       millisecond or two */
+#define KEYS 4      /* keys that are options too */
 
 struct feed_words {
 	const char *option[KEYS];
@@ -78,7 +80,8 @@ static int read_words(const char **words, struct feed_words *ret)
 		if (is_url(*words))
 			status = set_once(ret->set, "url", *words);
 		else if (strchr("./", **words) || !strchr(*words, '='))
-			status = path ? cli_fail(CLI_USAGE, "unexpected word \"%s\"", *words) : set_path(ret->set, path = *words);
+			status = path ? cli_fail(CLI_USAGE, "unexpected word \"%s\"", *words)
+				      : set_path(ret->set, path = *words);
 		else if (!strncmp(*words, "path=", 5))
 			status = set_path(ret->set, path = *words + 5);
 		else
@@ -86,7 +89,9 @@ static int read_words(const char **words, struct feed_words *ret)
 	}
 	for (i = 0; i < KEYS && !status; i++) {
 		if (ret->option[i])
-			status = strcmp(option_keys[i], "path") ? set_once(ret->set, option_keys[i], ret->option[i]) : set_path(ret->set, ret->option[i]);
+			status = strcmp(option_keys[i], "path")
+					 ? set_once(ret->set, option_keys[i], ret->option[i])
+					 : set_path(ret->set, ret->option[i]);
 	}
 	ret->source = json_string_value(json_object_get(ret->set, "url"));
 	ret->is_file = !ret->source;
@@ -98,11 +103,15 @@ static int read_words(const char **words, struct feed_words *ret)
 }
 
 /* Reads the command's words; its plain ones go to @words. */
-static int read_args(struct cli *cli, const struct cli_command *command, int argc, char **argv, int min, const char **words, struct feed_words *ret)
+static int read_args(struct cli *cli, const struct cli_command *command, int argc, char **argv,
+		     int min, const char **words, struct feed_words *ret)
 {
 	const struct cli_option options[] = {
-		{"--format", &ret->option[0], NULL}, {"--action", &ret->option[1], NULL},
-		{"--url", &ret->option[2], NULL}, {"--path", &ret->option[3], NULL}, {NULL, NULL, NULL},
+		{"--format", &ret->option[0], NULL},
+		{"--action", &ret->option[1], NULL},
+		{"--url", &ret->option[2], NULL},
+		{"--path", &ret->option[3], NULL},
+		{NULL, NULL, NULL},
 	};
 	int status;
 
@@ -115,7 +124,8 @@ static int read_args(struct cli *cli, const struct cli_command *command, int arg
 	return status;
 }
 
-/* Sends what @fd has, all but the last piece; *@request (taken, and given back with it) goes with the last. */
+/* Sends what @fd has, all but the last piece; *@request (taken, and given back with it) goes with
+ * the last. */
 static int send_pieces(struct cli *cli, int fd, json_t *request)
 {
 	static char piece[PIECE_BYTES], text[BASE64_ROOM(PIECE_BYTES)];
@@ -136,7 +146,10 @@ static int send_pieces(struct cli *cli, int fd, json_t *request)
 		base64_encode(piece, len, text);
 		if (!n)
 			return cli_set(request, "data", text);
-		status = cli_call(cli, json_pack("{s:s, s:s, s:b}", "verb", "feed.try", "data", text, "more", 1), &data);
+		status = cli_call(
+			cli,
+			json_pack("{s:s, s:s, s:b}", "verb", "feed.try", "data", text, "more", 1),
+			&data);
 		if (status)
 			return status;
 		json_decref(data);
@@ -168,39 +181,62 @@ static int show_section(const char *title, const json_t *rows, const struct prin
 	return print_table(rows, columns, NULL);
 }
 
+/* Over 40 lines for the number of its columns. */
 static int show_tables(const json_t *data)
 {
 	static const struct print_column overlaps[] = {
-		{"LIST", "name", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"KNOWN-GOOD", "known_good", PRINT_YES},
-		{"INSIDE", "entries_inside", PRINT_NUMBER}, {"TOUCHED", "entries_touched", PRINT_NUMBER}, {"IPV4", "share_v4", PRINT_PERCENT},
-		{"IPV6", "share_v6", PRINT_PERCENT}, {"ITS IPV4", "of_list_v4", PRINT_PERCENT}, {"ITS IPV6", "of_list_v6", PRINT_PERCENT},
+		{"LIST", "name", PRINT_TEXT},
+		{"ACTION", "action", PRINT_STATE},
+		{"KNOWN-GOOD", "known_good", PRINT_YES},
+		{"INSIDE", "entries_inside", PRINT_NUMBER},
+		{"TOUCHED", "entries_touched", PRINT_NUMBER},
+		{"IPV4", "share_v4", PRINT_PERCENT},
+		{"IPV6", "share_v6", PRINT_PERCENT},
+		{"ITS IPV4", "of_list_v4", PRINT_PERCENT},
+		{"ITS IPV6", "of_list_v6", PRINT_PERCENT},
 		{NULL, NULL, PRINT_TEXT},
 	};
-	static const struct print_column protected[] = {{"ADDRESS", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT}};
+	static const struct print_column protected[] = {{"ADDRESS", "address", PRINT_TEXT},
+							{"WHY", "why", PRINT_TEXT},
+							{NULL, NULL, PRINT_TEXT}};
 	static const struct print_column seen[] = {
-		{"ADDRESS", "address", PRINT_TEXT}, {"ENTRY", "entry", PRINT_TEXT}, {"PACKETS", "packets", PRINT_NUMBER}, {"DROPPED", "drops", PRINT_NUMBER},
-		{"CONNECTIONS", "connections", PRINT_YES}, {"NOW", "now", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+		{"ADDRESS", "address", PRINT_TEXT},
+		{"ENTRY", "entry", PRINT_TEXT},
+		{"PACKETS", "packets", PRINT_NUMBER},
+		{"DROPPED", "drops", PRINT_NUMBER},
+		{"CONNECTIONS", "connections", PRINT_YES},
+		{"NOW", "now", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct print_column errors[] = {
-		{"LINE", "line", PRINT_NUMBER}, {"WHY", "reason", PRINT_TEXT}, {"TEXT", "text", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+		{"LINE", "line", PRINT_NUMBER},
+		{"WHY", "reason", PRINT_TEXT},
+		{"TEXT", "text", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	const json_t *of_seen = json_object_get(data, "seen");
 	int status;
 
-	status = show_section("Its entries inside and touching lists in force; shares of its addresses, and of theirs:", json_object_get(data, "overlaps"), overlaps);
+	status = show_section(
+		"Its entries inside and touching lists in force; shares of its addresses, and of theirs:",
+		json_object_get(data, "overlaps"), overlaps);
 	if (!status)
-		status = show_section("It names addresses that are never blocked:", json_object_get(data, "protected"), protected);
+		status = show_section("It names addresses that are never blocked:",
+				      json_object_get(data, "protected"), protected);
 	if (!status)
-		status = show_section("It names sources seen here lately:", json_object_get(of_seen, "rows"), seen);
+		status = show_section("It names sources seen here lately:",
+				      json_object_get(of_seen, "rows"), seen);
 	if (!status)
-		status = show_section("Lines that were not understood:", json_object_get(data, "errors"), errors);
+		status = show_section(
+			"Lines that were not understood:", json_object_get(data, "errors"), errors);
 	return status;
 }
 
 static void show_end(const json_t *data, const struct feed_words *words)
 {
 	static const struct print_column field = {"advice", "advice", PRINT_STATE};
-	const char *advice = json_string_value(json_object_get(data, "advice")), *format = words->option[0];
+	const char *advice = json_string_value(json_object_get(data, "advice")),
+		   *format = words->option[0];
 	char text[PRINT_CELL_BYTES];
 	json_t *reason, *source = json_string(words->source);
 	size_t i;
@@ -210,21 +246,35 @@ static void show_end(const json_t *data, const struct feed_words *words)
 	json_array_foreach(json_object_get(data, "reasons"), i, reason)
 		print_text(i ? "" : "because", "%s", print_cell(reason, PRINT_TEXT, text));
 	if (advice && strcmp(advice, "no"))
-		printf("%-15s sekisho feed add NAME '%s' --action %s%s%s\n", "to add it", print_cell(source, PRINT_TEXT, text), advice, format ? " --format " : "", format ? format : "");
+		printf("%-15s sekisho feed add NAME '%s' --action %s%s%s\n", "to add it",
+		       print_cell(source, PRINT_TEXT, text), advice, format ? " --format " : "",
+		       format ? format : "");
 	json_decref(source);
 }
 
 static int show_try(const json_t *data, const struct feed_words *words)
 {
 	static const struct print_column fields[] = {
-		{"url", "url", PRINT_TEXT}, {"path", "path", PRINT_TEXT}, {"read as", "format", PRINT_TEXT}, {"known by", "format_why", PRINT_TEXT}, {"bytes", "body_bytes", PRINT_BYTES},
-		{"entries", "entries", PRINT_NUMBER}, {"IPv4", "entries_v4", PRINT_NUMBER}, {"IPv6", "entries_v6", PRINT_NUMBER},
-		{"coverage IPv4", "coverage_v4", PRINT_PERCENT}, {"coverage IPv6", "coverage_v6", PRINT_PERCENT}, {"duplicates", "duplicates", PRINT_NUMBER},
-		{"host bits set", "host_bits", PRINT_NUMBER}, {"passed over", "skipped", PRINT_NUMBER}, {"bad lines", "errors_total", PRINT_NUMBER},
+		{"url", "url", PRINT_TEXT},
+		{"path", "path", PRINT_TEXT},
+		{"read as", "format", PRINT_TEXT},
+		{"known by", "format_why", PRINT_TEXT},
+		{"bytes", "body_bytes", PRINT_BYTES},
+		{"entries", "entries", PRINT_NUMBER},
+		{"IPv4", "entries_v4", PRINT_NUMBER},
+		{"IPv6", "entries_v6", PRINT_NUMBER},
+		{"coverage IPv4", "coverage_v4", PRINT_PERCENT},
+		{"coverage IPv6", "coverage_v6", PRINT_PERCENT},
+		{"duplicates", "duplicates", PRINT_NUMBER},
+		{"host bits set", "host_bits", PRINT_NUMBER},
+		{"passed over", "skipped", PRINT_NUMBER},
+		{"bad lines", "errors_total", PRINT_NUMBER},
 	};
 	static const struct print_column private = {"private entries", "entries", PRINT_NUMBER};
 	static const struct print_column seen[] = {
-		{"seen lately", "sources", PRINT_NUMBER}, {"would drop", "would_drop", PRINT_NUMBER}, {"had connections", "connections", PRINT_NUMBER},
+		{"seen lately", "sources", PRINT_NUMBER},
+		{"would drop", "would_drop", PRINT_NUMBER},
+		{"had connections", "connections", PRINT_NUMBER},
 		{"of packets", "share_of_packets", PRINT_PERCENT},
 	};
 	size_t i;

@@ -20,22 +20,29 @@ static void add_alarms(json_t *feeds)
 		const char *error = json_string_value(json_object_get(feed, "error"));
 
 		if (alarm)
-			json_object_set_new(feed, "error", json_sprintf("stale: %s%s%s", alarm, error ? "; " : "", error ? error : ""));
+			json_object_set_new(feed, "error",
+					    json_sprintf("stale: %s%s%s", alarm, error ? "; " : "",
+							 error ? error : ""));
 	}
 }
 
 static int show_list(json_t *data)
 {
 	static const struct print_column columns[] = {
-		{"NAME", "name", PRINT_TEXT},	   {"ACTION", "action", PRINT_STATE},
+		{"NAME", "name", PRINT_TEXT},
+		{"ACTION", "action", PRINT_STATE},
 		{"STATE", "state", PRINT_STATE},
-		{"IPV4", "entries_v4", PRINT_NUMBER}, {"IPV6", "entries_v6", PRINT_NUMBER},
-		{"AGE", "last_success", PRINT_AGO}, {"NEXT", "next_try", PRINT_LEFT},
-		{"ERROR", "error", PRINT_TEXT},	   {NULL, NULL, PRINT_TEXT},
+		{"IPV4", "entries_v4", PRINT_NUMBER},
+		{"IPV6", "entries_v6", PRINT_NUMBER},
+		{"AGE", "last_success", PRINT_AGO},
+		{"NEXT", "next_try", PRINT_LEFT},
+		{"ERROR", "error", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 
 	add_alarms(json_object_get(data, "feeds"));
-	return print_table(json_object_get(data, "feeds"), columns, "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
+	return print_table(json_object_get(data, "feeds"), columns,
+			   "no feeds; feeds: in the config names them, see sekisho.yaml(5)");
 }
 
 int cmd_feed_list(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -86,7 +93,8 @@ static void show_held(const json_t *held)
 	for (i = 0; i < sizeof(fields) / sizeof(*fields); i++)
 		print_field(held, &fields[i]);
 	show_prefixes("+", json_object_get(held, "added_first"));
-	if (!json_equal(json_object_get(held, "added_first"), json_object_get(held, "added_largest")))
+	if (!json_equal(json_object_get(held, "added_first"),
+			json_object_get(held, "added_largest")))
 		show_prefixes("+ largest", json_object_get(held, "added_largest"));
 	show_prefixes("-", json_object_get(held, "removed_first"));
 }
@@ -97,24 +105,36 @@ static void show_review(const json_t *review)
 	json_int_t bans = json_integer_value(json_object_get(review, "bans"));
 
 	if (bans)
-		print_text("bans", "%" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT " called right, %" JSON_INTEGER_FORMAT " wrong", bans,
-		       json_integer_value(json_object_get(review, "confirmed")), json_integer_value(json_object_get(review, "rejected")));
+		print_text("bans",
+			   "%" JSON_INTEGER_FORMAT " of its sources, %" JSON_INTEGER_FORMAT
+			   " called right, %" JSON_INTEGER_FORMAT " wrong",
+			   bans, json_integer_value(json_object_get(review, "confirmed")),
+			   json_integer_value(json_object_get(review, "rejected")));
 }
 
 /* CrowdSec's decisions: who made them, and what is not enforced. */
 static void show_crowdsec(const json_t *feed)
 {
 	static const struct print_column decisions[] = {
-		{"MADE BY", "origin", PRINT_TEXT}, {"FAMILY", "family", PRINT_TEXT}, {"DECISIONS", "decisions", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+		{"MADE BY", "origin", PRINT_TEXT},
+		{"FAMILY", "family", PRINT_TEXT},
+		{"DECISIONS", "decisions", PRINT_NUMBER},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct print_column fields[] = {
-		{"failing for", "failing_since", PRINT_AGO}, {"failures", "failures_total", PRINT_NUMBER},
+		{"failing for", "failing_since", PRINT_AGO},
+		{"failures", "failures_total", PRINT_NUMBER},
 	};
 	static const struct print_column refused[] = {
-		{"NOT ENFORCED", "prefix", PRINT_TEXT}, {"DECISION", "decision", PRINT_TEXT}, {"MADE BY", "by", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+		{"NOT ENFORCED", "prefix", PRINT_TEXT},
+		{"DECISION", "decision", PRINT_TEXT},
+		{"MADE BY", "by", PRINT_TEXT},
+		{"WHY", "why", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct print_column usage[] = {
-		{"usage pushed", "last_push", PRINT_AGO}, {"usage error", "error", PRINT_TEXT},
+		{"usage pushed", "last_push", PRINT_AGO},
+		{"usage error", "error", PRINT_TEXT},
 	};
 	const char *why;
 	json_t *n;
@@ -126,12 +146,14 @@ static void show_crowdsec(const json_t *feed)
 		print_field(feed, &fields[i]);
 	json_object_foreach(json_object_get(feed, "ignored"), why, n) {
 		if (json_integer_value(n))
-			printf("%-15s %" JSON_INTEGER_FORMAT " by %s\n", "not enforced", json_integer_value(n), why);
+			printf("%-15s %" JSON_INTEGER_FORMAT " by %s\n", "not enforced",
+			       json_integer_value(n), why);
 	}
 	for (i = 0; i < sizeof(usage) / sizeof(*usage); i++)
 		print_field(json_object_get(feed, "usage_metrics"), &usage[i]);
 	putchar('\n');
-	(void)print_table(json_object_get(feed, "decisions"), decisions, "no decisions"); /* out of memory: it has said so */
+	(void)print_table(json_object_get(feed, "decisions"), decisions,
+			  "no decisions"); /* out of memory: it has said so */
 	if (json_array_size(json_object_get(feed, "refused"))) {
 		putchar('\n');
 		(void)print_table(json_object_get(feed, "refused"), refused, NULL); /* the same */
@@ -142,8 +164,12 @@ static void show_crowdsec(const json_t *feed)
 static void show_quality(const json_t *quality)
 {
 	static const struct print_column fields[] = {
-		{"hits in 7 days", "hits", PRINT_NUMBER}, {"only this list", "unique_hits", PRINT_NUMBER}, {"entries hit", "hit_entries", PRINT_NUMBER},
-		{"added", "added", PRINT_NUMBER}, {"removed", "removed", PRINT_NUMBER}, {"last change", "changed", PRINT_AGO},
+		{"hits in 7 days", "hits", PRINT_NUMBER},
+		{"only this list", "unique_hits", PRINT_NUMBER},
+		{"entries hit", "hit_entries", PRINT_NUMBER},
+		{"added", "added", PRINT_NUMBER},
+		{"removed", "removed", PRINT_NUMBER},
+		{"last change", "changed", PRINT_AGO},
 	};
 	size_t i;
 
@@ -155,10 +181,14 @@ static void show_quality(const json_t *quality)
 static int show_names(const json_t *names)
 {
 	static const struct print_column servers[] = {
-		{"LISTED FEED SERVER", "address", PRINT_TEXT}, {"OF FEED", "feed", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+		{"LISTED FEED SERVER", "address", PRINT_TEXT},
+		{"OF FEED", "feed", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct print_column good[] = {
-		{"MEETS KNOWN-GOOD LIST", "feed", PRINT_TEXT}, {"ENTRIES", "entries", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+		{"MEETS KNOWN-GOOD LIST", "feed", PRINT_TEXT},
+		{"ENTRIES", "entries", PRINT_NUMBER},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct {
 		const char *key;
@@ -207,11 +237,15 @@ static int show_feed(json_t *feed)
 		{"bad lines", "errors_total", PRINT_NUMBER},
 	};
 	static const struct print_column errors[] = {
-		{"LINE", "line", PRINT_NUMBER}, {"WHY", "reason", PRINT_TEXT},
-		{"TEXT", "text", PRINT_TEXT},	{NULL, NULL, PRINT_TEXT},
+		{"LINE", "line", PRINT_NUMBER},
+		{"WHY", "reason", PRINT_TEXT},
+		{"TEXT", "text", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	static const struct print_column protected[] = {
-		{"LISTED BUT PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, {NULL, NULL, PRINT_TEXT},
+		{"LISTED BUT PROTECTED", "address", PRINT_TEXT},
+		{"WHY", "why", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	size_t i;
 
@@ -223,7 +257,8 @@ static int show_feed(json_t *feed)
 	show_held(json_object_get(feed, "held"));
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');
-		(void)print_table(json_object_get(feed, "protected"), protected, NULL); /* out of memory: the next table says it */
+		(void)print_table(json_object_get(feed, "protected"), protected,
+				  NULL); /* out of memory: the next table says it */
 	}
 	if (show_names(json_object_get(feed, "names")))
 		return CLI_FAILED;
@@ -242,13 +277,15 @@ int cmd_feed_show(struct cli *cli, const struct cli_command *command, int argc, 
 	return status ? status : cli_show(cli, request, show_feed);
 }
 
-/* The rows of feed.list that are called @name, all of them where it is NULL; says each one's error. */
+/* The rows of feed.list that are called @name, all of them where it is NULL; says each one's error.
+ */
 static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
 {
 	json_t *data, *feed;
 	const char *feed_name, *error;
 	size_t i;
-	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data), ended = CLI_DONE;
+	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data),
+	    ended = CLI_DONE;
 
 	if (status)
 		return status;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * block import and allow import of a file: lines or JSON lines in, batches of entries out. Every bad line is named on stderr, and
- * then nothing is applied: the agent keeps the batches until the last one says that all are there.
+ * block import and allow import of a file: lines or JSON lines in, batches of entries out. Every
+ * bad line is named on stderr, and then nothing is applied: the agent keeps the batches until the
+ * last one says that all are there.
  */
 #include "import.h"
 
@@ -22,14 +23,15 @@
 struct batch {
 	struct import *import;
 	json_t *entries;
-	unsigned line;		       /* number of the line being read, from 1 */
+	unsigned line;                 /* number of the line being read, from 1 */
 	unsigned lines[BATCH_ENTRIES]; /* of the entries */
 };
 
 void import_reject(struct import *import, unsigned number, const char *why)
 {
 	import->rejected++;
-	(void)cli_fail(CLI_FAILED, "line %u: %s", number, why); /* told; the others are looked at too */
+	(void)cli_fail(CLI_FAILED, "line %u: %s", number,
+		       why); /* told; the others are looked at too */
 }
 
 void import_rejected(struct import *import, const json_t *data, const unsigned *lines, size_t n)
@@ -48,8 +50,8 @@ void import_rejected(struct import *import, const json_t *data, const unsigned *
 
 json_t *import_request(struct import *import, json_t *entries)
 {
-	json_t *request = json_pack("{s:s++, s:o, s:b}", "verb", import->command->group, ".", "import", "entries", entries, "force",
-				    import->force);
+	json_t *request = json_pack("{s:s++, s:o, s:b}", "verb", import->command->group, ".",
+				    "import", "entries", entries, "force", import->force);
 
 	if (!request) {
 		(void)cli_fail(CLI_FAILED, "out of memory");
@@ -69,7 +71,8 @@ static int send_batch(struct batch *batch, bool is_last)
 	int status;
 
 	batch->entries = json_array();
-	if (!request || !batch->entries || json_object_set_new(request, "more", json_boolean(!is_last))) {
+	if (!request || !batch->entries ||
+	    json_object_set_new(request, "more", json_boolean(!is_last))) {
 		json_decref(request);
 		return CLI_FAILED;
 	}
@@ -110,8 +113,10 @@ static const char *bad_prefix(const char *text)
 /* PREFIX [DURATION [ORIGIN [REASON...]]]; returns why it cannot be, or NULL. */
 static const char *entry_of_words(const struct import *import, char *line, json_t **ret_entry)
 {
-	char *rest, *prefix = strtok_r(line, IMPORT_BLANKS, &rest), *duration = strtok_r(NULL, IMPORT_BLANKS, &rest);
-	char *origin = duration ? strtok_r(NULL, IMPORT_BLANKS, &rest) : NULL, *reason = origin ? rest + strspn(rest, IMPORT_BLANKS) : NULL;
+	char *rest, *prefix = strtok_r(line, IMPORT_BLANKS, &rest),
+		    *duration = strtok_r(NULL, IMPORT_BLANKS, &rest);
+	char *origin = duration ? strtok_r(NULL, IMPORT_BLANKS, &rest) : NULL,
+	     *reason = origin ? rest + strspn(rest, IMPORT_BLANKS) : NULL;
 	json_int_t for_s = import->for_s;
 	const char *why = bad_prefix(prefix);
 
@@ -122,14 +127,16 @@ static const char *entry_of_words(const struct import *import, char *line, json_
 	if (reason)
 		reason[strcspn(reason, "\r\n")] = '\0';
 	*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", for_s, "origin",
-			       origin ? origin : import->origin, "reason", reason && reason[0] ? reason : NULL);
+			       origin ? origin : import->origin, "reason",
+			       reason && reason[0] ? reason : NULL);
 	return *ret_entry ? NULL : "not UTF-8 text";
 }
 
-/* Why @in is not {"prefix": TEXT, "for_s": SECONDS or "for" or "duration": "1h", "origin": TEXT, "reason": TEXT}; NULL: it may be. */
+/* Why @in is not {"prefix": TEXT, "for_s": SECONDS or "for" or "duration": "1h", "origin": TEXT,
+ * "reason": TEXT}; NULL: it may be. */
 static const char *bad_keys(const json_t *in)
 {
-	static const char *const texts[] = { "prefix", "for", "duration", "origin", "reason" };
+	static const char *const texts[] = {"prefix", "for", "duration", "origin", "reason"};
 	const char *key;
 	json_t *value;
 	bool is_known;
@@ -151,7 +158,9 @@ static const char *bad_keys(const json_t *in)
 /* Seconds of "for", "duration" or "for_s", of which one may be there; as bad_duration(). */
 static const char *json_duration(const json_t *in, json_int_t *ret_for_s)
 {
-	const json_t *words = json_object_get(in, "for"), *duration = json_object_get(in, "duration"), *for_s = json_object_get(in, "for_s");
+	const json_t *words = json_object_get(in, "for"),
+		     *duration = json_object_get(in, "duration"),
+		     *for_s = json_object_get(in, "for_s");
 
 	if (!!words + !!duration + !!for_s > 1)
 		return "more than one of for, duration and for_s";
@@ -178,8 +187,9 @@ static const char *entry_of_json(const struct import *import, const char *line, 
 	if (!why)
 		why = json_duration(in, &seconds);
 	if (!why) {
-		*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", seconds, "origin",
-				       origin ? origin : import->origin, "reason", json_string_value(json_object_get(in, "reason")));
+		*ret_entry = json_pack("{s:s, s:I, s:s, s:s*}", "prefix", prefix, "for_s", seconds,
+				       "origin", origin ? origin : import->origin, "reason",
+				       json_string_value(json_object_get(in, "reason")));
 		why = *ret_entry ? NULL : "out of memory";
 	}
 	json_decref(in);
@@ -233,9 +243,11 @@ static int import_file(struct import *import, FILE *file)
 		status = take_line(&batch, line, (size_t)len);
 	}
 	if (!status && ferror(file))
-		status = cli_fail(CLI_FAILED, "cannot read line %u: %s", batch.line + 1, strerror(errno));
+		status = cli_fail(CLI_FAILED, "cannot read line %u: %s", batch.line + 1,
+				  strerror(errno));
 	if (!status)
-		status = send_batch(&batch, !import->rejected); /* with a bad line: only to hear of more */
+		status = send_batch(&batch,
+				    !import->rejected); /* with a bad line: only to hear of more */
 	json_decref(batch.entries);
 	free(line);
 	return status;
@@ -254,7 +266,8 @@ static int show_result(const struct import *import)
 	json_t *document;
 
 	if (import->cli->json) {
-		document = json_pack("{s:I, s:I, s:I}", "added", import->added, "rejected", import->rejected, "host_bits", import->host_bits);
+		document = json_pack("{s:I, s:I, s:I}", "added", import->added, "rejected",
+				     import->rejected, "host_bits", import->host_bits);
 		(void)print_json(document); /* it has said so */
 		json_decref(document);
 	} else if (!import->rejected) {
@@ -262,7 +275,8 @@ static int show_result(const struct import *import)
 	}
 	if (!import->rejected)
 		return CLI_DONE;
-	return cli_fail(CLI_FAILED, "nothing was applied: %" JSON_INTEGER_FORMAT " bad line%s", import->rejected, import->rejected == 1 ? "" : "s");
+	return cli_fail(CLI_FAILED, "nothing was applied: %" JSON_INTEGER_FORMAT " bad line%s",
+			import->rejected, import->rejected == 1 ? "" : "s");
 }
 
 int cmd_entry_import(struct cli *cli, const struct cli_command *command, int argc, char **argv)
@@ -270,7 +284,10 @@ int cmd_entry_import(struct cli *cli, const struct cli_command *command, int arg
 	struct import import = {.cli = cli, .command = command, .origin = "manual"};
 	const char *words[CLI_WORDS_MAX], *for_text = NULL;
 	const struct cli_option options[] = {
-		{"--for", &for_text, NULL}, {"--origin", &import.origin, NULL}, {"--force", NULL, &import.force}, {NULL, NULL, NULL},
+		{"--for", &for_text, NULL},
+		{"--origin", &import.origin, NULL},
+		{"--force", NULL, &import.force},
+		{NULL, NULL, NULL},
 	};
 	FILE *file;
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lines of `block import` and `allow import` into entries for the agent. import.c applies a file's as a whole or not at all,
- * import_stream.c a pipe's as they come.
+ * Lines of `block import` and `allow import` into entries for the agent. import.c applies a file's
+ * as a whole or not at all, import_stream.c a pipe's as they come.
  */
 #pragma once
 
@@ -15,13 +15,14 @@ struct import {
 	const char *origin; /* where the line names none */
 	json_int_t for_s;   /* as above */
 	bool force;
-	json_int_t added;    /* entries the agent has put in force */
-	json_int_t rejected; /* lines it or we did not take */
+	json_int_t added;     /* entries the agent has put in force */
+	json_int_t rejected;  /* lines it or we did not take */
 	json_int_t host_bits; /* of those added: host bits were cleared */
 };
 
 /*
- * The entry of @line, which is changed, as the agent wants it; NULL: a blank line or a comment, or a bad one, which was named as line
+ * The entry of @line, which is changed, as the agent wants it; NULL: a blank line or a comment, or
+ * a bad one, which was named as line
  * @number on stderr and counted as rejected.
  */
 json_t *import_entry(struct import *import, char *line, size_t len, unsigned number);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * block import - and allow import -: a pipe that may never end. What is there is one batch: a line that comes alone is in force at once,
- * many go in large batches. What is in force is said batch by batch; a bad line is named and the others go on; an agent that is
- * started again gets the batch that it did not answer once more.
+ * block import - and allow import -: a pipe that may never end. What is there is one batch: a line
+ * that comes alone is in force at once, many go in large batches. What is in force is said batch by
+ * batch; a bad line is named and the others go on; an agent that is started again gets the batch
+ * that it did not answer once more.
  */
 #include "import.h"
 
@@ -19,31 +20,32 @@
 #include <unistd.h>
 
 #define BATCH_ENTRIES 2000 /* the agent reads so many in 10 ms */
-#define BATCH_BYTES 400000 /* of the request, which may have 1 MiB: bounded from above while it is filled */
+#define BATCH_BYTES                                                                                \
+	400000 /* of the request, which may have 1 MiB: bounded from above while it is filled */
 #define LINE_BYTES 4096
 #define BUFFER_BYTES 65536 /* what a pipe holds */
-#define RETRY_S 30	   /* seconds: an agent's restart and its state's reading */
+#define RETRY_S 30         /* seconds: an agent's restart and its state's reading */
 #define RETRY_PAUSE_US 200000
 
 struct batch {
 	json_t *entries;
-	size_t bytes;	       /* at the most, as JSON */
-	unsigned first, last;  /* lines looked at since the batch before */
+	size_t bytes;                  /* at the most, as JSON */
+	unsigned first, last;          /* lines looked at since the batch before */
 	unsigned lines[BATCH_ENTRIES]; /* of the entries */
-	json_int_t rejected;   /* of the lines before the batch was sent */
+	json_int_t rejected;           /* of the lines before the batch was sent */
 };
 
 struct stream {
 	struct import *import;
 	int fd;
-	bool is_over;	  /* the input */
-	bool is_synced;	  /* the last request was sent: it asks whether all is on disk */
+	bool is_over;     /* the input */
+	bool is_synced;   /* the last request was sent: it asks whether all is on disk */
 	bool is_skipping; /* the rest of a line that is too long */
 	char buffer[BUFFER_BYTES + 1];
 	size_t used;
-	unsigned line;	     /* number of the last one read */
+	unsigned line;            /* number of the last one read */
 	struct batch batch, sent; /* being filled; waiting for its answer */
-	char *text;	     /* of the one sent; NULL: none is */
+	char *text;               /* of the one sent; NULL: none is */
 	size_t text_len;
 	json_int_t counted; /* rejected lines that were said with a batch */
 	time_t gone_s; /* monotonic, when the agent went before it had answered; 0: it is there */
@@ -74,7 +76,8 @@ static size_t json_bytes(const char *line, size_t len)
 	return bytes;
 }
 
-/* @is_cut: no newline stands behind it. A JSON object tells its own end, words do not: 192.0.2.1 may be the half of 192.0.2.155. */
+/* @is_cut: no newline stands behind it. A JSON object tells its own end, words do not: 192.0.2.1
+ * may be the half of 192.0.2.155. */
 static int take_line(struct stream *stream, char *line, size_t len, bool is_cut)
 {
 	struct batch *batch = &stream->batch;
@@ -88,8 +91,11 @@ static int take_line(struct stream *stream, char *line, size_t len, bool is_cut)
 		import_reject(stream->import, stream->line, "over 4096 bytes long");
 		return CLI_DONE;
 	}
-	if (is_cut && line[strspn(line, IMPORT_BLANKS)] != '{' && line[strspn(line, IMPORT_BLANKS)]) {
-		import_reject(stream->import, stream->line, "the last line has no end, so it may be cut; write a newline behind it");
+	if (is_cut && line[strspn(line, IMPORT_BLANKS)] != '{' &&
+	    line[strspn(line, IMPORT_BLANKS)]) {
+		import_reject(
+			stream->import, stream->line,
+			"the last line has no end, so it may be cut; write a newline behind it");
 		return CLI_DONE;
 	}
 	batch->bytes += json_bytes(line, len);
@@ -97,10 +103,12 @@ static int take_line(struct stream *stream, char *line, size_t len, bool is_cut)
 	if (!entry)
 		return CLI_DONE;
 	batch->lines[json_array_size(batch->entries)] = stream->line;
-	return json_array_append_new(batch->entries, entry) ? cli_fail(CLI_FAILED, "out of memory") : CLI_DONE;
+	return json_array_append_new(batch->entries, entry) ? cli_fail(CLI_FAILED, "out of memory")
+							    : CLI_DONE;
 }
 
-/* Whole lines of the buffer, and what stands behind the last one at the input's end, until the batch is full. */
+/* Whole lines of the buffer, and what stands behind the last one at the input's end, until the
+ * batch is full. */
 static int take_lines(struct stream *stream)
 {
 	char *start = stream->buffer, *end = stream->buffer + stream->used, *newline;
@@ -121,7 +129,8 @@ static int take_lines(struct stream *stream)
 	}
 	stream->used = (size_t)(end - start);
 	memmove(stream->buffer, start, stream->used);
-	if (stream->used == BUFFER_BYTES && !is_full(&stream->batch)) { /* one line, and still no end */
+	if (stream->used == BUFFER_BYTES &&
+	    !is_full(&stream->batch)) { /* one line, and still no end */
 		if (!stream->is_skipping)
 			status = take_line(stream, stream->buffer, stream->used, false);
 		stream->is_skipping = true;
@@ -137,7 +146,8 @@ static int read_more(struct stream *stream)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return CLI_DONE;
 	if (n < 0)
-		return cli_fail(CLI_FAILED, "cannot read line %u: %s", stream->line + 1, strerror(errno));
+		return cli_fail(CLI_FAILED, "cannot read line %u: %s", stream->line + 1,
+				strerror(errno));
 	stream->is_over = n == 0;
 	stream->used += (size_t)n;
 	return CLI_DONE;
@@ -150,17 +160,21 @@ static int send_again(struct stream *stream)
 
 	if (!stream->gone_s) {
 		stream->gone_s = now_s();
-		(void)cli_fail(CLI_NO_AGENT, "the agent at %s is gone; trying again for %d s", cli->socket, RETRY_S);
+		(void)cli_fail(CLI_NO_AGENT, "the agent at %s is gone; trying again for %d s",
+			       cli->socket, RETRY_S);
 	}
 	while (now_s() - stream->gone_s < RETRY_S) {
 		usleep(RETRY_PAUSE_US);
 		if (cli->fd >= 0)
 			close(cli->fd);
 		cli->fd = -1;
-		if (!client_connect(cli->socket, &cli->fd) && !client_send(cli->fd, stream->text, stream->text_len))
+		if (!client_connect(cli->socket, &cli->fd) &&
+		    !client_send(cli->fd, stream->text, stream->text_len))
 			return CLI_DONE;
 	}
-	return cli_fail(CLI_NO_AGENT, "no agent came back; line %u and what follows may not be in force", stream->sent.first);
+	return cli_fail(CLI_NO_AGENT,
+			"no agent came back; line %u and what follows may not be in force",
+			stream->sent.first);
 }
 
 static int send_batch(struct stream *stream)
@@ -170,9 +184,13 @@ static int send_batch(struct stream *stream)
 
 	if (!request)
 		return CLI_FAILED;
-	(void)json_object_set_new(request, "stream", json_true()); /* without it the agent answers nothing was added: it is seen */
+	(void)json_object_set_new(
+		request, "stream",
+		json_true()); /* without it the agent answers nothing was added: it is seen */
 	if (stream->is_synced)
-		(void)json_object_set_new(request, "sync", json_true()); /* without it the agent answers at once, which is no harm */
+		(void)json_object_set_new(
+			request, "sync",
+			json_true()); /* without it the agent answers at once, which is no harm */
 	stream->text = json_dumps(request, JSON_COMPACT);
 	json_decref(request);
 	if (!stream->text)
@@ -191,17 +209,22 @@ static int send_batch(struct stream *stream)
 	return status;
 }
 
-/* One line, which is an acknowledgement for who reads along: all up to its last line is done with. */
-static int say(const struct stream *stream, json_int_t added, json_int_t rejected, json_int_t host_bits)
+/* One line, which is an acknowledgement for who reads along: all up to its last line is done with.
+ */
+static int say(const struct stream *stream, json_int_t added, json_int_t rejected,
+	       json_int_t host_bits)
 {
 	const struct batch *sent = &stream->sent;
 
 	if (stream->import->cli->json) {
-		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT ", \"rejected\": %" JSON_INTEGER_FORMAT ", ", sent->first, sent->last,
-		       added, rejected);
+		printf("{\"first\": %u, \"last\": %u, \"added\": %" JSON_INTEGER_FORMAT
+		       ", \"rejected\": %" JSON_INTEGER_FORMAT ", ",
+		       sent->first, sent->last, added, rejected);
 		printf("\"host_bits\": %" JSON_INTEGER_FORMAT "}\n", host_bits);
 	} else {
-		printf("lines %u to %u: %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT " refused\n", sent->first, sent->last, added, rejected);
+		printf("lines %u to %u: %" JSON_INTEGER_FORMAT " in force, %" JSON_INTEGER_FORMAT
+		       " refused\n",
+		       sent->first, sent->last, added, rejected);
 	}
 	return fflush(stdout) ? cli_fail(CLI_FAILED, "cannot write the output") : CLI_DONE;
 }
@@ -245,7 +268,8 @@ static int take_answer(struct stream *stream)
 		import_rejected(stream->import, data, stream->sent.lines, n);
 		json_decref(data);
 	} else {
-		(void)cli_fail(CLI_FAILED, "lines %u to %u: %s", stream->sent.first, stream->sent.last, why); /* the next may be taken */
+		(void)cli_fail(CLI_FAILED, "lines %u to %u: %s", stream->sent.first,
+			       stream->sent.last, why); /* the next may be taken */
 		stream->import->rejected += (json_int_t)n;
 	}
 	free(why);
@@ -307,7 +331,8 @@ static int run(struct stream *stream)
 		is_last = !is_open && !json_array_size(stream->batch.entries);
 		if (!stream->text && is_last && (stream->is_synced || !stream->import->added))
 			return CLI_DONE;
-		if (!stream->text && (!is_open || (json_array_size(stream->batch.entries) && !is_readable(stream->fd))))
+		if (!stream->text && (!is_open || (json_array_size(stream->batch.entries) &&
+						   !is_readable(stream->fd))))
 			status = send_next(stream);
 		else
 			status = wait_on(stream, is_open);
@@ -340,5 +365,6 @@ int import_stream(struct import *import, int fd)
 		import_show_added(import);
 	if (status || !import->rejected)
 		return status;
-	return cli_fail(CLI_FAILED, "%" JSON_INTEGER_FORMAT " line%s left out", import->rejected, import->rejected == 1 ? " was" : "s were");
+	return cli_fail(CLI_FAILED, "%" JSON_INTEGER_FORMAT " line%s left out", import->rejected,
+			import->rejected == 1 ? " was" : "s were");
 }

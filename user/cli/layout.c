@@ -39,7 +39,8 @@ static struct layout_column *widest(struct layout_column *columns, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (columns[i].is_text && columns[i].width > max(columns[i].title, TEXT_LEAST) && (!found || columns[i].width > found->width))
+		if (columns[i].is_text && columns[i].width > max(columns[i].title, TEXT_LEAST) &&
+		    (!found || columns[i].width > found->width))
 			found = &columns[i];
 	}
 	return found;
@@ -66,7 +67,8 @@ bool layout_fit(struct layout_column *columns, size_t n, size_t room)
 			columns[i].width = 0;
 	}
 	if (n && total(columns, n) > room)
-		(void)narrow(&columns[n - 1], total(columns, n) - room, LAST_LEAST); /* the loop goes on where it was not enough */
+		(void)narrow(&columns[n - 1], total(columns, n) - room,
+			     LAST_LEAST); /* the loop goes on where it was not enough */
 	while (total(columns, n) > room) {
 		column = widest(columns, n - 1);
 		if (!column) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The command line: options before the command, the command table, help.
- * Help that was asked for goes to stdout and exits 0; misuse is one line naming the wrong word, and 2.
+ * Help that was asked for goes to stdout and exits 0; misuse is one line naming the wrong word,
+ * and 2.
  */
 #include "cli.h"
 
@@ -22,35 +23,50 @@ static const struct cli_command commands[] = {
 	{"block", "list", cmd_entry_list, "[--origin NAME]", "entries in force"},
 	{"block", "import", cmd_entry_import, "FILE|- [--for D] [--origin NAME] [--force]",
 	 "lines PREFIX [DURATION [ORIGIN [REASON]]] or JSON; -: in force as they come"},
-	{"block", "flush", cmd_entry_flush, "--origin NAME", "take all of one origin's entries away"},
+	{"block", "flush", cmd_entry_flush, "--origin NAME",
+	 "take all of one origin's entries away"},
 	{"allow", "add", cmd_entry_add, ADD_WORDS, "never drop a source"},
 	{"allow", "del", cmd_entry_del, "PREFIX [--origin NAME]", "take one origin's entry away"},
 	{"allow", "list", cmd_entry_list, "[--origin NAME]", "allow entries in force"},
-	{"allow", "import", cmd_entry_import, "FILE|- [--for D] [--origin NAME] [--force]", "as block import"},
-	{"allow", "flush", cmd_entry_flush, "--origin NAME", "take all of one origin's entries away"},
+	{"allow", "import", cmd_entry_import, "FILE|- [--for D] [--origin NAME] [--force]",
+	 "as block import"},
+	{"allow", "flush", cmd_entry_flush, "--origin NAME",
+	 "take all of one origin's entries away"},
 	{"feed", "list", cmd_feed_list, "", "feeds with their state"},
 	{"feed", "update", cmd_feed_update, "[NAME]", "fetch now"},
 	{"feed", "accept", cmd_feed_accept, "NAME", "take a held update as it is"},
 	{"feed", "show", cmd_feed_show, "NAME", "one feed, what was left out and why"},
-	{"feed", "quality", cmd_feed_quality, "[--days N]", "how good each list is, and what it shares with others"},
-	{"feed", "try", cmd_feed_try, "URL|PATH [--format F] [KEY=VALUE ...]", "what a list would do, before it is added"},
-	{"feed", "add", cmd_feed_add, "NAME [--url] URL|[--path] PATH [--action A] [--format F] [KEY=VALUE ...]", "write it to feeds.d and reload"},
+	{"feed", "quality", cmd_feed_quality, "[--days N]",
+	 "how good each list is, and what it shares with others"},
+	{"feed", "try", cmd_feed_try, "URL|PATH [--format F] [KEY=VALUE ...]",
+	 "what a list would do, before it is added"},
+	{"feed", "add", cmd_feed_add,
+	 "NAME [--url] URL|[--path] PATH [--action A] [--format F] [KEY=VALUE ...]",
+	 "write it to feeds.d and reload"},
 	{"feed", "remove", cmd_feed_remove, "NAME", "delete its file of feeds.d and reload"},
 	{"limit", "list", cmd_limit_list, "", "limits, what they dropped, sources over them now"},
-	{"limit", "suggest", cmd_limit_suggest, "", "thresholds from the rates that sources reached"},
-	{"limit", "try", cmd_limit_try, "NAME|all --packets RATE|--bits RATE", "how many sources a threshold would have hit"},
-	{"top", NULL, cmd_top, "[--by packets|bytes|drops] [--limit N]", "the busiest sources, live on a terminal"},
-	{"review", "list", cmd_review_list, "[--undecided] [--limit NAME] [--rows N]", "bans that limits made, newest first"},
+	{"limit", "suggest", cmd_limit_suggest, "",
+	 "thresholds from the rates that sources reached"},
+	{"limit", "try", cmd_limit_try, "NAME|all --packets RATE|--bits RATE",
+	 "how many sources a threshold would have hit"},
+	{"top", NULL, cmd_top, "[--by packets|bytes|drops] [--limit N]",
+	 "the busiest sources, live on a terminal"},
+	{"review", "list", cmd_review_list, "[--undecided] [--limit NAME] [--rows N]",
+	 "bans that limits made, newest first"},
 	{"review", "show", cmd_review_show, "ID", "one ban with its evidence"},
 	{"review", "confirm", cmd_review_judge, "ID [--reason TEXT]", "it was right"},
-	{"review", "reject", cmd_review_judge, "ID [--reason TEXT] [--allow 24h]", "it was wrong: unblock, and allow for a time"},
-	{"events", NULL, cmd_events, "[--follow] [--rows N]", "drops, bans and sources over a limit, as they come"},
-	{"mode", NULL, cmd_mode, "enforce|monitor [--confirm 60s]", "switch; with --confirm back unless confirmed"},
+	{"review", "reject", cmd_review_judge, "ID [--reason TEXT] [--allow 24h]",
+	 "it was wrong: unblock, and allow for a time"},
+	{"events", NULL, cmd_events, "[--follow] [--rows N]",
+	 "drops, bans and sources over a limit, as they come"},
+	{"mode", NULL, cmd_mode, "enforce|monitor [--confirm 60s]",
+	 "switch; with --confirm back unless confirmed"},
 	{"confirm", NULL, cmd_plain, "", "keep what mode --confirm has switched"},
 	{"reload", NULL, cmd_plain, "", "read the config again"},
 	{"detach", NULL, cmd_plain, "", "remove the program from every interface"},
 	{"audit", NULL, cmd_audit, "[--limit N]", "who changed what, newest first"},
-	{"check-config", NULL, cmd_check_config, "FILE", "errors as FILE:LINE:COLUMN, no agent needed"},
+	{"check-config", NULL, cmd_check_config, "FILE",
+	 "errors as FILE:LINE:COLUMN, no agent needed"},
 	{"version", NULL, cmd_version, "", "of this program and of the agent"},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -62,7 +78,8 @@ static int help(void)
 
 	puts("usage: sekisho [-s SOCKET] [--json] COMMAND ...\n");
 	for (command = commands; command->group; command++) {
-		(void)snprintf(name, sizeof(name), "%s%s%s", command->group, command->verb ? " " : "",
+		(void)snprintf(name, sizeof(name), "%s%s%s", command->group,
+			       command->verb ? " " : "",
 			       command->verb ? command->verb : ""); /* the table's names fit */
 		printf("  %-15s %s\n", name, command->does);
 	}
@@ -74,7 +91,8 @@ static int help(void)
 void cli_help(const struct cli_command *command)
 {
 	printf("usage: sekisho %s%s%s%s%s\n  %s\n", command->group, command->verb ? " " : "",
-	       command->verb ? command->verb : "", command->words[0] ? " " : "", command->words, command->does);
+	       command->verb ? command->verb : "", command->words[0] ? " " : "", command->words,
+	       command->does);
 	exit(CLI_DONE);
 }
 
@@ -85,8 +103,9 @@ static int help_group(const char *group)
 
 	for (command = commands; command->group; command++)
 		if (!strcmp(command->group, group))
-			printf("sekisho %s%s%s%s%s\n", group, command->verb ? " " : "", command->verb ? command->verb : "",
-			       command->words[0] ? " " : "", command->words);
+			printf("sekisho %s%s%s%s%s\n", group, command->verb ? " " : "",
+			       command->verb ? command->verb : "", command->words[0] ? " " : "",
+			       command->words);
 	return CLI_DONE;
 }
 
@@ -105,7 +124,8 @@ static int help_about(int argc, char **argv)
 		if (argc == 1 || (argc == 2 && command->verb && !strcmp(command->verb, argv[1])))
 			cli_help(command);
 	}
-	return cli_fail(CLI_USAGE, "unknown command \"%s%s%s\"; see sekisho --help", argv[0], argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
+	return cli_fail(CLI_USAGE, "unknown command \"%s%s%s\"; see sekisho --help", argv[0],
+			argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
 }
 
 static bool is_help(const char *word)
@@ -130,10 +150,12 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	if (!is_group)
 		return cli_fail(CLI_USAGE, "unknown command \"%s\"; see sekisho --help", argv[0]);
 	if (argc == 1)
-		return cli_fail(CLI_USAGE, "\"%s\" needs a word behind it; see sekisho %s --help", argv[0], argv[0]);
+		return cli_fail(CLI_USAGE, "\"%s\" needs a word behind it; see sekisho %s --help",
+				argv[0], argv[0]);
 	if (is_help(argv[1]))
 		return help_group(argv[0]);
-	return cli_fail(CLI_USAGE, "unknown command \"%s %s\"; see sekisho %s --help", argv[0], argv[1], argv[0]);
+	return cli_fail(CLI_USAGE, "unknown command \"%s %s\"; see sekisho %s --help", argv[0],
+			argv[1], argv[0]);
 }
 
 int main(int argc, char **argv)
@@ -157,7 +179,8 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "-s"))
 			return cli_fail(CLI_USAGE, "\"-s\" needs a socket behind it");
 		else
-			return cli_fail(CLI_USAGE, "unknown option \"%s\"; see sekisho --help", argv[i]);
+			return cli_fail(CLI_USAGE, "unknown option \"%s\"; see sekisho --help",
+					argv[i]);
 	}
 	if (i == argc)
 		return cli_fail(CLI_USAGE, "no command given; see sekisho --help");

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LABEL_WIDTH 16	   /* of fields, the blank included */
+#define LABEL_WIDTH 16       /* of fields, the blank included */
 #define PERCENT_LEAST 0.0001 /* of all IPv4: four addresses */
-#define TEXT_MIN 20 /* terminal columns: narrower text is unreadable */
+#define TEXT_MIN 20          /* terminal columns: narrower text is unreadable */
 
 int print_json(const json_t *document)
 {
@@ -37,7 +37,9 @@ static void cell_distance(json_int_t distance_s, char *out)
 {
 	char text[32];
 
-	(void)snprintf(out, PRINT_CELL_BYTES, "%s", units_format_duration(distance_s > 0 ? (uint64_t)distance_s : 0, text)); /* fits */
+	(void)snprintf(
+		out, PRINT_CELL_BYTES, "%s",
+		units_format_duration(distance_s > 0 ? (uint64_t)distance_s : 0, text)); /* fits */
 }
 
 static void cell_bytes(double bytes, char *out)
@@ -50,21 +52,26 @@ static void cell_bytes(double bytes, char *out)
 	(void)snprintf(out, PRINT_CELL_BYTES, i ? "%.1f %s" : "%.0f %s", bytes, unit[i]); /* fits */
 }
 
-/* Up to three digits, as people write them: no exponent, and what is too little to matter says so. */
+/* Up to three digits, as people write them: no exponent, and what is too little to matter says so.
+ */
 static void cell_percent(double percent, char *out)
 {
 	if (percent > 0 && percent < PERCENT_LEAST)
-		(void)snprintf(out, PRINT_CELL_BYTES, "< %g %%", PERCENT_LEAST); /* fits, here and below */
+		(void)snprintf(out, PRINT_CELL_BYTES, "< %g %%",
+			       PERCENT_LEAST); /* fits, here and below */
 	else
-		(void)snprintf(out, PRINT_CELL_BYTES, percent < 100 ? "%.3g %%" : "%.0f %%", percent);
+		(void)snprintf(out, PRINT_CELL_BYTES, percent < 100 ? "%.3g %%" : "%.0f %%",
+			       percent);
 }
 
 static void cell_text(const json_t *value, char *out)
 {
 	if (json_is_string(value))
-		escape_text(json_string_value(value), json_string_length(value), out, PRINT_CELL_BYTES);
+		escape_text(json_string_value(value), json_string_length(value), out,
+			    PRINT_CELL_BYTES);
 	else if (json_is_integer(value))
-		(void)snprintf(out, PRINT_CELL_BYTES, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); /* fits */
+		(void)snprintf(out, PRINT_CELL_BYTES, "%" JSON_INTEGER_FORMAT,
+			       json_integer_value(value)); /* fits */
 	else if (json_is_real(value))
 		(void)snprintf(out, PRINT_CELL_BYTES, "%g", json_real_value(value)); /* fits */
 	else if (json_is_boolean(value))
@@ -104,10 +111,12 @@ static const char *state_colour(const char *state)
 	static const struct {
 		const char *word, *colour;
 	} colours[] = {
-		{"drop", "red"},    {"block", "red"},	 {"failing", "red"},   {"no", "red"},	     {"held", "brown"},
-		{"retrying", "brown"}, {"pending", "brown"}, {"monitor", "brown"}, {"ok", "green"},	     {"yes", "green"},
-		{"pass", "green"},  {"allow", "green"},	 {"enforce", "green"},
-		{"live", "red"},    {"undecided", "brown"}, {"confirmed", "green"}, {"rejected", "red"}, {"lost", "red"},
+		{"drop", "red"},        {"block", "red"},     {"failing", "red"},
+		{"no", "red"},          {"held", "brown"},    {"retrying", "brown"},
+		{"pending", "brown"},   {"monitor", "brown"}, {"ok", "green"},
+		{"yes", "green"},       {"pass", "green"},    {"allow", "green"},
+		{"enforce", "green"},   {"live", "red"},      {"undecided", "brown"},
+		{"confirmed", "green"}, {"rejected", "red"},  {"lost", "red"},
 	};
 	unsigned i;
 
@@ -119,7 +128,9 @@ static const char *state_colour(const char *state)
 
 static const char *colour_code(const char *colour)
 {
-	return !strcmp(colour, "red") ? "\033[31m" : !strcmp(colour, "green") ? "\033[32m" : "\033[33m";
+	return !strcmp(colour, "red")     ? "\033[31m"
+	       : !strcmp(colour, "green") ? "\033[32m"
+					  : "\033[33m";
 }
 
 static size_t count(const struct print_column *columns)
@@ -131,25 +142,35 @@ static size_t count(const struct print_column *columns)
 	return n < LAYOUT_COLUMNS_MAX ? n : LAYOUT_COLUMNS_MAX;
 }
 
-/* What the columns take, and on a terminal how much of that they get: @ret of LAYOUT_COLUMNS_MAX. */
-static void lay_out(const json_t *rows, const struct print_column *columns, size_t room, struct layout_column *ret)
+/* What the columns take, and on a terminal how much of that they get: @ret of LAYOUT_COLUMNS_MAX.
+ */
+static void lay_out(const json_t *rows, const struct print_column *columns, size_t room,
+		    struct layout_column *ret)
 {
 	char text[PRINT_CELL_BYTES];
 	size_t n = count(columns), i, k, len;
 	const json_t *row;
 
 	for (i = 0; i < n; i++) {
-		ret[i] = (struct layout_column){.title = strlen(columns[i].title), .is_text = columns[i].kind == PRINT_TEXT, .is_empty = true};
+		ret[i] = (struct layout_column){.title = strlen(columns[i].title),
+						.is_text = columns[i].kind == PRINT_TEXT,
+						.is_empty = true};
 		json_array_foreach((json_t *)rows, k, row) {
-			len = strlen(print_cell(json_object_get(row, columns[i].key), columns[i].kind, text));
+			len = strlen(print_cell(json_object_get(row, columns[i].key),
+						columns[i].kind, text));
 			ret[i].widest = len > ret[i].widest ? len : ret[i].widest;
 			ret[i].is_empty &= !len || !strcmp(text, "-");
 		}
 	}
-	(void)layout_fit(ret, n, isatty(STDOUT_FILENO) ? room : SIZE_MAX); /* where it does not fit, the terminal breaks the lines */
+	(void)layout_fit(
+		ret, n,
+		isatty(STDOUT_FILENO)
+			? room
+			: SIZE_MAX); /* where it does not fit, the terminal breaks the lines */
 }
 
-static int add_row(struct libscols_table *table, const json_t *row, const struct print_column *columns, const struct layout_column *layout)
+static int add_row(struct libscols_table *table, const json_t *row,
+		   const struct print_column *columns, const struct layout_column *layout)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char text[PRINT_CELL_BYTES], broken[2 * PRINT_CELL_BYTES];
@@ -162,7 +183,8 @@ static int add_row(struct libscols_table *table, const json_t *row, const struct
 		layout_wrap(text, layout[i].width, broken, sizeof(broken));
 		if (scols_line_set_data(line, at, broken))
 			return -1;
-		if ((columns[i].kind == PRINT_STATE || columns[i].kind == PRINT_YES) && state_colour(text) &&
+		if ((columns[i].kind == PRINT_STATE || columns[i].kind == PRINT_YES) &&
+		    state_colour(text) &&
 		    scols_cell_set_color(scols_line_get_cell(line, at), state_colour(text)))
 			return -1;
 		at++;
@@ -172,17 +194,21 @@ static int add_row(struct libscols_table *table, const json_t *row, const struct
 
 static int add_column(struct libscols_table *table, const struct print_column *column)
 {
-	bool is_right = column->kind == PRINT_NUMBER || column->kind == PRINT_BYTES || column->kind == PRINT_PERCENT || column->kind == PRINT_RATE;
+	bool is_right = column->kind == PRINT_NUMBER || column->kind == PRINT_BYTES ||
+			column->kind == PRINT_PERCENT || column->kind == PRINT_RATE;
 	int flags = is_right ? SCOLS_FL_RIGHT : column->kind == PRINT_TEXT ? SCOLS_FL_WRAP : 0;
 	struct libscols_column *made = scols_table_new_column(table, column->title, 0, flags);
 
 	if (!made)
 		return -1;
 	/* Lines are broken by layout_wrap(), between words. */
-	return flags & SCOLS_FL_WRAP ? scols_column_set_wrapfunc(made, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL) : 0;
+	return flags & SCOLS_FL_WRAP ? scols_column_set_wrapfunc(made, scols_wrapnl_chunksize,
+								 scols_wrapnl_nextchunk, NULL)
+				     : 0;
 }
 
-static int fill_table(struct libscols_table *table, const json_t *rows, const struct print_column *columns)
+static int fill_table(struct libscols_table *table, const json_t *rows,
+		      const struct print_column *columns)
 {
 	struct layout_column layout[LAYOUT_COLUMNS_MAX];
 	const json_t *row;
@@ -229,9 +255,10 @@ int print_section(const json_t *rows, const struct print_column *columns)
 /* Columns of the terminal behind a label, or no end: it is none, or too narrow to be read. */
 static size_t room_behind(size_t label)
 {
-	struct winsize size = { 0 };
+	struct winsize size = {0};
 
-	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < label + TEXT_MIN)
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ||
+	    size.ws_col < label + TEXT_MIN)
 		return PRINT_CELL_BYTES;
 	return size.ws_col - label;
 }

@@ -34,15 +34,16 @@ int print_json(const json_t *document);
 
 /*
  * Writes a table of @rows, an array of objects, by @columns (title NULL ends them), or the line
- * @empty (may be NULL: nothing) where there is no row. What is wider than the terminal is made to fit (layout.h).
- * Returns an exit status.
+ * @empty (may be NULL: nothing) where there is no row. What is wider than the terminal is made to
+ * fit (layout.h). Returns an exit status.
  */
 int print_table(const json_t *rows, const struct print_column *columns, const char *empty);
 
 /* The same under a blank line, and nothing where there is no row. */
 int print_section(const json_t *rows, const struct print_column *columns);
 
-/* Writes a line `label text`, or text alone (@label NULL), broken between words on a terminal. The text must be escaped already. */
+/* Writes a line `label text`, or text alone (@label NULL), broken between words on a terminal. The
+ * text must be escaped already. */
 void print_text(const char *label, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*

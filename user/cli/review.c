@@ -12,16 +12,20 @@
 #include <time.h>
 
 #define PAGE_ROWS 200 /* rows a question */
-#define FRAME_SKIP 28  /* the Ethernet header, in hex */
-#define FRAME_HEX 40   /* an IPv4 header */
+#define FRAME_SKIP 28 /* the Ethernet header, in hex */
+#define FRAME_HEX 40  /* an IPv4 header */
 #define LIST_ROWS 100 /* shown unless --rows says otherwise: a few screens */
 
-#define END {NULL, NULL, PRINT_TEXT}
-
 static const struct print_column list_columns[] = {
-	{"ID", "id", PRINT_NUMBER},	  {"SOURCE", "source", PRINT_TEXT}, {"LIMIT", "limit", PRINT_TEXT},
-	{"AGE", "since", PRINT_AGO},	  {"STATE", "state", PRINT_STATE},  {"VERDICT", "verdict", PRINT_STATE},
-	{"DROPPED", "n_dropped", PRINT_NUMBER}, {"SIGNS (?: may be wrong)", "brief", PRINT_TEXT}, END,
+	{"ID", "id", PRINT_NUMBER},
+	{"SOURCE", "source", PRINT_TEXT},
+	{"LIMIT", "limit", PRINT_TEXT},
+	{"AGE", "since", PRINT_AGO},
+	{"STATE", "state", PRINT_STATE},
+	{"VERDICT", "verdict", PRINT_STATE},
+	{"DROPPED", "n_dropped", PRINT_NUMBER},
+	{"SIGNS (?: may be wrong)", "brief", PRINT_TEXT},
+	{NULL, NULL, PRINT_TEXT},
 };
 
 /* dropped.packets to a column of its own. */
@@ -31,7 +35,8 @@ static void flatten(json_t *rows)
 	size_t i;
 
 	json_array_foreach(rows, i, row) /* out of memory: a dash */
-		(void)json_object_set(row, "n_dropped", json_object_get(json_object_get(row, "dropped"), "packets"));
+		(void)json_object_set(row, "n_dropped",
+				      json_object_get(json_object_get(row, "dropped"), "packets"));
 }
 
 /* Pages into @all until there are @max. */
@@ -41,10 +46,12 @@ static int ask_all(struct cli *cli, bool undecided, const char *limit, json_int_
 	int status;
 
 	do {
-		request = json_pack("{s:s, s:b, s:I}", "verb", "review.list", "undecided", undecided, "rows", (json_int_t)PAGE_ROWS);
+		request = json_pack("{s:s, s:b, s:I}", "verb", "review.list", "undecided",
+				    undecided, "rows", (json_int_t)PAGE_ROWS);
 		status = cli_set(request, "limit", limit);
 		if (!status && next)
-			(void)json_object_set(request, "before", next); /* out of memory: found out below */
+			(void)json_object_set(request, "before",
+					      next); /* out of memory: found out below */
 		json_decref(next);
 		next = NULL;
 		if (status) {
@@ -70,8 +77,10 @@ int cmd_review_list(struct cli *cli, const struct cli_command *command, int argc
 {
 	const char *words[CLI_WORDS_MAX], *limit = NULL, *rows_text = NULL;
 	bool undecided = false;
-	const struct cli_option options[] = {
-		{"--undecided", NULL, &undecided}, {"--limit", &limit, NULL}, {"--rows", &rows_text, NULL}, {NULL, NULL, NULL}};
+	const struct cli_option options[] = {{"--undecided", NULL, &undecided},
+					     {"--limit", &limit, NULL},
+					     {"--rows", &rows_text, NULL},
+					     {NULL, NULL, NULL}};
 	int status = cli_args(cli, command, argc, argv, options, 0, 0, words);
 	json_int_t max = rows_text ? strtoll(rows_text, NULL, 10) : LIST_ROWS;
 	json_t *document;
@@ -86,7 +95,8 @@ int cmd_review_list(struct cli *cli, const struct cli_command *command, int argc
 		status = print_json(document);
 	} else if (!status) {
 		flatten(json_object_get(document, "bans"));
-		status = print_table(json_object_get(document, "bans"), list_columns, undecided ? "nothing waits for a verdict" : "no bans");
+		status = print_table(json_object_get(document, "bans"), list_columns,
+				     undecided ? "nothing waits for a verdict" : "no bans");
 	}
 	json_decref(document);
 	return status;
@@ -96,9 +106,11 @@ static void print_rate(const json_t *data)
 {
 	const char *unit = json_string_value(json_object_get(data, "unit"));
 
-	print_text("rate", "%.0f %s/s allowed, %.0f/s measured over %lld ms", json_number_value(json_object_get(data, "threshold_per_s")),
-	       unit && unit[0] == 'b' ? "bits" : "packets", json_number_value(json_object_get(data, "rate_per_s")),
-	       (long long)json_integer_value(json_object_get(data, "window_ms")));
+	print_text("rate", "%.0f %s/s allowed, %.0f/s measured over %lld ms",
+		   json_number_value(json_object_get(data, "threshold_per_s")),
+		   unit && unit[0] == 'b' ? "bits" : "packets",
+		   json_number_value(json_object_get(data, "rate_per_s")),
+		   (long long)json_integer_value(json_object_get(data, "window_ms")));
 }
 
 static long long number(const json_t *object, const char *key)
@@ -114,9 +126,12 @@ static void print_seen(const char *label, const json_t *data)
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
-		json_t *time_s = json_integer((json_int_t)json_number_value(json_object_get(data, keys[i])));
+		json_t *time_s =
+			json_integer((json_int_t)json_number_value(json_object_get(data, keys[i])));
 
-		print_cell(time_s, json_is_number(json_object_get(data, keys[i])) ? PRINT_AGO : PRINT_TEXT, text[i]);
+		print_cell(time_s,
+			   json_is_number(json_object_get(data, keys[i])) ? PRINT_AGO : PRINT_TEXT,
+			   text[i]);
 		json_decref(time_s);
 	}
 	print_text(label, "first %s ago, last %s ago", text[0], text[1]);
@@ -132,7 +147,9 @@ static void print_sizes(const json_t *sizes)
 
 	json_object_foreach((json_t *)sizes, name, count) {
 		if (len < sizeof(text))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s: %lld", len ? ", " : "", name, (long long)json_integer_value(count));
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s: %lld",
+						len ? ", " : "", name,
+						(long long)json_integer_value(count));
 	}
 	print_text("frame sizes", "%s", text);
 }
@@ -146,18 +163,27 @@ static void print_evidence(const json_t *e)
 		puts("evidence        none: there was no record free for this source");
 		return;
 	}
-	print_text("before the ban", "%lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets", number(e, "packets"),
-	       number(e, "bytes"), number(e, "over_limit"), number(e, "peak_packets_per_s"));
+	print_text("before the ban",
+		   "%lld packets, %lld bytes, %lld over the limit; the busiest second %lld packets",
+		   number(e, "packets"), number(e, "bytes"), number(e, "over_limit"),
+		   number(e, "peak_packets_per_s"));
 	print_seen("seen", e);
-	print_text("protocols", "%lld tcp, %lld udp, %lld icmp, %lld other", number(by, "tcp"), number(by, "udp"), number(by, "icmp"), number(by, "other"));
+	print_text("protocols", "%lld tcp, %lld udp, %lld icmp, %lld other", number(by, "tcp"),
+		   number(by, "udp"), number(by, "icmp"), number(by, "other"));
 	if (number(by, "tcp"))
-		print_text("tcp", "%lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections", number(tcp, "syn"),
-		       number(tcp, "ack"), number(tcp, "fin"), number(tcp, "rst"), number(tcp, "of_open_connections"), number(tcp, "looked_up"));
+		print_text(
+			"tcp",
+			"%lld first SYNs, %lld ACKs, %lld FINs, %lld RSTs; %lld of %lld looked up belong to open connections",
+			number(tcp, "syn"), number(tcp, "ack"), number(tcp, "fin"),
+			number(tcp, "rst"), number(tcp, "of_open_connections"),
+			number(tcp, "looked_up"));
 	if (json_array_size(json_object_get(e, "last_ports")))
 		printf("%-15s about %lld; the last:", "ports", number(e, "distinct_ports"));
 	json_array_foreach(json_object_get(e, "last_ports"), i, port)
-		printf(" %lld%s", (long long)json_integer_value(port), i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
-	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld, %lld fragments", number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"),
+		printf(" %lld%s", (long long)json_integer_value(port),
+		       i + 1 == json_array_size(json_object_get(e, "last_ports")) ? "\n" : "");
+	print_text("packets", "%lld to %lld bytes, TTL %lld to %lld, %lld fragments",
+		   number(e, "min_bytes"), number(e, "max_bytes"), number(e, "min_ttl"),
 		   number(e, "max_ttl"), number(e, "fragments"));
 	print_sizes(json_object_get(e, "sizes"));
 }
@@ -171,7 +197,8 @@ static void print_signals(const json_t *rows)
 	json_array_foreach((json_t *)rows, i, row) {
 		const char *says = json_string_value(json_object_get(row, "says"));
 
-		print_text(says && says[0] == 'w' ? "may be wrong" : "may be right", "%s", print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
+		print_text(says && says[0] == 'w' ? "may be wrong" : "may be right", "%s",
+			   print_cell(json_object_get(row, "text"), PRINT_TEXT, text));
 	}
 }
 
@@ -187,8 +214,10 @@ static void shorten_frames(const json_t *rows)
 
 		if (!hex || strlen(hex) <= FRAME_SKIP)
 			continue;
-		snprintf(text, sizeof(text), "%.*s%s", FRAME_HEX, hex + FRAME_SKIP, strlen(hex) > FRAME_SKIP + FRAME_HEX ? "..." : "");
-		(void)json_object_set_new(row, "header", json_string(text)); /* out of memory: as long as it was */
+		snprintf(text, sizeof(text), "%.*s%s", FRAME_HEX, hex + FRAME_SKIP,
+			 strlen(hex) > FRAME_SKIP + FRAME_HEX ? "..." : "");
+		(void)json_object_set_new(row, "header",
+					  json_string(text)); /* out of memory: as long as it was */
 	}
 }
 
@@ -208,10 +237,12 @@ static void print_moment(const json_t *time, enum print_kind kind)
 	struct tm tm;
 
 	strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", localtime_r(&when, &tm));
-	printf("%s (%s %s)\n", clock, print_cell(time, kind, text), kind == PRINT_LEFT ? "left" : "ago");
+	printf("%s (%s %s)\n", clock, print_cell(time, kind, text),
+	       kind == PRINT_LEFT ? "left" : "ago");
 }
 
-/* A ban in force has an end to come, one that is over has a reason: somebody's hand, or its time. */
+/* A ban in force has an end to come, one that is over has a reason: somebody's hand, or its time.
+ */
 static void print_end(const json_t *data)
 {
 	const char *state = json_string_value(json_object_get(data, "state"));
@@ -223,7 +254,8 @@ static void print_end(const json_t *data)
 		print_moment(json_object_get(data, "until"), PRINT_LEFT);
 		return;
 	}
-	printf("%-15s %s", "how it ended", json_string_length(how) ? print_cell(how, PRINT_TEXT, text) : "its time was over");
+	printf("%-15s %s", "how it ended",
+	       json_string_length(how) ? print_cell(how, PRINT_TEXT, text) : "its time was over");
 	if (json_is_integer(ended)) {
 		fputs(", ", stdout);
 		print_moment(ended, PRINT_AGO);
@@ -239,11 +271,14 @@ static void print_end(const json_t *data)
 static void print_head(const json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"ban", "id", PRINT_NUMBER}, {"source", "source", PRINT_TEXT}, {"limit", "limit", PRINT_TEXT}, {"state", "state", PRINT_STATE},
+		{"ban", "id", PRINT_NUMBER},         {"source", "source", PRINT_TEXT},
+		{"limit", "limit", PRINT_TEXT},      {"state", "state", PRINT_STATE},
 		{"verdict", "verdict", PRINT_STATE}, {"age", "since", PRINT_AGO},
 	};
 	static const struct print_column circumstances[] = {
-		{"repeat", "level", PRINT_NUMBER}, {"generation", "generation", PRINT_NUMBER}, {"config", "config_hash", PRINT_TEXT},
+		{"repeat", "level", PRINT_NUMBER},
+		{"generation", "generation", PRINT_NUMBER},
+		{"config", "config_hash", PRINT_TEXT},
 	};
 	size_t i;
 
@@ -257,16 +292,30 @@ static void print_head(const json_t *data)
 
 static int show(json_t *data)
 {
-	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PREFIX", "prefix", PRINT_TEXT}, {"FOR AT LEAST", "since", PRINT_AGO}, {"KNOWN GOOD", "known_good", PRINT_TEXT}, END};
-	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
-	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"IP HEADER", "header", PRINT_TEXT}, END};
+	static const struct print_column lists[] = {{"LIST", "list", PRINT_TEXT},
+						    {"ACTION", "action", PRINT_STATE},
+						    {"PREFIX", "prefix", PRINT_TEXT},
+						    {"FOR AT LEAST", "since", PRINT_AGO},
+						    {"KNOWN GOOD", "known_good", PRINT_TEXT},
+						    {NULL, NULL, PRINT_TEXT}};
+	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO},
+						    {"VERDICT", "verdict", PRINT_STATE},
+						    {"USER", "user", PRINT_TEXT},
+						    {"REASON", "reason", PRINT_TEXT},
+						    {NULL, NULL, PRINT_TEXT}};
+	static const struct print_column packets[] = {
+		{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER},
+		{"DPORT", "dport", PRINT_NUMBER},       {"BYTES", "frame_bytes", PRINT_NUMBER},
+		{"IP HEADER", "header", PRINT_TEXT},    {NULL, NULL, PRINT_TEXT}};
 	const json_t *dropped = json_object_get(data, "dropped");
 	int status;
 
 	print_head(data);
 	print_evidence(json_object_get(data, "evidence"));
-	print_text("during the ban", "%lld packets dropped, %lld in the first second, %lld in the last", number(dropped, "packets"), number(dropped, "first_second"),
-	       number(dropped, "last_second"));
+	print_text("during the ban",
+		   "%lld packets dropped, %lld in the first second, %lld in the last",
+		   number(dropped, "packets"), number(dropped, "first_second"),
+		   number(dropped, "last_second"));
 	print_last(dropped);
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
@@ -283,7 +332,8 @@ static int read_id(const char *word, json_int_t *ret_id)
 	long long id = strtoll(word, &end, 10);
 
 	if (*end || id < 1)
-		return cli_fail(CLI_USAGE, "\"%s\" is no number of a ban; see sekisho review list", word);
+		return cli_fail(CLI_USAGE, "\"%s\" is no number of a ban; see sekisho review list",
+				word);
 	*ret_id = id;
 	return CLI_DONE;
 }
@@ -296,14 +346,18 @@ int cmd_review_show(struct cli *cli, const struct cli_command *command, int argc
 
 	if (!status)
 		status = read_id(words[0], &id);
-	return status ? status : cli_show(cli, json_pack("{s:s, s:I}", "verb", "review.show", "id", id), show);
+	return status ? status
+		      : cli_show(cli, json_pack("{s:s, s:I}", "verb", "review.show", "id", id),
+				 show);
 }
 
 int cmd_review_judge(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX], *reason = NULL, *allow = NULL;
 	bool is_reject = command->verb[0] == 'r';
-	const struct cli_option options[] = {{"--reason", &reason, NULL}, {is_reject ? "--allow" : NULL, &allow, NULL}, {NULL, NULL, NULL}};
+	const struct cli_option options[] = {{"--reason", &reason, NULL},
+					     {is_reject ? "--allow" : NULL, &allow, NULL},
+					     {NULL, NULL, NULL}};
 	int status = cli_args(cli, command, argc, argv, options, 1, 1, words);
 	json_int_t id = 0, allow_s = -1;
 	json_t *request;
@@ -321,6 +375,8 @@ int cmd_review_judge(struct cli *cli, const struct cli_command *command, int arg
 		return status;
 	}
 	if (allow)
-		(void)json_object_set_new(request, "allow_s", json_integer(allow_s)); /* out of memory: the agent's default */
+		(void)json_object_set_new(
+			request, "allow_s",
+			json_integer(allow_s)); /* out of memory: the agent's default */
 	return cli_do(cli, request);
 }

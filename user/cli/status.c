@@ -8,64 +8,79 @@
 
 #include <stdio.h>
 
-#define END {NULL, NULL, PRINT_TEXT}
-
 #define RECENT_ROWS 4 /* kinds of recent drops, for people */
 
 static const struct print_column interface_columns[] = {
-	{"INTERFACE", "name", PRINT_TEXT}, {"ATTACH", "attach", PRINT_TEXT}, {"DISPATCHER", "dispatcher", PRINT_YES},
-	{"PROGRAM", "program_id", PRINT_NUMBER}, {"ATTACHED", "attached", PRINT_YES}, END,
+	{"INTERFACE", "name", PRINT_TEXT},       {"ATTACH", "attach", PRINT_TEXT},
+	{"DISPATCHER", "dispatcher", PRINT_YES}, {"PROGRAM", "program_id", PRINT_NUMBER},
+	{"ATTACHED", "attached", PRINT_YES},     {NULL, NULL, PRINT_TEXT},
 };
 static const struct print_column feed_columns[] = {
-	{"FEED", "name", PRINT_TEXT}, {"STATE", "state", PRINT_STATE}, {"ENTRIES", "entries", PRINT_NUMBER},
-	{"AGE", "last_success", PRINT_AGO}, {"ERROR", "error", PRINT_TEXT}, END,
+	{"FEED", "name", PRINT_TEXT},         {"STATE", "state", PRINT_STATE},
+	{"ENTRIES", "entries", PRINT_NUMBER}, {"AGE", "last_success", PRINT_AGO},
+	{"ERROR", "error", PRINT_TEXT},       {NULL, NULL, PRINT_TEXT},
 };
 static const struct print_column protected_columns[] = {
-	{"PROTECTED", "address", PRINT_TEXT}, {"WHY", "why", PRINT_TEXT}, END,
+	{"PROTECTED", "address", PRINT_TEXT},
+	{"WHY", "why", PRINT_TEXT},
+	{NULL, NULL, PRINT_TEXT},
 };
 static const struct print_column reason_columns[] = {
-	{"REASON", "reason", PRINT_TEXT}, {"PASSED", "passed", PRINT_NUMBER},
-	{"DROPPED", "dropped", PRINT_NUMBER}, {"WOULD DROP", "would_drop", PRINT_NUMBER}, END,
+	{"REASON", "reason", PRINT_TEXT},
+	{"PASSED", "passed", PRINT_NUMBER},
+	{"DROPPED", "dropped", PRINT_NUMBER},
+	{"WOULD DROP", "would_drop", PRINT_NUMBER},
+	{NULL, NULL, PRINT_TEXT},
 };
 static const struct print_column match_columns[] = {
-	{"PREFIX", "prefix", PRINT_TEXT}, {"KIND", "kind", PRINT_TEXT}, {"SOURCE", "source", PRINT_TEXT},
-	{"ACTION", "action", PRINT_STATE}, {"AGE", "since", PRINT_AGO}, {"LEFT", "expires", PRINT_LEFT},
-	{"BY", "by", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END,
+	{"PREFIX", "prefix", PRINT_TEXT}, {"KIND", "kind", PRINT_TEXT},
+	{"SOURCE", "source", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE},
+	{"AGE", "since", PRINT_AGO},      {"LEFT", "expires", PRINT_LEFT},
+	{"BY", "by", PRINT_TEXT},         {"REASON", "reason", PRINT_TEXT},
+	{NULL, NULL, PRINT_TEXT},
 };
 
 static bool has_packets(json_t *counts)
 {
-	return json_integer_value(json_object_get(counts, "passed")) || json_integer_value(json_object_get(counts, "dropped")) ||
+	return json_integer_value(json_object_get(counts, "passed")) ||
+	       json_integer_value(json_object_get(counts, "dropped")) ||
 	       json_integer_value(json_object_get(counts, "would_drop"));
 }
 
 /* {"feed": {...}} to [{"reason": "feed", ...}]: the reasons that had packets, then their sum. */
 static json_t *reason_rows(const json_t *packets)
 {
-	json_t *rows = json_array(), *counts, *row, *by_reason = json_object_get(packets, "by_reason");
+	json_t *rows = json_array(), *counts, *row,
+	       *by_reason = json_object_get(packets, "by_reason");
 	const char *reason;
 
 	json_object_foreach(by_reason, reason, counts) {
 		if (!has_packets(counts))
 			continue;
 		row = json_copy(counts);
-		(void)json_object_set_new(row, "reason", json_string(reason)); /* out of memory: a dash */
-		(void)json_array_append_new(rows, row);			       /* out of memory: a row less */
+		(void)json_object_set_new(row, "reason",
+					  json_string(reason)); /* out of memory: a dash */
+		(void)json_array_append_new(rows, row);         /* out of memory: a row less */
 	}
 	row = json_copy((json_t *)packets);
 	(void)json_object_set_new(row, "reason", json_string("all")); /* out of memory: a dash */
-	(void)json_array_append_new(rows, row);			      /* out of memory: a row less */
+	(void)json_array_append_new(rows, row); /* out of memory: a row less */
 	return rows;
 }
 
 static const struct print_column limit_columns[] = {
-	{"LIMIT", "name", PRINT_TEXT},	  {"ACTION", "action", PRINT_STATE}, {"DROPPED", "dropped", PRINT_NUMBER},
-	{"WOULD", "would_drop", PRINT_NUMBER}, {"BANS", "bans", PRINT_NUMBER},  {NULL, NULL, PRINT_TEXT},
+	{"LIMIT", "name", PRINT_TEXT},        {"ACTION", "action", PRINT_STATE},
+	{"DROPPED", "dropped", PRINT_NUMBER}, {"WOULD", "would_drop", PRINT_NUMBER},
+	{"BANS", "bans", PRINT_NUMBER},       {NULL, NULL, PRINT_TEXT},
 };
 
 static const struct print_column state_columns[] = {
-	{"LIMIT", "name", PRINT_TEXT}, {"SOURCE", "source", PRINT_TEXT}, {"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT}, {"PORTS", "ports", PRINT_TEXT}, {"PACKETS", "packets", PRINT_RATE}, {"BITS", "bits", PRINT_RATE},
-	{"USED", "used", PRINT_PERCENT}, {"OVER", "over", PRINT_YES}, {"OVER FOR S", "over_s", PRINT_NUMBER}, {NULL, NULL, PRINT_TEXT},
+	{"LIMIT", "name", PRINT_TEXT},     {"SOURCE", "source", PRINT_TEXT},
+	{"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT},
+	{"PORTS", "ports", PRINT_TEXT},    {"PACKETS", "packets", PRINT_RATE},
+	{"BITS", "bits", PRINT_RATE},      {"USED", "used", PRINT_PERCENT},
+	{"OVER", "over", PRINT_YES},       {"OVER FOR S", "over_s", PRINT_NUMBER},
+	{NULL, NULL, PRINT_TEXT},
 };
 
 /* The one thing that must not be overlooked at the end of a row. */
@@ -89,7 +104,9 @@ static void print_bans(const json_t *bans)
 	static const struct {
 		const char *name, *text;
 	} kinds[] = {
-		{"unrecorded", "more not recorded yet"}, {"trial", "on trial"}, {"undecided", "wait for: sekisho review list --undecided"},
+		{"unrecorded", "more not recorded yet"},
+		{"trial", "on trial"},
+		{"undecided", "wait for: sekisho review list --undecided"},
 	};
 	json_int_t n, live = json_integer_value(json_object_get(bans, "live")), any = live;
 	size_t i;
@@ -110,13 +127,18 @@ static void print_bans(const json_t *bans)
 static int show_status(json_t *data)
 {
 	static const struct print_column mode[] = {
-		{"version", "version", PRINT_TEXT}, {"mode", "mode", PRINT_STATE},
+		{"version", "version", PRINT_TEXT},
+		{"mode", "mode", PRINT_STATE},
 	};
 	static const struct print_column table[] = {
-		{"generation", "generation", PRINT_NUMBER}, {"IPv4 prefixes", "prefixes_v4", PRINT_NUMBER},
-		{"IPv6 prefixes", "prefixes_v6", PRINT_NUMBER}, {"table size", "bytes", PRINT_BYTES},
+		{"generation", "generation", PRINT_NUMBER},
+		{"IPv4 prefixes", "prefixes_v4", PRINT_NUMBER},
+		{"IPv6 prefixes", "prefixes_v6", PRINT_NUMBER},
+		{"table size", "bytes", PRINT_BYTES},
 	};
-	const json_t *entries = json_object_get(data, "entries"), *packets = json_object_get(data, "packets"), *bans = json_object_get(data, "bans");
+	const json_t *entries = json_object_get(data, "entries"),
+		     *packets = json_object_get(data, "packets"),
+		     *bans = json_object_get(data, "bans");
 	json_int_t left_s = json_integer_value(json_object_get(data, "confirm_left_s"));
 	json_t *rows;
 	size_t i;
@@ -125,12 +147,15 @@ static int show_status(json_t *data)
 	for (i = 0; i < 2; i++)
 		print_field(data, &mode[i]);
 	if (left_s > 0)
-		printf("%-15s in %" JSON_INTEGER_FORMAT "s the mode goes back; keep it with: sekisho confirm\n", "confirm", left_s);
+		printf("%-15s in %" JSON_INTEGER_FORMAT
+		       "s the mode goes back; keep it with: sekisho confirm\n",
+		       "confirm", left_s);
 	for (i = 0; i < 4; i++)
 		print_field(json_object_get(data, "table"), &table[i]);
 	if (entries)
 		printf("%-15s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", "entries",
-		       json_integer_value(json_object_get(entries, "used")), json_integer_value(json_object_get(entries, "size")));
+		       json_integer_value(json_object_get(entries, "used")),
+		       json_integer_value(json_object_get(entries, "size")));
 	print_bans(bans);
 	print_lines("warning", json_object_get(data, "warnings"));
 	warn_unprotected(json_object_get(data, "interfaces"));
@@ -158,17 +183,24 @@ int cmd_status(struct cli *cli, const struct cli_command *command, int argc, cha
 }
 
 static const struct print_column ban_columns[] = {
-	{"BAN", "id", PRINT_NUMBER}, {"LIMIT", "limit", PRINT_TEXT}, {"AGE", "since", PRINT_AGO}, {"STATE", "state", PRINT_STATE},
-	{"VERDICT", "verdict", PRINT_STATE}, {"SIGNS (?: may be wrong)", "brief", PRINT_TEXT}, END,
+	{"BAN", "id", PRINT_NUMBER},
+	{"LIMIT", "limit", PRINT_TEXT},
+	{"AGE", "since", PRINT_AGO},
+	{"STATE", "state", PRINT_STATE},
+	{"VERDICT", "verdict", PRINT_STATE},
+	{"SIGNS (?: may be wrong)", "brief", PRINT_TEXT},
+	{NULL, NULL, PRINT_TEXT},
 };
 static const struct print_column recent_columns[] = {
-	{"AGE", "time_s", PRINT_AGO}, {"WHAT", "type", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, {"LIMIT", "limit", PRINT_TEXT},
-	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER}, {"TIMES", "times", PRINT_NUMBER}, END,
+	{"AGE", "time_s", PRINT_AGO},         {"WHAT", "type", PRINT_TEXT},
+	{"REASON", "reason", PRINT_TEXT},     {"LIMIT", "limit", PRINT_TEXT},
+	{"PROTOCOL", "protocol", PRINT_TEXT}, {"PORT", "dport", PRINT_NUMBER},
+	{"TIMES", "times", PRINT_NUMBER},     {NULL, NULL, PRINT_TEXT},
 };
 
 static bool is_same_drop(const json_t *a, const json_t *b)
 {
-	static const char *const keys[] = { "type", "reason", "limit", "protocol", "dport" };
+	static const char *const keys[] = {"type", "reason", "limit", "protocol", "dport"};
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
@@ -188,13 +220,17 @@ static bool joins(json_t *rows, size_t n, const json_t *row)
 		one = json_array_get(rows, i);
 		if (!is_same_drop(one, row))
 			continue;
-		(void)json_object_set_new(one, "times", json_integer(json_integer_value(json_object_get(one, "times")) + 1)); /* out of memory: one less */
+		(void)json_object_set_new(
+			one, "times",
+			json_integer(json_integer_value(json_object_get(one, "times")) +
+				     1)); /* out of memory: one less */
 		return true;
 	}
 	return false;
 }
 
-/* A row for each kind of drop, newest first, so that one screen holds all of explain; --json has them one by one. */
+/* A row for each kind of drop, newest first, so that one screen holds all of explain; --json has
+ * them one by one. */
 static void shorten_recent(json_t *rows)
 {
 	json_t *row;
@@ -206,20 +242,23 @@ static void shorten_recent(json_t *rows)
 			(void)json_array_remove(rows, i); /* it is there */
 			continue;
 		}
-		(void)json_object_set_new(row, "times", json_integer(1)); /* out of memory: a dash */
+		(void)json_object_set_new(row, "times",
+					  json_integer(1)); /* out of memory: a dash */
 		i++;
 	}
 	json_array_foreach(rows, i, row) /* out of memory: a dash */
-		(void)json_object_set_new(row, "time_s", json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
+		(void)json_object_set_new(
+			row, "time_s",
+			json_integer((json_int_t)json_number_value(json_object_get(row, "time"))));
 }
 
 static int show_explain(json_t *data)
 {
 	static const struct print_column fields[] = {
-		{"address", "address", PRINT_TEXT},	{"answer", "answer", PRINT_TEXT},	{"evidence", "evidence", PRINT_COMMAND},
-		{"verdict", "verdict", PRINT_STATE},
-		{"reason", "reason", PRINT_TEXT},	{"mode", "mode", PRINT_STATE},
-		{"protected", "protected", PRINT_TEXT}, {"differs", "differs", PRINT_TEXT},
+		{"address", "address", PRINT_TEXT},        {"answer", "answer", PRINT_TEXT},
+		{"evidence", "evidence", PRINT_COMMAND},   {"verdict", "verdict", PRINT_STATE},
+		{"reason", "reason", PRINT_TEXT},          {"mode", "mode", PRINT_STATE},
+		{"protected", "protected", PRINT_TEXT},    {"differs", "differs", PRINT_TEXT},
 		{"to change it", "advice", PRINT_COMMAND},
 	};
 	size_t i;

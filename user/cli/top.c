@@ -22,26 +22,39 @@ static void round_rates(json_t *rows)
 
 	json_array_foreach(rows, i, row)
 		for (k = 0; k < 3; k++)
-			(void)json_object_set_new(row, keys[k], json_integer((json_int_t)(json_number_value(json_object_get(row, keys[k])) + 0.5)));
+			(void)json_object_set_new(
+				row, keys[k],
+				json_integer((json_int_t)(json_number_value(
+								  json_object_get(row, keys[k])) +
+							  0.5)));
 }
 
 static int show(const struct cli *cli, json_t *data)
 {
 	static const struct print_column columns[] = {
-		{"SOURCE", "address", PRINT_TEXT},	{"PACKETS/S", "packets_per_s", PRINT_NUMBER}, {"BYTES/S", "bytes_per_s", PRINT_BYTES},
-		{"DROPS/S", "drops_per_s", PRINT_NUMBER}, {"PACKETS", "packets", PRINT_NUMBER}, {"DROPS", "drops", PRINT_NUMBER},
-		{"ERROR", "error", PRINT_NUMBER},	{NULL, NULL, PRINT_TEXT},
+		{"SOURCE", "address", PRINT_TEXT},
+		{"PACKETS/S", "packets_per_s", PRINT_NUMBER},
+		{"BYTES/S", "bytes_per_s", PRINT_BYTES},
+		{"DROPS/S", "drops_per_s", PRINT_NUMBER},
+		{"PACKETS", "packets", PRINT_NUMBER},
+		{"DROPS", "drops", PRINT_NUMBER},
+		{"ERROR", "error", PRINT_NUMBER},
+		{NULL, NULL, PRINT_TEXT},
 	};
 	int status;
 
 	if (cli->json)
 		return print_json(data);
 	round_rates(json_object_get(data, "sources"));
-	status = print_table(json_object_get(data, "sources"), columns, "no source sent anything for a minute");
+	status = print_table(json_object_get(data, "sources"), columns,
+			     "no source sent anything for a minute");
 	if (!status) {
 		putchar('\n');
-		print_text(NULL, "Counted from every packet where a CPU is quiet, from one in %" JSON_INTEGER_FORMAT " where it is busy; PACKETS and DROPS are too high by ERROR at most, see sekisho(1).",
-			   json_integer_value(json_object_get(data, "sample")));
+		print_text(
+			NULL,
+			"Counted from every packet where a CPU is quiet, from one in %" JSON_INTEGER_FORMAT
+			" where it is busy; PACKETS and DROPS are too high by ERROR at most, see sekisho(1).",
+			json_integer_value(json_object_get(data, "sample")));
 	}
 	return status;
 }
@@ -72,7 +85,8 @@ static bool wait_on(void)
 int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char **argv)
 {
 	const char *words[CLI_WORDS_MAX], *by = "packets", *limit = NULL;
-	const struct cli_option options[] = {{"--by", &by, NULL}, {"--limit", &limit, NULL}, {NULL, NULL, NULL}};
+	const struct cli_option options[] = {
+		{"--by", &by, NULL}, {"--limit", &limit, NULL}, {NULL, NULL, NULL}};
 	int status = cli_args(cli, command, argc, argv, options, 0, 0, words);
 	bool is_live = !cli->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO);
 
@@ -80,7 +94,8 @@ int cmd_top(struct cli *cli, const struct cli_command *command, int argc, char *
 		return status;
 	if (strcmp(by, "packets") && strcmp(by, "bytes") && strcmp(by, "drops"))
 		return cli_fail(CLI_USAGE, "--by \"%s\": packets, bytes or drops", by);
-	if (limit && (strspn(limit, "0123456789") != strlen(limit) || atoi(limit) < 1 || atoi(limit) > 1000))
+	if (limit &&
+	    (strspn(limit, "0123456789") != strlen(limit) || atoi(limit) < 1 || atoi(limit) > 1000))
 		return cli_fail(CLI_USAGE, "--limit \"%s\": a number from 1 to 1000", limit);
 	do {
 		if (is_live)

@@ -242,6 +242,19 @@ static void handle_ready(struct keeper *keeper)
 	notify_send("READY=1");
 }
 
+/* @fd stays the caller's. */
+static void handle_feed_file(struct keeper *keeper, const struct role_msg *msg, int fd)
+{
+	char why[ROLE_TEXT_BYTES] = "";
+	int err;
+
+	if (msg->type == ROLE_FEED_ADD)
+		err = feed_files_add(keeper, msg, fd, why, sizeof(why));
+	else
+		err = feed_files_remove(keeper, msg, why, sizeof(why));
+	requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
+}
+
 /* The one descriptor of a request, which is the caller's from now on; -1: there is none, or several. */
 static int take_one(int *fds, unsigned n_fds)
 {
@@ -282,12 +295,8 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		handle_try(keeper, msg, fds, n_fds);
 		break;
 	case ROLE_FEED_ADD:
-		err = feed_files_add(keeper, msg, n_fds == 1 ? fds[0] : -1, why, sizeof(why));
-		requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
-		break;
 	case ROLE_FEED_REMOVE:
-		err = feed_files_remove(keeper, msg, why, sizeof(why));
-		requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
+		handle_feed_file(keeper, msg, n_fds == 1 ? fds[0] : -1);
 		break;
 	case ROLE_CROWDSEC:
 		handle_crowdsec(keeper, msg, n_fds == 1 ? fds[0] : -1);
