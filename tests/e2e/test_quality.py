@@ -57,14 +57,26 @@ def test_who_is_credited_alone(lab, agent):
     assert figures(one)["a"] == (80, 60, 3) and figures(one)["m"] == (80, 20, 3)
 
 
+def test_entries_of_a_monitor_list_are_counted_without_events_too(lab, agent):
+    """Its sources pass, so that none has drops; one that is allowed has not hit."""
+    watched = [f"198.51.100.{i}" for i in range(20, 28)]
+    one = lists(agent(), m=("monitor", [*watched, OTHER, "192.0.2.77"]), ok=("allow", [OTHER]))
+    one.write("events: {sample: 0}\n" + one.config.read_text().split("9477\"}\n", 1)[1])
+    one.start()
+    in_force(one, 10)
+    assert [lab.probe(source) for source in (*watched, OTHER, GOOD)] == [20] * 10
+    wait_for(lambda: figures(one)["m"] == (160, 160, 8), 25, f"eight entries, by the summary of the busiest; it is {figures(one)}")
+
+
 def test_the_matrix(agent):
     one = lists(agent(), a=("block", ["198.51.100.0/24", "2001:db8::/48"]), b=("monitor", ["198.51.100.128/25", "192.0.2.0/25", "2001:db8::/47"]),
-                c=("block", ["203.0.113.0/24", "10.0.0.0/8"])).start()
+                c=("block", ["203.0.113.0/24", "10.0.0.0/8"]), d=("none", ["198.51.100.0/24"])).start()
     in_force(one, 4)
     pairs = {(row["list"], row["also_in"]): (row["share_v4"], row["share_v6"], row["addresses_v4"], row["networks_v6"]) for row in one.ask("feed", "quality")["overlaps"]}
     assert pairs == {("a", "b"): (0.5, 1, 128, 65536), ("b", "a"): (0.5, 0.5, 128, 65536)}
     text = [line.split() for line in one.cli("feed", "quality").stdout.splitlines()]
-    assert ["1", "a", "-", "100", "%", "0", "%"] in text and ["2", "b", "50", "%", "-", "0", "%"] in text and ["3", "c", "0", "%", "0", "%", "-"] in text
+    assert ["1", "a", "-", "100", "%", "0", "%", "-"] in text and ["2", "b", "50", "%", "-", "0", "%", "-"] in text and ["3", "c", "0", "%", "0", "%", "-", "-"] in text
+    assert ["4", "d", "-", "-", "-", "-"] in text
 
 
 def test_churn_and_age(lab, agent):

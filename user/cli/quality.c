@@ -32,6 +32,14 @@ static double larger(const json_t *pair)
 	return v4 > v6 ? v4 : v6;
 }
 
+/* With action none a list is in no table, where what lists share is counted. */
+static bool is_compared(const json_t *list)
+{
+	const char *action = json_string_value(json_object_get(list, "action"));
+
+	return action && strcmp(action, "none");
+}
+
 /* One row a list, one column a list by its number: the share of the row's addresses that the
  * column's list holds as well. */
 static int show_matrix(const json_t *lists, const json_t *pairs)
@@ -53,7 +61,10 @@ static int show_matrix(const json_t *lists, const json_t *pairs)
 		for (k = 0; k < n; k++)
 			(void)json_object_set_new(
 				row, titles[k],
-				k == i ? json_null() : json_real(0)); /* out of memory: a dash */
+				k == i || !is_compared(json_array_get(lists, i)) ||
+						!is_compared(json_array_get(lists, k))
+					? json_null()
+					: json_real(0)); /* out of memory: a dash */
 		json_array_foreach((json_t *)pairs, k, pair) {
 			json_t *other = of_name(
 				lists, "name", json_string_value(json_object_get(pair, "also_in")));
@@ -71,6 +82,10 @@ static int show_matrix(const json_t *lists, const json_t *pairs)
 	putchar('\n');
 	status = print_table(rows, columns, NULL);
 	json_decref(rows);
+	for (i = 0; i < n && is_compared(json_array_get(lists, i)); i++)
+		;
+	if (!status && i < n)
+		print_text(NULL, "A list with action none is in no table: sekisho feed try compares it with the others.");
 	return status;
 }
 

@@ -26,9 +26,12 @@ struct quality_list {
 	bool is_dirty, is_day_dirty;
 };
 
+/* Where an address was seen: in an event, among the busiest sources, among those of them with drops. */
+enum look { LOOK_EVENT, LOOK_BUSY, LOOK_DROPPED, LOOKS };
+
 struct quality {
 	struct quality_list *list[SEK_LISTS_MAX]; /* by feed id; NULL: none of the config */
-	uint64_t known[KNOWN]; /* hashes of addresses; forgotten when a list changes */
+	uint64_t known[LOOKS][KNOWN]; /* hashes of addresses by where they were seen; forgotten when a list changes */
 	uint64_t event;	       /* number of the last one looked at */
 	unsigned searches;     /* left in this tick */
 	struct overlap_class *built, *classes;
@@ -140,9 +143,9 @@ static void take_all(struct engine *engine)
 }
 
 /* Has @address been looked at since a list changed last? Notes that it now is. */
-static bool is_known(struct quality *quality, const struct prefix *address)
+static bool is_known(struct quality *quality, enum look look, const struct prefix *address)
 {
-	uint64_t hash = hll_hash(address, KEY_BYTES) | 1, *place = &quality->known[hash >> 1 & (KNOWN - 1)];
+	uint64_t hash = hll_hash(address, KEY_BYTES) | 1, *place = &quality->known[look][hash >> 1 & (KNOWN - 1)];
 
 	if (*place == hash)
 		return true;
@@ -196,7 +199,7 @@ static void see_event(void *arg, const struct events_row *row)
 	if (!engine->quality->searches)
 		return; /* seen again at the next tick */
 	engine->quality->event = row->number;
-	if (row->event.type == SEK_EVENT_DROP && row->event.reason == SEK_R_FEED && !is_known(engine->quality, &source))
+	if (row->event.type == SEK_EVENT_DROP && row->event.reason == SEK_R_FEED && !is_known(engine->quality, LOOK_EVENT, &source))
 		note_event(engine, &row->event);
 }
 
@@ -206,11 +209,29 @@ void quality_tick(struct engine *engine)
 	(void)events_after(engine->quality->event, EVENTS_A_TICK, see_event, engine); /* what the ring lost is lost to the sample */
 }
 
-/* Where events are rare or off: sources with drops that a block list holds. */
+/* Is @source on an allow list, or one that the config allows? Entries by hand are not looked at. */
+static bool is_allowed(const struct engine *engine, const struct prefix *source)
+{
+	struct prefix entry;
+	size_t i;
+
+	for (i = 0; i < engine->config->n_allow; i++) {
+		if (prefix_covers(&engine->config->allow[i], source))
+			return true;
+	}
+	for (i = 0; i < engine->n_feeds; i++) {
+		if (engine->feeds[i].config->action == SEK_A_ALLOW && lists_find(&engine->feeds[i].list, source, &entry))
+			return true;
+	}
+	return false;
+}
+
+/* Where events are rare or off: sources with drops that a block list holds, and any that a monitor list would drop. */
 static void take_top(struct engine *engine)
 {
 	struct quality *quality = engine->quality;
 	size_t max = top_sources_max(engine), n, i, k;
+	bool is_passed;
 
 	if (!quality->top)
 		quality->top = calloc(max + 1, sizeof(*quality->top));
@@ -220,10 +241,13 @@ static void take_top(struct engine *engine)
 		struct prefix source = { .family = (uint8_t)seen->family, .len = seen->family == 4 ? 32 : 128 };
 
 		memcpy(source.addr_be, seen->addr_be, sizeof(source.addr_be));
-		if (seen->drops <= 0 || is_known(quality, &source))
+		if (is_known(quality, seen->drops > 0 ? LOOK_DROPPED : LOOK_BUSY, &source))
 			continue;
-		for (k = 0; k < engine->n_feeds; k++) {
-			if (engine->feeds[k].config->action == SEK_A_BLOCK)
+		is_passed = is_allowed(engine, &source);
+		for (k = 0; k < engine->n_feeds && !is_passed; k++) {
+			const enum sek_action action = engine->feeds[k].config->action;
+
+			if (action == SEK_A_MONITOR || (action == SEK_A_BLOCK && seen->drops > 0))
 				note_hit(engine, &engine->feeds[k], &source);
 		}
 	}
