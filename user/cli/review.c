@@ -168,6 +168,7 @@ static int show(json_t *data)
 	static const struct print_column words[] = {{"AGE", "time", PRINT_AGO}, {"VERDICT", "verdict", PRINT_STATE}, {"USER", "user", PRINT_TEXT}, {"REASON", "reason", PRINT_TEXT}, END};
 	static const struct print_column packets[] = {{"PROTOCOL", "protocol", PRINT_NUMBER}, {"SPORT", "sport", PRINT_NUMBER}, {"DPORT", "dport", PRINT_NUMBER}, {"BYTES", "frame_bytes", PRINT_NUMBER}, {"BEHIND ETHERNET", "header", PRINT_TEXT}, END};
 	const json_t *dropped = json_object_get(data, "dropped");
+	char text[PRINT_CELL_BYTES];
 	int status;
 	size_t i;
 
@@ -177,6 +178,8 @@ static int show(json_t *data)
 	print_evidence(json_object_get(data, "evidence"));
 	printf("%-15s %lld packets dropped, %lld in the first second, %lld in the last\n", "during the ban", number(dropped, "packets"), number(dropped, "first_second"),
 	       number(dropped, "last_second"));
+	if (json_is_string(json_object_get(dropped, "not_known")))
+		printf("%-15s what it sent besides, and whether it went on: %s\n", "not known", print_cell(json_object_get(dropped, "not_known"), PRINT_TEXT, text));
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
 	status = print_table(json_object_get(data, "lists"), lists, NULL);

@@ -114,6 +114,7 @@ static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_
 	struct bans_clock clock = bans_clock();
 	struct store_ban ban = { .id = row->id, .state = state };
 
+	bans_hidden_note(engine, row);
 	if (!touch(engine, &row->key))
 		return;
 	set_times(&ban, &row->ban, &clock);
@@ -252,6 +253,8 @@ void bans_saw(struct engine *engine, const struct sek_entry_key *key, const stru
 	row->scan = engine->bans->scan;
 	if (!event || !row->ban.since_ns)
 		row->ban = *kernel;
+	if (!row->is_over)
+		bans_hidden_note(engine, row);
 	if (!row->is_over && now_ns >= kernel->until_ns)
 		end_row(engine, row, STORE_BAN_ENDED, "");
 	else if (!row->is_over && has_more)
@@ -295,6 +298,7 @@ void bans_tick(struct engine *engine)
 {
 	if (!engine->bans)
 		return;
+	bans_hidden_watch(engine);
 	events_take(engine);
 	if (events_has_followers())
 		control_poll_waiting(engine);

@@ -29,6 +29,12 @@ struct bans {
 	unsigned n_touched;
 	unsigned n_updates; /* of drops, in this scan */
 	bool want_trim;
+	/* bans_hidden.c: what hid the sources of all bans that had begun by then */
+	uint64_t hid_ns; /* CLOCK_BOOTTIME; 0: nothing did */
+	enum store_hidden hid_why;
+	bool are_put_back, was_watched, was_monitor;
+	unsigned was_attached;
+	unsigned n_looks; /* rows looked at for entries since the last tick */
 };
 
 struct bans_clock bans_clock(void);
@@ -78,6 +84,21 @@ void bans_put_back(struct engine *engine, const struct store_ban *ban);
  */
 int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how,
 		   char *why, size_t why_bytes);
+
+/*
+ * bans_hidden.c: a ban counts what it drops, and only that: in mode monitor, without an interface, under an entry or an allow list
+ * it sees nothing of its source. Noted for each live ban, so that silence is not taken for an end.
+ */
+/* Once a second, and when mode or interfaces changed. */
+void bans_hidden_watch(struct engine *engine);
+/* An entry of @prefix was put in force. */
+void bans_hidden_entry(struct engine *engine, const struct prefix *prefix);
+/* A scan or an end met @row: notes what hides it. */
+void bans_hidden_note(struct engine *engine, struct bans_row *row);
+/* What is noted of @ban, in the state or not yet. */
+enum store_hidden bans_hidden_of(const struct engine *engine, const struct store_ban *ban);
+/* For people; NULL: its drops are all that it sent. */
+const char *bans_hidden_text(enum store_hidden hidden);
 
 /* bans_scan.c: reads the map on a worker and tells bans.c of it in slices. */
 void bans_scan(struct engine *engine);

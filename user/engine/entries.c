@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bans.h"
 #include "lib/rail.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -101,6 +102,12 @@ static int effective(struct engine *engine, const struct prefix *prefix, struct 
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
+static void tell_bans(struct engine *engine, const struct prefix *prefix, const struct role_entry *entry)
+{
+	if (entry->value.block_until_ns || entry->value.allow_until_ns)
+		bans_hidden_entry(engine, prefix);
+}
+
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes)
 {
 	struct role_msg msg = { .type = ROLE_ENTRY }, reply;
@@ -112,6 +119,8 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 	}
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
 	snprintf(why, why_bytes, "%s", reply.text);
+	if (!reply.err)
+		tell_bans(engine, prefix, &msg.body.entry);
 	return reply.err;
 }
 
@@ -145,6 +154,8 @@ int entries_apply_many(struct engine *engine, const struct prefix *prefixes, siz
 		snprintf(why, why_bytes, "the state cannot be read: %s", strerror(-err));
 	else if (n)
 		err = send_entries(engine, entries, n, to_come, false, why, why_bytes);
+	for (i = 0; i < n && !err; i++)
+		tell_bans(engine, &prefixes[i], &entries[i]);
 	free(entries);
 	return err;
 }

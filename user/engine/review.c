@@ -45,10 +45,13 @@ static json_t *last_seen(const struct store_ban *ban)
 static json_t *numbers_of(const struct store_ban *ban)
 {
 	/* The last second counts only when the record's second is that of the last drop. */
-	return json_pack("{s:I,s:I,s:I,s:I,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes",
+	const char *not_known = bans_hidden_text(ban->hidden);
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes",
 			 (json_int_t)ban->ban.dropped_bytes, "first_second",
 			 (json_int_t)ban->ban.dropped_first_s, "last_second",
-			 (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban));
+			 (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban),
+			 "not_known", not_known ? json_string(not_known) : json_null());
 }
 
 /* "conversations stopped": what speaks against the ban, then, behind a stroke, for it. */
@@ -76,6 +79,7 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 	json_t *signals;
 
 	bans_refresh(engine, ban);
+	ban->hidden = bans_hidden_of(engine, ban);
 	signals = evidence_signals(ban);
 	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:s}",
 			 "id", (json_int_t)ban->id, "source", prefix_format(&ban->source, text),
