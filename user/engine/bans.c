@@ -48,6 +48,15 @@ struct sek_entry_key bans_key(const struct prefix *prefix)
 	return key;
 }
 
+void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns)
+{
+	bans_refresh(engine, ban);
+	if (ban->state != STORE_BAN_LIVE || ban->until_s > engine_now_s() + 1 || ban->ban.until_ns > now_ns)
+		return;
+	ban->state = STORE_BAN_ENDED;
+	ban->ended_s = ban->until_s;
+}
+
 void bans_write(struct engine *engine)
 {
 	struct bans *bans = engine->bans;

@@ -32,6 +32,7 @@ struct bans {
 	/* bans_hidden.c: what hid the sources of all bans that had begun by then */
 	uint64_t hid_ns; /* CLOCK_BOOTTIME; 0: nothing did */
 	enum store_hidden hid_why;
+	uint64_t monitor_ns; /* CLOCK_BOOTTIME: mode monitor was last seen; 0: never */
 	bool are_put_back, was_watched, was_monitor;
 	unsigned was_attached;
 	unsigned n_looks; /* rows looked at for entries since the last tick */
@@ -70,6 +71,8 @@ void bans_gone(struct engine *engine, struct bans_row *row);
 
 /* Brings @ban's record up to date with the kernel's, where it is still the same ban. */
 void bans_refresh(struct engine *engine, struct store_ban *ban);
+/* The same, and one whose time is over at @now_ns (CLOCK_BOOTTIME) is so in @ban, before the state knows. */
+void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns);
 /*
  * Takes @ban away: in the kernel, then in the state, inside the caller's transaction. Errors: the
  * keeper's or the state's, with words in
@@ -122,6 +125,8 @@ json_t *evidence_headers(const struct store_ban *ban);
 
 /* review.c; the verbs are in verbs.h */
 json_t *review_row(struct engine *engine, struct store_ban *ban);
+/* The same as of @now_ns, CLOCK_BOOTTIME. */
+json_t *review_row_at(struct engine *engine, struct store_ban *ban, uint64_t now_ns);
 /* Of one limit or list: {"bans", "confirmed", "rejected", "precision"}. */
 json_t *review_counts(struct engine *engine, enum store_review_kind kind, const char *name);
 

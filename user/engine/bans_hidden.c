@@ -53,6 +53,8 @@ void bans_hidden_watch(struct engine *engine)
 		hide_all(engine, STORE_HIDDEN_MODE);
 	else if (bans->was_watched ? n < bans->was_attached : bans->are_put_back)
 		hide_all(engine, bans->was_watched ? STORE_HIDDEN_DETACH : STORE_HIDDEN_AWAY);
+	if (is_monitor)
+		bans->monitor_ns = bans_clock().boot_ns;
 	bans->was_watched = true;
 	bans->was_monitor = is_monitor;
 	bans->was_attached = n;

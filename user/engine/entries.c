@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bans.h"
+#include "explain.h"
 #include "lib/rail.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -102,10 +103,13 @@ static int effective(struct engine *engine, const struct prefix *prefix, struct 
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
-static void tell_bans(struct engine *engine, const struct prefix *prefix, const struct role_entry *entry)
+/* What others remember of an entry that was put in force, or taken away. */
+static void remember(struct engine *engine, const struct prefix *prefix, const struct role_entry *entry)
 {
 	if (entry->value.block_until_ns || entry->value.allow_until_ns)
 		bans_hidden_entry(engine, prefix);
+	if (!entry->value.block_until_ns)
+		explain_lifted();
 }
 
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes)
@@ -120,7 +124,7 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
 	snprintf(why, why_bytes, "%s", reply.text);
 	if (!reply.err)
-		tell_bans(engine, prefix, &msg.body.entry);
+		remember(engine, prefix, &msg.body.entry);
 	return reply.err;
 }
 
@@ -155,7 +159,7 @@ int entries_apply_many(struct engine *engine, const struct prefix *prefixes, siz
 	else if (n)
 		err = send_entries(engine, entries, n, to_come, false, why, why_bytes);
 	for (i = 0; i < n && !err; i++)
-		tell_bans(engine, &prefixes[i], &entries[i]);
+		remember(engine, &prefixes[i], &entries[i]);
 	free(entries);
 	return err;
 }

@@ -73,12 +73,12 @@ static json_t *in_brief(const json_t *signals)
 	return json_string(text);
 }
 
-json_t *review_row(struct engine *engine, struct store_ban *ban)
+json_t *review_row_at(struct engine *engine, struct store_ban *ban, uint64_t now_ns)
 {
 	char text[PREFIX_TEXT_BYTES];
 	json_t *signals;
 
-	bans_refresh(engine, ban);
+	bans_settle(engine, ban, now_ns);
 	ban->hidden = bans_hidden_of(engine, ban);
 	signals = evidence_signals(ban);
 	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:s}",
@@ -91,6 +91,11 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 			 verdicts[ban->verdict <= STORE_REJECTED ? ban->verdict : 0], "level",
 			 (json_int_t)ban->ban.level, "dropped", numbers_of(ban), "brief",
 			 in_brief(signals), "signals", signals, "how", ban->how);
+}
+
+json_t *review_row(struct engine *engine, struct store_ban *ban)
+{
+	return review_row_at(engine, ban, bans_clock().boot_ns);
 }
 
 struct list_walk {
