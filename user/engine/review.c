@@ -390,6 +390,9 @@ static json_t *reject(struct verbs_request *request, struct store_ban *ban, json
 	snprintf(how, sizeof(how), "rejected by %s", row.user);
 	if (!err)
 		err = store_verdict_add(engine->store, &row);
+	ban->hidden = bans_hidden_of(engine, ban); /* a scan may not have met it since */
+	if (!err && ban->hidden)
+		err = store_ban_hide(engine->store, ban->id, ban->hidden);
 	if (!err)
 		err = bans_lift(engine, ban, STORE_BAN_REJECTED, how, why, sizeof(why));
 	if (!err)
