@@ -133,7 +133,7 @@ sys.exit(json.load(sys.stdin)['dropped']['packets'] < $2)"; }
 show_limits() {
 	local id flood
 	say "A limit: 50 pings a second from one source. One that stays over it for two seconds is banned for ten minutes"
-	printf '%sattacker$%s ping -q -i 0.002 -I %s %s &\n' "$prompt" "$plain" "$flooder" "$edge"
+	printf '%sattacker$%s ping -q -n -i 0.002 -I %s %s &\n' "$prompt" "$plain" "$flooder" "$edge"
 	nsenter --net=/run/netns/attacker ping -q -n -i 0.002 -I "$flooder" "$edge" >/run/flood.out & flood=$!
 	until_true ban_id
 	id=$(ban_id)

@@ -12,7 +12,7 @@ LIMIT = "limits:\n  - {name: a, %s}\n"
 CONFIG_ERRORS = {
     "unknown key": ("mod: enforce\n", "1:1: ", 'unknown key "mod": did you mean mode?'),
     "unknown feed key": (FEED % "actoin: block", "2:25: ", "did you mean action?"),
-    "unknown metrics key": ("metrics: {port: 1}\n", "1:11: ", "did you mean listen?"),
+    "unknown metrics key": ("metrics: {port: 1}\n", "1:11: ", "the keys here are listen"),
     "key given twice": ("mode: enforce\nmode: monitor\n", "2:1: ", "given twice: remove one"),
     "interfaces, no list": ("interfaces: eth0\n", "1:13: ", "give a list"),
     "interfaces, bad name": ("interfaces: [an-interface-too-long]\n", "1:14: ", "1 to 15 characters"),

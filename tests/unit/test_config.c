@@ -52,6 +52,10 @@ static const struct {
     {"limits:\n  - {name: a, packets: 10/s, action: pass}\n", 2, 38, "use drop or monitor"},
     {"limits:\n  - {name: a, packets: 10/s, per: /7}\n", 2, 35, "/8 to /32"},
     {"limits:\n  - {name: a, packets: 10/s, per: /129}\n", 2, 35, "/8 to /32"},
+    {"limits:\n  - {name: a, packets: 10/s, per: [/24, /16]}\n", 2, 35, "one of each at most"},
+    {"limits:\n  - {name: a, packets: 10/s, per: [/48, /24, /56]}\n", 2, 35, "one of each at most"},
+    {"limits:\n  - {name: a, packets: 10/s, per: [address, /24, /56]}\n", 2, 35, "one of each at most"},
+    {"limits:\n  - {name: a, packets: 10/s, ban: {after: 1s, for: 1h, repeat: 2.5.1}}\n", 2, 64, "from 1 to 100"},
     {"limits:\n  - {name: a, packets: 10/s, ban: {after: 3s}}\n", 2, 35, "give after: and for:"},
     {"limits:\n  - {name: a, packets: 10/s, ban: {after: 3h, for: 1m}}\n", 2, 43, "from 1s to 2h"},
     {"limits:\n  - {name: a, packets: 10/s, ban: {after: 1s, for: 1h, at-most: 1m}}\n", 2, 35,
@@ -60,7 +64,9 @@ static const struct {
      "from 1 to 100"},
     {"limits:\n  - {name: a, packets: 10/s, action: monitor, ban: {after: 1s, for: 1h}}\n", 2, 5,
      "bans nobody"},
-    {"limits:\n  - {name: a, packets: 10/s, rate: 1}\n", 2, 30, "unknown key"},
+    {"limits:\n  - {name: a, packets: 10/s, foo: 1}\n", 2, 30, "\"foo\": the keys here are name, protocol"},
+    {"limits:\n  - {name: a, packets: 10/s, port: [1]}\n", 2, 30, "did you mean ports?"},
+    {"limits:\n  - {name: a, packets: 10/s, actoin: drop}\n", 2, 30, "did you mean action?"},
     {"ipv6-source-prefix: 47\n", 1, 21, "48 to 128"},
     {"ipv6-source-prefix: 129\n", 1, 21, "48 to 128"},
     {"limiter-memory: 3M\n", 1, 17, "1M, 2M, 4M"},
@@ -274,6 +280,26 @@ static void test_small_table(void **state)
 	config_free(config);
 }
 
+/* One mistake, one line. */
+static void test_one_mistake_is_said_once(void **state)
+{
+	static const char *const texts[] = {
+	    "limits:\n  - {name: a, packets: 10/s, ports: [70000]}\n",
+	    "limits:\n  - {name: a, packets: 5/s, bits: 1M/s}\n",
+	    "limits:\n  - {name: a, packets: 5/s, bits: 1M/s, burst: 5}\n",
+	    "limits:\n  - {name: a, packets: 10/s, per: [/24, /16]}\n",
+	};
+	struct config_errors errors;
+	struct config *config;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(parse(texts[i], &config, &errors), -EINVAL);
+		if (errors.n != 1)
+			fail_msg("%s: %u errors, the second: %s", texts[i], errors.n, errors.error[1].text);
+		config_errors_clear(&errors);
+	}
+}
+
 static void test_a_limit(void **state)
 {
 	static const char text[] =
@@ -318,6 +344,7 @@ int main(void)
 	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_crowdsec_stale_after_of_a_slow_one),
 	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table),
+	    cmocka_unit_test(test_one_mistake_is_said_once),
 	    cmocka_unit_test(test_a_limit)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,11 @@ static void test_stopped_and_went_on(void **state)
 	plain();
 	ban.dropped = 43;
 	assert_string_equal(said(), "-stopped");
+	facts.is_hidden = true;
+	assert_string_equal(said(), ""); /* nobody counted */
+	ban.dropped = 140;
+	assert_string_equal(said(), "+went-on"); /* what was counted is true all the same */
+	facts.is_hidden = false;
 	ban.dropped = 44;
 	assert_string_equal(said(), "");
 	ban.dropped = 43;

@@ -308,6 +308,7 @@ static int show(json_t *data)
 		{"DPORT", "dport", PRINT_NUMBER},       {"BYTES", "frame_bytes", PRINT_NUMBER},
 		{"IP HEADER", "header", PRINT_TEXT},    {NULL, NULL, PRINT_TEXT}};
 	const json_t *dropped = json_object_get(data, "dropped");
+	char text[PRINT_CELL_BYTES];
 	int status;
 
 	print_head(data);
@@ -317,6 +318,9 @@ static int show(json_t *data)
 		   number(dropped, "packets"), number(dropped, "first_second"),
 		   number(dropped, "last_second"));
 	print_last(dropped);
+	if (json_is_string(json_object_get(dropped, "not_known")))
+		print_text("not known", "what it sent besides, and whether it went on: %s",
+			   print_cell(json_object_get(dropped, "not_known"), PRINT_TEXT, text));
 	print_signals(json_object_get(data, "signals"));
 	shorten_frames(json_object_get(data, "packets"));
 	status = print_section(json_object_get(data, "lists"), lists);

@@ -48,6 +48,15 @@ struct sek_entry_key bans_key(const struct prefix *prefix)
 	return key;
 }
 
+void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns)
+{
+	bans_refresh(engine, ban);
+	if (ban->state != STORE_BAN_LIVE || ban->until_s > engine_now_s() + 1 || ban->ban.until_ns > now_ns)
+		return;
+	ban->state = STORE_BAN_ENDED;
+	ban->ended_s = ban->until_s;
+}
+
 void bans_write(struct engine *engine)
 {
 	struct bans *bans = engine->bans;
@@ -114,6 +123,7 @@ static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_
 	struct bans_clock clock = bans_clock();
 	struct store_ban ban = { .id = row->id, .state = state };
 
+	bans_hidden_note(engine, row);
 	if (!touch(engine, &row->key))
 		return;
 	set_times(&ban, &row->ban, &clock);
@@ -258,6 +268,8 @@ void bans_saw(struct engine *engine, const struct sek_entry_key *key, const stru
 	row->scan = engine->bans->scan;
 	if (!event || !row->ban.since_ns)
 		row->ban = *kernel;
+	if (!row->is_over)
+		bans_hidden_note(engine, row);
 	if (!row->is_over && now_ns >= kernel->until_ns)
 		end_row(engine, row, STORE_BAN_ENDED, "");
 	else if (!row->is_over && has_more)
@@ -322,6 +334,7 @@ void bans_tick(struct engine *engine)
 	if (!engine->bans)
 		return;
 	watch_room(engine);
+	bans_hidden_watch(engine);
 	events_take(engine);
 	if (events_has_followers())
 		control_poll_waiting(engine);

@@ -31,6 +31,13 @@ struct bans {
 	unsigned n_updates; /* of drops, in this scan */
 	bool want_trim;
 	uint32_t n_trial; /* records on probation, as of the last scan */
+	/* bans_hidden.c: what hid the sources of all bans that had begun by then */
+	uint64_t hid_ns; /* CLOCK_BOOTTIME; 0: nothing did */
+	enum store_hidden hid_why;
+	uint64_t monitor_ns; /* CLOCK_BOOTTIME: mode monitor was last seen; 0: never */
+	bool are_put_back, was_watched, was_monitor;
+	unsigned was_attached;
+	unsigned n_looks; /* rows looked at for entries since the last tick */
 };
 
 struct bans_clock bans_clock(void);
@@ -68,6 +75,8 @@ void bans_gone(struct engine *engine, struct bans_row *row);
 
 /* Brings @ban's record up to date with the kernel's, where it is still the same ban. */
 void bans_refresh(struct engine *engine, struct store_ban *ban);
+/* The same, and one whose time is over at @now_ns (CLOCK_BOOTTIME) is so in @ban, before the state knows. */
+void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns);
 /*
  * Takes @ban away: in the kernel, then in the state, inside the caller's transaction. Errors: the
  * keeper's or the state's, with words in
@@ -82,6 +91,21 @@ void bans_put_back(struct engine *engine, const struct store_ban *ban);
  */
 int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how,
 		   char *why, size_t why_bytes);
+
+/*
+ * bans_hidden.c: a ban counts what it drops, and only that: in mode monitor, without an interface, under an entry or an allow list
+ * it sees nothing of its source. Noted for each live ban, so that silence is not taken for an end.
+ */
+/* Once a second, and when mode or interfaces changed. */
+void bans_hidden_watch(struct engine *engine);
+/* An entry of @prefix was put in force. */
+void bans_hidden_entry(struct engine *engine, const struct prefix *prefix);
+/* A scan or an end met @row: notes what hides it. */
+void bans_hidden_note(struct engine *engine, struct bans_row *row);
+/* What is noted of @ban, in the state or not yet. */
+enum store_hidden bans_hidden_of(const struct engine *engine, const struct store_ban *ban);
+/* For people; NULL: its drops are all that it sent. */
+const char *bans_hidden_text(enum store_hidden hidden);
 
 /* Name of the limit of a record's @number: of the config, else of the state; "unknown". */
 const char *bans_limit_name(const struct engine *engine, uint32_t number);
@@ -127,6 +151,8 @@ json_t *evidence_headers(const struct store_ban *ban);
 
 /* review.c; the verbs are in verbs.h */
 json_t *review_row(struct engine *engine, struct store_ban *ban);
+/* The same as of @now_ns, CLOCK_BOOTTIME. */
+json_t *review_row_at(struct engine *engine, struct store_ban *ban, uint64_t now_ns);
 /* Of one limit or list: {"bans", "confirmed", "rejected", "precision"}. */
 json_t *review_counts(struct engine *engine, enum store_review_kind kind, const char *name);
 

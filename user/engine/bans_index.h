@@ -17,6 +17,8 @@ struct bans_row {
 	uint32_t scan; /* number of the last scan that saw it, or that was under way when it came */
 	bool is_used;
 	bool is_over;	  /* its end is in the state; what is left is probation */
+	uint8_t hidden;	  /* enum store_hidden, as far as this engine saw */
+	uint64_t looked_at; /* generation whose allow lists were looked at for it */
 	bool is_refused;  /* the keeper does not take it: it blocks nothing */
 	uint64_t stored_ms; /* when the row in the state was last written, the loop's clock */
 	int64_t id;	  /* in the state */

@@ -274,6 +274,7 @@ int bans_open(struct engine *engine)
 	restore.is_new_life = epoch != engine->hello.body.hello.epoch >> 1; /* SQLite's integers have a sign */
 	if (!err)
 		err = store_ban_live(engine->store, 0, engine_now_s(), NULL, take_known, &restore);
+	engine->bans->are_put_back = restore.n > 0;
 	if (!err && restore.is_new_life)
 		put_back_all(engine, &restore);
 	if (!err && !store_begin(engine->store)) {

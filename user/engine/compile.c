@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "explain.h"
 #include "feed_ids.h"
 #include "lib/overlap.h"
 #include "lib/table_build.h"
@@ -321,6 +322,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 		engine->swapped_generation = engine->generation;
 		engine->table = engine->built;
 		limits_swapped(engine);
+		if (engine->is_ready)
+			explain_lifted();
 		quality_in_force(engine);
 	}
 	if (!reply->err && credit_retire(engine))

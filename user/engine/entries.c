@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bans.h"
+#include "explain.h"
 #include "lib/rail.h"
 #include "sys/channel.h"
 #include "sys/log.h"
@@ -101,6 +103,15 @@ static int effective(struct engine *engine, const struct prefix *prefix, struct 
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
+/* What others remember of an entry that was put in force, or taken away. */
+static void remember(struct engine *engine, const struct prefix *prefix, const struct role_entry *entry)
+{
+	if (entry->value.block_until_ns || entry->value.allow_until_ns)
+		bans_hidden_entry(engine, prefix);
+	if (!entry->value.block_until_ns)
+		explain_lifted();
+}
+
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes)
 {
 	struct role_msg msg = { .type = ROLE_ENTRY }, reply;
@@ -112,6 +123,8 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 	}
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
 	snprintf(why, why_bytes, "%s", reply.text);
+	if (!reply.err)
+		remember(engine, prefix, &msg.body.entry);
 	return reply.err;
 }
 
@@ -145,6 +158,8 @@ int entries_apply_many(struct engine *engine, const struct prefix *prefixes, siz
 		snprintf(why, why_bytes, "the state cannot be read: %s", strerror(-err));
 	else if (n)
 		err = send_entries(engine, entries, n, to_come, false, why, why_bytes);
+	for (i = 0; i < n && !err; i++)
+		remember(engine, &prefixes[i], &entries[i]);
 	free(entries);
 	return err;
 }

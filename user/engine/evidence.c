@@ -75,7 +75,7 @@ static void count_lists(const struct store_ban *ban, struct judge_facts *facts)
 
 json_t *evidence_signals(const struct store_ban *ban)
 {
-	struct judge_facts facts = { .evidence = ban->has_evidence ? &ban->evidence : NULL, .ban = &ban->ban };
+	struct judge_facts facts = { .evidence = ban->has_evidence ? &ban->evidence : NULL, .ban = &ban->ban, .is_hidden = ban->hidden != STORE_HIDDEN_NOT };
 	struct judge_row rows[JUDGE_MAX];
 	json_t *signals = json_array();
 	size_t i, n;

@@ -29,6 +29,8 @@ struct match {
 };
 
 struct matches {
+	struct engine *engine;
+	uint64_t now_ns; /* explain_now_ns() */
 	struct prefix address;
 	struct match row[SEK_LISTS_MAX * 2];
 	size_t n;
@@ -71,12 +73,14 @@ static int take_row(void *arg, const struct store_entry *row)
 	return 0;
 }
 
-static int take_ban(void *arg, const struct store_ban *ban)
+static int take_ban(void *arg, const struct store_ban *row)
 {
 	struct matches *matches = arg;
+	struct store_ban copy = *row, *ban = &copy;
 	char text[PREFIX_TEXT_BYTES];
 
-	if (ban->state != STORE_BAN_LIVE || ban->until_s <= engine_now_s())
+	bans_settle(matches->engine, ban, matches->now_ns);
+	if (ban->state != STORE_BAN_LIVE)
 		return 0;
 	add_match(matches, RANK_BAN, tie_of_entry(ban->until_s), &ban->source,
 		  json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:s,s:I}", "prefix", prefix_format(&ban->source, text), "kind", "ban", "source", json_sprintf("limit:%s", ban->limit),
@@ -200,14 +204,15 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 
 static json_t *answer_of(const struct matches *matches, const struct sek_explain *kernel, const char *address, json_t *limits)
 {
+	bool is_attached = explain_is_attached(matches->engine);
 	static const char *const verdicts[] = { "pass", "drop", "monitor" };
 	json_t *rows = json_array();
 	size_t i;
 
 	for (i = 0; i < matches->n; i++)
 		json_array_append_new(rows, matches->row[i].json);
-	return verbs_ok(json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:s,s:o,s:{s:I,s:i}}", "address", address, "verdict", verdicts[kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
-				  "reason", reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL], "matches", rows,
+	return verbs_ok(json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:s,s:o,s:{s:I,s:i}}", "address", address, "verdict", verdicts[is_attached && kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
+				  "reason", reasons[!is_attached ? SEK_R_NONE : kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL], "attached", is_attached, "matches", rows,
 				  "protected", kernel->rail && kernel->rail <= SEK_RAIL_LOCAL ? json_string(rails[kernel->rail]) : json_null(), "differs", differs(matches, kernel),
 				  "advice", advice(matches, kernel, address), "mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "limits", limits,
 				  "kernel", "generation", (json_int_t)kernel->generation, "class", kernel->class_id));
@@ -228,6 +233,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 		free(matches);
 		return verbs_error(1, "%s: %s", verbs_shown(address, text, sizeof(text)), error ? prefix_error_text(error) : "give one address, not a prefix");
 	}
+	matches->engine = engine;
 	msg.body.explain.family = matches->address.family;
 	memcpy(msg.body.explain.addr_be, matches->address.addr_be, 16);
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
@@ -235,6 +241,7 @@ json_t *explain_answer(struct engine *engine, const char *address)
 		free(matches);
 		return verbs_error(1, "%s", reply.text);
 	}
+	matches->now_ns = explain_now_ns(&reply.body.explain);
 	verbs_explain_verdict(&reply.body.explain);
 	bans_look(engine, &matches->address);
 	take_rows(engine, matches);

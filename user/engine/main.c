@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "events.h"
 #include "events_file.h"
+#include "explain.h"
 #include "limits.h"
 #include "quality.h"
 #include "since.h"
@@ -64,6 +65,7 @@ static void on_tick(uv_timer_t *timer)
 		return;
 	crowdsec_hits_take(engine);
 	credit_store(engine); /* and so reads the counters anew */
+	explain_watch(engine);
 	quality_store(engine);
 	rates_tick(engine);
 	top_tick(engine);

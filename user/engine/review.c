@@ -18,6 +18,7 @@
 #define ALLOW_S 86400	  /* a rejected source is allowed for so long, where nobody says */
 #define ALLOW_MAX_S 3153600000 /* 100 years, as units.h */
 #define ORIGIN "review"
+#define OTHERS_MAX 1000 /* bans of one source that are looked through, the newest */
 
 static const char *const verdicts[] = { "undecided", "confirmed", "rejected" };
 
@@ -44,10 +45,13 @@ static json_t *last_seen(const struct store_ban *ban)
 static json_t *numbers_of(const struct store_ban *ban)
 {
 	/* The last second counts only when the record's second is that of the last drop. */
-	return json_pack("{s:I,s:I,s:I,s:I,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes",
+	const char *not_known = bans_hidden_text(ban->hidden);
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:o}", "packets", (json_int_t)ban->ban.dropped, "bytes",
 			 (json_int_t)ban->ban.dropped_bytes, "first_second",
 			 (json_int_t)ban->ban.dropped_first_s, "last_second",
-			 (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban));
+			 (json_int_t)ban->ban.last_s, "last_seen", last_seen(ban),
+			 "not_known", not_known ? json_string(not_known) : json_null());
 }
 
 /* "conversations stopped": what speaks against the ban, then, behind a stroke, for it. */
@@ -77,12 +81,13 @@ static json_t *how_of(const struct store_ban *ban)
 	return json_string(ban->how[0] ? ban->how : "its time was over");
 }
 
-json_t *review_row(struct engine *engine, struct store_ban *ban)
+json_t *review_row_at(struct engine *engine, struct store_ban *ban, uint64_t now_ns)
 {
 	char text[PREFIX_TEXT_BYTES];
 	json_t *signals;
 
-	bans_refresh(engine, ban);
+	bans_settle(engine, ban, now_ns);
+	ban->hidden = bans_hidden_of(engine, ban);
 	signals = evidence_signals(ban);
 	return json_pack("{s:I,s:s,s:s,s:f,s:f,s:s,s:I,s:I,s:I,s:o,s:s,s:s,s:I,s:o,s:o,s:o,s:o}",
 			 "id", (json_int_t)ban->id, "source", prefix_format(&ban->source, text),
@@ -94,6 +99,11 @@ json_t *review_row(struct engine *engine, struct store_ban *ban)
 			 verdicts[ban->verdict <= STORE_REJECTED ? ban->verdict : 0], "level",
 			 (json_int_t)ban->ban.level, "dropped", numbers_of(ban), "brief",
 			 in_brief(signals), "signals", signals, "how", how_of(ban));
+}
+
+json_t *review_row(struct engine *engine, struct store_ban *ban)
+{
+	return review_row_at(engine, ban, bans_clock().boot_ns);
 }
 
 struct list_walk {
@@ -222,6 +232,95 @@ static json_t *unwritten(struct engine *engine, const char *why)
 	return answer;
 }
 
+/* The allow entry of rejects that stands for a source. */
+struct allowed {
+	bool is_there;
+	int64_t until_s; /* 0: for good */
+};
+
+static int take_allow(void *arg, const struct store_entry *row)
+{
+	struct allowed *allowed = arg;
+
+	if (row->kind == SEK_A_ALLOW && !strcmp(row->origin, ORIGIN) &&
+	    (!row->expires_s || row->expires_s > engine_now_s()))
+		*allowed = (struct allowed){ .is_there = true, .until_s = row->expires_s };
+	return 0;
+}
+
+static struct allowed find_allow(struct engine *engine, const struct prefix *source)
+{
+	struct allowed allowed = { 0 };
+
+	(void)store_entry_exact(engine->store, source, take_allow, &allowed); /* then none is told */
+	return allowed;
+}
+
+struct others {
+	int64_t id;	  /* the ban that is asked for */
+	int64_t rejected; /* another of its source that stands rejected; 0: none */
+};
+
+static int find_rejected(void *arg, const struct store_ban *ban)
+{
+	struct others *others = arg;
+
+	if (ban->id != others->id && ban->verdict == STORE_REJECTED)
+		others->rejected = ban->id;
+	return others->rejected != 0;
+}
+
+/* Takes away what the reject of @ban allowed, unless the reject of another ban of that source stands. */
+static int take_allow_away(struct engine *engine, const struct store_ban *ban,
+			   int64_t *ret_other, int *ret_n)
+{
+	struct store_ban_query query = { .source = &ban->source, .max = OTHERS_MAX };
+	struct others others = { .id = ban->id };
+	int err = store_ban_each(engine->store, &query, find_rejected, &others);
+
+	if (err < 0)
+		return err;
+	*ret_other = others.rejected;
+	return others.rejected ? 0
+			       : store_entry_delete(engine->store, &ban->source, SEK_A_ALLOW,
+						    ORIGIN, ret_n);
+}
+
+/* What a reject lifted stays lifted: it is no rejected ban any more. */
+static int end_reject(struct engine *engine, const struct store_verdict_row *row,
+		      struct store_ban *ban)
+{
+	char how[STORE_REASON_BYTES];
+
+	if (ban->state != STORE_BAN_REJECTED)
+		return 0;
+	ban->state = STORE_BAN_LIFTED;
+	snprintf(how, sizeof(how), "%.100s, later confirmed by %.60s: it stays lifted", ban->how,
+		 row->user);
+	memcpy(ban->how, how, sizeof(ban->how));
+	return store_ban_update(engine->store, ban);
+}
+
+static json_t *confirmed(struct engine *engine, const struct store_ban *ban, int64_t other)
+{
+	struct allowed allowed = find_allow(engine, &ban->source);
+	char text[PREFIX_TEXT_BYTES], stays[128] = "", lifted[96] = "";
+
+	if (ban->state == STORE_BAN_LIFTED)
+		snprintf(lifted, sizeof(lifted),
+			 "ban %lld stays lifted; the source's next offence begins a new one",
+			 (long long)ban->id);
+	if (allowed.is_there && other)
+		snprintf(stays, sizeof(stays), "%s%s stays allowed: ban %lld is rejected too",
+			 lifted[0] ? "; " : "", prefix_format(&ban->source, text),
+			 (long long)other);
+	return verbs_ok(json_pack("{s:I,s:s,s:s,s:b,s:o}", "id", (json_int_t)ban->id, "verdict",
+				  "confirmed", "state", state_of(ban), "allowed", allowed.is_there,
+				  "text", lifted[0] || stays[0]
+					      ? json_sprintf("%s%s", lifted, stays)
+					      : json_null()));
+}
+
 /* On second thoughts: what a reject before it allowed goes. */
 json_t *verbs_review_confirm(struct verbs_request *request)
 {
@@ -230,6 +329,7 @@ json_t *verbs_review_confirm(struct verbs_request *request)
 	char why[ROLE_TEXT_BYTES] = "";
 	struct store_ban ban;
 	json_t *answer = find(request, &ban);
+	int64_t other = 0;
 	int err, n = 0;
 
 	if (answer)
@@ -239,14 +339,15 @@ json_t *verbs_review_confirm(struct verbs_request *request)
 	if (!err)
 		err = store_verdict_add(engine->store, &row);
 	if (!err && ban.verdict == STORE_REJECTED)
-		err = store_entry_delete(engine->store, &ban.source, SEK_A_ALLOW, ORIGIN, &n);
+		err = take_allow_away(engine, &ban, &other, &n);
+	if (!err)
+		err = end_reject(engine, &row, &ban);
 	if (!err && n)
 		err = entries_apply(engine, &ban.source, why, sizeof(why));
 	if (!err)
 		err = store_commit(engine->store);
 	if (!err)
-		return verbs_ok(
-		    json_pack("{s:I,s:s}", "id", (json_int_t)ban.id, "verdict", "confirmed"));
+		return confirmed(engine, &ban, other);
 	answer = unwritten(engine, err == -EPERM ? why : "");
 	if (n)
 		(void)entries_apply(engine, &ban.source, why,
@@ -275,6 +376,16 @@ static int allow(struct verbs_request *request, const struct store_ban *ban, jso
 	return err ? err : entries_apply(request->engine, &ban->source, why, why_bytes);
 }
 
+/* As the state has it: an allow that was there and ends later stays as it was. */
+static json_t *rejected(struct engine *engine, const struct store_ban *ban)
+{
+	struct allowed allowed = find_allow(engine, &ban->source);
+
+	return verbs_ok(json_pack("{s:I,s:s,s:s,s:b,s:o}", "id", (json_int_t)ban->id, "verdict",
+				  "rejected", "state", state_of(ban), "allowed", allowed.is_there,
+				  "allowed_until", verbs_time(allowed.until_s)));
+}
+
 static json_t *reject(struct verbs_request *request, struct store_ban *ban, json_int_t allow_s)
 {
 	struct engine *engine = request->engine;
@@ -287,6 +398,9 @@ static json_t *reject(struct verbs_request *request, struct store_ban *ban, json
 	snprintf(how, sizeof(how), "rejected by %s", row.user);
 	if (!err)
 		err = store_verdict_add(engine->store, &row);
+	ban->hidden = bans_hidden_of(engine, ban); /* a scan may not have met it since */
+	if (!err && ban->hidden)
+		err = store_ban_hide(engine->store, ban->id, ban->hidden);
 	if (!err)
 		err = bans_lift(engine, ban, STORE_BAN_REJECTED, how, why, sizeof(why));
 	if (!err)
@@ -294,10 +408,7 @@ static json_t *reject(struct verbs_request *request, struct store_ban *ban, json
 	if (!err)
 		err = store_commit(engine->store);
 	if (!err)
-		return verbs_ok(
-		    json_pack("{s:I,s:s,s:o}", "id", (json_int_t)ban->id, "verdict", "rejected",
-			      "allowed_until",
-			      allow_s > 0 ? json_integer(row.time_s + allow_s) : json_null()));
+		return rejected(engine, ban);
 	answer = unwritten(engine, why);
 	if (was_live)
 		bans_put_back(engine, ban);

@@ -4,6 +4,7 @@
  * while a call waits is taken when the caller is done: a new config would free the feeds under its feet.
  */
 #include "engine.h"
+#include "bans.h"
 #include "events_file.h"
 #include "quality.h"
 
@@ -176,6 +177,7 @@ static void take(struct engine *engine, const struct role_msg *msg, const int *f
 		break;
 	case ROLE_IFACES:
 		engine->ifaces = *msg;
+		bans_hidden_watch(engine);
 		break;
 	case ROLE_METRICS:
 		http_listen(engine, n_fds == 1 ? fds[0] : -1);

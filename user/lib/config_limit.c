@@ -83,7 +83,8 @@ static void one_port(struct config_walk *w, const yaml_node_t *node, const char 
 static void limit_ports(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	config_each(w, node, "ports", one_port);
-	if (node->type == YAML_SEQUENCE_NODE && !w->limit->n_ports)
+	if (node->type == YAML_SEQUENCE_NODE &&
+	    node->data.sequence.items.start == node->data.sequence.items.top)
 		config_complain_at(w, node,
 				   "ports: an empty list: leave the key out for all ports");
 }
@@ -156,12 +157,34 @@ static void one_per(struct config_walk *w, const yaml_node_t *node, const char *
 		w->limit->len6 = (uint8_t)len;
 }
 
+/* A list of two says one thing of each family. */
+static bool says_twice(struct config_walk *w, const yaml_node_t *node)
+{
+	unsigned seen[3] = {0}; /* address, IPv4, IPv6 */
+
+	if (node->type != YAML_SEQUENCE_NODE)
+		return false;
+	for (yaml_node_item_t *item = node->data.sequence.items.start;
+	     item < node->data.sequence.items.top; item++) {
+		const char *text = config_scalar(yaml_document_get_node(w->doc, *item));
+
+		if (text && text[0] == '/')
+			seen[strtoul(text + 1, NULL, 10) <= 32 ? 1 : 2]++;
+		else
+			seen[0]++;
+	}
+	return seen[0] > 1 || seen[1] > 1 || seen[2] > 1 || seen[0] + seen[1] + seen[2] > 2;
+}
+
 static void limit_per(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	if (text)
 		one_per(w, node, text);
 	else
 		config_each(w, node, "per", one_per);
+	if (says_twice(w, node))
+		config_complain_at(w, node,
+				   "per: more than one length for a family: give one of each at most");
 }
 
 static void read_duration(struct config_walk *w, const yaml_node_t *node, const char *key,
@@ -204,9 +227,11 @@ static void ban_probation(struct config_walk *w, const yaml_node_t *node, const 
 
 static void ban_repeat(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	double value = strtod(text, NULL);
+	char *end;
+	double value = strtod(text, &end);
 
-	if (!*text || text[strspn(text, "0123456789.")] || !(value >= 1) || value > REPEAT_MAX)
+	if (!*text || *end || text[strspn(text, "0123456789.")] || !(value >= 1) ||
+	    value > REPEAT_MAX)
 		config_bad_value(w, node, "repeat", text,
 				 "give a factor from 1 to 100: 2 doubles each time");
 	else
@@ -273,7 +298,7 @@ static void check_limit(struct config_walk *w, const yaml_node_t *node)
 	if (!limit->burst && limit->bits_per_s)
 		limit->burst =
 		    fmax(CONFIG_BURST_BYTES_MIN, limit->bits_per_s / 8 * BURST_DEFAULT_S);
-	if (limit->bits_per_s && limit->burst < CONFIG_BURST_BYTES_MIN)
+	if (limit->bits_per_s && !limit->packets_per_s && limit->burst < CONFIG_BURST_BYTES_MIN)
 		config_complain_at(
 		    w, node,
 		    "limit \"%s\": a burst of %.0f bytes passes no full frame: at least %d",

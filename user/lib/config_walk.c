@@ -110,12 +110,31 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
+#define GUESS_SHARE 3 /* one letter in so many may be wrong: what is further off is another word */
+
+static void unknown_key(struct config_walk *w, const struct config_key *keys, const yaml_node_t *key,
+			const char *name, const char *nearest, unsigned off)
+{
+	char shown[80], list[320];
+	size_t longer, len = 0;
+
+	name = name ? escape_text(name, strlen(name), shown, sizeof(shown)) : "";
+	longer = nearest && strlen(nearest) > strlen(name) ? strlen(nearest) : strlen(name);
+	if (nearest && off * GUESS_SHARE <= longer) {
+		config_complain_at(w, key, "unknown key \"%s\": did you mean %s?", name, nearest);
+		return;
+	}
+	for (unsigned i = 0; keys[i].name && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+					keys[i].name);
+	config_complain_at(w, key, "unknown key \"%s\": the keys here are %s", name, list);
+}
+
 static void read_key(struct config_walk *w, const struct config_key *keys, const yaml_node_t *key,
 		     const yaml_node_t *value, uint32_t *seen)
 {
 	const char *name = config_scalar(key), *text = config_scalar(value), *nearest = NULL;
 	unsigned best = 99, d;
-	char shown[80];
 
 	for (unsigned i = 0; name && keys[i].name; i++) {
 		d = distance(name, keys[i].name);
@@ -134,9 +153,7 @@ static void read_key(struct config_walk *w, const struct config_key *keys, const
 		*seen |= 1u << i;
 		return;
 	}
-	config_complain_at(w, key, "unknown key \"%s\": did you mean %s?",
-			   name ? escape_text(name, strlen(name), shown, sizeof(shown)) : "",
-			   nearest ? nearest : keys[0].name);
+	unknown_key(w, keys, key, name, nearest, best);
 }
 
 void config_walk_mapping(struct config_walk *w, const yaml_node_t *node,

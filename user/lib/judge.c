@@ -78,7 +78,8 @@ static void against(const struct judge_facts *facts, struct rows *rows)
 	if (facts->n_known_good)
 		add(rows, JUDGE_KNOWN_GOOD, true, "%u known-good list%s held the address",
 		    facts->n_known_good, facts->n_known_good == 1 ? "" : "s");
-	if (facts->now_ns > ban->since_ns + STOPPED_AFTER_NS && later <= STOPPED_MOST_PACKETS)
+	if (!facts->is_hidden && facts->now_ns > ban->since_ns + STOPPED_AFTER_NS &&
+	    later <= STOPPED_MOST_PACKETS)
 		add(rows, JUDGE_STOPPED, true,
 		    "it stopped by itself: %llu packets in the ban's first second, %llu after it",
 		    (unsigned long long)ban->dropped_first_s, later);

@@ -12,9 +12,9 @@
 
 #define SHORT_COLUMNS                                                                                                       \
 	"id, addr, family, len, limit_name, threshold, rate, window_ms, is_bits, since_s, until_s, trial_until_s, ended_s," \
-	" config_hash, state, how, verdict, ban"
+	" config_hash, state, how, verdict, ban, hidden"
 #define COLUMNS SHORT_COLUMNS ", lists, evidence, headers"
-#define SHORT_N 18 /* columns of the short form */
+#define SHORT_N 19 /* columns of the short form */
 
 static bool read_blob(sqlite3_stmt *stmt, int column, void *to, size_t bytes)
 {
@@ -49,6 +49,7 @@ static void read_short(sqlite3_stmt *stmt, struct store_ban *ban)
 	ban->verdict = sqlite3_column_int(stmt, 16);
 	(void)read_blob(stmt, 17, &ban->ban,
 			sizeof(ban->ban)); /* of another layout: 0, and shown so */
+	ban->hidden = sqlite3_column_int(stmt, 18);
 }
 
 static void read_long(sqlite3_stmt *stmt, struct store_ban *ban)
@@ -180,6 +181,16 @@ int store_ban_update(struct store *store, const struct store_ban *ban)
 	    "UPDATE bans SET until_s = ?, trial_until_s = ?, ended_s = ?, state = ?, how = ?, ban = ? WHERE id = ?",
 	    "iiiisBi", ban->until_s, ban->trial_until_s, ban->ended_s, (int64_t)ban->state,
 	    ban->how, &record, ban->id);
+	return r < 0 ? r : store_run(store, stmt);
+}
+
+int store_ban_hide(struct store *store, int64_t id, enum store_hidden hidden)
+{
+	sqlite3_stmt *stmt;
+	int r;
+
+	r = store_prepare(store, &stmt, "UPDATE bans SET hidden = ? WHERE id = ? AND hidden = 0", "ii",
+			  (int64_t)hidden, id);
 	return r < 0 ? r : store_run(store, stmt);
 }
 

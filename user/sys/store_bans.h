@@ -23,6 +23,18 @@ enum store_ban_state {
 	STORE_BAN_LOST = 4,	/* it vanished from the kernel before its time */
 };
 
+/* What stood over a ban for a time, first: packets of its source were then not the ban's to count. */
+enum store_hidden {
+	STORE_HIDDEN_NOT = 0,
+	STORE_HIDDEN_MODE = 1,	 /* mode monitor */
+	STORE_HIDDEN_DETACH = 2, /* an interface was detached */
+	STORE_HIDDEN_ENTRY = 3,	 /* a block or allow entry */
+	STORE_HIDDEN_LIST = 4,	 /* allow: in the config, or an allow list */
+	STORE_HIDDEN_AWAY = 5,	 /* the kernel's maps were made anew: a reboot, or a stop that detached */
+	STORE_HIDDEN_OLD = 6,	 /* the ban is from before this was noted */
+	STORE_HIDDEN_MAX,
+};
+
 enum store_verdict { STORE_UNDECIDED = 0, STORE_CONFIRMED = 1, STORE_REJECTED = 2 };
 
 struct store_ban {
@@ -43,6 +55,7 @@ struct store_ban {
 	enum store_ban_state state;
 	char how[STORE_REASON_BYTES]; /* it ended; empty: by time */
 	enum store_verdict verdict;
+	enum store_hidden hidden;
 };
 
 struct store_verdict_row {
@@ -77,6 +90,8 @@ typedef int (*store_ban_fn)(void *arg, const struct store_ban *ban); /* not 0 en
 int store_ban_add(struct store *store, const struct store_ban *ban, const char *const *lists, int64_t *ret_id);
 /* Writes what changes while it lives and when it ends: the kernel's record, times, state, how. */
 int store_ban_update(struct store *store, const struct store_ban *ban);
+/* Notes what hides a ban's source from its count; what was noted before stays. */
+int store_ban_hide(struct store *store, int64_t id, enum store_hidden hidden);
 /* -ENOENT. */
 int store_ban_get(struct store *store, int64_t id, struct store_ban *ret_ban);
 /* Newest first. Returns the walker's value or an error. */

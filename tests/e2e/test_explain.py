@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The one sentence of explain in every state of a source: it must be right where events were not sampled, where the kernel and the
+state differ, and where nothing is attached."""
+import json, time
+from ban_map import BPFTOOL, hexed, key_of, pin, poke_u64, put
+from lab import Stream, run, wait_for
+
+BAD, OTHER, LISTED, GOOD, LATE = "198.51.100.7", "198.51.100.8", "198.51.100.99", "203.0.113.9", "203.0.113.10"
+LIMIT_BITS = 192  # bytes before sek_control.limit_bits
+LIMITS = """limits:
+  - {name: ssh, protocol: tcp-syn, ports: [22], packets: 10/s, ban: {after: 1s, for: 10m}}
+  - {name: some, protocol: udp, packets: 20/s, burst: 20}
+"""
+
+
+def words_of(agent, address):
+    said = agent.ask("explain", address)
+    assert f"answer          {said['answer']}\n" in agent.cli("explain", address).stdout or "ago" in said["answer"] or "another" in said["answer"]
+    return said["verdict"], said["stopped_by"], said["answer"]
+
+
+def test_a_source_that_no_event_tells_of(lab, agent):
+    """No drop is sampled here, as beside a flood that takes the whole sample: the kernel's record tells, or it is said that nothing does."""
+    one = agent("events: {sample: 1/m}\n" + LIMITS + "  - {name: watch, protocol: udp, ports: [4001], packets: 10/s, burst: 10, action: monitor, per: /24}\n").start()
+    poke_u64(one, LIMIT_BITS, -(1 << 32))  # events_per_s, the number behind it, is 1: none
+    flood = Stream(lab, [BAD], 400, port=4003)
+    try:
+        wait_for(lambda: one.ask("limit", "list")["limits"][1]["dropped"] > 100, 10, "the limit's drops")
+        assert words_of(one, BAD)[:2] == ("drop", "limit")
+    finally:
+        flood.stop()
+    said = wait_for(lambda: (lambda a: a["reason"] == "none" and a)(one.ask("explain", BAD)), 10, "the end of being over")
+    dropped = one.ask("limit", "list")["limits"][1]["dropped"]
+    assert said["recent"] == [] and (said["verdict"], said["stopped_by"]) == ("pass", "limit")
+    assert f"Stopped in part by the rate limit some: {dropped} of its packets were over it in the last " in said["answer"], (dropped, said)
+    assert words_of(one, GOOD) == ("pass", "nobody", "Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.")
+    only = Stream(lab, [LATE], 18, port=4001)  # more than watch allows, less than some does
+    try:
+        wait_for(lambda: one.ask("limit", "list")["limits"][2]["would_drop"] > 5, 10, "what watch would have dropped")
+    finally:
+        only.stop()
+    wait_for(lambda: one.ask("explain", LATE)["reason"] == "none", 10, "the end of being over")
+    said = one.ask("explain", LATE)
+    assert said["stopped_by"] != "limit" and "Not stopped" in said["answer"] and "watch" in said["answer"] and "only watches" in said["answer"], said
+    one.cli("block", "add", OTHER)
+    assert lab.probe(OTHER, 5) == 0
+    one.cli("block", "del", OTHER)
+    assert lab.probe(OTHER, 5) == 5
+    verdict, by, answer = words_of(one, OTHER)
+    assert (verdict, by) == ("pass", "unknown") and "is not known: not all drops were sampled" in answer
+
+
+def test_a_source_is_told_of_alike_through_its_ban(lab, agent):
+    """In the ban, on trial, after it; at no moment do the sentence, the verdict and the ban's state tell different things."""
+    one = agent(LIMITS).start()
+    put(one, [BAD + "/32"], for_s=3, trial_s=3)
+    wait_for(lambda: one.ask("review", "list")["bans"], 10, "the ban")
+    seen, end = [], time.monotonic() + 40
+    while (not seen or seen[-1][1] != "ended") and time.monotonic() < end:
+        said = one.ask("explain", BAD)
+        state = said["bans"][0]["state"]
+        seen.append((said["verdict"], state))
+        assert (said["verdict"] == "drop") == (state == "live") == said["answer"].startswith("Stopped by a rate limit: ssh banned it "), said
+        assert (said["verdict"] == "drop") == bool(said["matches"]) and said["differs"] is None, said
+        assert said["stopped_by"] == "limit" and (state == "live" or "The rate limit ssh had banned it until " in said["answer"]), said
+        assert (state == "probation") == ("the next offence is a repeat" in said["answer"]), said
+    assert sorted(set(seen), key=seen.index) == [("drop", "live"), ("pass", "probation"), ("pass", "ended")]
+    put(one, [OTHER + "/32"], random=2)
+    number = wait_for(lambda: (lambda a: a["bans"] and a["bans"][0]["id"])(one.ask("explain", OTHER)), 10, "the other ban")
+    one.cli("review", "reject", number, "--allow", "1h")
+    assert words_of(one, OTHER) == ("pass", "nobody", "Not stopped: it is allowed by review.")
+    one.cli("allow", "del", OTHER, "--origin", "review")
+    verdict, by, answer = words_of(one, OTHER)
+    assert (verdict, by) == ("pass", "limit") and "had banned it until 0s ago: rejected by " in answer.replace("1s ago", "0s ago") and "repeat" not in answer
+
+
+def test_a_ban_that_the_kernel_does_not_hold(lab, agent):
+    """The state has it for ten minutes to come, the kernel lets pass: nothing is said to have ended ten minutes ago."""
+    one = agent(LIMITS).start()
+    for i in range(1, 20):  # a scan may come in between, and then it is lost
+        source = f"198.51.100.{i}"
+        put(one, [source + "/32"], random=i)
+        wait_for(lambda: one.ask("explain", source)["bans"], 10, "the ban")
+        run(BPFTOOL, "map", "delete", "pinned", pin(one, "bans"), "key", *hexed(key_of(source + "/32")))
+        said = one.ask("explain", source)
+        if said["bans"][0]["state"] == "live":
+            break
+    assert said["verdict"] == "pass" and said["answer"].startswith("Not stopped now, though the rate limit ssh banned it "), said
+    assert "for another 9m 5" in said["answer"] and "the kernel does not find that ban" in said["answer"]
+
+
+def test_a_list_and_a_limit_and_nothing_attached(lab, agent):
+    one = agent()
+    (one.dir / "list").write_text(LISTED + "\n")
+    one.write("events: {sample: 100/s}\n" + LIMITS + f"feeds:\n  - {{name: bad, path: \"{one.dir}/list\", format: plain}}\n")
+    one.start()
+    wait_for(lambda: one.ask("explain", LISTED)["reason"] == "feed", 10, "the list")
+    put(one, [BAD + "/32"])
+    one.cli("block", "add", OTHER)
+    wait_for(lambda: one.ask("explain", BAD)["bans"], 10, "the ban")
+    flood = Stream(lab, [LISTED, GOOD], 400)
+    try:  # both are too fast; the list comes first
+        wait_for(lambda: one.ask("limit", "list")["limits"][1]["dropped"] > 50, 10, "the limit's drops")
+        assert words_of(one, LISTED)[:2] == ("drop", "list") and words_of(one, GOOD)[:2] == ("drop", "limit")
+    finally:
+        flood.stop()
+    gateway = one.ask("explain", "10.99.0.254")
+    assert (gateway["verdict"], gateway["stopped_by"], gateway["attached"]) == ("pass", "nobody", True)
+    assert gateway["answer"] == "Not stopped: it is protected (default gateway) and never dropped."
+    one.cli("detach")
+    assert lab.probe(OTHER) == 20 and lab.probe(LISTED) == 20
+    for address, would in ((BAD, "Stopped by a rate limit: ssh banned it"), (OTHER, "Stopped by a block entry: 198.51.100.8"), (LISTED, "Stopped by a list: bad")):
+        said = one.ask("explain", address)
+        assert (said["verdict"], said["reason"], said["stopped_by"], said["attached"], said["differs"]) == ("pass", "none", "nobody", False, None)
+        assert said["answer"].startswith("Not stopped: nothing is attached, so Sekisho sees no packet. Attached it would be: " + would), said
+    assert words_of(one, LATE) == ("pass", "nobody", "Not stopped: nothing is attached, so Sekisho sees no packet.")
+    one.cli("reload")
+    assert wait_for(lambda: one.ask("explain", OTHER)["attached"], 10, "the program on the interface") and words_of(one, OTHER)[:2] == ("drop", "entry")
