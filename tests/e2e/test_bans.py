@@ -260,7 +260,7 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
                  'sekisho_feed_bans_total{feed="other"} 0'):
         assert line + "\n" in text, line
     assert 'sekisho_bans_precision{origin="limit:web"}' not in text and 'sekisho_feed_bans_precision{feed="other"}' not in text
-    assert "50 %" in one.cli("limit", "list").stdout and "called right" in one.cli("feed", "show", "good").stdout
+    assert "1 of 2" in one.cli("limit", "list").stdout and "called right" in one.cli("feed", "show", "good").stdout
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 

@@ -151,11 +151,21 @@ def kill_engine(agent):
     wait_for(lambda: child(agent, "sekisho-engine") not in (0, pid) and is_answering(agent), 20, "another engine")
 
 
+def is_killed(pid):
+    if not pid:
+        return False
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:  # it was over by itself
+        return False
+    return True
+
+
 def kill_fetcher(agent):
     """One that waits for a server that never answers: killed in the middle of its work."""
     update = threading.Thread(target=Control(agent).ask, args=("feed.update",), kwargs={"name": "remote"})
     update.start()
-    os.kill(wait_for(lambda: child(agent, "sekisho-fetch"), 10, "a fetcher"), signal.SIGKILL)
+    wait_for(lambda: is_killed(child(agent, "sekisho-fetch")), 10, "a fetcher that was still there to be killed")
 
     def is_answered():  # where one was under way already, the update starts another
         pid = child(agent, "sekisho-fetch")
