@@ -95,9 +95,9 @@ def test_what_is_recorded_is_what_was_sent(lab, agent, gun):
     d = dropped()
     assert (d["bytes"], d["first_second"], d["last_second"]) == (8 * len(trigger), 5, 3) and abs(d["last_seen"] - time.time()) < 3
     text = one.cli("review", "show", shown["id"]).stdout
-    for words in ("35 packets", "34/s measured over 1000 ms", "15 tcp, 15 udp, 3 icmp, 2 other", "6 first SYNs, 6 ACKs, 2 FINs, 3 RSTs; 0 of 1 looked up", "4001 53 80 22",
+    for words in ("35 packets", f"/s measured over {shown['window_ms']} ms", "15 tcp, 15 udp, 3 icmp, 2 other", "6 first SYNs, 6 ACKs, 2 FINs, 3 RSTs; 0 of 1 looked up", "4001 53 80 22",
                   "44 to 1434 bytes, TTL 57 to 64, 2 fragments", "<64: 19, <128: 3, <192: 4, <768: 7, <=1514: 2", "8 packets dropped, 5 in the first second, 3 in the last",
-                  "watched", shown["config_hash"], "last dropped", "ends in"):
+                  "watched", shown["config_hash"], "last dropped", "still in force"):
         assert words in text, (words, text)
     assert "how it ended" not in text and f"generation      {generation}" in text and "seen            first" in text
     one.cli("review", "reject", shown["id"], "--reason", "a test")

@@ -61,7 +61,7 @@ def test_entries_of_a_monitor_list_are_counted_without_events_too(lab, agent):
     """Its sources pass, so that none has drops; one that is allowed has not hit."""
     watched = [f"198.51.100.{i}" for i in range(20, 28)]
     one = lists(agent(), m=("monitor", [*watched, OTHER, "192.0.2.77"]), ok=("allow", [OTHER]))
-    one.write("events: {sample: 0}\n" + one.config.read_text().split("9477\"}\n", 1)[1])
+    one.write("events: {sample: 1/m}\n" + one.config.read_text().split("9477\"}\n", 1)[1])
     one.start()
     in_force(one, 10)
     assert [lab.probe(source) for source in (*watched, OTHER, GOOD)] == [20] * 10

@@ -96,7 +96,7 @@ def test_days_are_kept_and_agree_with_a_count(lab, agent, gun):
         assert proposal["would_hit"] == hits(one, "all-udp", proposal["rate"])
         assert proposal["would_hit"] == about(above(counted, proposal["rate_per_s"]))
     text = one.cli("limit", "suggest").stdout
-    assert "SUGGESTED HITS" in text.replace("  ", " ") and row["suggested"] in text
+    assert "SUGGEST HITS" in text and row["suggested"].replace(" ", "") in text.replace(" ", "")
     age(one, 12)  # the 13th day before this one, and the 12th: both still count
     assert check()
     age(one, 1)  # the first day is two weeks ago

@@ -25,7 +25,8 @@
 
 static char folder[] = "/tmp/sek-ids-XXXXXX";
 static char path[PATH_MAX], aside[PATH_MAX];
-static struct engine engine;
+static struct config config; /* no feed of it is CrowdSec */
+static struct engine engine = { .config = &config };
 static struct engine_feed feeds[FEEDS_MAX];
 static struct config_feed configs[FEEDS_MAX];
 static unsigned n_removed, n_begun, fails_at, n_forgotten;
