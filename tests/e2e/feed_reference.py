@@ -306,6 +306,8 @@ def read_json(r, text, kind, options):
                     r.entry(value)
                 else:
                     r.errors += 1
+    if kind == "misp" and not any(path == "type" for root in roots for path, _ in walk(root)):
+        raise Refused("no type")
     if kind == "spamhaus-json" and r.claim is None:
         raise Refused("cut short")
 

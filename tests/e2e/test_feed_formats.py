@@ -157,6 +157,29 @@ OWN = [
 ]
 
 
+TWENTY = "".join(f"192.0.2.{i}\n" for i in range(20))
+SURE = "not a list of addresses for sure"
+# Small bodies, always as auto but where the row says otherwise: (body, format told, options, what is expected as in OWN)
+SMALL = {
+    "error page": ("Your address is blocked for too many requests:\n203.0.113.5\n", "auto", {}, SURE),
+    "short error page": ("Denied\n203.0.113.5\n", "auto", {}, SURE),
+    "as many words": ("".join(f"192.0.2.{i}\nfoo bar {i}\n" for i in range(20)), "auto", {}, SURE),
+    "a ninth": ("".join(f"192.0.2.{i}\n" for i in range(9)) + "x\n", "auto", {}, ("plain", 9, 0, 1, 0, 0, 0)),
+    "less than nine in ten": ("".join(f"192.0.2.{i}\n" for i in range(8)) + "x\n", "auto", {}, SURE),
+    "a sentence": (TWENTY + "You have been blocked.\n", "auto", {}, "a few addresses and a sentence"),
+    "two words": (TWENTY + "IP address\n", "auto", {}, ("plain", 20, 0, 1, 0, 0, 0)),
+    "a sentence as a comment": ("# You have been blocked.\n" + TWENTY, "auto", {}, ("plain", 20, 0, 0, 0, 0, 0)),
+    "a sentence in a long list": (TWENTY * 5 + "You have been blocked.\n", "auto", {}, ("plain", 100, 0, 1, 80, 0, 0)),
+    "a sentence that was told": (TWENTY + "You have been blocked.\n", "plain", {}, ("plain", 20, 0, 1, 0, 0, 0)),
+    "list without type": ('{"message":"blocked","list":["203.0.113.77"]}', "auto", {}, "no MISP warninglist: it has no type"),
+    "list with a type": ('{"type":"cidr","list":["203.0.113.77"]}', "auto", {}, ("misp", 1, 0, 0, 0, 0, 0)),
+    "list of another type": ('{"type":"error","list":["203.0.113.77"]}', "auto", {}, "a MISP warninglist that is not of addresses"),
+    "list that was told": ('{"message":"blocked","list":["203.0.113.77"]}', "json", {"select": "list[]"}, ("json", 1, 0, 0, 0, 0, 0)),
+    "addresses of an error": ('{"error":"blocked","addresses":["203.0.113.77"]}', "auto", {}, "JSON of no known kind; addresses stand at addresses[]"),
+    "Fastly's": ('{"addresses":["203.0.113.0/24"],"ipv6_addresses":["2001:db8::/32"]}', "auto", {}, ("json", 1, 1, 0, 0, 0, 0)),
+}
+
+
 def said(path, kind="auto", chunk=65536, **options):
     """What the parser makes of a file: its words a line, or ["refused WHY"]."""
     done = subprocess.run([BUILD / "bench/feeds", "parse", kind, str(chunk), path, *(f"{k}={v}" for k, v in options.items())], capture_output=True)
@@ -199,6 +222,22 @@ def test_own_files(name, kind, options, want):
     assert (fields["format"], *(int(fields[key]) for key in ("entries4", "entries6", "errors", "duplicates", "host_bits", "skipped"))) == want
     agrees(GOLDEN / name, "json" if kind == "auto" and want[0] == "json" else want[0],
            **(options or {"array.json": {"select": "[]"}, "feodo.json": {"select": "[].ip_address"}}.get(name, {})))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_bodies(name, tmp_path):
+    body, kind, options, want = SMALL[name]
+    path = tmp_path / "list"
+    path.write_bytes(body.encode())
+    whole = said(path, kind, **options)
+    assert said(path, kind, 1, **options) == whole
+    fields, _ = told(whole)
+    if isinstance(want, str):
+        assert isinstance(fields, str) and fields.startswith(want), fields
+        return
+    assert (fields["format"], *(int(fields[key]) for key in ("entries4", "entries6", "errors", "duplicates", "host_bits", "skipped"))) == want
+    if want[0] != "json" or options:
+        agrees(path, want[0], **options)
 
 
 def test_chunks_do_not_matter(tmp_path):

@@ -12,7 +12,7 @@ GOOD = "203.0.113.9"
 REFUSED = [case for case in NAMES if case not in HARMLESS and case not in SLOW and case != CONTROL]
 # Read as `plain`, where a person said so; all others are recognised.
 PLAIN = {"endless-line", "endless-chunks", "gzip-bomb", "zip-bomb", "xz-bomb", "zstd-bomb", "zstd-cut", "page-of-one-line-10mb",
-         "page-of-lines-of-megabytes", "page-of-whole-internet", "page-of-whole-internet6", "page-of-range-of-all", "page-of-octal"}
+         "page-of-lines-of-megabytes", "page-of-whole-internet", "page-of-whole-internet6", "page-of-range-of-all", "page-of-octal", "escapes", "some-bad-lines"}
 NO_LIST, HTML, NUL, CODING = "not a list of addresses", "the answer is an HTML page", "NUL bytes: not a text", "encoded in a way that was not asked for"
 SEVERAL = "a zip file with several files: pack the list alone"
 NO_CHUNK, SLOWER = "Illegal or missing hexadecimal sequence in chunked-encoding", "timed out: Operation too slow. Less than 100 bytes/sec transferred the last 20 seconds"

@@ -29,6 +29,10 @@ static const struct {
 	{ { .now = 10, .coverage4 = 0.0201 }, "it covers 2.01 % of routable IPv4 and 0.00 % of IPv6, more than max-coverage 2.00 %" },
 	{ { .now = 10, .coverage6 = 0.0201 }, "it covers 0.00 % of routable IPv4 and 2.01 % of IPv6, more than max-coverage 2.00 %" },
 	{ { .now = 10, .entries = 10, .errors = 3 }, NULL },
+	{ { .now = 4, .entries = 4, .errors = 3 }, NULL },
+	/* A told `plain` whose answer is "blocked" and the address: not one slip. */
+	{ { .now = 3, .entries = 3, .errors = 3 }, "3 of 6 lines or values are no addresses, more than max-errors 5 %" },
+	{ { .now = 1, .entries = 1, .errors = 1 }, "1 of 2 lines or values are no addresses, more than max-errors 5 %" },
 	{ { .now = 10, .entries = 10, .errors = 4 }, "4 of 14 lines or values are no addresses, more than max-errors 5 %" },
 	{ { .now = 950, .entries = 950, .errors = 50 }, NULL },
 	{ { .now = 950, .entries = 949, .errors = 51 }, "51 of 1000 lines or values are no addresses, more than max-errors 5 %" },

@@ -6,6 +6,7 @@
  */
 #include "feed_detect.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,10 +21,12 @@
 #include "fetch_msg.h"
 
 #define COLUMNS 8 /* of a CSV are tried */
+#define SMALL_LINES 100 /* an error page is shorter; a list that is longer may hold a slip of words */
+#define PROSE_WORDS 3 /* so many in a line that is no entry are a sentence, not a slip */
 
 /* Lines seen, and how many of them each grammar reads. */
 struct census {
-	unsigned content, plain, tor, ipsum, dshield, dat, p2p, geofeed;
+	unsigned content, prose, plain, tor, ipsum, dshield, dat, p2p, geofeed;
 	unsigned column[4][COLUMNS]; /* by separator: an address there */
 	const char *sign;            /* name of a list that a comment or header tells */
 	uint32_t sign_format;
@@ -113,6 +116,27 @@ static bool is_tor(const char *text, size_t len)
 	       (len > 12 && !memcmp(text, "ExitAddress ", 12));
 }
 
+/* Words between blanks, of letters and what ends them in a sentence. */
+static unsigned count_words(const char *text, size_t len)
+{
+	unsigned words = 0;
+	size_t letters = 0;
+	bool is_word = true;
+
+	for (size_t i = 0; i <= len; i++) {
+		if (i == len || text[i] == ' ' || text[i] == '\t') {
+			words += is_word && letters > 0;
+			letters = 0;
+			is_word = true;
+		} else if (isalpha((unsigned char)text[i])) {
+			letters++;
+		} else if (!strchr(".,:;!?'\"()-", text[i])) {
+			is_word = false;
+		}
+	}
+	return words;
+}
+
 static void count_line(struct census *census, const char *text, size_t len)
 {
 	size_t bare = 0;
@@ -129,7 +153,10 @@ static void count_line(struct census *census, const char *text, size_t len)
 		bare++;
 	while (bare && (text[bare - 1] == ' ' || text[bare - 1] == '\t'))
 		bare--;
-	census->plain += feed_is_entry(text, bare);
+	if (feed_is_entry(text, bare))
+		census->plain++;
+	else
+		census->prose += count_words(text, len) >= PROSE_WORDS;
 	census->tor += is_tor(text, len);
 	census->ipsum += feed_is_ipsum(text, len);
 	census->dshield += feed_is_dshield(text, len);
@@ -169,6 +196,20 @@ static bool is_most(const struct census *census, unsigned n)
 	return n && (uint64_t)n * 10 >= (uint64_t)census->content * 9;
 }
 
+/* Addresses in lines, which alone are no sign: a page of an error may have them too. */
+static int judge_plain(const struct census *census, struct feed_found *found)
+{
+	if (!is_most(census, census->plain))
+		return refuse(
+		    found,
+		    "not a list of addresses for sure: over a tenth of its lines are none; if it is one, give format: plain");
+	if (census->prose && census->content < SMALL_LINES)
+		return refuse(
+		    found,
+		    "a few addresses and a sentence, perhaps an error page; if it is a list, give format: plain");
+	return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
+}
+
 static int judge(const struct census *census, bool is_whole, struct feed_found *found)
 {
 	if (!census->content && is_whole && !census->sign)
@@ -188,10 +229,10 @@ static int judge(const struct census *census, bool is_whole, struct feed_found *
 		return accept(found, FETCH_P2P, "lines of NAME:A-B");
 	if (is_most(census, census->ipsum))
 		return accept(found, FETCH_IPSUM, "lines of ADDRESS and COUNT");
-	if ((uint64_t)census->plain * 2 >= census->content && census->plain)
-		return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
 	if (is_most(census, census->geofeed))
 		return accept(found, FETCH_GEOFEED, "lines of PREFIX,COUNTRY (RFC 8805)");
+	if ((uint64_t)census->plain * 2 >= census->content && census->plain)
+		return judge_plain(census, found);
 	return census->content
 		   ? refuse_csv(census, found)
 		   : refuse(

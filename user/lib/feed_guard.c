@@ -32,7 +32,7 @@ static bool is_over_change(const struct feed_guard *guard, const struct feed_gua
 
 static bool is_over_errors(const struct feed_guard *guard, const struct feed_guard_facts *facts)
 {
-	return facts->errors > FEED_GUARD_ERRORS_MIN && (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
+	return (facts->errors > FEED_GUARD_ERRORS_MIN || facts->errors >= facts->entries) && (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
 }
 
 bool feed_guard_passes(const struct feed_guard *guard, const struct feed_guard_facts *facts, char *why, size_t why_bytes)

@@ -101,10 +101,13 @@ int feed_read_item(void *ctx, const struct feed_json_item *item)
 		read_metadata(reader, item);
 	if (item->event == FEED_JSON_OBJECT || item->event == FEED_JSON_ROOT)
 		return 0;
-	if (reader->format == FETCH_MISP && !strcmp(item->path, "type") && !is_text(item, "cidr") &&
-	    !is_text(item, "string"))
-		return refuse(reader,
-			      "a MISP warninglist that is not of addresses: its type is not cidr");
+	if (reader->format == FETCH_MISP && !strcmp(item->path, "type")) {
+		if (!is_text(item, "cidr") && !is_text(item, "string"))
+			return refuse(
+			    reader,
+			    "a MISP warninglist that is not of addresses: its type is not cidr");
+		reader->has_type = true;
+	}
 	if (!feed_select_has(paths, item->path) ||
 	    (shape && shape->except && feed_select_has(shape->except, item->path)))
 		return 0;
@@ -129,5 +132,11 @@ int feed_read_json(struct feed_reader *reader, const char *bytes, size_t len)
 
 int feed_read_json_end(struct feed_reader *reader)
 {
-	return explain(reader, feed_json_end(reader->json));
+	int rc = explain(reader, feed_json_end(reader->json));
+
+	if (!rc && reader->format == FETCH_MISP && !reader->has_type)
+		return refuse(
+		    reader,
+		    "no MISP warninglist: it has no type; if the addresses at list[] are the ones meant, give format: json and select: list[]");
+	return rc;
 }
