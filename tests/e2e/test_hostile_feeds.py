@@ -52,6 +52,8 @@ SAID |= {
     "endless-body": "more than 256 MiB", "endless-line": "more than 256 MiB", "endless-chunks": "more than 256 MiB", "endless-chunk-size": "Too long hexadecimal number*",
     "length-negative": "Invalid Content-Length*", "length-words": "Invalid Content-Length*", "length-huge": "more than 256 MiB", "length-overflow": "more than 256 MiB",
     "length-twice": "two Content-Length headers that differ", "short-body": "body cut short: * of 700300 bytes",
+    "no-length-cut": "cut short, it seems: its last line has no end, and the server does not say how long it is",
+    "no-length-few": "held: from 24 to 4 prefixes, a change over max-change 50 %*",
     "chunk-cut": "body cut short after * bytes", "chunk-cut-inside": "body cut short after * bytes", "chunk-garbage": NO_CHUNK, "chunk-negative": NO_CHUNK,
     "chunk-overflow": "Too long hexadecimal number*", "reset-at-once": "Recv failure: Connection reset by peer", "reset-midway": "Recv failure: Connection reset by peer",
     "port-closed": "Failed to connect to 127.0.0.1 port 8380: Connection refused",

@@ -18,8 +18,13 @@ static const struct {
 	{ { .now = 1, .entries = 1 }, NULL },
 	{ { .now = 1000000 }, NULL },
 	{ { .now = 1000001 }, "1000001 prefixes, more than max-entries 1000000" },
-	/* 99 may become 1 or a million; 100 are bound to 50 to 150. */
-	{ { .before = 99, .now = 1 }, NULL },
+	/* 9 may become 1 or a million, 10 and 99 no fewer than half or a million; 100 are bound to 50 to 150. */
+	{ { .before = 9, .now = 1 }, NULL },
+	{ { .before = 9, .now = 999999 }, NULL },
+	{ { .before = 10, .now = 5 }, NULL },
+	{ { .before = 10, .now = 4 }, "from 10 to 4 prefixes, a change over max-change 50 %" },
+	{ { .before = 20, .now = 3 }, "from 20 to 3 prefixes, a change over max-change 50 %" },
+	{ { .before = 99, .now = 49 }, "from 99 to 49 prefixes, a change over max-change 50 %" },
 	{ { .before = 99, .now = 999999 }, NULL },
 	{ { .before = 100, .now = 50 }, NULL },
 	{ { .before = 100, .now = 49 }, "from 100 to 49 prefixes, a change over max-change 50 %" },

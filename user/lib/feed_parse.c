@@ -28,7 +28,7 @@ struct feed_parser {
 	feed_read_line_fn read_line; /* NULL: JSON */
 	struct feed_lines lines;
 	int failed;
-	bool is_told, has_started, has_nul;
+	bool is_told, has_started, doubts_end;
 	char *start; /* what came before reading has started */
 	size_t start_len, start_max;
 };
@@ -267,20 +267,29 @@ static int refuse_empty(struct feed_parser *p)
 static int finish(struct feed_parser *p)
 {
 	const struct list_head *head = &p->sink->head;
+	bool is_open = false; /* the last line has no end */
 	int rc = p->failed;
 
 	if (!rc && !p->has_started)
 		rc = start(p, true);
+	is_open = p->read_line && (p->lines.len || p->lines.is_long);
 	if (!rc)
 		rc = p->read_line ? feed_lines_end(&p->lines, read_line, p)
 				  : feed_read_json_end(&p->reader);
 	if (!rc)
 		rc = check_claim(p);
+	if (!rc && p->doubts_end && is_open && !p->reader.has_claim)
+		rc = refuse(p, "cut short, it seems: its last line has no end, and the server does not say how long it is");
 	if (!rc && head->errors > 10 && head->errors > head->entries4 + head->entries6)
 		rc = refuse(p, "not a list of addresses");
 	if (!rc && !p->sink->n4 && !p->sink->n6)
 		rc = refuse_empty(p);
 	return rc;
+}
+
+void feed_parse_doubt_end(struct feed_parser *p)
+{
+	p->doubts_end = true;
 }
 
 int feed_parse_end(struct feed_parser *p, void **ret_file, size_t *ret_len, const char **ret_why)
