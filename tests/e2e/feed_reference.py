@@ -120,16 +120,31 @@ def fields_of(line, separator=","):
         rest = rest[field.end():]
 
 
+def is_entry(text):
+    """Would Reading.entry() read it? A reversed range is one that it names an error of."""
+    ends = text.split("-", 1) if "-" in text and "/" not in text.split("-")[0] else [text]
+    try:
+        faces = [Reading().one(end.strip(" \t")) for end in ends]
+    except ValueError:
+        return False
+    return len(ends) == 1 or "/" not in ends[1]
+
+
 def read_csv(r, text, kind, options):
     separator = {"tab": "\t"}.get(options.get("separator"), options.get("separator", ","))
     column = options.get("column", "")
     names = ["dst_ip", "dstip", "ip_address"] if kind == "abuse-ch" else [column.lower()]
     at, is_first, needs_claim = None, True, False
     for line in lines(text):
-        line = line.strip(" \t")
+        line = line.strip(" \t".replace(separator, ""))
         fields = fields_of(line.lstrip("# ") if line.startswith("#") else line, separator)
         named = [i for i, f in enumerate(fields) if f.lower() in names]
-        if line.startswith(("#", ";")):
+        if line.startswith("#") or line.startswith(";") and separator != ";":
+            where = int(column) - 1 if column.isdigit() and kind == "csv" else at
+            raw = fields_of(line, separator)
+            if where is not None and where < len(raw) and is_entry(raw[where].lstrip("# ") if where == 0 else raw[where]):
+                r.errors += 1
+                continue
             needs_claim |= kind == "abuse-ch" and "Feodo Tracker" in line
             claim = re.search(r"^[# ]*(?:END \(?|Number of entries: )([0-9]+)", line)
             if kind == "abuse-ch" and claim:
@@ -143,7 +158,7 @@ def read_csv(r, text, kind, options):
             is_first = False
             if column.isdigit():
                 at = int(column) - 1
-                if at < len(fields) and re.match("[A-Za-z]", fields[at]) and not re.search("[:.]", fields[at]):
+                if at < len(fields) and re.match("[A-Za-z]", fields[at]) and ":" not in fields[at] and not ("." in fields[at] and re.search("[0-9]", fields[at])):
                     continue
             elif named:
                 at = named[0]
@@ -196,8 +211,10 @@ def read_maxmind(r, text, kind, options):
 def read_p2p(r, text, kind, options):
     for line in lines(text):
         line = line.strip(" \t")
-        if line and not line.startswith("#"):
-            name, colon, span = line.rpartition(":")
+        name, colon, span = line.rpartition(":")
+        if line.startswith("#"):
+            r.errors += bool(colon) and "-" in span and is_entry(span.strip(" \t"))
+        elif line:
             if colon and "-" in span:
                 r.entry(span.strip(" \t"))
             else:

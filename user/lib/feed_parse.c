@@ -81,6 +81,7 @@ const char *feed_error_text(uint32_t reason)
 	    [FEED_E_NO_RANGE - FEED_E_LONG_LINE] = "no range of the form this format has",
 	    [FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
 	    [FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
+	    [FEED_E_COMMENT - FEED_E_LONG_LINE] = "a comment that reads as a row",
 	};
 
 	if (reason >= FEED_E_LONG_LINE &&

@@ -19,6 +19,7 @@ enum feed_error {
 	FEED_E_NO_RANGE,
 	FEED_E_NO_STRING,
 	FEED_E_LONG_TEXT,
+	FEED_E_COMMENT,
 };
 
 struct feed_parser;
