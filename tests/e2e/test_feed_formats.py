@@ -159,6 +159,9 @@ OWN = [
 
 TWENTY = "".join(f"192.0.2.{i}\n" for i in range(20))
 SURE = "not a list of addresses for sure"
+FIREHOL = "# own\n# ipv4 hash:net ipset\n# Entries         : 2 subnets, 512 unique IPs\n192.0.2.0/24\n"
+SSLBL = "# abuse.ch SSLBL Botnet C2 IP Blacklist (CSV)\n# Firstseen,DstIP,DstPort\n2026-01-01,192.0.2.1,443\n"
+DROP = '{"cidr":"192.0.2.0/24"}\n{"type":"metadata","records":%d}\n'
 # Small bodies, always as auto but where the row says otherwise: (body, format told, options, what is expected as in OWN)
 SMALL = {
     "error page": ("Your address is blocked for too many requests:\n203.0.113.5\n", "auto", {}, SURE),
@@ -194,6 +197,21 @@ SMALL = {
     "header with a dot": ("ip.address,x\n192.0.2.1,y\n", "csv", {"column": "1"}, ("csv", 1, 0, 0, 0, 0, 0)),
     "no header": ("a1.example.net,x\n192.0.2.1,y\n", "csv", {"column": "1"}, ("csv", 1, 0, 1, 0, 0, 0)),
     "p2p name with #": ("#1 Org:192.0.2.0-192.0.2.255\n# 2: a-b\nB:198.51.100.0-198.51.100.1\n", "p2p", {}, ("p2p", 1, 0, 1, 0, 0, 0)),
+    "FireHOL's": (FIREHOL + "198.51.100.0/24\n", "auto", {}, ("netset", 2, 0, 0, 0, 0, 0)),
+    "FireHOL's, one network wider": (FIREHOL + "198.0.0.0/8\n", "auto", {}, "altered: it says 512 addresses and holds 16777472"),
+    "FireHOL's, one inside another": (FIREHOL.replace("512", "256") + "192.0.2.7\n", "auto", {}, ("netset", 2, 0, 0, 0, 0, 0)),
+    "FireHOL's of 2,000": (FIREHOL.replace(": 2 ", ": 2,000 "), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
+    "FireHOL's without Entries": (re.sub("# Entries.*\n", "", FIREHOL), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
+    "FireHOL's twice": ((FIREHOL + "198.51.100.0/24\n") * 2, "auto", {}, "two lists in one"),
+    "no FireHOL's": ("# mine: all\n192.0.2.0/24\n", "netset", {}, ("netset", 1, 0, 0, 0, 0, 0)),
+    "SSLBL": (SSLBL + "# Number of entries: 1\n", "auto", {}, ("abuse-ch", 1, 0, 0, 0, 0, 0)),
+    "SSLBL cut": (SSLBL, "auto", {}, "cut short: its END line is missing"),
+    "SSLBL twice": ((SSLBL + "# Number of entries: 2\n") * 2, "auto", {}, "two lists in one"),
+    "two metadata lines": (DROP % 5 + DROP % 2, "auto", {}, "two lists in one: it says twice how many entries it holds"),
+    "one metadata line": (DROP % 1, "auto", {}, ("spamhaus-json", 1, 0, 0, 0, 0, 0)),
+    "Cloudflare failed": ('{"result":{"ipv4_cidrs":["192.0.2.0/24"]},"success":false}', "auto", {}, "Cloudflare's API says that it failed"),
+    "Cloudflare failed first": ('{"success":"no","result":{"ipv4_cidrs":["192.0.2.0/24"]}}', "cloudflare", {}, "Cloudflare's API says that it failed"),
+    "Cloudflare": ('{"success":true,"result":{"ipv4_cidrs":["192.0.2.0/24"]}}', "auto", {}, ("cloudflare", 1, 0, 0, 0, 0, 0)),
     "list without type": ('{"message":"blocked","list":["203.0.113.77"]}', "auto", {}, "no MISP warninglist: it has no type"),
     "list with a type": ('{"type":"cidr","list":["203.0.113.77"]}', "auto", {}, ("misp", 1, 0, 0, 0, 0, 0)),
     "list of another type": ('{"type":"error","list":["203.0.113.77"]}', "auto", {}, "a MISP warninglist that is not of addresses"),

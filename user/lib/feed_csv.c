@@ -130,9 +130,11 @@ static bool find_column(struct feed_reader *reader, const char *text, size_t len
 static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
 	static const char *const trailers[] = {"END ", "END (", "Number of entries: ", NULL};
+	uint64_t rows;
 	size_t n;
 
-	if (memmem(text, len, "Feodo Tracker", 13))
+	if (memmem(text, len, "Feodo Tracker", 13) || memmem(text, len, "SSLBL", 5) ||
+	    memmem(text, len, "SSL IPBL", 8))
 		reader->needs_claim = true;
 	for (int i = 0; trailers[i]; i++) {
 		size_t skip = strlen(trailers[i]);
@@ -141,8 +143,8 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 			continue;
 		for (n = 0; skip + n < len && isdigit((unsigned char)text[skip + n]); n++)
 			;
-		if (feed_number(text + skip, n, &reader->claim))
-			reader->has_claim = true;
+		if (feed_number(text + skip, n, &rows))
+			feed_reader_claim(reader, rows);
 	}
 }
 

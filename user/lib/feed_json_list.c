@@ -74,6 +74,8 @@ static int take_decision(struct feed_reader *reader, const struct feed_json_item
 /* Spamhaus: the last line is {"type":"metadata",...,"records":N}. */
 static void read_metadata(struct feed_reader *reader, const struct feed_json_item *item)
 {
+	uint64_t rows;
+
 	if (!strcmp(item->path, "type") && item->event == FEED_JSON_STRING)
 		keep(reader->type, sizeof(reader->type), item);
 	if (!strcmp(item->path, "records") && item->event == FEED_JSON_NUMBER)
@@ -83,8 +85,8 @@ static void read_metadata(struct feed_reader *reader, const struct feed_json_ite
 	if (item->event != FEED_JSON_ROOT)
 		return;
 	if (!strcmp(reader->type, "metadata") &&
-	    feed_number(reader->value, strlen(reader->value), &reader->claim))
-		reader->has_claim = true;
+	    feed_number(reader->value, strlen(reader->value), &rows))
+		feed_reader_claim(reader, rows);
 	reader->type[0] = reader->value[0] = '\0';
 }
 
@@ -108,6 +110,9 @@ int feed_read_item(void *ctx, const struct feed_json_item *item)
 			    "a MISP warninglist that is not of addresses: its type is not cidr");
 		reader->has_type = true;
 	}
+	if (reader->format == FETCH_CLOUDFLARE && !strcmp(item->path, "success") &&
+	    (item->event != FEED_JSON_WORD || !is_text(item, "true")))
+		return refuse(reader, "Cloudflare's API says that it failed: its success is not true");
 	if (!feed_select_has(paths, item->path) ||
 	    (shape && shape->except && feed_select_has(shape->except, item->path)))
 		return 0;

@@ -234,17 +234,51 @@ int feed_parse_push(struct feed_parser *p, const void *bytes, size_t len)
 	return p->failed;
 }
 
+void feed_reader_claim(struct feed_reader *reader, uint64_t rows)
+{
+	reader->has_two_claims |= reader->has_claim;
+	reader->has_claim = true;
+	reader->claim = rows;
+}
+
+static const char *why_unclaimed(uint32_t format)
+{
+	if (format == FETCH_ABUSE_CH)
+		return "cut short: its END line is missing";
+	if (format == FETCH_NETSET)
+		return "not sure to be whole: FireHOL's header without a number of entries";
+	return "cut short: its last line, the metadata, is missing";
+}
+
+/* FireHOL also tells how many addresses the entries hold together. */
+static int check_addresses(struct feed_parser *p)
+{
+	struct feed_reader *reader = &p->reader;
+	uint64_t holds;
+	int rc;
+
+	if (!reader->has_addresses_claim)
+		return 0;
+	rc = feed_sink_addresses4(p->sink, &holds);
+	if (rc || holds == reader->addresses_claim)
+		return rc;
+	(void)snprintf(reader->why, sizeof(reader->why),
+		       "altered: it says %" PRIu64 " addresses and holds %" PRIu64,
+		       reader->addresses_claim, holds);
+	return -EBADMSG;
+}
+
 /* Does the text hold what it says it holds? */
 static int check_claim(struct feed_parser *p)
 {
 	struct feed_reader *reader = &p->reader;
 
 	if (reader->needs_claim && !reader->has_claim)
-		return refuse(p, reader->format == FETCH_ABUSE_CH
-				     ? "cut short: its END line is missing"
-				     : "cut short: its last line, the metadata, is missing");
+		return refuse(p, why_unclaimed(reader->format));
+	if (reader->has_two_claims)
+		return refuse(p, "two lists in one: it says twice how many entries it holds");
 	if (!reader->has_claim || reader->claim == reader->rows)
-		return 0;
+		return check_addresses(p);
 	(void)snprintf(reader->why, sizeof(reader->why),
 		       "cut short or altered: it says %" PRIu64 " entries and holds %" PRIu64,
 		       reader->claim, reader->rows);
