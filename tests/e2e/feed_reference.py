@@ -19,7 +19,10 @@ class Reading:
     def __init__(self):
         self.entries, self.nets = {4: 0, 6: 0}, []
         self.errors = self.skipped = self.host_bits = self.rows = 0
-        self.claim = None
+        self.claim, self.claims, self.addresses, self.needs_claim = None, 0, None, False
+
+    def says(self, rows):
+        self.claim, self.claims = rows, self.claims + 1
 
     def one(self, text):
         """ADDRESS or ADDRESS/LEN; raises ValueError for all that inet_pton(3) and a plain decimal length are not."""
@@ -60,9 +63,14 @@ def lines(text):
 
 def read_plain(r, text, kind, options):
     for line in lines(text):
-        claim = re.fullmatch(r"#[ \t]*Entries[^:]*:[ \t]*([0-9]{1,12}) .*", line)
-        if kind == "netset" and claim:
-            r.claim = int(claim[1])
+        if kind == "netset" and line.startswith("#") and ":" in line:
+            r.needs_claim |= "ipv4 hash:" in line or bool(re.match(r"#[ \t]*Entries", line))
+            claim = re.fullmatch(r"#[ \t]*Entries[^:]*:[ \t]*([0-9]{1,12})(?: .*)?", line.rstrip(" \t"))
+            if claim:
+                r.says(int(claim[1]))
+                unique = re.search(r"([0-9]+) unique IPs$", line.rstrip(" \t"))
+                if unique and len(unique[1]) <= 12:
+                    r.addresses = int(unique[1])
         word = re.split("[#;]", line)[0].strip(" \t")
         if word:
             r.rows += 1
@@ -120,20 +128,35 @@ def fields_of(line, separator=","):
         rest = rest[field.end():]
 
 
+def is_entry(text):
+    """Would Reading.entry() read it? A reversed range is one that it names an error of."""
+    ends = text.split("-", 1) if "-" in text and "/" not in text.split("-")[0] else [text]
+    try:
+        faces = [Reading().one(end.strip(" \t")) for end in ends]
+    except ValueError:
+        return False
+    return len(ends) == 1 or "/" not in ends[1]
+
+
 def read_csv(r, text, kind, options):
     separator = {"tab": "\t"}.get(options.get("separator"), options.get("separator", ","))
     column = options.get("column", "")
     names = ["dst_ip", "dstip", "ip_address"] if kind == "abuse-ch" else [column.lower()]
-    at, is_first, needs_claim = None, True, False
+    at, is_first = None, True
     for line in lines(text):
-        line = line.strip(" \t")
+        line = line.strip(" \t".replace(separator, ""))
         fields = fields_of(line.lstrip("# ") if line.startswith("#") else line, separator)
         named = [i for i, f in enumerate(fields) if f.lower() in names]
-        if line.startswith(("#", ";")):
-            needs_claim |= kind == "abuse-ch" and "Feodo Tracker" in line
+        if line.startswith("#") or line.startswith(";") and separator != ";":
+            where = int(column) - 1 if column.isdigit() and kind == "csv" else at
+            raw = fields_of(line, separator)
+            if where is not None and where < len(raw) and is_entry(raw[where].lstrip("# ") if where == 0 else raw[where]):
+                r.errors += 1
+                continue
+            r.needs_claim |= kind == "abuse-ch" and bool(re.search("Feodo Tracker|SSLBL|SSL IPBL", line))
             claim = re.search(r"^[# ]*(?:END \(?|Number of entries: )([0-9]+)", line)
             if kind == "abuse-ch" and claim:
-                r.claim = int(claim[1])
+                r.says(int(claim[1]))
             if at is None and named and not column.isdigit():
                 at = named[0]
             continue
@@ -143,7 +166,7 @@ def read_csv(r, text, kind, options):
             is_first = False
             if column.isdigit():
                 at = int(column) - 1
-                if at < len(fields) and re.match("[A-Za-z]", fields[at]) and not re.search("[:.]", fields[at]):
+                if at < len(fields) and re.match("[A-Za-z]", fields[at]) and ":" not in fields[at] and not ("." in fields[at] and re.search("[0-9]", fields[at])):
                     continue
             elif named:
                 at = named[0]
@@ -155,8 +178,6 @@ def read_csv(r, text, kind, options):
             r.entry(fields[at])
         else:
             r.errors += 1
-    if needs_claim and r.claim is None:
-        raise Refused("cut short")
 
 
 def read_geofeed(r, text, kind, options):
@@ -196,8 +217,10 @@ def read_maxmind(r, text, kind, options):
 def read_p2p(r, text, kind, options):
     for line in lines(text):
         line = line.strip(" \t")
-        if line and not line.startswith("#"):
-            name, colon, span = line.rpartition(":")
+        name, colon, span = line.rpartition(":")
+        if line.startswith("#"):
+            r.errors += bool(colon) and "-" in span and is_entry(span.strip(" \t"))
+        elif line:
             if colon and "-" in span:
                 r.entry(span.strip(" \t"))
             else:
@@ -292,22 +315,25 @@ def read_json(r, text, kind, options):
                 r.entry(row["value"])
         return
     paths = PATHS.get(kind) or "|".join(re.escape(p.strip()).replace(r"\*", r"[^.\[]+") for p in options["select"].split(","))
+    r.needs_claim = kind == "spamhaus-json"
     for root in roots:
         if kind == "spamhaus-json" and isinstance(root, Members) and ("type", "metadata") in root:
             records = dict(root).get("records")
             if type(records) is int and 0 <= records < 10**12:
-                r.claim = records
+                r.says(records)
         for path, value in walk(root):
             if kind == "misp" and path == "type" and value not in ("cidr", "string"):
                 raise Refused("type")
+            if kind == "cloudflare" and path == "success" and value is not True:
+                raise Refused("success")
             if re.fullmatch(paths, path):
                 r.rows += 1
                 if isinstance(value, str):
                     r.entry(value)
                 else:
                     r.errors += 1
-    if kind == "spamhaus-json" and r.claim is None:
-        raise Refused("cut short")
+    if kind == "misp" and not any(path == "type" for root in roots for path, _ in walk(root)):
+        raise Refused("no type")
 
 
 READERS = {"plain": read_plain, "netset": read_plain, "spamhaus": read_plain, "tor": read_tor, "ipsum": read_ipsum, "dshield": read_dshield,
@@ -333,8 +359,12 @@ def read(body, kind, **options):
         raise Refused("JSON")
     r = Reading()
     READERS.get(kind, read_json)(r, text, kind, options)
+    if r.needs_claim and not r.claims or r.claims > 1:
+        raise Refused(f"{r.claims} claims")
     if r.claim is not None and r.claim != r.rows:
         raise Refused(f"says {r.claim}, holds {r.rows}")
+    if r.addresses is not None and r.addresses != sum(net.num_addresses for net in ipaddress.collapse_addresses(net for net in r.nets if net.version == 4)):
+        raise Refused("addresses")
     if not r.nets or r.errors > 10 and r.errors > sum(r.entries.values()):
         raise Refused("no list")
     return r

@@ -13,7 +13,7 @@ MIB = 1 << 20
 def good(name):
     """Four entries of the case's own, none of them near another's."""
     i = NAMES.index(name)
-    more = "".join(f"46.{i}.{j}.0/24\n" for j in range(160)) if name in ("shrinks", "grows") else ""
+    more = "".join(f"46.{i}.{j}.0/24\n" for j in range({"shrinks": 160, "grows": 160, "no-length-few": 20}.get(name, 0)))
     return f"# good\n45.{i}.0.0/24\n45.{i}.7.7\n45.{i}.8.8 ; why\n2001:db8:{i:x}::/48\n{more}".encode()
 
 
@@ -226,6 +226,7 @@ HTTP = {  # what breaks the protocol
     "etag-of-a-megabyte": lambda n: http(new(n), "200 OK", 'ETag: "' + "y" * MIB + '"'), "header-nul": lambda n: http(new(n), "200 OK", "X: a\0b"),
     "brotli": lambda n: encoded(new(n), "br"), "deflate": lambda n: encoded(zlib.compress(new(n)), "deflate"), "zstd-coding": lambda n: encoded(zstd_bomb()[:60], "zstd"), "coding-unknown": lambda n: encoded(new(n), "rot13"),
     "coding-lies": lambda n: encoded(new(n), "gzip"), "coding-twice": lambda n: encoded(gzip.compress(gzip.compress(new(n))), "gzip, gzip"), "coding-with-zip": lambda n: encoded(zipped(("a", new(n))), "gzip"),
+    "no-length-cut": lambda n: http(new(n) + f"44.{NAMES.index(n)}.1.1".encode(), length=False), "no-length-few": lambda n: http(new(n)[:new(n).index(b"\n46.") + 1], length=False),
     "spaces": lambda n: b"\r\n\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" + new(n)}
 TALKS = {"endless-body": endless_body, "endless-line": endless_line, "endless-chunks": endless_chunks, "endless-headers": endless_headers,
          "endless-continue": endless_continue, "endless-chunk-size": endless_chunk_size, "endless-trailers": endless_trailers,

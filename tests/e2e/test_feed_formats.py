@@ -157,6 +157,70 @@ OWN = [
 ]
 
 
+TWENTY = "".join(f"192.0.2.{i}\n" for i in range(20))
+SURE = "not a list of addresses for sure"
+FIREHOL = "# own\n# ipv4 hash:net ipset\n# Entries         : 2 subnets, 512 unique IPs\n192.0.2.0/24\n"
+SSLBL = "# abuse.ch SSLBL Botnet C2 IP Blacklist (CSV)\n# Firstseen,DstIP,DstPort\n2026-01-01,192.0.2.1,443\n"
+DROP = '{"cidr":"192.0.2.0/24"}\n{"type":"metadata","records":%d}\n'
+# Small bodies, always as auto but where the row says otherwise: (body, format told, options, what is expected as in OWN)
+SMALL = {
+    "error page": ("Your address is blocked for too many requests:\n203.0.113.5\n", "auto", {}, SURE),
+    "short error page": ("Denied\n203.0.113.5\n", "auto", {}, SURE),
+    "as many words": ("".join(f"192.0.2.{i}\nfoo bar {i}\n" for i in range(20)), "auto", {}, SURE),
+    "a ninth": ("".join(f"192.0.2.{i}\n" for i in range(9)) + "x\n", "auto", {}, ("plain", 9, 0, 1, 0, 0, 0)),
+    "less than nine in ten": ("".join(f"192.0.2.{i}\n" for i in range(8)) + "x\n", "auto", {}, SURE),
+    "a sentence": (TWENTY + "You have been blocked.\n", "auto", {}, "a few addresses and a sentence"),
+    "two words": (TWENTY + "IP address\n", "auto", {}, ("plain", 20, 0, 1, 0, 0, 0)),
+    "a sentence as a comment": ("# You have been blocked.\n" + TWENTY, "auto", {}, ("plain", 20, 0, 0, 0, 0, 0)),
+    "a sentence in a long list": (TWENTY * 5 + "You have been blocked.\n", "auto", {}, ("plain", 100, 0, 1, 80, 0, 0)),
+    "a sentence that was told": (TWENTY + "You have been blocked.\n", "plain", {}, ("plain", 20, 0, 1, 0, 0, 0)),
+    "network and length": ("192.0.2.0 24\n198.51.0.0 16\n", "auto", {}, "lines of a network and a number, which may be its size"),
+    "network and size": ("192.0.2.0\t256\n198.51.100.0\t256\n", "auto", {}, "lines of a network and a number, which may be its size"),
+    "small network and length": ("192.0.2.16 28\n198.51.100.64 26\n", "auto", {}, "lines of a network and a number, which may be its size"),
+    "network and length of IPv6": ("2001:db8:: 32\n2001:db9:: 48\n", "auto", {}, "lines of a network and a number, which may be its size"),
+    "network and length that were told": ("192.0.2.0 24\n198.51.0.0 16\n", "ipsum", {}, ("ipsum", 2, 0, 0, 0, 0, 0)),
+    "counts": ("192.0.2.17 28\n198.51.100.65 26\n2001:db8::1 3\n", "auto", {}, ("ipsum", 2, 1, 0, 0, 0, 0)),
+    "a network among counts": ("".join(f"192.0.2.{i} 3\n" for i in range(10)), "auto", {}, ("ipsum", 10, 0, 0, 0, 0, 0)),
+    "start;end": ("192.0.2.0;192.0.2.255;AU\n198.51.100.0;198.51.100.255;CN\n", "auto", {}, "two addresses a line with ; between"),
+    "start ; end": ("192.0.2.0 ; 192.0.2.255\n198.51.100.0 ; 198.51.100.255\n", "auto", {}, "two addresses a line with ; between"),
+    "address;why": ("192.0.2.1;SBL 1\n198.51.100.0/24 ; 2 of 192.0.2.1\n", "auto", {}, ("plain", 2, 0, 0, 0, 0, 0)),
+    "exception": ("!192.0.2.5\n192.0.2.0/24\n", "auto", {}, "lines with ! before an address, which are exceptions"),
+    "an exception in many": (TWENTY + "!192.0.2.5 # ours\n", "auto", {}, "lines with ! before an address, which are exceptions"),
+    "exception that was told": ("!192.0.2.5\n192.0.2.0/24\n198.51.100.1\n", "plain", {}, ("plain", 2, 0, 1, 0, 0, 0)),
+    "an empty field before tab": ("\t192.0.2.1\t198.51.100.1\nx\t192.0.2.2\t198.51.100.2\n", "csv", {"column": "2", "separator": "tab"}, ("csv", 2, 0, 0, 0, 0, 0)),
+    "an empty address before tab": ("\t192.0.2.1\nx\t192.0.2.2\n", "csv", {"column": "1", "separator": "tab"}, "no entries; line 1: no such column"),
+    "an empty field before ;": (";192.0.2.1\nx;192.0.2.2\n", "csv", {"column": "2", "separator": ";"}, ("csv", 2, 0, 0, 0, 0, 0)),
+    "a comment with ;": (";192.0.2.1\nx,192.0.2.2\n", "csv", {"column": "2"}, ("csv", 1, 0, 0, 0, 0, 0)),
+    "rows with #": ("#1,192.0.2.1\n#2,192.0.2.2\n3,192.0.2.3\n", "csv", {"column": "2"}, ("csv", 1, 0, 2, 0, 0, 0)),
+    "rows with # in the column": ("# 192.0.2.1,x\n192.0.2.3,y\n# see 192.0.2.1,z\n", "csv", {"column": "1"}, ("csv", 1, 0, 1, 0, 0, 0)),
+    "rows with # by name": ("#n,ip\n#2,192.0.2.2\n3,192.0.2.3\n", "csv", {"column": "ip"}, ("csv", 1, 0, 1, 0, 0, 0)),
+    "header with a dot": ("ip.address,x\n192.0.2.1,y\n", "csv", {"column": "1"}, ("csv", 1, 0, 0, 0, 0, 0)),
+    "no header": ("a1.example.net,x\n192.0.2.1,y\n", "csv", {"column": "1"}, ("csv", 1, 0, 1, 0, 0, 0)),
+    "p2p name with #": ("#1 Org:192.0.2.0-192.0.2.255\n# 2: a-b\nB:198.51.100.0-198.51.100.1\n", "p2p", {}, ("p2p", 1, 0, 1, 0, 0, 0)),
+    "FireHOL's": (FIREHOL + "198.51.100.0/24\n", "auto", {}, ("netset", 2, 0, 0, 0, 0, 0)),
+    "FireHOL's, one network wider": (FIREHOL + "198.0.0.0/8\n", "auto", {}, "altered: it says 512 addresses and holds 16777472"),
+    "FireHOL's, one inside another": (FIREHOL.replace("512", "256") + "192.0.2.7\n", "auto", {}, ("netset", 2, 0, 0, 0, 0, 0)),
+    "FireHOL's of 2,000": (FIREHOL.replace(": 2 ", ": 2,000 "), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
+    "FireHOL's without Entries": (re.sub("# Entries.*\n", "", FIREHOL), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
+    "FireHOL's twice": ((FIREHOL + "198.51.100.0/24\n") * 2, "auto", {}, "two lists in one"),
+    "no FireHOL's": ("# mine: all\n192.0.2.0/24\n", "netset", {}, ("netset", 1, 0, 0, 0, 0, 0)),
+    "SSLBL": (SSLBL + "# Number of entries: 1\n", "auto", {}, ("abuse-ch", 1, 0, 0, 0, 0, 0)),
+    "SSLBL cut": (SSLBL, "auto", {}, "cut short: its END line is missing"),
+    "SSLBL twice": ((SSLBL + "# Number of entries: 2\n") * 2, "auto", {}, "two lists in one"),
+    "two metadata lines": (DROP % 5 + DROP % 2, "auto", {}, "two lists in one: it says twice how many entries it holds"),
+    "one metadata line": (DROP % 1, "auto", {}, ("spamhaus-json", 1, 0, 0, 0, 0, 0)),
+    "Cloudflare failed": ('{"result":{"ipv4_cidrs":["192.0.2.0/24"]},"success":false}', "auto", {}, "Cloudflare's API says that it failed"),
+    "Cloudflare failed first": ('{"success":"no","result":{"ipv4_cidrs":["192.0.2.0/24"]}}', "cloudflare", {}, "Cloudflare's API says that it failed"),
+    "Cloudflare": ('{"success":true,"result":{"ipv4_cidrs":["192.0.2.0/24"]}}', "auto", {}, ("cloudflare", 1, 0, 0, 0, 0, 0)),
+    "list without type": ('{"message":"blocked","list":["203.0.113.77"]}', "auto", {}, "no MISP warninglist: it has no type"),
+    "list with a type": ('{"type":"cidr","list":["203.0.113.77"]}', "auto", {}, ("misp", 1, 0, 0, 0, 0, 0)),
+    "list of another type": ('{"type":"error","list":["203.0.113.77"]}', "auto", {}, "a MISP warninglist that is not of addresses"),
+    "list that was told": ('{"message":"blocked","list":["203.0.113.77"]}', "json", {"select": "list[]"}, ("json", 1, 0, 0, 0, 0, 0)),
+    "addresses of an error": ('{"error":"blocked","addresses":["203.0.113.77"]}', "auto", {}, "JSON of no known kind; addresses stand at addresses[]"),
+    "Fastly's": ('{"addresses":["203.0.113.0/24"],"ipv6_addresses":["2001:db8::/32"]}', "auto", {}, ("json", 1, 1, 0, 0, 0, 0)),
+}
+
+
 def said(path, kind="auto", chunk=65536, **options):
     """What the parser makes of a file: its words a line, or ["refused WHY"]."""
     done = subprocess.run([BUILD / "bench/feeds", "parse", kind, str(chunk), path, *(f"{k}={v}" for k, v in options.items())], capture_output=True)
@@ -190,6 +254,22 @@ def test_own_files(name, kind, options, want):
     assert (fields["format"], *(int(fields[key]) for key in ("entries4", "entries6", "errors", "duplicates", "host_bits", "skipped"))) == want
     agrees(GOLDEN / name, "json" if kind == "auto" and want[0] == "json" else want[0],
            **(options or {"array.json": {"select": "[]"}, "feodo.json": {"select": "[].ip_address"}}.get(name, {})))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_small_bodies(name, tmp_path):
+    body, kind, options, want = SMALL[name]
+    path = tmp_path / "list"
+    path.write_bytes(body.encode())
+    whole = said(path, kind, **options)
+    assert said(path, kind, 1, **options) == whole
+    fields, _ = told(whole)
+    if isinstance(want, str):
+        assert isinstance(fields, str) and fields.startswith(want), fields
+        return
+    assert (fields["format"], *(int(fields[key]) for key in ("entries4", "entries6", "errors", "duplicates", "host_bits", "skipped"))) == want
+    if want[0] != "json" or options:
+        agrees(path, want[0], **options)
 
 
 def test_chunks_do_not_matter(tmp_path):

@@ -20,6 +20,14 @@ def zipped(*members, method=zipfile.ZIP_DEFLATED, streamed=False):
     return room.getvalue()
 
 
+def named(*members):
+    room = io.BytesIO()
+    with zipfile.ZipFile(room, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members:
+            archive.writestr(name, data)
+    return room.getvalue()
+
+
 def zstd(data):
     """A frame of raw blocks. Source: RFC 8878, 3.1.1."""
     blocks = [data[i:i + 60000] for i in range(0, len(data), 60000)]
@@ -41,6 +49,24 @@ PACKED = {  # name: (body, why it is refused)
     "zip": (zipped(GOOD), ""), "zip-stored": (zipped(GOOD, method=zipfile.ZIP_STORED), ""),
     "zip-streamed": (zipped(GOOD, streamed=True), ""), "xz": (lzma.compress(GOOD), ""), "zstd": (zstd(GOOD), ""),
     "zip-big": (zipped(GOOD + b"#" * 900000), ""), "zstd-big": (zstd(GOOD + b"#x\n" * 100000), ""),
+    "gzip-members": (gzip.compress(GOOD[:13]) + gzip.compress(GOOD[13:]), ""), "gzip-zeros": (gzip.compress(GOOD) + bytes(9000), ""),
+    "gzip-empty-member": (gzip.compress(b"") + gzip.compress(GOOD) + gzip.compress(b""), ""),
+    "gzip-members-tail": (gzip.compress(GOOD) * 2 + b"x", "bytes after the end of the compressed stream"),
+    "gzip-zeros-tail": (gzip.compress(GOOD) + b"\0\0" + gzip.compress(GOOD), "bytes after the end of the compressed stream"),
+    "gzip-members-short": (gzip.compress(GOOD) + gzip.compress(GOOD * 99)[:-9], "gzip stream cut short"),
+    "gzip-members-crc": (gzip.compress(GOOD) + gzip.compress(GOOD)[:-8] + bytes(8), "gzip stream damaged"),
+    "gzip-members-bomb": (gzip.compress(b"#" * (1 << 19)) * 3, "more than 1 MiB after inflation"),
+    "xz-streams": (lzma.compress(GOOD[:13]) + bytes(8) + lzma.compress(GOOD[13:]), ""), "xz-zeros": (lzma.compress(GOOD) + bytes(4), ""),
+    "xz-odd-zeros": (lzma.compress(GOOD) + bytes(3), "xz stream cut short"),
+    "xz-streams-short": (lzma.compress(GOOD) + lzma.compress(GOOD * 99)[:-20], "xz stream cut short"),
+    "xz-streams-bomb": (lzma.compress(b"#" * (1 << 19)) * 3, "more than 1 MiB after inflation"),
+    "zstd-frames": (zstd(GOOD[:13]) + zstd(GOOD[13:]), ""), "zstd-skip": (b"\x50\x2a\x4d\x18\4\0\0\0abcd" + zstd(GOOD), ""),
+    "zstd-skip-behind": (zstd(GOOD) + b"\x5f\x2a\x4d\x18\4\0\0\0abcd", ""),
+    "zstd-frames-short": (zstd(GOOD) + zstd(GOOD)[:-5], "zstd stream cut short"), "zstd-frames-bomb": (zstd_bomb(5) * 2, "more than 1 MiB after inflation"),
+    "zip-folder": (named(("d/", b""), ("d/a.txt", GOOD)), ""), "zip-macos": (named(("a.txt", GOOD), ("__MACOSX/._a.txt", b"xx\0")), ""),
+    "zip-macos-first": (named(("__MACOSX/", b""), ("__MACOSX/._a.txt", b"xx\0"), ("a.txt", GOOD)), ""),
+    "zip-folder-two": (named(("d/", b""), ("d/a.txt", GOOD), ("d/b.txt", GOOD)), "a zip file with several files: pack the list alone"),
+    "zip-folder-alone": (named(("d/", b"")), "a zip file without a list"),
     "zip-two": (zipped(GOOD, GOOD), "a zip file with several files: pack the list alone"),
     "zip-two-streamed": (zipped(GOOD, GOOD, streamed=True), "a zip file with several files: pack the list alone"),
     "zip-short": (zipped(GOOD)[:60], "zip file cut short"), "zip-no-end": (zipped(GOOD)[:-10], "zip file cut short"),
@@ -51,7 +77,7 @@ PACKED = {  # name: (body, why it is refused)
     "zip-bomb": (zipped(b"#" * (1 << 24)), "more than 1 MiB after inflation"),
     "xz-bomb": (lzma.compress(b"#" * (1 << 24)), "more than 1 MiB after inflation"),
     "xz-short": (lzma.compress(GOOD * 99)[:-20], "xz stream cut short"),
-    "xz-tail": (lzma.compress(GOOD) + b"x", "bytes after the end of the compressed stream"),
+    "xz-tail": (lzma.compress(GOOD) + b"x", "xz stream cut short"),
     "xz-rot": (lzma.compress(GOOD)[:20] + b"\xff\xff\xff" + lzma.compress(GOOD)[23:], "xz stream damaged"),
     "xz-greedy": (lzma.compress(GOOD, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0, "dict_size": 1 << 28}]), "xz stream needs more than 192 MiB to unpack"),
     "zstd-bomb": (zstd_bomb(128), "more than 1 MiB after inflation"), "zstd-short": (zstd(GOOD)[:-5], "zstd stream cut short"),

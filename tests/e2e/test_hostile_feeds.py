@@ -12,7 +12,7 @@ GOOD = "203.0.113.9"
 REFUSED = [case for case in NAMES if case not in HARMLESS and case not in SLOW and case != CONTROL]
 # Read as `plain`, where a person said so; all others are recognised.
 PLAIN = {"endless-line", "endless-chunks", "gzip-bomb", "zip-bomb", "xz-bomb", "zstd-bomb", "zstd-cut", "page-of-one-line-10mb",
-         "page-of-lines-of-megabytes", "page-of-whole-internet", "page-of-whole-internet6", "page-of-range-of-all", "page-of-octal"}
+         "page-of-lines-of-megabytes", "page-of-whole-internet", "page-of-whole-internet6", "page-of-range-of-all", "page-of-octal", "escapes", "some-bad-lines"}
 NO_LIST, HTML, NUL, CODING = "not a list of addresses", "the answer is an HTML page", "NUL bytes: not a text", "encoded in a way that was not asked for"
 SEVERAL = "a zip file with several files: pack the list alone"
 NO_CHUNK, SLOWER = "Illegal or missing hexadecimal sequence in chunked-encoding", "timed out: Operation too slow. Less than 100 bytes/sec transferred the last 20 seconds"
@@ -52,6 +52,8 @@ SAID |= {
     "endless-body": "more than 256 MiB", "endless-line": "more than 256 MiB", "endless-chunks": "more than 256 MiB", "endless-chunk-size": "Too long hexadecimal number*",
     "length-negative": "Invalid Content-Length*", "length-words": "Invalid Content-Length*", "length-huge": "more than 256 MiB", "length-overflow": "more than 256 MiB",
     "length-twice": "two Content-Length headers that differ", "short-body": "body cut short: * of 700300 bytes",
+    "no-length-cut": "cut short, it seems: its last line has no end, and the server does not say how long it is",
+    "no-length-few": "held: from 24 to 4 prefixes, a change over max-change 50 %*",
     "chunk-cut": "body cut short after * bytes", "chunk-cut-inside": "body cut short after * bytes", "chunk-garbage": NO_CHUNK, "chunk-negative": NO_CHUNK,
     "chunk-overflow": "Too long hexadecimal number*", "reset-at-once": "Recv failure: Connection reset by peer", "reset-midway": "Recv failure: Connection reset by peer",
     "port-closed": "Failed to connect to 127.0.0.1 port 8380: Connection refused",

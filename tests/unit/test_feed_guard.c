@@ -18,8 +18,13 @@ static const struct {
 	{ { .now = 1, .entries = 1 }, NULL },
 	{ { .now = 1000000 }, NULL },
 	{ { .now = 1000001 }, "1000001 prefixes, more than max-entries 1000000" },
-	/* 99 may become 1 or a million; 100 are bound to 50 to 150. */
-	{ { .before = 99, .now = 1 }, NULL },
+	/* 9 may become 1 or a million, 10 and 99 no fewer than half or a million; 100 are bound to 50 to 150. */
+	{ { .before = 9, .now = 1 }, NULL },
+	{ { .before = 9, .now = 999999 }, NULL },
+	{ { .before = 10, .now = 5 }, NULL },
+	{ { .before = 10, .now = 4 }, "from 10 to 4 prefixes, a change over max-change 50 %" },
+	{ { .before = 20, .now = 3 }, "from 20 to 3 prefixes, a change over max-change 50 %" },
+	{ { .before = 99, .now = 49 }, "from 99 to 49 prefixes, a change over max-change 50 %" },
 	{ { .before = 99, .now = 999999 }, NULL },
 	{ { .before = 100, .now = 50 }, NULL },
 	{ { .before = 100, .now = 49 }, "from 100 to 49 prefixes, a change over max-change 50 %" },
@@ -29,6 +34,10 @@ static const struct {
 	{ { .now = 10, .coverage4 = 0.0201 }, "it covers 2.01 % of routable IPv4 and 0.00 % of IPv6, more than max-coverage 2.00 %" },
 	{ { .now = 10, .coverage6 = 0.0201 }, "it covers 0.00 % of routable IPv4 and 2.01 % of IPv6, more than max-coverage 2.00 %" },
 	{ { .now = 10, .entries = 10, .errors = 3 }, NULL },
+	{ { .now = 4, .entries = 4, .errors = 3 }, NULL },
+	/* A told `plain` whose answer is "blocked" and the address: not one slip. */
+	{ { .now = 3, .entries = 3, .errors = 3 }, "3 of 6 lines or values are no addresses, more than max-errors 5 %" },
+	{ { .now = 1, .entries = 1, .errors = 1 }, "1 of 2 lines or values are no addresses, more than max-errors 5 %" },
 	{ { .now = 10, .entries = 10, .errors = 4 }, "4 of 14 lines or values are no addresses, more than max-errors 5 %" },
 	{ { .now = 950, .entries = 950, .errors = 50 }, NULL },
 	{ { .now = 950, .entries = 949, .errors = 51 }, "51 of 1000 lines or values are no addresses, more than max-errors 5 %" },

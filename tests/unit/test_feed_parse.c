@@ -155,6 +155,43 @@ static void test_line_numbers(void **state)
 	}
 }
 
+/* A body that ends where the connection does. */
+static void test_doubted_end(void **state)
+{
+	static const struct {
+		uint32_t format;
+		const char *text;
+		bool is_taken;
+	} ends[] = {
+		{ FETCH_AUTO, "192.0.2.1\n192.0.2.155\n", true },
+		{ FETCH_AUTO, "192.0.2.1\n192.0.2.1", false }, /* of .155 */
+		{ FETCH_PLAIN, "192.0.2.1\n192.0.2.1", false },
+		{ FETCH_PLAIN, "192.0.2.1\n192.0.2.1\r", true },
+		{ FETCH_PLAIN, "192.0.2.1\n# and", false },
+		{ FETCH_AUTO, "# Feodo Tracker Botnet C2 IP Blocklist (CSV)\ndst_ip\n192.0.2.1\n# END 1 entries", true },
+		{ FETCH_AUTO, "[\"192.0.2.1\"]", true },
+	};
+	const char *why;
+	void *file;
+	size_t len;
+
+	for (size_t i = 0; i < 2 * sizeof(ends) / sizeof(ends[0]); i++) {
+		struct feed_parser *parser = feed_parse_new(ends[i / 2].format, 10, NULL);
+		bool is_doubted = i & 1;
+		int rc;
+
+		(void)feed_parse_push(parser, ends[i / 2].text, strlen(ends[i / 2].text)); /* end says it again */
+		if (is_doubted)
+			feed_parse_doubt_end(parser);
+		rc = feed_parse_end(parser, &file, &len, &why);
+		if (rc != (ends[i / 2].is_taken || !is_doubted ? 0 : -EBADMSG) || (rc && strncmp(why, "cut short, it seems", 19)))
+			fail_msg("row %zu: %d %s", i, rc, rc ? why : "");
+		if (!rc)
+			free(file);
+		feed_parse_free(parser);
+	}
+}
+
 static void test_limits(void **state)
 {
 	char *text = malloc(1000000);
@@ -235,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies),
 					    cmocka_unit_test(test_line_numbers),
+					    cmocka_unit_test(test_doubted_end),
 					    cmocka_unit_test(test_limits),
 					    cmocka_unit_test(test_old_list),
 					    cmocka_unit_test(test_origin_is_checked) };

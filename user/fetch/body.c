@@ -18,7 +18,7 @@ struct body {
 	const struct fetch_job *job;
 	struct feed_parser *parse;
 	struct unpack *unpack; /* NULL: the body is plain */
-	bool has_started, says_gzip;
+	bool has_started, says_gzip, doubts_end;
 	bool has_first; /* the first byte that is no white space was seen */
 	uint8_t head[UNPACK_HEAD_BYTES]; /* of the wire, kept until all are there */
 	size_t head_len;
@@ -175,6 +175,11 @@ int body_push(struct body *body, bool says_gzip, const void *data, size_t len)
 	return body->unpack ? push_packed(body, at, len) : push_plain(body, at, len);
 }
 
+void body_doubt_end(struct body *body)
+{
+	body->doubts_end = true;
+}
+
 int body_end(struct body *body, void **ret_file, size_t *ret_len)
 {
 	const char *why = NULL;
@@ -187,6 +192,8 @@ int body_end(struct body *body, void **ret_file, size_t *ret_len)
 	err = body->unpack ? unpack_end(body->unpack, &why) : 0;
 	if (err)
 		return refuse(body, err, why);
+	if (body->doubts_end && !body->unpack) /* a packed one has its own end */
+		feed_parse_doubt_end(body->parse);
 	err = feed_parse_end(body->parse, ret_file, ret_len, &why);
 	return err ? refuse(body, err, why ? why : "refused by the parser") : 0;
 }

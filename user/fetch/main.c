@@ -108,6 +108,8 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 			       "encoded in a way that was not asked for" : body_why(body));
 	if (err)
 		return err;
+	if (!answer.has_end)
+		body_doubt_end(body);
 	memcpy(result->etag, answer.etag, sizeof(result->etag));
 	memcpy(result->last_modified, answer.last_modified, sizeof(result->last_modified));
 	memcpy(result->server, answer.server, sizeof(result->server));

@@ -26,7 +26,8 @@ struct unpack {
 	unzip_pick_fn pick;
 	unpack_fn fn;
 	void *ctx;
-	bool has_ended;
+	bool has_ended; /* the stream, or the one of several that was the last so far */
+	bool is_padded; /* gzip: zeros came behind it, and nothing else may */
 	z_stream gzip;
 	lzma_stream xz;
 	ZSTD_DStream *zstd;
@@ -47,6 +48,8 @@ enum unpack_kind unpack_kind_of(const uint8_t *head, size_t len)
 		return UNPACK_XZ;
 	if (len >= 4 && !memcmp(head, "\x28\xb5\x2f\xfd", 4))
 		return UNPACK_ZSTD;
+	if (len >= 4 && (head[0] & 0xf0) == 0x50 && !memcmp(head + 1, "\x2a\x4d\x18", 3))
+		return UNPACK_ZSTD; /* a frame to skip. Source: RFC 8878, 3.1.2 */
 	return UNPACK_NONE;
 }
 
@@ -59,7 +62,7 @@ static bool start(struct unpack *unpack)
 		unpack->zip = unzip_new(unpack->pick, unpack->fn, unpack->ctx);
 		return unpack->zip;
 	case UNPACK_XZ:
-		return lzma_stream_decoder(&unpack->xz, MEMORY_MAX, 0) == LZMA_OK;
+		return lzma_stream_decoder(&unpack->xz, MEMORY_MAX, LZMA_CONCATENATED) == LZMA_OK;
 	case UNPACK_ZSTD:
 		unpack->zstd = ZSTD_createDStream();
 		return unpack->zstd && !ZSTD_isError(ZSTD_DCtx_setParameter(
@@ -158,6 +161,27 @@ static int step_zstd(struct unpack *unpack, const uint8_t **data, size_t *len, s
 	return ZSTD_isError(got) ? -EBADMSG : 0;
 }
 
+/*
+ * Behind the end of a stream: another one (what cat makes of two files is a file), for gzip also zeros up to the end, which
+ * tapes leave. xz sees to its own. Source: RFC 1952, 2.2; RFC 8878, 3.
+ */
+static int start_next(struct unpack *unpack, const uint8_t **data, size_t *len, const char **ret_why)
+{
+	*ret_why = "bytes after the end of the compressed stream";
+	if (unpack->kind == UNPACK_ZSTD) { /* starts over by itself */
+		unpack->has_ended = (**data != 0x28 && (**data & 0xf0) != 0x50);
+		return unpack->has_ended ? -EBADMSG : 0;
+	}
+	for (; *len && !**data; ++*data, --*len)
+		unpack->is_padded = true;
+	if (!*len)
+		return 0;
+	if (unpack->is_padded || **data != 0x1f || inflateReset(&unpack->gzip) != Z_OK)
+		return -EBADMSG;
+	unpack->has_ended = false;
+	return 0;
+}
+
 static int step(struct unpack *unpack, const uint8_t **data, size_t *len, size_t *ret_made,
 		const char **ret_why)
 {
@@ -176,10 +200,11 @@ int unpack_push(struct unpack *unpack, const void *data, size_t len, const char 
 	if (unpack->kind == UNPACK_ZIP)
 		return unzip_push(unpack->zip, data, len, ret_why);
 	do {
-		if (unpack->has_ended) {
-			*ret_why = "bytes after the end of the compressed stream";
-			return len ? -EBADMSG : 0;
-		}
+		err = unpack->has_ended && len ? start_next(unpack, &at, &len, ret_why) : 0;
+		if (err)
+			return err;
+		if (unpack->has_ended)
+			return 0;
 		err = step(unpack, &at, &len, &made, ret_why);
 		if (err)
 			return err;
@@ -198,5 +223,12 @@ int unpack_end(struct unpack *unpack, const char **ret_why)
 	*ret_why = unpack->kind == UNPACK_GZIP ? "gzip stream cut short"
 		   : unpack->kind == UNPACK_XZ ? "xz stream cut short"
 					       : "zstd stream cut short";
+	if (unpack->kind == UNPACK_XZ) { /* only now is it known that no other stream comes; all bytes were made before */
+		unpack->xz.next_in = NULL;
+		unpack->xz.avail_in = 0;
+		unpack->xz.next_out = unpack->room;
+		unpack->xz.avail_out = ROOM_BYTES;
+		unpack->has_ended = lzma_code(&unpack->xz, LZMA_FINISH) == LZMA_STREAM_END;
+	}
 	return unpack->has_ended ? 0 : -EBADMSG;
 }

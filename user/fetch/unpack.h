@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Compressed bodies by their first bytes: gzip, zip with one file (of MaxMind several), xz and zstd. A stream must end,
- * its checksum must be right, and nothing may follow; memory is bounded whatever the stream asks
- * for.
+ * its checksum must be right, and nothing may follow but more such streams, whose texts are then one; memory is bounded
+ * whatever the stream asks for.
  */
 #pragma once
 

@@ -165,12 +165,20 @@ static int give(struct unzip *zip, const uint8_t *data, size_t len, const char *
 	return zip->thrown > THROWN_MAX ? bad("a zip file with more than 64 MiB that are no list", ret_why) : 0;
 }
 
+/* Folders, and what macOS puts beside every file. */
+static bool is_baggage(const struct unzip *zip)
+{
+	if (zip->name_len == NAME_BYTES) /* may go on */
+		return false;
+	return ends_with(zip->name, zip->name_len, "/") || (zip->name_len > 9 && !memcmp(zip->name, "__MACOSX/", 9));
+}
+
 /* A file begins: its name and all before its bytes are known. */
 static int start_file(struct unzip *zip, const char **ret_why)
 {
-	if (!zip->pick && zip->n_files)
+	zip->is_picked = !is_baggage(zip) && (!zip->pick || zip->pick(zip->name, zip->name_len));
+	if (!zip->pick && zip->is_picked && zip->has_picked)
 		return several(zip, ret_why);
-	zip->is_picked = !zip->pick || zip->pick(zip->name, zip->name_len);
 	zip->left = zip->packed_bytes;
 	zip->tail_len = 0;
 	zip->state = zip->method ? ZIP_DEFLATED : ZIP_STORED;

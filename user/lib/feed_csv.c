@@ -130,9 +130,11 @@ static bool find_column(struct feed_reader *reader, const char *text, size_t len
 static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
 	static const char *const trailers[] = {"END ", "END (", "Number of entries: ", NULL};
+	uint64_t rows;
 	size_t n;
 
-	if (memmem(text, len, "Feodo Tracker", 13))
+	if (memmem(text, len, "Feodo Tracker", 13) || memmem(text, len, "SSLBL", 5) ||
+	    memmem(text, len, "SSL IPBL", 8))
 		reader->needs_claim = true;
 	for (int i = 0; trailers[i]; i++) {
 		size_t skip = strlen(trailers[i]);
@@ -141,8 +143,8 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 			continue;
 		for (n = 0; skip + n < len && isdigit((unsigned char)text[skip + n]); n++)
 			;
-		if (feed_number(text + skip, n, &reader->claim))
-			reader->has_claim = true;
+		if (feed_number(text + skip, n, &rows))
+			feed_reader_claim(reader, rows);
 	}
 }
 
@@ -159,6 +161,48 @@ static void read_comment(struct feed_reader *reader, const char *text, size_t le
 		(void)find_column(reader, text, len); /* any other comment has no such name */
 }
 
+/* Blanks around a line, but no empty field. */
+static void trim_line(const char **text, size_t *len, char separator)
+{
+	for (; *len && is_pad(**text, separator); ++*text)
+		--*len;
+	while (*len && is_pad((*text)[*len - 1], separator))
+		--*len;
+}
+
+/* A name: with a letter at its start and no address. */
+static bool is_name(const char *text, size_t len)
+{
+	bool has_digit = false, has_dot = false;
+
+	for (size_t i = 0; i < len; i++) {
+		has_digit |= isdigit((unsigned char)text[i]) != 0;
+		has_dot |= text[i] == '.';
+	}
+	return len && isalpha((unsigned char)*text) && !memchr(text, ':', len) &&
+	       !(has_dot && has_digit);
+}
+
+/* A line with # in front that has an address where rows have it: taken out by hand, or a first field that begins so? */
+static bool is_doubtful(const struct feed_reader *reader, const char *text, size_t len)
+{
+	unsigned column = reader->column;
+	const char *field;
+	size_t field_len;
+
+	if (reader->options->column && reader->format == FETCH_CSV)
+		column = reader->options->column - 1;
+	else if (!reader->has_column)
+		return false;
+	if (!feed_csv_field(text, len, separator_of(reader), column, &field, &field_len))
+		return false;
+	while (!column && field_len && (*field == '#' || *field == ' ')) {
+		field++;
+		field_len--;
+	}
+	return feed_is_entry(field, field_len);
+}
+
 /* The first line that is no comment: a header, or a row already. Returns 1 for a header, 0 for a
  * row. */
 static int read_header(struct feed_reader *reader, const char *text, size_t len)
@@ -170,11 +214,9 @@ static int read_header(struct feed_reader *reader, const char *text, size_t len)
 	if (reader->options->column && reader->format == FETCH_CSV) {
 		reader->column = reader->options->column - 1;
 		reader->has_column = true;
-		/* with a letter at its start and no address: a name */
 		return feed_csv_field(text, len, separator_of(reader), reader->column, &field,
 				      &field_len) &&
-		       field_len && isalpha((unsigned char)*field) &&
-		       !memchr(field, ':', field_len) && !memchr(field, '.', field_len);
+		       is_name(field, field_len);
 	}
 	if (find_column(reader, text, len))
 		return 1;
@@ -192,11 +234,14 @@ int feed_read_csv(struct feed_reader *reader, const char *text, size_t len)
 	size_t field_len;
 	int rc;
 
-	feed_trim(&text, &len);
+	trim_line(&text, &len, separator_of(reader));
 	if (!len)
 		return 0;
-	if (*text == '#' || *text == ';') {
-		read_comment(reader, text, len);
+	if (*text == '#' || (*text == ';' && separator_of(reader) != ';')) {
+		if (is_doubtful(reader, text, len))
+			feed_sink_error(reader->sink, FEED_E_COMMENT, text, len);
+		else
+			read_comment(reader, text, len);
 		return 0;
 	}
 	if (!reader->has_content) {

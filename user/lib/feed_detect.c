@@ -6,6 +6,7 @@
  */
 #include "feed_detect.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,10 +21,12 @@
 #include "fetch_msg.h"
 
 #define COLUMNS 8 /* of a CSV are tried */
+#define SMALL_LINES 100 /* an error page is shorter; a list that is longer may hold a slip of words */
+#define PROSE_WORDS 3 /* so many in a line that is no entry are a sentence, not a slip */
 
 /* Lines seen, and how many of them each grammar reads. */
 struct census {
-	unsigned content, plain, tor, ipsum, dshield, dat, p2p, geofeed;
+	unsigned content, prose, pairs, excepted, masks, plain, tor, ipsum, dshield, dat, p2p, geofeed;
 	unsigned column[4][COLUMNS]; /* by separator: an address there */
 	const char *sign;            /* name of a list that a comment or header tells */
 	uint32_t sign_format;
@@ -113,6 +116,65 @@ static bool is_tor(const char *text, size_t len)
 	       (len > 12 && !memcmp(text, "ExitAddress ", 12));
 }
 
+/* Words between blanks, of letters and what ends them in a sentence. */
+static unsigned count_words(const char *text, size_t len)
+{
+	unsigned words = 0;
+	size_t letters = 0;
+	bool is_word = true;
+
+	for (size_t i = 0; i <= len; i++) {
+		if (i == len || text[i] == ' ' || text[i] == '\t') {
+			words += is_word && letters > 0;
+			letters = 0;
+			is_word = true;
+		} else if (isalpha((unsigned char)text[i])) {
+			letters++;
+		} else if (!strchr(".,:;!?'\"()-", text[i])) {
+			is_word = false;
+		}
+	}
+	return words;
+}
+
+/* ADDRESS;ADDRESS: start and end, or who and whom; no comment. */
+static bool is_pair(const char *text, size_t len)
+{
+	const char *field;
+	size_t field_len;
+
+	return feed_csv_field(text, len, ';', 0, &field, &field_len) &&
+	       feed_is_entry(field, field_len) &&
+	       feed_csv_field(text, len, ';', 1, &field, &field_len) &&
+	       feed_is_entry(field, field_len);
+}
+
+/* A line of ADDRESS and COUNT whose count may be a prefix length, or its address a network's. */
+static bool is_mask(const char *text, size_t len)
+{
+	const char *count = memrchr(text, ' ', len), *tab = memrchr(text, '\t', len);
+	char both[PREFIX_TEXT_BYTES];
+	bool has_host_bits = true;
+	struct prefix prefix;
+	size_t address_len;
+	int n;
+
+	if (tab > count || !count)
+		count = tab;
+	address_len = (size_t)(count - text);
+	feed_trim(&text, &address_len);
+	if (memchr(text, '/', address_len) || prefix_parse(text, address_len, &prefix, NULL))
+		return false;
+	if (prefix.family == 4 && !(prefix_to4(&prefix).addr & 0xff))
+		return true;
+	n = snprintf(both, sizeof(both), "%.*s/%.*s", (int)address_len, text,
+		     (int)(text + len - count - 1), count + 1);
+	if (n < 0 || (size_t)n >= sizeof(both))
+		return false;
+	return !prefix_parse(both, (size_t)n, &prefix, &has_host_bits) && !has_host_bits &&
+	       prefix.len < (prefix.family == 4 ? 32 : 128);
+}
+
 static void count_line(struct census *census, const char *text, size_t len)
 {
 	size_t bare = 0;
@@ -129,9 +191,17 @@ static void count_line(struct census *census, const char *text, size_t len)
 		bare++;
 	while (bare && (text[bare - 1] == ' ' || text[bare - 1] == '\t'))
 		bare--;
-	census->plain += feed_is_entry(text, bare);
+	census->pairs += is_pair(text, len);
+	census->excepted += *text == '!' && feed_is_entry(text + 1, bare - 1);
+	if (feed_is_entry(text, bare))
+		census->plain++;
+	else
+		census->prose += count_words(text, len) >= PROSE_WORDS;
 	census->tor += is_tor(text, len);
-	census->ipsum += feed_is_ipsum(text, len);
+	if (feed_is_ipsum(text, len)) {
+		census->ipsum++;
+		census->masks += is_mask(text, len);
+	}
 	census->dshield += feed_is_dshield(text, len);
 	census->dat += feed_is_dat(text, len);
 	census->p2p += feed_is_p2p(text, len);
@@ -169,6 +239,38 @@ static bool is_most(const struct census *census, unsigned n)
 	return n && (uint64_t)n * 10 >= (uint64_t)census->content * 9;
 }
 
+/* ADDRESS and a number: that of lists which hold it, or of a network's bits or addresses? */
+static int judge_ipsum(const struct census *census, struct feed_found *found)
+{
+	if ((uint64_t)census->masks * 10 > census->ipsum)
+		return refuse(
+		    found,
+		    "lines of a network and a number, which may be its size: if it is how many lists hold the address, give format: ipsum");
+	return accept(found, FETCH_IPSUM, "lines of ADDRESS and COUNT");
+}
+
+/* Addresses in lines, which alone are no sign: a page of an error may have them too. */
+static int judge_plain(const struct census *census, struct feed_found *found)
+{
+	if (census->excepted)
+		return refuse(
+		    found,
+		    "lines with ! before an address, which are exceptions: no format has them");
+	if ((uint64_t)census->pairs * 10 > census->content)
+		return refuse(
+		    found,
+		    "two addresses a line with ; between: if they are start and end, write A-B; if the second is a comment, give format: plain");
+	if (!is_most(census, census->plain))
+		return refuse(
+		    found,
+		    "not a list of addresses for sure: over a tenth of its lines are none; if it is one, give format: plain");
+	if (census->prose && census->content < SMALL_LINES)
+		return refuse(
+		    found,
+		    "a few addresses and a sentence, perhaps an error page; if it is a list, give format: plain");
+	return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
+}
+
 static int judge(const struct census *census, bool is_whole, struct feed_found *found)
 {
 	if (!census->content && is_whole && !census->sign)
@@ -187,11 +289,11 @@ static int judge(const struct census *census, bool is_whole, struct feed_found *
 	if (is_most(census, census->p2p))
 		return accept(found, FETCH_P2P, "lines of NAME:A-B");
 	if (is_most(census, census->ipsum))
-		return accept(found, FETCH_IPSUM, "lines of ADDRESS and COUNT");
-	if ((uint64_t)census->plain * 2 >= census->content && census->plain)
-		return accept(found, FETCH_PLAIN, "an address, prefix or range a line");
+		return judge_ipsum(census, found);
 	if (is_most(census, census->geofeed))
 		return accept(found, FETCH_GEOFEED, "lines of PREFIX,COUNTRY (RFC 8805)");
+	if ((uint64_t)census->plain * 2 >= census->content && census->plain)
+		return judge_plain(census, found);
 	return census->content
 		   ? refuse_csv(census, found)
 		   : refuse(

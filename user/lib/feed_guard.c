@@ -25,14 +25,16 @@ static bool is_over_change(const struct feed_guard *guard, const struct feed_gua
 {
 	uint64_t percent = guard->max_change_percent, before = facts->before, now = facts->now;
 
-	if (before < FEED_GUARD_CHANGE_MIN || !percent)
+	if (before < FEED_GUARD_SHRINK_MIN || !percent)
 		return false;
-	return now * 100 < before * (percent < 100 ? 100 - percent : 0) || now * 100 > before * (100 + percent);
+	if (now * 100 < before * (percent < 100 ? 100 - percent : 0))
+		return true;
+	return before >= FEED_GUARD_CHANGE_MIN && now * 100 > before * (100 + percent);
 }
 
 static bool is_over_errors(const struct feed_guard *guard, const struct feed_guard_facts *facts)
 {
-	return facts->errors > FEED_GUARD_ERRORS_MIN && (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
+	return (facts->errors > FEED_GUARD_ERRORS_MIN || facts->errors >= facts->entries) && (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
 }
 
 bool feed_guard_passes(const struct feed_guard *guard, const struct feed_guard_facts *facts, char *why, size_t why_bytes)

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FEED_GUARD_CHANGE_MIN 100 /* prefixes: a smaller list may change as it likes; DShield has 20 and changes all of them */
-#define FEED_GUARD_ERRORS_MIN 3	  /* lines: so many slips of the pen are no broken list, whatever their share is */
+#define FEED_GUARD_CHANGE_MIN 100 /* prefixes: a smaller list may grow as it likes */
+#define FEED_GUARD_SHRINK_MIN 10  /* prefixes: a smaller list may also shrink as it likes; DShield has 20, and has had 18 */
+#define FEED_GUARD_ERRORS_MIN 3	  /* lines: so many slips of the pen among more good lines are no broken list, whatever their share is */
 #define FEED_GUARD_WHOLE 0.5	  /* share of a family: above it nobody's word is enough, the config must say so */
 
 struct feed_guard {

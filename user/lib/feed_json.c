@@ -346,6 +346,7 @@ static int start_value(struct feed_json *json, char c)
 	if (!json->word)
 		return bad(json, "a value was expected");
 	json->state = S_WORD;
+	put(json, &c, 1);
 	return 0;
 }
 
@@ -401,6 +402,7 @@ static int in_word(struct feed_json *json, char c)
 
 	if (c != *json->word)
 		return bad(json, "a value was expected");
+	put(json, &c, 1);
 	if (*++json->word)
 		return 0;
 	rc = tell(json, FEED_JSON_WORD);

@@ -74,6 +74,8 @@ static int take_decision(struct feed_reader *reader, const struct feed_json_item
 /* Spamhaus: the last line is {"type":"metadata",...,"records":N}. */
 static void read_metadata(struct feed_reader *reader, const struct feed_json_item *item)
 {
+	uint64_t rows;
+
 	if (!strcmp(item->path, "type") && item->event == FEED_JSON_STRING)
 		keep(reader->type, sizeof(reader->type), item);
 	if (!strcmp(item->path, "records") && item->event == FEED_JSON_NUMBER)
@@ -83,8 +85,8 @@ static void read_metadata(struct feed_reader *reader, const struct feed_json_ite
 	if (item->event != FEED_JSON_ROOT)
 		return;
 	if (!strcmp(reader->type, "metadata") &&
-	    feed_number(reader->value, strlen(reader->value), &reader->claim))
-		reader->has_claim = true;
+	    feed_number(reader->value, strlen(reader->value), &rows))
+		feed_reader_claim(reader, rows);
 	reader->type[0] = reader->value[0] = '\0';
 }
 
@@ -101,10 +103,16 @@ int feed_read_item(void *ctx, const struct feed_json_item *item)
 		read_metadata(reader, item);
 	if (item->event == FEED_JSON_OBJECT || item->event == FEED_JSON_ROOT)
 		return 0;
-	if (reader->format == FETCH_MISP && !strcmp(item->path, "type") && !is_text(item, "cidr") &&
-	    !is_text(item, "string"))
-		return refuse(reader,
-			      "a MISP warninglist that is not of addresses: its type is not cidr");
+	if (reader->format == FETCH_MISP && !strcmp(item->path, "type")) {
+		if (!is_text(item, "cidr") && !is_text(item, "string"))
+			return refuse(
+			    reader,
+			    "a MISP warninglist that is not of addresses: its type is not cidr");
+		reader->has_type = true;
+	}
+	if (reader->format == FETCH_CLOUDFLARE && !strcmp(item->path, "success") &&
+	    (item->event != FEED_JSON_WORD || !is_text(item, "true")))
+		return refuse(reader, "Cloudflare's API says that it failed: its success is not true");
 	if (!feed_select_has(paths, item->path) ||
 	    (shape && shape->except && feed_select_has(shape->except, item->path)))
 		return 0;
@@ -129,5 +137,11 @@ int feed_read_json(struct feed_reader *reader, const char *bytes, size_t len)
 
 int feed_read_json_end(struct feed_reader *reader)
 {
-	return explain(reader, feed_json_end(reader->json));
+	int rc = explain(reader, feed_json_end(reader->json));
+
+	if (!rc && reader->format == FETCH_MISP && !reader->has_type)
+		return refuse(
+		    reader,
+		    "no MISP warninglist: it has no type; if the addresses at list[] are the ones meant, give format: json and select: list[]");
+	return rc;
 }

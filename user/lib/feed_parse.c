@@ -28,7 +28,7 @@ struct feed_parser {
 	feed_read_line_fn read_line; /* NULL: JSON */
 	struct feed_lines lines;
 	int failed;
-	bool is_told, has_started, has_nul;
+	bool is_told, has_started, doubts_end;
 	char *start; /* what came before reading has started */
 	size_t start_len, start_max;
 };
@@ -81,6 +81,7 @@ const char *feed_error_text(uint32_t reason)
 	    [FEED_E_NO_RANGE - FEED_E_LONG_LINE] = "no range of the form this format has",
 	    [FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
 	    [FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
+	    [FEED_E_COMMENT - FEED_E_LONG_LINE] = "a comment that reads as a row",
 	};
 
 	if (reason >= FEED_E_LONG_LINE &&
@@ -233,17 +234,51 @@ int feed_parse_push(struct feed_parser *p, const void *bytes, size_t len)
 	return p->failed;
 }
 
+void feed_reader_claim(struct feed_reader *reader, uint64_t rows)
+{
+	reader->has_two_claims |= reader->has_claim;
+	reader->has_claim = true;
+	reader->claim = rows;
+}
+
+static const char *why_unclaimed(uint32_t format)
+{
+	if (format == FETCH_ABUSE_CH)
+		return "cut short: its END line is missing";
+	if (format == FETCH_NETSET)
+		return "not sure to be whole: FireHOL's header without a number of entries";
+	return "cut short: its last line, the metadata, is missing";
+}
+
+/* FireHOL also tells how many addresses the entries hold together. */
+static int check_addresses(struct feed_parser *p)
+{
+	struct feed_reader *reader = &p->reader;
+	uint64_t holds;
+	int rc;
+
+	if (!reader->has_addresses_claim)
+		return 0;
+	rc = feed_sink_addresses4(p->sink, &holds);
+	if (rc || holds == reader->addresses_claim)
+		return rc;
+	(void)snprintf(reader->why, sizeof(reader->why),
+		       "altered: it says %" PRIu64 " addresses and holds %" PRIu64,
+		       reader->addresses_claim, holds);
+	return -EBADMSG;
+}
+
 /* Does the text hold what it says it holds? */
 static int check_claim(struct feed_parser *p)
 {
 	struct feed_reader *reader = &p->reader;
 
 	if (reader->needs_claim && !reader->has_claim)
-		return refuse(p, reader->format == FETCH_ABUSE_CH
-				     ? "cut short: its END line is missing"
-				     : "cut short: its last line, the metadata, is missing");
+		return refuse(p, why_unclaimed(reader->format));
+	if (reader->has_two_claims)
+		return refuse(p, "two lists in one: it says twice how many entries it holds");
 	if (!reader->has_claim || reader->claim == reader->rows)
-		return 0;
+		return check_addresses(p);
 	(void)snprintf(reader->why, sizeof(reader->why),
 		       "cut short or altered: it says %" PRIu64 " entries and holds %" PRIu64,
 		       reader->claim, reader->rows);
@@ -267,20 +302,29 @@ static int refuse_empty(struct feed_parser *p)
 static int finish(struct feed_parser *p)
 {
 	const struct list_head *head = &p->sink->head;
+	bool is_open = false; /* the last line has no end */
 	int rc = p->failed;
 
 	if (!rc && !p->has_started)
 		rc = start(p, true);
+	is_open = p->read_line && (p->lines.len || p->lines.is_long);
 	if (!rc)
 		rc = p->read_line ? feed_lines_end(&p->lines, read_line, p)
 				  : feed_read_json_end(&p->reader);
 	if (!rc)
 		rc = check_claim(p);
+	if (!rc && p->doubts_end && is_open && !p->reader.has_claim)
+		rc = refuse(p, "cut short, it seems: its last line has no end, and the server does not say how long it is");
 	if (!rc && head->errors > 10 && head->errors > head->entries4 + head->entries6)
 		rc = refuse(p, "not a list of addresses");
 	if (!rc && !p->sink->n4 && !p->sink->n6)
 		rc = refuse_empty(p);
 	return rc;
+}
+
+void feed_parse_doubt_end(struct feed_parser *p)
+{
+	p->doubts_end = true;
 }
 
 int feed_parse_end(struct feed_parser *p, void **ret_file, size_t *ret_len, const char **ret_why)

@@ -19,6 +19,7 @@ enum feed_error {
 	FEED_E_NO_RANGE,
 	FEED_E_NO_STRING,
 	FEED_E_LONG_TEXT,
+	FEED_E_COMMENT,
 };
 
 struct feed_parser;
@@ -35,6 +36,12 @@ struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries,
  * feed_parse_free(). Errors: -ENOMEM; -E2BIG over max_entries; -EBADMSG.
  */
 int feed_parse_push(struct feed_parser *parser, const void *bytes, size_t len);
+
+/*
+ * The text may be cut: nothing but its last byte came after it. A text whose last line has no end is then refused, but one that
+ * says how much it holds; JSON has an end of its own.
+ */
+void feed_parse_doubt_end(struct feed_parser *parser);
 
 /*
  * Ends the text: *ret_file is a whole list file (list_file.h), the caller's to free().

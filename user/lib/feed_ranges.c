@@ -39,8 +39,13 @@ int feed_read_p2p(struct feed_reader *reader, const char *text, size_t len)
 	size_t range_len;
 
 	feed_trim(&text, &len);
-	if (!len || *text == '#')
+	if (!len)
 		return 0;
+	if (*text == '#') {
+		if (feed_is_p2p(text, len))
+			feed_sink_error(reader->sink, FEED_E_COMMENT, text, len);
+		return 0;
+	}
 	range_len = len;
 	range = after_name(text, &range_len);
 	if (range)

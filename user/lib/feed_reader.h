@@ -19,13 +19,15 @@ struct feed_reader {
 	struct feed_sink *sink;
 	/* What the text says it holds (netset's Entries, Feodo's END, Spamhaus's records), and what
 	 * it held. */
-	bool has_claim, needs_claim;
+	bool has_claim, needs_claim, has_two_claims, has_addresses_claim;
 	uint64_t claim, rows;
+	uint64_t addresses_claim; /* netset: unique IPv4 addresses */
 	unsigned column;                /* csv: from 0, once known */
 	bool has_column, has_content;   /* csv: the header was looked for */
 	bool is_locations;              /* maxmind: the file of countries, not one of blocks */
 	const struct feed_shape *shape; /* JSON: where addresses stand */
 	struct feed_json *json;
+	bool has_type; /* misp: seen, and one of addresses */
 	char value[64], scope[16], type[16]; /* JSON: the object being read */
 	char why[FEED_WHY_BYTES];            /* of the last -EBADMSG */
 };
@@ -43,6 +45,9 @@ int feed_read_geofeed(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_p2p(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_dat(struct feed_reader *reader, const char *text, size_t len);
+
+/* The text says that it holds @rows. Two such words are two lists joined, which is told at the end. */
+void feed_reader_claim(struct feed_reader *reader, uint64_t rows);
 
 /* JSON, by the reader's shape or its options' select. Errors: the same. */
 int feed_read_json(struct feed_reader *reader, const char *bytes, size_t len);

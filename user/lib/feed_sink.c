@@ -176,6 +176,24 @@ static int make_file(struct feed_sink *sink, void **ret_file, size_t *ret_len)
 	return 0;
 }
 
+int feed_sink_addresses4(struct feed_sink *sink, uint64_t *ret_addresses)
+{
+	uint64_t sum = 0, end = 0; /* all before @end are counted */
+	int rc = compact4(sink);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < sink->n4; i++) {
+		uint64_t first = sink->k4[i] >> 6, last = first + (1ull << (32 - (sink->k4[i] & 63)));
+
+		first = first > end ? first : end;
+		sum += last > first ? last - first : 0;
+		end = last > end ? last : end;
+	}
+	*ret_addresses = sum;
+	return 0;
+}
+
 int feed_sink_finish(struct feed_sink *sink, void **ret_file, size_t *ret_len)
 {
 	int rc = compact4(sink);

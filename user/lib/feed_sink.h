@@ -33,6 +33,9 @@ void feed_sink_skip(struct feed_sink *sink);
  * line. */
 void feed_sink_error(struct feed_sink *sink, uint32_t reason, const char *text, size_t len);
 
+/* How many IPv4 addresses the prefixes hold together, each once. Errors: -ENOMEM. */
+int feed_sink_addresses4(struct feed_sink *sink, uint64_t *ret_addresses);
+
 /*
  * Sorts, takes duplicates out and makes the list file, the caller's to free().
  * Errors: -ENOMEM; -E2BIG over max_entries.

@@ -15,27 +15,47 @@ static bool starts(const char *text, size_t len, const char *word)
 	return len >= n && !memcmp(text, word, n);
 }
 
+/* "619477723 unique IPs", the last words of an Entries comment. */
+static void read_addresses_claim(struct feed_reader *reader, const char *text, size_t len)
+{
+	static const char words[] = " unique IPs";
+	size_t n = sizeof(words) - 1, at;
+
+	if (len <= n || memcmp(text + len - n, words, n))
+		return;
+	len -= n;
+	for (at = len; at && text[at - 1] >= '0' && text[at - 1] <= '9'; at--)
+		;
+	if (feed_number(text + at, len - at, &reader->addresses_claim))
+		reader->has_addresses_claim = true;
+}
+
 /* FireHOL's comment "# Entries : 2701 subnets, 619477723 unique IPs": the first number is that of
- * the lines. */
+ * the lines. Its header names the kind of set, and must then have such a comment. */
 static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 {
 	const char *colon = memchr(text, ':', len);
 	size_t n = 0, left;
+	uint64_t rows;
 
 	if (reader->format != FETCH_NETSET || !colon)
 		return;
+	reader->needs_claim |= memmem(text, len, "ipv4 hash:", 10) != NULL;
 	text++;
 	len--;
 	feed_trim(&text, &len);
 	if (!starts(text, len, "Entries"))
 		return;
+	reader->needs_claim = true;
 	left = len - (size_t)(colon + 1 - text);
 	text = colon + 1;
 	feed_trim(&text, &left);
 	while (n < left && text[n] >= '0' && text[n] <= '9')
 		n++;
-	if (n < left && text[n] == ' ' && feed_number(text, n, &reader->claim))
-		reader->has_claim = true;
+	if ((n < left && text[n] != ' ') || !feed_number(text, n, &rows))
+		return; /* such as 2,000 */
+	feed_reader_claim(reader, rows);
+	read_addresses_claim(reader, text, left);
 }
 
 int feed_read_plain(struct feed_reader *reader, const char *text, size_t len)

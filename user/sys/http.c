@@ -89,6 +89,7 @@ static void on_length(struct transfer *t, const char *value)
 {
 	if (t->length[0] && strcmp(t->length, value))
 		t->stop = STOP_LENGTHS;
+	t->answer->has_end = true;
 	(void)snprintf(t->length, sizeof(t->length), "%.*s", (int)sizeof(t->length) - 1, value); /* what is longer is no length */
 }
 
@@ -98,6 +99,8 @@ static void on_field(struct transfer *t, const char *name, const char *value, si
 
 	if (!strcasecmp(name, "content-length"))
 		on_length(t, value);
+	else if (!strcasecmp(name, "transfer-encoding"))
+		answer->has_end |= strcasestr(value, "chunked") != NULL;
 	else if (!strcasecmp(name, "etag"))
 		copy_value(answer->etag, sizeof(answer->etag), value, len);
 	else if (!strcasecmp(name, "last-modified"))
@@ -130,6 +133,7 @@ static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 	line[len] = '\0';
 	if (!strncmp(line, "HTTP/", 5)) {
 		on_status_line(t);
+		t->answer->has_end = line[5] >= '2'; /* HTTP/2 ends a stream by a flag */
 		return bytes;
 	}
 	value = strchr(line, ':');

@@ -50,6 +50,7 @@ struct http_answer {
 	uint32_t retry_after_s;
 	enum http_encoding encoding;
 	uint64_t wire_bytes; /* of the body */
+	bool has_end; /* a length, chunks or frames tell where the body ends; else the connection's end is all there is */
 	char etag[FETCH_ETAG_BYTES];
 	char last_modified[FETCH_TIME_BYTES];
 	char server[FETCH_SERVER_BYTES]; /* address that answered; empty: none did */
