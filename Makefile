@@ -218,7 +218,8 @@ install: all ## install under DESTDIR with PREFIX (/usr); a config that is there
 	test -e $(DESTDIR)/etc/sekisho/sekisho.yaml || install -m 0640 scripts/sekisho.yaml $(DESTDIR)/etc/sekisho/sekisho.yaml
 	$(if $(DESTDIR),,scripts/create-users.sh)
 
-lint: ## headers compile alone, include rules, library boundaries, sizes of functions and files
+lint: ## headers compile alone, include rules, library boundaries, sizes of functions and files, scripts parse
+	$(Q)for script in scripts/*.sh .ci/run; do bash -n $$script || exit 1; done
 	$(Q)scripts/check-includes.sh $(BUILD)
 	$(Q)scripts/check-limits.py
 

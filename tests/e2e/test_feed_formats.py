@@ -203,6 +203,7 @@ SMALL = {
     "FireHOL's of 2,000": (FIREHOL.replace(": 2 ", ": 2,000 "), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
     "FireHOL's without Entries": (re.sub("# Entries.*\n", "", FIREHOL), "auto", {}, "not sure to be whole: FireHOL's header without a number"),
     "FireHOL's twice": ((FIREHOL + "198.51.100.0/24\n") * 2, "auto", {}, "two lists in one"),
+    "Entries in words": ("# Entries : many\n192.0.2.0/24\n", "netset", {}, ("netset", 1, 0, 0, 0, 0, 0)),
     "no FireHOL's": ("# mine: all\n192.0.2.0/24\n", "netset", {}, ("netset", 1, 0, 0, 0, 0, 0)),
     "SSLBL": (SSLBL + "# Number of entries: 1\n", "auto", {}, ("abuse-ch", 1, 0, 0, 0, 0, 0)),
     "SSLBL cut": (SSLBL, "auto", {}, "cut short: its END line is missing"),

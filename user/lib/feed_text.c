@@ -46,10 +46,10 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 	feed_trim(&text, &len);
 	if (!starts(text, len, "Entries"))
 		return;
-	reader->needs_claim = true;
 	left = len - (size_t)(colon + 1 - text);
 	text = colon + 1;
 	feed_trim(&text, &left);
+	reader->needs_claim |= left && *text >= '0' && *text <= '9';
 	while (n < left && text[n] >= '0' && text[n] <= '9')
 		n++;
 	if ((n < left && text[n] != ' ') || !feed_number(text, n, &rows))
