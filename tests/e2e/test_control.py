@@ -209,7 +209,7 @@ def test_limit_list_of_the_largest_limiter_keeps_nobody_waiting(lab, agent):
     one = agent("limiter-memory: 64M\nlimits:\n  - {name: slow, packets: 1/m, burst: 5}\n").start()
     assert lab.probe(BAD) == 5
     with Watch(one) as watch, connect(one) as first, connect(one, "view.sock") as second:
-        for _ in range(3):
+        for _ in range(8):
             for sock in (first, second):
                 sock.sendall(b'{"verb": "limit.list"}\n')
             for sock in (first, second):
