@@ -64,7 +64,7 @@ def lines(text):
 def read_plain(r, text, kind, options):
     for line in lines(text):
         if kind == "netset" and line.startswith("#") and ":" in line:
-            r.needs_claim |= "ipv4 hash:" in line or bool(re.match(r"#[ \t]*Entries", line))
+            r.needs_claim |= "ipv4 hash:" in line or bool(re.match(r"#[ \t]*Entries[^:]*:[ \t]*[0-9]", line))
             claim = re.fullmatch(r"#[ \t]*Entries[^:]*:[ \t]*([0-9]{1,12})(?: .*)?", line.rstrip(" \t"))
             if claim:
                 r.says(int(claim[1]))

@@ -269,7 +269,7 @@ def test_an_added_path_is_opened_as_nobody_in_particular(lab, agent):
     """The lines of an error would tell a group member what stands in root's file."""
     one = agent().start()
     secret = one.dir / "secret.txt"
-    secret.write_text(f"top secret\n{BAD}\n")
+    secret.write_text(f"top secret\n{BAD}\n192.0.2.250\n")
     secret.chmod(0o600)
     out = as_user(one, "sekisho", "feed", "add", "mine", f"--path={secret}", "--format", "plain")
     assert out.returncode == 0, out.stderr

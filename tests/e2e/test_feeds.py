@@ -255,7 +255,7 @@ def test_a_path_is_read_without_roots_rights(lab, agent):
     """Neither a file that is root's alone nor a link to one: `feed show` would tell its lines to who may only look."""
     one = agent()
     secret, link = one.dir / "secret", one.dir / "link"
-    secret.write_text(f"root:$6$hash:19000::::::\n{BAD}\n")
+    secret.write_text(f"root:$6$hash:19000::::::\n{BAD}\n192.0.2.250\n")
     secret.chmod(0o600)
     link.symlink_to(secret)
     one.write("feeds:\n" + "".join(f'  - {{name: {path.name}, path: "{path}", format: plain, interval: 12h}}\n' for path in (secret, link)))
