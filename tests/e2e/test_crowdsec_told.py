@@ -75,10 +75,13 @@ def test_usage_above_the_sample_is_shared_out(lab, agent, fake):
     one = start(agent, ", usage-metrics: 1s", "events: {sample: 10/s}\n")
     becomes(one, BAD, "drop")
     wait_for(lambda: posts(fake), what="the first push")
-    assert [lab.probe(BAD if i % 2 else BAD2, n=100) for i in range(6)] == [0] * 6 and lab.probe(GOOD, n=100) == 100
+    for source in (BAD2, BAD):  # a second each, as its first ten packets are the sample
+        wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) % 1 < 0.1, what="the beginning of a second")
+        assert lab.probe(source, n=300) == 0
+    assert lab.probe(GOOD, n=100) == 100
     packets = lambda: {by: n for (by, _, unit), n in dropped(posts(fake)).items() if unit == "packet"}
     wait_for(lambda: sum(packets().values()) >= 600, what="the numbers")
-    assert sum(packets().values()) == 600 and packets()["cscli"] > 0
+    assert sum(packets().values()) == 600 and packets()["cscli"] > 0 and packets()["CAPI"] > 0
     assert sum(n for (_, _, unit), n in dropped(posts(fake)).items() if unit == "byte") > 600 * 42
 
 
