@@ -45,16 +45,22 @@ static __always_inline bool evidence_is_of(const struct sek_evidence *e, const s
 /* Signed: another CPU's clock may be ahead of ours. */
 static __always_inline bool evidence_is_quiet(const struct sek_evidence *e, __u64 now_ns)
 {
+	return (__s64)(now_ns - e->last_ns) >= (__s64)SEK_EVIDENCE_IDLE_NS;
+}
+
+/* The same for other sources: a small record goes sooner. Its own source, which may be slow, goes on with it. */
+static __always_inline bool evidence_is_free(const struct sek_evidence *e, __u64 now_ns)
+{
 	return (__s64)(now_ns - e->last_ns) >=
 	       (__s64)(e->dropped < SEK_EVIDENCE_SMALL ? SEK_EVIDENCE_SMALL_IDLE_NS : SEK_EVIDENCE_IDLE_NS);
 }
 
-/* Takes the record over if it is free, its owner is quiet, or it is the owner's own and told already. */
+/* Takes the record over: it is the source's own, to begin anew, or free for another. */
 static __always_inline bool evidence_claim(struct sek_evidence *e, const struct sek_entry_key *key, __u64 now_ns, bool is_ours)
 {
 	__u32 busy = *(volatile __u32 *)&e->busy;
 
-	if (busy && !evidence_is_quiet(e, now_ns) && !is_ours)
+	if (busy && !is_ours && !evidence_is_free(e, now_ns))
 		return false;
 	/* Grows by two, never 0: two CPUs that find the same quiet owner cannot both win. */
 	if (__sync_val_compare_and_swap(&e->busy, busy, (busy + 2) | 1) != busy)

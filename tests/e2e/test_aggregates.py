@@ -18,7 +18,7 @@ ROWS = {  # name of the limit, port, five addresses of one source, one of it tha
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_a_network_is_one_source(lab, agent, gun, kind):  # noqa: F811
+def test_a_network_is_one_source(lab, agent, gun, kind):  # noqa: F811 - gun is the fixture imported above
     name, port, members, silent, neighbour, source = ROWS[kind]
     one = agent(CONFIG).start()
     dropped = lambda: row(one, name)["dropped"]
