@@ -51,7 +51,7 @@ def test_allow_wins_over_feed_and_block(lab, agent):
     one = agent()
     one.write(f"allow: [{BAD}/32]\n" + feed(one, f"198.51.100.0/24\n"))
     one.start()
-    wait_for(lambda: one.ask("status")["table"]["prefixes_v4"] >= 1, what="the list in force")
+    wait_for(lambda: one.ask("status")["table"]["prefixes_v4"] == 2, what="the allow entry and the list in force")
     one.cli("block", "add", BAD)
     assert lab.probe(BAD) == 20
     assert lab.probe("198.51.100.8") == 0
