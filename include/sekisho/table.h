@@ -18,7 +18,7 @@
 #include <sekisho/types.h>
 
 #define SEK_TABLE_MAGIC 0x31454c424154534bull /* "KSTABLE1" read as a little-endian u64 */
-#define SEK_TABLE_VERSION 1
+#define SEK_TABLE_VERSION 2
 
 /* Lines of the fixed front; the v4 and v6 parameter blocks may use up to two and four lines. */
 #define SEK_TABLE_V4_LINE 1

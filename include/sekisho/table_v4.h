@@ -3,16 +3,19 @@
  * The IPv4 part of the table image: source address in, class id out, exact, no overflow case.
  * x is the address in host order. Three steps; most packets end in the first:
  *
- *   filter   is anything listed in x's /24? Lines of 512 bits, folded when the list is small:
- *            line (x >> 17) * SEK_V4_FOLD & filter_mask, word x >> 14 & 7, bit x >> 8 & 63.
- *            In a list of millions too many /24s hold something: 2^17 lines have a bit for every
- *            /26, each shift being two less.
- *            Zero: class 0. One: go on (may be a neighbour's bit).
- *   buckets  lone addresses. 2^bucket_bits lines of 16 u32; P = sek_v4_perm(x, s, t) names the
+ *   filter   what is listed in x's /24? A line has two bits each for 256 of them: word x >> 14 & 3 says "lone addresses",
+ *            word 4 + that "something wider", bit x >> 8 & 63. Folded when the list is small: line
+ *            (x >> 16) * SEK_V4_FOLD & filter_mask. In a list of millions too many /24s hold something:
+ *            2^17 lines have the bits for every /25, each shift being one less.
+ *            Both zero: class 0. One: go on (may be a neighbour's bit).
+ *   buckets  lone addresses, and lone /24s by their first address, of which no bit for lone addresses
+ *            is set. The key is x, or x's first address in its /24 when only the wider bit is set.
+ *            2^bucket_bits lines of 16 u32; P = sek_v4_perm(key, s, t) names the
  *            bucket in its low bits and the tag in the rest, so a hit is exact. An entry is
- *            choice << 31 | tag << (bits - 1) | class. Choice 1 is the same with s and t
- *            swapped; it is read only if slot 15 of the first bucket is taken.
- *   rank     all the rest: a bit a /24 (dense) or a bit a /16 and a node (sparse), the rank of
+ *            choice << 31 | tag << (bits - 1) | class, if there is room in the quarter P >> 30 of its
+ *            line. Choice 1 is the same with s and t swapped; it is read only if slot 15 of
+ *            the first bucket is taken, the last that is.
+ *   rank     all the rest, asked when the wider bit is set: a bit a /24 (dense) or a bit a /16 and a node (sparse), the rank of
  *            the bit is the index of a descriptor, which may name a leaf.
  *
  * Rank line (448 bits): words 0..6 hold bits, word 7 is base:25, then 9 bits each of the entries
@@ -29,12 +32,13 @@
 #include <linux/types.h>
 #include <sekisho/limits.h>
 
-#define SEK_V4_FOLD 0x9E3779B1u /* odd, so that 15 bits of fold lose nothing: 2^32 / golden ratio */
-#define SEK_V4_FILTER_BITS 15	 /* 2^15 lines = 2 MiB: a bit for every /24 */
-#define SEK_V4_FILTER_FINE_BITS 17 /* 2^17 lines = 8 MiB: a bit for every /26 */
-/* What is shifted out of an address to find its bit: 8, of a fine filter 6. */
-#define sek_v4_filter_shift(mask) (8 - ((mask) >> SEK_V4_FILTER_BITS & 2))
+#define SEK_V4_FOLD 0x9E3779B1u /* odd, so that 16 bits of fold lose nothing: 2^32 / golden ratio */
+#define SEK_V4_FILTER_BITS 16	 /* 2^16 lines = 4 MiB: two bits for every /24 */
+#define SEK_V4_FILTER_FINE_BITS 17 /* 2^17 lines = 8 MiB: two bits for every /25 */
+/* What is shifted out of an address to find its bits: 8, of a fine filter 7. */
+#define sek_v4_filter_shift(mask) (8 - ((mask) >> SEK_V4_FILTER_BITS & 1))
 #define SEK_V4_SLOTS 16		 /* u32 slots a bucket line */
+#define SEK_V4_QUARTER 4	 /* slots that are asked first */
 #define SEK_V4_BUCKET_BITS 24	 /* most: 16 M lines would be over SEK_TABLE_LINES_MAX already */
 #define SEK_V4_RANK_BITS 448	 /* bits a rank line */
 #define SEK_V4_DENSE_LINES 37450 /* 2^24 / 448, rounded up */

@@ -7,6 +7,7 @@
 
 #include "policy.h"
 #include <sekisho/table_v4.h>
+#include <stdbool.h>
 
 struct v4_run {
 	uint8_t lo, hi; /* last byte of the address, inclusive */
@@ -32,8 +33,40 @@ struct v4_walk {
 /* The next cell in address order; false at the end. */
 bool v4_walk_next(struct v4_walk *walk, struct v4_cell *ret_cell);
 
-/* Addresses that @cell puts into the buckets: 0 if the rank part holds it. */
+/* The filter on its way: 2^f lines. */
+struct v4_filter {
+	uint64_t *words;
+	uint32_t mask; /* lines - 1 */
+};
+
+enum v4_place { V4_IN_RANK, V4_AS_HOSTS, V4_AS_NET };
+
+/*
+ * Which part holds which cell, asked of each in address order. The filter must have the bits of lone
+ * addresses already: where one is set a lone /24 cannot be found by its net.
+ */
+struct v4_places {
+	const struct v4_filter *filter;
+	uint32_t nets_left; /* lone /24s that the buckets still have room for */
+	bool has_buckets;   /* else all is in the rank part */
+};
+
+/* Lone addresses that @cell is: 0 if it is something wider. */
 uint32_t v4_cell_hosts(const struct v4_cell *cell);
+/* Is @cell one whole /24? */
+bool v4_cell_is_net(const struct v4_cell *cell);
+/* Where @cell belongs. */
+enum v4_place v4_place(struct v4_places *places, const struct v4_cell *cell);
+
+/*
+ * Makes an empty filter of the size that @policy asks for, of which @n_nets /24s hold something.
+ * Errors: -ENOMEM. The caller frees ret_filter->words.
+ */
+int v4_filter_make(const struct policy *policy, uint64_t n_nets, struct v4_filter *ret_filter);
+/* Sets the bits of @cell, those of lone addresses or (@is_wide) of something wider. */
+void v4_filter_set(const struct v4_filter *filter, const struct v4_cell *cell, bool is_wide);
+/* Is a bit for lone addresses set that an address of the /24 @net24 (address >> 8) would find? */
+bool v4_filter_has_hosts(const struct v4_filter *filter, uint32_t net24);
 
 struct v4_buckets {
 	uint32_t *slots; /* malloc'd, 2^bits lines */
@@ -42,8 +75,9 @@ struct v4_buckets {
 };
 
 /*
- * Builds the buckets of @n_hosts addresses; none if they would be out of proportion.
+ * Builds the buckets of @n_hosts addresses, and of as many of the @n_nets lone /24s as leave them dense enough; none if they would
+ * be out of proportion. *ret_places says to the rank part what they hold, from the first cell on.
  * Errors: -ENOMEM. @ret_buckets->slots is owned by the caller: free().
  */
-int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed,
-		     struct v4_buckets *ret_buckets);
+int v4_buckets_build(const struct policy *policy, const struct v4_filter *filter, uint64_t n_hosts, uint64_t n_nets,
+		     uint64_t seed, struct v4_buckets *ret_buckets, struct v4_places *ret_places);

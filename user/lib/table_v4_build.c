@@ -11,11 +11,6 @@
 #include <string.h>
 
 #define DENSE_NODES 18750 /* /16s in use from which 2.4 MB of /24 bits are smaller than nodes */
-#define FILTER_BITS_A_NET 8	  /* bits per listed /24: one false pass in about ten */
-#define FILTER_BYTES_FLOOR 32768  /* a short list of wide prefixes gets at least this ... */
-#define FILTER_BYTES_A_RANGE 8	  /* ... and no more than this a range */
-#define FILTER_FINE_RANGES                                                                         \
-	2000000 /* from here on a /24 is too coarse: a third of all are listed at 10 M */
 
 /* An array that grows. */
 struct vec {
@@ -34,6 +29,7 @@ struct rank {
 struct sums {
 	uint64_t nets;	   /* listed /24s */
 	uint64_t hosts;	   /* addresses for the buckets */
+	uint64_t lone;	   /* whole /24s that could go there too */
 	uint32_t nodes;	   /* the sparse form's, without the hosts' */
 	uint32_t last16;
 	bool has_rank;
@@ -103,6 +99,7 @@ static void sum_cell(struct sums *sums, const struct v4_cell *cell, bool with_bu
 
 	sums->nets += cell->count;
 	sums->hosts += hosts;
+	sums->lone += v4_cell_is_net(cell);
 	if (hosts)
 		return;
 	sums->has_rank = true;
@@ -284,10 +281,12 @@ static void rank_finish(struct rank *rank)
 		node[1] = cumulate(node + 4, node[0] >> 32);
 }
 
-static int rank_build(struct rank *rank, const struct policy *policy, const struct sums *sums,
-		      bool with_buckets)
+/* All that @places leaves to the rank part; the filter gets its wider bits on the way. */
+static int rank_build(struct rank *rank, const struct policy *policy, const struct sums *sums, struct v4_places places,
+		      const struct v4_filter *filter)
 {
 	struct v4_walk walk = { .policy = policy };
+	enum v4_place place;
 	struct v4_cell cell;
 	int r;
 
@@ -301,7 +300,11 @@ static int rank_build(struct rank *rank, const struct policy *policy, const stru
 		     rank->mode == SEK_V4_RANK_DENSE ? SEK_V4_DENSE_LINES : SEK_V4_SPARSE_LINES))
 		return -ENOMEM;
 	while (v4_walk_next(&walk, &cell)) {
-		if (with_buckets && v4_cell_hosts(&cell))
+		place = v4_place(&places, &cell);
+		if (place == V4_AS_HOSTS)
+			continue;
+		v4_filter_set(filter, &cell, true);
+		if (place == V4_AS_NET)
 			continue;
 		r = rank_add(rank, &cell);
 		if (r < 0)
@@ -356,83 +359,73 @@ static int append_rank(struct table_image *image, const struct rank *rank, struc
 	return r;
 }
 
-/* Sets the bits of the nets that hold @first to @last, both shifted to a bit each. */
-static void filter_set(uint64_t *words, uint32_t mask, uint32_t first, uint32_t last)
+static void filter_hosts(const struct v4_filter *filter, const struct policy *policy)
 {
-	for (uint32_t net = first; net <= last; net++) {
-		size_t line = (net >> 9) * SEK_V4_FOLD & mask;
-
-		words[line * 8 + (net >> 6 & 7)] |= 1ull << (net & 63);
-	}
-}
-
-static void filter_cell(uint64_t *words, uint32_t mask, const struct v4_cell *cell)
-{
-	uint32_t shift = sek_v4_filter_shift(mask), base = cell->first << (8 - shift);
-
-	if (cell->count > 1) {
-		filter_set(words, mask, base, base + (cell->count << (8 - shift)) - 1);
-		return;
-	}
-	for (uint32_t i = 0; i < cell->n_runs; i++)
-		filter_set(words, mask, base + (cell->runs[i].lo >> shift),
-			   base + (cell->runs[i].hi >> shift));
-}
-
-static int append_filter(struct table_image *image, const struct policy *policy, uint64_t nets,
-			 struct sek_table_v4 *v4)
-{
-	uint64_t cap = FILTER_BYTES_A_RANGE * policy->n4, bits = nets * FILTER_BITS_A_NET, *words;
 	struct v4_walk walk = { .policy = policy };
 	struct v4_cell cell;
-	uint32_t f = 0;
+
+	while (v4_walk_next(&walk, &cell)) {
+		if (v4_cell_hosts(&cell))
+			v4_filter_set(filter, &cell, false);
+	}
+}
+
+/* The parts of the image, each in memory of its own. */
+struct parts {
+	struct sums sums;
+	struct v4_filter filter;
+	struct v4_buckets buckets;
+	struct v4_places places;
+	struct rank rank;
+};
+
+static int parts_build(struct parts *parts, const struct policy *policy, uint64_t seed)
+{
+	struct v4_filter *filter = &parts->filter;
 	int r;
 
-	cap = 8 * (cap < FILTER_BYTES_FLOOR ? FILTER_BYTES_FLOOR : cap);
-	while (f < SEK_V4_FILTER_BITS && 512ull << f < bits && 1024ull << f <= cap)
-		f++;
-	if (policy->n4 >= FILTER_FINE_RANGES)
-		f = SEK_V4_FILTER_FINE_BITS;
-	v4->filter_mask = (1u << f) - 1;
-	r = table_image_add(image, 1u << f, &v4->filter_base);
+	parts->sums = sum_all(policy, true);
+	r = v4_filter_make(policy, parts->sums.nets, filter);
 	if (r < 0)
 		return r;
-	words = (uint64_t *)image->lines + (size_t)v4->filter_base * 8;
-	while (v4_walk_next(&walk, &cell))
-		filter_cell(words, v4->filter_mask, &cell);
-	return 0;
+	filter_hosts(filter, policy);
+	r = v4_buckets_build(policy, filter, parts->sums.hosts, parts->sums.lone, seed, &parts->buckets, &parts->places);
+	if (r < 0)
+		return r;
+	if (!parts->buckets.bits) {
+		parts->sums = sum_all(policy, false);
+		memset(filter->words, 0, (filter->mask + (size_t)1) * SEK_LINE_BYTES);
+	}
+	return rank_build(&parts->rank, policy, &parts->sums, parts->places, filter);
+}
+
+static int parts_append(const struct parts *parts, struct table_image *image)
+{
+	const struct v4_buckets *buckets = &parts->buckets;
+	struct sek_table_v4 v4 = { .filter_mask = parts->filter.mask, .bucket_bits = buckets->bits, .mul_s = buckets->mul_s,
+				   .mul_t = buckets->mul_t };
+	int r;
+
+	r = append(image, parts->filter.words, (v4.filter_mask + (size_t)1) * SEK_LINE_BYTES, &v4.filter_base);
+	if (r == 0)
+		r = append(image, buckets->slots, buckets->bits ? (size_t)SEK_LINE_BYTES << buckets->bits : 0, &v4.bucket_base);
+	if (r == 0)
+		r = append_rank(image, &parts->rank, &v4);
+	if (r == 0)
+		memcpy((char *)image->lines + SEK_TABLE_V4_LINE * SEK_LINE_BYTES, &v4, sizeof(v4));
+	return r;
 }
 
 int table_v4_build(struct table_image *image, const struct policy *policy, uint64_t seed)
 {
-	struct sums sums = sum_all(policy, true);
-	struct sek_table_v4 v4 = { 0 };
-	struct v4_buckets buckets = { 0 };
-	struct rank rank = { 0 };
+	struct parts parts = { 0 };
 	int r;
 
-	r = v4_buckets_build(policy, sums.hosts, seed, &buckets);
-	if (r < 0)
-		return r;
-	if (!buckets.bits)
-		sums = sum_all(policy, false);
-	r = rank_build(&rank, policy, &sums, buckets.bits > 0);
-	if (r < 0)
-		goto out;
-	v4.bucket_bits = buckets.bits;
-	v4.mul_s = buckets.mul_s;
-	v4.mul_t = buckets.mul_t;
-	r = append_filter(image, policy, sums.nets, &v4);
+	r = parts_build(&parts, policy, seed);
 	if (r == 0)
-		r = append(image, buckets.slots,
-			   buckets.bits ? (size_t)SEK_LINE_BYTES << buckets.bits : 0,
-			   &v4.bucket_base);
-	if (r == 0)
-		r = append_rank(image, &rank, &v4);
-	if (r == 0)
-		memcpy((char *)image->lines + SEK_TABLE_V4_LINE * SEK_LINE_BYTES, &v4, sizeof(v4));
-out:
-	rank_free(&rank);
-	free(buckets.slots);
+		r = parts_append(&parts, image);
+	rank_free(&parts.rank);
+	free(parts.filter.words);
+	free(parts.buckets.slots);
 	return r;
 }

@@ -53,6 +53,24 @@ uint32_t v4_cell_hosts(const struct v4_cell *cell)
 	return hosts <= 2 * prefixes ? hosts : 0;
 }
 
+bool v4_cell_is_net(const struct v4_cell *cell)
+{
+	return cell->count == 1 && cell->n_runs == 1 && !cell->runs[0].lo && cell->runs[0].hi == 255;
+}
+
+enum v4_place v4_place(struct v4_places *places, const struct v4_cell *cell)
+{
+	if (!places->has_buckets)
+		return V4_IN_RANK;
+	if (v4_cell_is_net(cell)) {
+		if (!places->nets_left || v4_filter_has_hosts(places->filter, cell->first))
+			return V4_IN_RANK;
+		places->nets_left--;
+		return V4_AS_NET;
+	}
+	return v4_cell_hosts(cell) ? V4_AS_HOSTS : V4_IN_RANK;
+}
+
 /* Inverse of an odd number modulo 2^32, by Newton steps that double the right bits. */
 static uint32_t inverse(uint32_t a)
 {
@@ -136,22 +154,72 @@ static bool insert(struct fill *fill, uint32_t addr, uint16_t class_id)
 	return false;
 }
 
-static bool fill_all(struct fill *fill, const struct policy *policy)
+static bool fill_cell(struct fill *fill, const struct v4_cell *cell)
 {
-	struct v4_walk walk = { .policy = policy };
-	struct v4_cell cell;
-
-	while (v4_walk_next(&walk, &cell)) {
-		if (!v4_cell_hosts(&cell))
-			continue;
-		for (uint32_t i = 0; i < cell.n_runs; i++) {
-			for (uint32_t host = cell.runs[i].lo; host <= cell.runs[i].hi; host++) {
-				if (!insert(fill, cell.first << 8 | host, cell.runs[i].class_id))
-					return false;
-			}
+	for (uint32_t i = 0; i < cell->n_runs; i++) {
+		for (uint32_t host = cell->runs[i].lo; host <= cell->runs[i].hi; host++) {
+			if (!insert(fill, cell->first << 8 | host, cell->runs[i].class_id))
+				return false;
 		}
 	}
 	return true;
+}
+
+static bool fill_all(struct fill *fill, const struct policy *policy, struct v4_places places)
+{
+	struct v4_walk walk = { .policy = policy };
+	enum v4_place place;
+	struct v4_cell cell;
+
+	while (v4_walk_next(&walk, &cell)) {
+		place = v4_place(&places, &cell);
+		if (place == V4_AS_NET && !insert(fill, cell.first << 8, cell.runs[0].class_id))
+			return false;
+		if (place == V4_AS_HOSTS && !fill_cell(fill, &cell))
+			return false;
+	}
+	return true;
+}
+
+/* Quarter of its line where @entry is looked for first: the upper two bits of its permutation. */
+static uint32_t home_of(const struct v4_buckets *to, uint32_t entry)
+{
+	return (entry & 0x7fffffff) >> (to->bits - 1) << to->bits >> 30;
+}
+
+/* Moves the entries of one line into their home quarters as far as there is room; slot 15 is taken in a full line only. */
+static void settle(const struct v4_buckets *to, uint32_t *slots)
+{
+	uint32_t n_taken[SEK_V4_SLOTS / SEK_V4_QUARTER] = { 0 }, left[SEK_V4_SLOTS], from[SEK_V4_SLOTS];
+	uint32_t n = 0, n_left = 0, at;
+
+	for (; n < SEK_V4_SLOTS && slots[n]; n++) {
+		from[n] = slots[n];
+		slots[n] = 0;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t home = home_of(to, from[i]);
+
+		at = SEK_V4_QUARTER * home + n_taken[home];
+		if (n_taken[home] == SEK_V4_QUARTER || (at == SEK_V4_SLOTS - 1 && n < SEK_V4_SLOTS)) {
+			left[n_left++] = from[i];
+		} else {
+			slots[at] = from[i];
+			n_taken[home]++;
+		}
+	}
+	at = 0;
+	for (uint32_t i = 0; i < n_left; i++) {
+		while (slots[at])
+			at++;
+		slots[at] = left[i];
+	}
+}
+
+static void settle_all(const struct v4_buckets *to)
+{
+	for (uint32_t i = 0; i >> to->bits == 0; i++)
+		settle(to, to->slots + (size_t)i * SEK_V4_SLOTS);
 }
 
 /* Smallest table for @n_hosts whose entries have room for the classes. */
@@ -165,20 +233,23 @@ static uint32_t first_bits(const struct policy *policy, uint64_t n_hosts)
 	return bits;
 }
 
-int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t seed,
-		     struct v4_buckets *ret_buckets)
+int v4_buckets_build(const struct policy *policy, const struct v4_filter *filter, uint64_t n_hosts, uint64_t n_nets,
+		     uint64_t seed, struct v4_buckets *ret_buckets, struct v4_places *ret_places)
 {
 	struct v4_buckets to = { .bits = first_bits(policy, n_hosts) };
 	struct fill fill = { .to = &to, .random = seed };
+	struct v4_places places = { .filter = filter, .has_buckets = true };
 
 	for (;; to.bits++) {
 		size_t bytes = (size_t)SEK_LINE_BYTES << to.bits;
+		uint64_t room = (SEK_V4_SLOTS << to.bits) * LOAD_MAX - n_hosts;
 
-		if (to.bits > SEK_V4_BUCKET_BITS ||
-		    (bytes > 4096 && bytes > BYTES_A_HOST * n_hosts) || !n_hosts) {
+		if (to.bits > SEK_V4_BUCKET_BITS || (bytes > 4096 && bytes > BYTES_A_HOST * n_hosts) || !n_hosts) {
 			*ret_buckets = (struct v4_buckets){ 0 };
+			*ret_places = (struct v4_places){ 0 };
 			return 0;
 		}
+		places.nets_left = n_nets < room ? n_nets : room;
 		to.slots = malloc(bytes);
 		if (!to.slots)
 			return -ENOMEM;
@@ -188,8 +259,10 @@ int v4_buckets_build(const struct policy *policy, uint64_t n_hosts, uint64_t see
 			to.mul_t = next_random(&fill.random) | 1;
 			fill.s_inverse = inverse(to.mul_s);
 			fill.t_inverse = inverse(to.mul_t);
-			if (fill_all(&fill, policy)) {
+			if (fill_all(&fill, policy, places)) {
+				settle_all(&to);
 				*ret_buckets = to;
+				*ret_places = places;
 				return 0;
 			}
 		}
