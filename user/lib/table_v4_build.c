@@ -366,26 +366,11 @@ static void filter_set(uint64_t *words, uint32_t mask, uint32_t first, uint32_t 
 	}
 }
 
-static void filter_cell(uint64_t *words, uint32_t mask, const struct v4_cell *cell)
-{
-	uint32_t shift = sek_v4_filter_shift(mask), base = cell->first << (8 - shift);
-
-	if (cell->count > 1) {
-		filter_set(words, mask, base, base + (cell->count << (8 - shift)) - 1);
-		return;
-	}
-	for (uint32_t i = 0; i < cell->n_runs; i++)
-		filter_set(words, mask, base + (cell->runs[i].lo >> shift),
-			   base + (cell->runs[i].hi >> shift));
-}
-
 static int append_filter(struct table_image *image, const struct policy *policy, uint64_t nets,
 			 struct sek_table_v4 *v4)
 {
 	uint64_t cap = FILTER_BYTES_A_RANGE * policy->n4, bits = nets * FILTER_BITS_A_NET, *words;
-	struct v4_walk walk = { .policy = policy };
-	struct v4_cell cell;
-	uint32_t f = 0;
+	uint32_t f = 0, shift;
 	int r;
 
 	cap = 8 * (cap < FILTER_BYTES_FLOOR ? FILTER_BYTES_FLOOR : cap);
@@ -398,8 +383,9 @@ static int append_filter(struct table_image *image, const struct policy *policy,
 	if (r < 0)
 		return r;
 	words = (uint64_t *)image->lines + (size_t)v4->filter_base * 8;
-	while (v4_walk_next(&walk, &cell))
-		filter_cell(words, v4->filter_mask, &cell);
+	shift = sek_v4_filter_shift(v4->filter_mask);
+	for (size_t i = 0; i < policy->n4; i++)
+		filter_set(words, v4->filter_mask, policy->v4[i].first >> shift, policy->v4[i].last >> shift);
 	return 0;
 }
 
