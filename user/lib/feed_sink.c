@@ -110,21 +110,25 @@ static int make_room(struct feed_sink *sink, int family)
 	return 0;
 }
 
+int feed_sink_add4(struct feed_sink *sink, struct prefix4 prefix)
+{
+	int rc = sink->n4 >= sink->cap4 ? make_room(sink, 4) : 0;
+
+	if (!rc)
+		sink->k4[sink->n4++] = (uint64_t)prefix.addr << 6 | prefix.len;
+	return rc;
+}
+
 int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix)
 {
-	bool is_full = prefix->family == 4 ? sink->n4 >= sink->cap4 : sink->n6 >= sink->cap6;
-	int rc = is_full ? make_room(sink, prefix->family) : 0;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (prefix->family == 4) {
-		struct prefix4 v = prefix_to4(prefix);
-
-		sink->k4[sink->n4++] = (uint64_t)v.addr << 6 | v.len;
-	} else {
+	if (prefix->family == 4)
+		return feed_sink_add4(sink, prefix_to4(prefix));
+	rc = sink->n6 >= sink->cap6 ? make_room(sink, 6) : 0;
+	if (!rc)
 		sink->v6[sink->n6++] = prefix_to6(prefix);
-	}
-	return 0;
+	return rc;
 }
 
 void feed_sink_skip(struct feed_sink *sink)
