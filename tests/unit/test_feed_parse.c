@@ -219,6 +219,43 @@ static void test_limits(void **state)
 	free(text);
 }
 
+/* Any share of a list in order before the rest, from none to all: it comes out sorted, each prefix once. */
+static void test_orders(void **state)
+{
+	enum { LINES = 640, LINE_BYTES = 20 };
+	char *text = malloc(LINES * LINE_BYTES);
+	struct list_view view;
+	const char *why;
+	void *file;
+	size_t len;
+
+	for (uint32_t sorted = 0; sorted <= LINES; sorted++) {
+		size_t bytes = 0, n_seen = 0;
+		bool seen[LINES] = { false };
+
+		for (uint32_t i = 0; i < LINES; i++) {
+			uint32_t n = i < sorted ? i : i * 7919 % LINES; /* coprime: each number once, those below again */
+
+			seen[n] = true;
+			bytes += (size_t)snprintf(text + bytes, LINE_BYTES, "1.%u.%u.0/%u\n", n >> 4, (n & 15) << 4, n & 1 ? 24 : 32);
+		}
+		assert_int_equal(parse(FETCH_PLAIN, text, bytes, bytes, 2 * LINES, &file, &len, &why), 0);
+		assert_int_equal(list_file_check(file, len, &view, &why), 0); /* of the order, too */
+		for (uint32_t n = 0, at = 0; n < LINES; n++) {
+			if (!seen[n])
+				continue;
+			assert_true(at < view.head->n4);
+			assert_int_equal(view.v4[at].addr, 1u << 24 | n >> 4 << 16 | (n & 15) << 12);
+			assert_int_equal(view.v4[at++].len, n & 1 ? 24 : 32);
+			n_seen = at;
+		}
+		assert_int_equal(view.head->n4, n_seen);
+		assert_int_equal(view.head->duplicates, LINES - n_seen);
+		free(file);
+	}
+	free(text);
+}
+
 /*
  * What an earlier version kept on disk ends before the origin: it is read, and says nothing of it.
  */
@@ -273,7 +310,7 @@ int main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_bodies),
 					    cmocka_unit_test(test_line_numbers),
 					    cmocka_unit_test(test_doubted_end),
-					    cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_limits), cmocka_unit_test(test_orders),
 					    cmocka_unit_test(test_old_list),
 					    cmocka_unit_test(test_origin_is_checked) };
 

@@ -45,11 +45,31 @@ static void touch(const char *name)
 	close(fd);
 }
 
+static bool is_inside(const struct engine_list *list, const void *part)
+{
+	const char *at = part, *data = list->data;
+
+	return at >= data && at <= data + list->bytes;
+}
+
+/* The list is mapped from its file, and no part of it is looked for in the memfd's mapping, which is gone. */
+static void check_parts(const struct engine_list *list)
+{
+	assert_non_null(list->data);
+	assert_ptr_equal(list->view.head, list->data);
+	assert_true(is_inside(list, list->view.v4) && is_inside(list, list->view.v6));
+	assert_true(is_inside(list, list->view.errors) && is_inside(list, list->view.origin));
+	assert_int_equal(list->view.v4[0].addr, 0xc0000201);
+	assert_int_equal(list->view.origin->why[0], 0);
+	assert_true(list->coverage4 > 0);
+}
+
 static void done(struct lists_job *job)
 {
 	assert_int_equal(job->outcome, LISTS_TAKEN);
 	assert_true(is_there("one.new-1"));
 	assert_false(is_there("one.list"));
+	check_parts(&job->list);
 	kept_err = keeps ? lists_job_keep(job) : -ECANCELED;
 	lists_job_free(job);
 }

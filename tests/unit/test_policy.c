@@ -130,6 +130,27 @@ static void test_random(void **state)
 	}
 }
 
+/* What lies inside a prefix of its own list adds no answer, and is counted all the same. */
+static void test_nested(void **state)
+{
+	static const struct prefix4 in4[] = { { .addr = 0x01020000, .len = 16 }, { .addr = 0x01020300, .len = 24 },
+					      { .addr = 0x01020304, .len = 32 }, { .addr = 0x01030000, .len = 16 } };
+	static const struct prefix6 in6[] = { { .hi = 0x20010db800000000, .len = 32 }, { .hi = 0x20010db800010000, .len = 48 },
+					      { .hi = 0x20010db800010000, .lo = 1, .len = 128 } };
+	struct policy_list list = { .id = 7, .action = SEK_A_BLOCK, .v4 = in4, .n4 = 4, .v6 = in6, .n6 = 3 };
+	struct policy *policy;
+
+	assert_int_equal(policy_flatten(&list, 1, &policy), 0);
+	assert_int_equal(policy->prefixes_v4, 4);
+	assert_int_equal(policy->prefixes_v6, 3);
+	assert_int_equal(policy->n4, 1);
+	assert_int_equal(policy->v4[0].first, 0x01020000);
+	assert_int_equal(policy->v4[0].last, 0x0103ffff);
+	assert_int_equal(policy->n6, 1);
+	assert_int_equal(policy->v6[0].len, 32);
+	policy_free(policy);
+}
+
 static void test_coverage(void **state)
 {
 	struct prefix4 p[] = { { .addr = 0xe0000000, .len = 3 } };
@@ -163,7 +184,7 @@ static void test_coverage_at_holes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_random), cmocka_unit_test(test_nested),
 					    cmocka_unit_test(test_coverage), cmocka_unit_test(test_coverage_at_holes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

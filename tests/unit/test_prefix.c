@@ -3,7 +3,10 @@
  * Every reason of the strict parser with a text that has it, the forms that pass, and the way back.
  */
 #include <setjmp.h>
+#include <arpa/inet.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -79,6 +82,80 @@ static void test_parse(void **state)
 	}
 }
 
+/* @text as the short way reads it, from a buffer that ends with it: a byte read behind it is an error of the sanitizer. */
+static bool parse4(const char *text, struct prefix4 *ret_prefix, bool *ret_host_bits)
+{
+	size_t len = strlen(text);
+	char *bytes = malloc(len ? len : 1);
+	bool ok;
+
+	memcpy(bytes, text, len);
+	ok = prefix_parse4(bytes, len, ret_prefix, ret_host_bits);
+	free(bytes);
+	return ok;
+}
+
+static void agree(const char *text)
+{
+	struct prefix prefix = { .family = 0 };
+	bool host_bits = false, host_bits4 = false;
+	struct prefix4 prefix4 = { .len = 99 };
+	bool is_one = prefix_parse(text, strlen(text), &prefix, &host_bits) == PREFIX_OK && prefix.family == 4;
+
+	if (parse4(text, &prefix4, &host_bits4) != is_one)
+		fail_msg("%s: one of both takes it", text);
+	if (!is_one) {
+		assert_int_equal(prefix4.len, 99);
+		return;
+	}
+	assert_int_equal(prefix4.len, prefix.len);
+	assert_int_equal(prefix4.addr, prefix_to4(&prefix).addr);
+	assert_int_equal(host_bits4, host_bits);
+}
+
+/* Is it an address to the C library, with a length that is none of the odd ones? */
+static bool is_address(const char *text, uint32_t *ret_addr)
+{
+	struct in_addr addr;
+
+	if (inet_pton(AF_INET, text, &addr) != 1)
+		return false;
+	*ret_addr = ntohl(addr.s_addr);
+	return true;
+}
+
+/* Every number and digit count in every place, one character too much or too few, and all lengths. */
+static void test_parse4(void **state)
+{
+	static const char *const texts[] = { "%s.22.3.144", "1.%s.3.144", "12.0.%s.4", "255.1.1.%s", "1.2.3.%s/24" };
+	static const char *const odd[] = { "", "0", "00", "01", "001", "0a", "a", "1a", "12a", "123a", "1234", "0255", " 1", "1 ", "-1", "\xff", "1\xb2" };
+	struct prefix4 prefix;
+	char text[64], part[8];
+	bool host_bits;
+	uint32_t addr;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		agree(rows[i].text);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		for (unsigned n = 0; n < 1000 + sizeof(odd) / sizeof(odd[0]); n++) {
+			snprintf(part, sizeof(part), "%u", n);
+			snprintf(text, sizeof(text), texts[i], n < 1000 ? part : odd[n - 1000]);
+			agree(text);
+			if (i == 4)
+				continue;
+			assert_int_equal(parse4(text, &prefix, &host_bits), is_address(text, &addr));
+			if (is_address(text, &addr))
+				assert_int_equal(prefix.addr, addr);
+		}
+	}
+	for (unsigned n = 0; n < 1000 + sizeof(odd) / sizeof(odd[0]); n++) {
+		snprintf(part, sizeof(part), "%u", n);
+		snprintf(text, sizeof(text), "198.51.100.7/%s", n < 1000 ? part : odd[n - 1000]);
+		agree(text);
+		assert_int_equal(parse4(text, &prefix, &host_bits), n >= 1 && n <= 32);
+	}
+}
+
 static void test_covers(void **state)
 {
 	struct prefix a = prefix_of4(0xc0000200, 23), b = prefix_of4(0xc0000300, 24),
@@ -104,6 +181,7 @@ static void test_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_parse),
+					    cmocka_unit_test(test_parse4),
 					    cmocka_unit_test(test_covers),
 					    cmocka_unit_test(test_texts) };
 

@@ -102,8 +102,19 @@ static int sync_folder(const char *state_dir)
 	return err;
 }
 
+/* Maps @fd, which holds what @list does: it was checked there, and cannot have changed since. */
+static int map_same(int fd, const struct engine_list *list, struct engine_list *ret_list)
+{
+	char *data = mmap(NULL, list->bytes, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (data == MAP_FAILED)
+		return -errno;
+	lists_at(list, data, ret_list);
+	return 0;
+}
+
 /* Writes @list beside the old one; maps the file instead of the memfd, whose memory is then given back. */
-static int store_list(struct lists_job *job, struct engine_list *list, const char **ret_why)
+static int store_list(struct lists_job *job, struct engine_list *list)
 {
 	char new_suffix[40];
 	struct engine_list stored;
@@ -116,7 +127,7 @@ static int store_list(struct lists_job *job, struct engine_list *list, const cha
 		return -errno;
 	err = write_whole(fd, list->data, list->bytes);
 	if (!err)
-		err = map_list(fd, list->bytes, &stored, ret_why);
+		err = map_same(fd, list, &stored);
 	close(fd);
 	if (err)
 		return err; /* lists_job_free() removes what is there of it */
@@ -174,7 +185,7 @@ static void work(uv_work_t *request)
 		return;
 	}
 	job->outcome = judge(job, &list);
-	err = store_list(job, &list, &why);
+	err = store_list(job, &list);
 	if (err) {
 		job->outcome = LISTS_REFUSED;
 		snprintf(job->why, sizeof(job->why), "the list cannot be stored: %s", strerror(-err));

@@ -65,6 +65,8 @@ int lists_load(const char *state_dir, const char *name, enum lists_kind kind, st
 void lists_unmap(struct engine_list *list);
 /* The longest prefix of @list that holds @address, an address or a prefix. False: none does, or there is no list. */
 bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
+/* What @from is where the same bytes are mapped at @data, which *@ret_list owns. */
+void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list);
 /* A second mapping of the pages of @from, which has data, for who looks at it longer than the feed may live: lists_unmap(). Errors: errno. */
 int lists_share(const struct engine_list *from, struct engine_list *ret_list);
 /* The prefix of @len bits around @address. */

@@ -48,16 +48,31 @@ bool lists_find(const struct engine_list *list, const struct prefix *address,
 	return false;
 }
 
+/* What @part of @from is at @data. */
+static const void *part_at(const struct engine_list *from, const void *part, const char *data)
+{
+	return part ? data + ((const char *)part - (const char *)from->data) : NULL;
+}
+
+void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list)
+{
+	struct engine_list list = *from;
+
+	list.data = data;
+	list.view.head = part_at(from, from->view.head, data);
+	list.view.v4 = part_at(from, from->view.v4, data);
+	list.view.v6 = part_at(from, from->view.v6, data);
+	list.view.errors = part_at(from, from->view.errors, data);
+	list.view.origin = part_at(from, from->view.origin, data);
+	*ret_list = list;
+}
+
 int lists_share(const struct engine_list *from, struct engine_list *ret_list)
 {
-	char *copy = mremap(from->data, 0, from->bytes, MREMAP_MAYMOVE), *old = from->data; /* old size 0: mremap(2) */
+	char *copy = mremap(from->data, 0, from->bytes, MREMAP_MAYMOVE); /* old size 0: mremap(2) */
 
 	if (copy == MAP_FAILED)
 		return -errno;
-	*ret_list = *from;
-	ret_list->data = copy;
-	ret_list->view.head = (void *)(copy + ((char *)from->view.head - old));
-	ret_list->view.v4 = (void *)(copy + ((char *)from->view.v4 - old));
-	ret_list->view.v6 = (void *)(copy + ((char *)from->view.v6 - old));
+	lists_at(from, copy, ret_list);
 	return 0;
 }

@@ -15,34 +15,17 @@ static struct prefix host_of(const struct sek_rail_key *key)
 	return host;
 }
 
-static bool list_holds(const struct list_view *list, const struct prefix *host)
-{
-	struct prefix one;
-	uint32_t i;
-
-	for (i = 0; host->family == 4 && i < list->head->n4; i++) {
-		one = prefix_of4(list->v4[i].addr, list->v4[i].len);
-		if (prefix_covers(&one, host))
-			return true;
-	}
-	for (i = 0; host->family == 6 && i < list->head->n6; i++) {
-		one = prefix_of6(list->v6[i].hi, list->v6[i].lo, list->v6[i].len);
-		if (prefix_covers(&one, host))
-			return true;
-	}
-	return false;
-}
-
 json_t *protected_rows(const struct engine *engine, const struct engine_feed *feed)
 {
 	json_t *rows = json_array();
 	char text[PREFIX_TEXT_BYTES];
+	struct prefix found;
 	unsigned i;
 
 	for (i = 0; i < engine->n_rails; i++) {
 		struct prefix host = host_of(&engine->rails[i].key);
 
-		if (feed && (!feed->list.data || !list_holds(&feed->list.view, &host)))
+		if (feed && !lists_find(&feed->list, &host, &found))
 			continue;
 		(void)json_array_append_new(
 		    rows,

@@ -133,6 +133,19 @@ bool feed_is_entry(const char *text, size_t len)
 	return !prefix_parse(text, len, &from, NULL);
 }
 
+bool feed_entry4(struct feed_sink *sink, const char *text, size_t len, int *ret_rc)
+{
+	struct prefix4 prefix;
+	bool host_bits;
+
+	if (!prefix_parse4(text, len, &prefix, &host_bits))
+		return false;
+	sink->head.host_bits += host_bits;
+	sink->head.entries4++;
+	*ret_rc = feed_sink_add4(sink, prefix);
+	return true;
+}
+
 int feed_entry(struct feed_sink *sink, const char *text, size_t len)
 {
 	const char *dash = find_dash(text, len);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TAIL_SHARE 16 /* up to one key in so many out of order at the end: merging them is less work than sorting all */
+
 struct feed_sink *feed_sink_new(uint32_t max_entries)
 {
 	struct feed_sink *sink = calloc(1, sizeof(*sink));
@@ -26,40 +28,75 @@ void feed_sink_free(struct feed_sink *sink)
 	free(sink);
 }
 
-/* LSD radix sort of the 38-bit keys, then unique. */
-static int compact4(struct feed_sink *sink)
+/* LSD radix sort of 38-bit keys: four passes, so that they end up where they were. */
+static int sort4(uint64_t *keys, size_t n)
 {
-	uint64_t *from = sink->k4, *to;
-	size_t out = 0;
+	uint64_t *from = keys, *to = malloc((n + 1) * sizeof(*to)), *room = to;
 
-	if (sink->n4 < 2)
-		return 0;
-	to = malloc(sink->cap4 * sizeof(*to));
 	if (!to)
 		return -ENOMEM;
 	for (int shift = 0; shift < 40; shift += 10) {
-		size_t at[1024] = {0}, sum = 0, n;
+		size_t at[1024] = {0}, sum = 0, count;
 		uint64_t *swap = from;
 
-		for (size_t i = 0; i < sink->n4; i++)
+		for (size_t i = 0; i < n; i++)
 			at[from[i] >> shift & 1023]++;
 		for (int i = 0; i < 1024; i++) {
-			n = at[i];
+			count = at[i];
 			at[i] = sum;
-			sum += n;
+			sum += count;
 		}
-		for (size_t i = 0; i < sink->n4; i++)
+		for (size_t i = 0; i < n; i++)
 			to[at[from[i] >> shift & 1023]++] = from[i];
 		from = to;
 		to = swap;
 	}
+	free(room);
+	return 0;
+}
+
+/* The first @sorted of @n keys are in order: sorts the rest and merges it in, from the end. */
+static int merge4(uint64_t *keys, size_t sorted, size_t n)
+{
+	size_t left = n - sorted;
+	uint64_t *tail = malloc((left + 1) * sizeof(*tail));
+	int rc = tail ? 0 : -ENOMEM;
+
+	if (!rc) {
+		memcpy(tail, keys + sorted, left * sizeof(*tail));
+		rc = sort4(tail, left);
+	}
+	while (!rc && left) {
+		uint64_t *to = &keys[sorted + left - 1];
+
+		*to = sorted && keys[sorted - 1] > tail[left - 1] ? keys[--sorted] : tail[--left];
+	}
+	free(tail);
+	return rc;
+}
+
+/* Sorts, then unique. Many lists come sorted but for a few lines that somebody added. */
+static int compact4(struct feed_sink *sink)
+{
+	uint64_t *keys = sink->k4;
+	size_t sorted = 1, out = 0;
+	int rc = 0;
+
+	if (sink->n4 < 2)
+		return 0;
+	while (sorted < sink->n4 && keys[sorted - 1] <= keys[sorted])
+		sorted++;
+	if (sink->n4 - sorted > sink->n4 / TAIL_SHARE)
+		rc = sort4(keys, sink->n4);
+	else if (sorted < sink->n4)
+		rc = merge4(keys, sorted, sink->n4);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < sink->n4; i++)
-		if (!i || from[i] != from[out - 1])
-			from[out++] = from[i];
+		if (!i || keys[i] != keys[out - 1])
+			keys[out++] = keys[i];
 	sink->head.duplicates += sink->n4 - out;
 	sink->n4 = out;
-	sink->k4 = from;
-	free(to);
 	return 0;
 }
 
@@ -110,21 +147,25 @@ static int make_room(struct feed_sink *sink, int family)
 	return 0;
 }
 
+int feed_sink_add4(struct feed_sink *sink, struct prefix4 prefix)
+{
+	int rc = sink->n4 >= sink->cap4 ? make_room(sink, 4) : 0;
+
+	if (!rc)
+		sink->k4[sink->n4++] = (uint64_t)prefix.addr << 6 | prefix.len;
+	return rc;
+}
+
 int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix)
 {
-	bool is_full = prefix->family == 4 ? sink->n4 >= sink->cap4 : sink->n6 >= sink->cap6;
-	int rc = is_full ? make_room(sink, prefix->family) : 0;
+	int rc;
 
-	if (rc)
-		return rc;
-	if (prefix->family == 4) {
-		struct prefix4 v = prefix_to4(prefix);
-
-		sink->k4[sink->n4++] = (uint64_t)v.addr << 6 | v.len;
-	} else {
+	if (prefix->family == 4)
+		return feed_sink_add4(sink, prefix_to4(prefix));
+	rc = sink->n6 >= sink->cap6 ? make_room(sink, 6) : 0;
+	if (!rc)
 		sink->v6[sink->n6++] = prefix_to6(prefix);
-	}
-	return 0;
+	return rc;
 }
 
 void feed_sink_skip(struct feed_sink *sink)

@@ -25,6 +25,7 @@ void feed_sink_free(struct feed_sink *sink);
 
 /* Adds one prefix, without counting an entry. Errors: -ENOMEM; -E2BIG over max_entries. */
 int feed_sink_add(struct feed_sink *sink, const struct prefix *prefix);
+int feed_sink_add4(struct feed_sink *sink, struct prefix4 prefix);
 
 /* Leaves an entry out on purpose: only counted. */
 void feed_sink_skip(struct feed_sink *sink);

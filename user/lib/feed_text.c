@@ -60,6 +60,12 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 
 int feed_read_plain(struct feed_reader *reader, const char *text, size_t len)
 {
+	int rc;
+
+	if (feed_entry4(reader->sink, text, len, &rc)) { /* nothing around it to be taken off */
+		reader->rows++;
+		return rc;
+	}
 	if (len && *text == '#')
 		read_claim(reader, text, len);
 	for (size_t i = 0; i < len; i++)

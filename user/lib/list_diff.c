@@ -4,17 +4,16 @@
 
 #include <string.h>
 
-static void note(uint64_t *n, struct prefix *samples, struct prefix prefix)
-{
-	if (*n < LIST_DIFF_SAMPLES)
-		samples[*n] = prefix;
-	(*n)++;
-}
-
 /* Keeps the shortest prefixes; an IPv6 /32 counts as an IPv4 /8: both are networks of whole providers. */
 static unsigned width(const struct prefix *prefix)
 {
 	return prefix->family == 4 ? prefix->len * 4u : prefix->len;
+}
+
+/* Will a prefix of this width be shown? Of a list that is new nearly none is, and is then only counted. */
+static bool is_shown(const struct list_diff *diff, unsigned of_width)
+{
+	return diff->added < LIST_DIFF_SAMPLES || width(&diff->added_largest[LIST_DIFF_SAMPLES - 1]) > of_width;
 }
 
 static void note_added(struct list_diff *diff, struct prefix prefix)
@@ -27,7 +26,8 @@ static void note_added(struct list_diff *diff, struct prefix prefix)
 	}
 	if (i < LIST_DIFF_SAMPLES)
 		diff->added_largest[i] = prefix;
-	note(&diff->added, diff->added_first, prefix);
+	if (diff->added < LIST_DIFF_SAMPLES)
+		diff->added_first[diff->added] = prefix;
 }
 
 static int order4(const struct prefix4 *a, const struct prefix4 *b)
@@ -49,10 +49,12 @@ static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix
 	while (i < n_old || j < n_now) {
 		int order = i == n_old ? 1 : j == n_now ? -1 : order4(&old[i], &now[j]);
 
-		if (order < 0)
-			note(&diff->removed, diff->removed_first, prefix_of4(old[i].addr, old[i].len));
-		if (order > 0)
+		if (order < 0 && diff->removed < LIST_DIFF_SAMPLES)
+			diff->removed_first[diff->removed] = prefix_of4(old[i].addr, old[i].len);
+		if (order > 0 && is_shown(diff, now[j].len * 4u))
 			note_added(diff, prefix_of4(now[j].addr, now[j].len));
+		diff->removed += order < 0;
+		diff->added += order > 0;
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -65,10 +67,12 @@ static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix
 	while (i < n_old || j < n_now) {
 		int order = i == n_old ? 1 : j == n_now ? -1 : order6(&old[i], &now[j]);
 
-		if (order < 0)
-			note(&diff->removed, diff->removed_first, prefix_of6(old[i].hi, old[i].lo, old[i].len));
-		if (order > 0)
+		if (order < 0 && diff->removed < LIST_DIFF_SAMPLES)
+			diff->removed_first[diff->removed] = prefix_of6(old[i].hi, old[i].lo, old[i].len);
+		if (order > 0 && is_shown(diff, now[j].len))
 			note_added(diff, prefix_of6(now[j].hi, now[j].lo, now[j].len));
+		diff->removed += order < 0;
+		diff->added += order > 0;
 		i += order <= 0;
 		j += order >= 0;
 	}

@@ -151,6 +151,7 @@ static void measure6(const struct policy *policy, struct overlap_class *classes)
 int overlap_classes(const struct policy *policy, struct overlap_class **ret_classes)
 {
 	struct overlap_class *classes = calloc((size_t)policy->n_classes + 1, sizeof(*classes));
+	uint64_t addresses = 0; /* of ranges of one class that follow each other */
 	size_t i, word;
 
 	if (!classes)
@@ -159,8 +160,13 @@ int overlap_classes(const struct policy *policy, struct overlap_class **ret_clas
 		for (word = 0; word < SEK_LISTS_MAX / 64; word++)
 			classes[i].lists[word] = policy->classes[i].lists[word];
 	}
-	for (i = 0; i < policy->n4; i++)
-		classes[policy->v4[i].class_id].v4 += (double)(policy->v4[i].last - policy->v4[i].first) + 1;
+	for (i = 0; i < policy->n4; i++) {
+		addresses += (uint64_t)policy->v4[i].last - policy->v4[i].first + 1;
+		if (i + 1 < policy->n4 && policy->v4[i + 1].class_id == policy->v4[i].class_id)
+			continue;
+		classes[policy->v4[i].class_id].v4 += (double)addresses;
+		addresses = 0;
+	}
 	measure6(policy, classes);
 	*ret_classes = classes;
 	return 0;

@@ -11,42 +11,7 @@
 #include <string.h>
 
 #include "policy_private.h"
-
-#define SET_WORDS (SEK_LISTS_MAX / 64)
-#define HASH_SLOTS (SEK_CLASSES_MAX * 4)
-#define NO_LIST 0xffff
-
-struct item {
-	uint64_t hi, lo;
-	uint16_t source; /* index of the cursor; n_lists for the holes */
-	uint8_t len;
-};
-
-struct frame {
-	uint64_t hi, lo;
-	uint64_t own[SET_WORDS], set[SET_WORDS];
-	uint16_t best[SEK_A_MAX]; /* list id that wins among its kind, NO_LIST none */
-	uint32_t class_id;
-	uint8_t len;
-	bool is_hole, is_done;
-};
-
-struct sweep {
-	struct policy_list *lists;
-	size_t n_lists;
-	int family;
-	struct policy *policy;
-	size_t cap;
-	uint16_t hash[HASH_SLOTS];
-	bool kept[SEK_LISTS_MAX]; /* by id: keeps private ranges */
-	uint8_t action[SEK_LISTS_MAX];
-	size_t at[SEK_LISTS_MAX + 1];
-	struct item heap[SEK_LISTS_MAX + 1];
-	size_t n_heap;
-	struct frame stack[130];
-	unsigned depth; /* stack[0] is the whole space */
-	uint64_t place; /* IPv4: first address without an answer yet */
-};
+#include "policy_sweep.h"
 
 static int item_order(const struct item *a, const struct item *b)
 {
@@ -83,12 +48,28 @@ static void sift_down(struct sweep *s)
 	s->heap[i] = item;
 }
 
+static void mark_private(struct sweep *s)
+{
+	unsigned n;
+	const struct policy_hole *hole = policy_holes(s->family, &n);
+
+	memset(s->has_private, 0, sizeof(s->has_private));
+	for (; n; n--, hole++) {
+		unsigned octet = hole->hi >> 56, last = octet | (hole->len < 8 ? 0xffu >> hole->len : 0);
+
+		for (; hole->is_private && octet <= last; octet++)
+			s->has_private[octet] = true;
+	}
+}
+
 static bool is_left_out(struct sweep *s, struct policy_list *list, const struct item *item)
 {
 	unsigned n;
 	const struct policy_hole *hole = policy_holes(s->family, &n);
 	uint64_t *left_out = s->family == 4 ? &list->left_out4 : &list->left_out6;
 
+	if (item->len >= 8 && !s->has_private[item->hi >> 56])
+		return false;
 	for (; n; n--, hole++) {
 		if (!hole->is_private)
 			continue;
@@ -141,93 +122,6 @@ static int next_item(struct sweep *s, uint16_t source, struct item *item)
 	return 0;
 }
 
-static void decide(struct sweep *s, struct frame *f)
-{
-	const struct frame *parent = f - 1;
-
-	for (unsigned w = 0; w < SET_WORDS; w++)
-		f->set[w] = f->is_hole ? 0 : parent->set[w];
-	for (unsigned a = 0; a < SEK_A_MAX; a++)
-		f->best[a] = f->is_hole ? NO_LIST : parent->best[a];
-	/*
-	 * In a hole only the kept lists count, deepest frame first: rare, so walked. Elsewhere this
-	 * frame alone.
-	 */
-	bool has[SEK_A_MAX] = { false };
-
-	for (const struct frame *g = f; g > s->stack; g--) {
-		bool found[SEK_A_MAX] = { false };
-
-		for (unsigned w = 0; w < SET_WORDS; w++) {
-			for (uint64_t bits = g->own[w]; bits; bits &= bits - 1) {
-				uint16_t id = (uint16_t)(w * 64 + (unsigned)__builtin_ctzll(bits));
-				uint8_t action = s->action[id];
-
-				if (f->is_hole && !s->kept[id])
-					continue;
-				f->set[w] |= 1ull << (id & 63);
-				if (!has[action] && !found[action]) {
-					f->best[action] = id;
-					found[action] = true;
-				}
-			}
-		}
-		if (!f->is_hole)
-			break;
-		for (unsigned a = 0; a < SEK_A_MAX; a++)
-			has[a] |= found[a];
-	}
-}
-
-static uint32_t intern(struct sweep *s, const struct sek_class *class, uint32_t limit)
-{
-	uint64_t sum = class->winner * 0x9e3779b97f4a7c15ull + class->flags;
-	struct policy *policy = s->policy;
-
-	for (unsigned w = 0; w < SET_WORDS; w++)
-		sum = (sum ^ class->lists[w] ^ sum >> 29) * 0xff51afd7ed558ccdull;
-	for (uint32_t slot = (uint32_t)(sum >> 40);; slot++) {
-		uint16_t *id = &s->hash[slot % HASH_SLOTS];
-
-		if (*id && !memcmp(&policy->classes[*id], class, sizeof(*class)))
-			return *id;
-		if (*id)
-			continue;
-		if (policy->n_classes >= limit)
-			return 0;
-		*id = (uint16_t)policy->n_classes;
-		policy->classes[policy->n_classes++] = *class;
-		return *id;
-	}
-}
-
-static uint32_t class_of(struct sweep *s, const struct frame *f)
-{
-	static const uint8_t order[] = { SEK_A_ALLOW, SEK_A_BLOCK, SEK_A_MONITOR };
-	struct sek_class class = { 0 };
-	uint32_t id;
-
-	for (unsigned i = 0; i < 3 && !class.action; i++) {
-		if (f->best[order[i]] == NO_LIST)
-			continue;
-		class.action = order[i];
-		class.winner = f->best[order[i]];
-	}
-	if (!class.action)
-		return 0;
-	if (f->best[SEK_A_MONITOR] != NO_LIST && f->best[SEK_A_ALLOW] == NO_LIST)
-		class.flags = SEK_C_MONITORED;
-	memcpy(class.lists, f->set, sizeof(class.lists));
-	id = intern(s, &class, SEK_CLASSES_MAX - 2 * SEK_LISTS_MAX);
-	if (id)
-		return id;
-	/* Room for every (winner, flag) is kept back above. */
-	memset(class.lists, 0, sizeof(class.lists));
-	class.lists[class.winner / 64] = 1ull << (class.winner & 63);
-	s->policy->merged_classes++;
-	return intern(s, &class, SEK_CLASSES_MAX);
-}
-
 static int grow(struct sweep *s, void **array, size_t n, size_t bytes)
 {
 	void *more;
@@ -268,27 +162,31 @@ static int emit4(struct sweep *s, uint64_t end, uint32_t class_id)
 	return rc;
 }
 
+static int emit6(struct sweep *s, uint64_t hi, uint64_t lo, uint8_t len, uint32_t class_id)
+{
+	struct policy *policy = s->policy;
+	void *array = policy->v6;
+	int rc = grow(s, &array, policy->n6, sizeof(*policy->v6));
+
+	policy->v6 = array;
+	if (!rc)
+		policy->v6[policy->n6++] =
+		    (struct policy_prefix6){ hi, lo, class_id, len, { 0 } };
+	return rc;
+}
+
 /* Fixes the answer of the innermost frame, once all lists of its prefix are in. */
 static int finish_top(struct sweep *s)
 {
 	struct frame *f = &s->stack[s->depth];
-	struct policy *policy = s->policy;
-	void *array = policy->v6;
-	int rc;
 
 	if (f->is_done)
 		return 0;
-	decide(s, f);
-	f->class_id = class_of(s, f);
+	f->class_id = policy_class_of(s, f);
 	f->is_done = true;
 	if (s->family == 4 || f->class_id == f[-1].class_id)
 		return 0;
-	rc = grow(s, &array, policy->n6, sizeof(*policy->v6));
-	policy->v6 = array;
-	if (!rc)
-		policy->v6[policy->n6++] =
-		    (struct policy_prefix6){ f->hi, f->lo, f->class_id, f->len, { 0 } };
-	return rc;
+	return emit6(s, f->hi, f->lo, f->len, f->class_id);
 }
 
 /* Leaves the frames that do not hold @item; NULL leaves all. */
@@ -309,11 +207,63 @@ static int leave(struct sweep *s, const struct item *item)
 	return rc;
 }
 
+/* Does no other prefix lie in @item, which is the next, nor a second list name it? What may follow it is sorted. */
+static bool is_leaf(const struct sweep *s, const struct item *item)
+{
+	const struct policy_list *list = &s->lists[item->source];
+	size_t next = s->at[item->source];
+
+	if (item->source == s->n_lists)
+		return false;
+	for (size_t i = 1; i < 3 && i < s->n_heap; i++)
+		if (covers(item->hi, item->lo, item->len, s->heap[i].hi, s->heap[i].lo, s->heap[i].len))
+			return false;
+	if (s->family == 4)
+		return next >= list->n4 || !covers(item->hi, 0, item->len, (uint64_t)list->v4[next].addr << 32, 0, list->v4[next].len);
+	return next >= list->n6 || !covers(item->hi, item->lo, item->len, list->v6[next].hi, list->v6[next].lo, list->v6[next].len);
+}
+
+static void start_frame(struct sweep *s, struct frame *f, const struct item *item)
+{
+	memset(f, 0, sizeof(*f));
+	f->hi = item->hi;
+	f->lo = item->lo;
+	f->len = item->len;
+	f->serial = ++s->serial;
+}
+
+static void own(const struct sweep *s, struct frame *f, const struct item *item)
+{
+	uint16_t id = s->lists[item->source].id;
+
+	f->own[id / 64] |= 1ull << (id & 63);
+}
+
+/* The answer of a leaf, which needs no frame: nearly all prefixes of a long list are, and the most of them answer the same. */
+static int put_leaf(struct sweep *s, const struct item *item)
+{
+	struct frame *around = &s->stack[s->depth], *f = around + 1;
+	struct memo *memo = &s->memo[s->lists[item->source].id];
+	uint32_t class_id = memo->class_id, merged = s->policy->merged_classes;
+
+	if (memo->serial != around->serial) {
+		start_frame(s, f, item);
+		own(s, f, item);
+		class_id = policy_class_of(s, f);
+		if (s->policy->merged_classes == merged) /* else each of them counts */
+			*memo = (struct memo){ around->serial, class_id };
+	}
+	if (s->family == 4)
+		return emit4(s, (item->hi >> 32) + (1ull << (32 - item->len)), class_id);
+	return class_id == around->class_id ? 0 : emit6(s, item->hi, item->lo, item->len, class_id);
+}
+
 static int enter(struct sweep *s, const struct item *item)
 {
 	uint32_t *n = s->family == 4 ? &s->policy->prefixes_v4 : &s->policy->prefixes_v6;
+	uint32_t max = s->family == 4 ? SEK_PREFIXES_V4_MAX : SEK_PREFIXES_V6_MAX;
 	struct frame *f = &s->stack[s->depth];
-	static const uint64_t none[SET_WORDS];
+	static const uint64_t none[SWEEP_SET_WORDS];
 	int rc;
 
 	if (!s->depth || f->hi != item->hi || f->lo != item->lo || f->len != item->len) {
@@ -324,11 +274,12 @@ static int enter(struct sweep *s, const struct item *item)
 			rc = emit4(s, item->hi >> 32, s->stack[s->depth].class_id);
 		if (rc)
 			return rc;
+		if (is_leaf(s, item)) {
+			rc = put_leaf(s, item);
+			return rc || ++*n <= max ? rc : -E2BIG;
+		}
 		f = &s->stack[++s->depth];
-		memset(f, 0, sizeof(*f));
-		f->hi = item->hi;
-		f->lo = item->lo;
-		f->len = item->len;
+		start_frame(s, f, item);
 	}
 	if (item->source == s->n_lists) {
 		f->is_hole = true;
@@ -336,8 +287,8 @@ static int enter(struct sweep *s, const struct item *item)
 	}
 	if (!memcmp(f->own, none, sizeof(none)))
 		(*n)++;
-	f->own[s->lists[item->source].id / 64] |= 1ull << (s->lists[item->source].id & 63);
-	return *n > (s->family == 4 ? SEK_PREFIXES_V4_MAX : SEK_PREFIXES_V6_MAX) ? -E2BIG : 0;
+	own(s, f, item);
+	return *n > max ? -E2BIG : 0;
 }
 
 static int sweep_family(struct sweep *s, int family)
@@ -351,6 +302,8 @@ static int sweep_family(struct sweep *s, int family)
 	memset(&s->stack[0], 0, sizeof(s->stack[0]));
 	memset(s->stack[0].best, 0xff, sizeof(s->stack[0].best));
 	s->stack[0].is_done = true;
+	s->stack[0].serial = ++s->serial;
+	mark_private(s);
 	for (size_t i = 0; i <= s->n_lists; i++) {
 		struct item item = { 0 };
 

@@ -40,28 +40,72 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* What @c is as a digit: over 9 where it is none. */
+static uint32_t digit_of(char c)
+{
+	return (unsigned char)c - (uint32_t)'0';
+}
+
+/*
+ * Reads one to three digits, no zero before another, up to 255; returns where they end, NULL where it is no such number. A
+ * fourth digit is left. How many there are is a guess that a processor often gets wrong: with three bytes to look at it is
+ * computed.
+ */
+static const char *read_octet(const char *at, const char *end, uint32_t *ret_value)
+{
+	static const uint32_t weights[3][3] = { { 1, 0, 0 }, { 10, 1, 0 }, { 100, 10, 1 } };
+	uint32_t value, two, more; /* more: digits behind the first */
+
+	if (end - at >= 3) {
+		two = digit_of(at[1]) <= 9;
+		more = two + (two & (digit_of(at[2]) <= 9));
+		value = digit_of(at[0]) * weights[more][0] + digit_of(at[1]) * weights[more][1] + digit_of(at[2]) * weights[more][2];
+		if ((digit_of(at[0]) > 9) | (value > 255) | (two & (at[0] == '0')))
+			return NULL;
+		*ret_value = value;
+		return at + 1 + more;
+	}
+	value = at < end ? digit_of(at[0]) : 10;
+	two = end - at == 2 && digit_of(at[1]) <= 9;
+	if (value > 9 || (two && !value))
+		return NULL;
+	*ret_value = two ? value * 10 + digit_of(at[1]) : value;
+	return at + 1 + two;
+}
+
 /* Reads four strict decimal parts; returns the bytes read, 0 where there are none. */
 static size_t read_ipv4(const char *text, size_t len, uint32_t *ret_addr)
 {
-	uint32_t addr = 0;
-	size_t at = 0;
+	const char *at = text, *end = text + len;
+	uint32_t addr = 0, value;
 
 	for (int part = 0; part < 4; part++) {
-		size_t start = at;
-		uint32_t value = 0;
-
-		if (part && (at >= len || text[at++] != '.'))
+		if (part && (at == end || *at++ != '.'))
 			return 0;
-		start = at;
-		while (at < len && at - start < 4 && is_digit(text[at]))
-			value = value * 10 + (uint32_t)(text[at++] - '0');
-		if (at == start || at - start > 3 || value > 255 ||
-		    (at - start > 1 && text[start] == '0'))
+		at = read_octet(at, end, &value);
+		if (!at)
 			return 0;
 		addr = addr << 8 | value;
 	}
 	*ret_addr = addr;
-	return at;
+	return (size_t)(at - text);
+}
+
+bool prefix_parse4(const char *text, size_t len, struct prefix4 *ret_prefix, bool *ret_host_bits)
+{
+	const char *at, *end = text + len;
+	uint32_t addr, prefix_len = 32, host;
+	size_t used = read_ipv4(text, len, &addr);
+
+	if (!used)
+		return false;
+	at = text + used;
+	if (at < end && (*at != '/' || read_octet(at + 1, end, &prefix_len) != end || prefix_len < 1 || prefix_len > 32))
+		return false;
+	host = prefix_len < 32 ? UINT32_MAX >> prefix_len : 0;
+	*ret_prefix = (struct prefix4){ .addr = addr & ~host, .len = (uint8_t)prefix_len };
+	*ret_host_bits = (addr & host) != 0;
+	return true;
 }
 
 static enum prefix_error read_length(const char *text, size_t len, unsigned max, uint8_t *ret_len)

@@ -72,6 +72,12 @@ enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_
 			       bool *ret_host_bits);
 
 /*
+ * The short way for what most lines of most lists are. True: prefix_parse() takes @text for this IPv4 prefix too. False: it
+ * is another family's, or no prefix, which prefix_parse() tells; nothing is written.
+ */
+bool prefix_parse4(const char *text, size_t len, struct prefix4 *ret_prefix, bool *ret_host_bits);
+
+/*
  * Writes @prefix to @buf of PREFIX_TEXT_BYTES; a host prefix without its length. RFC 5952 for IPv6.
  * Returns @buf.
  */

@@ -44,10 +44,12 @@ uint32_t v4_cell_hosts(const struct v4_cell *cell)
 	uint32_t hosts = 0, prefixes = 0;
 
 	for (uint32_t i = 0; i < cell->n_runs; i++) {
-		hosts += cell->runs[i].hi - cell->runs[i].lo + 1;
+		uint32_t lo = cell->runs[i].lo, hi = cell->runs[i].hi;
+
+		hosts += hi - lo + 1;
 		if (hosts > HOSTS_MAX)
 			return 0;
-		prefixes += count_prefixes(cell->runs[i].lo, cell->runs[i].hi);
+		prefixes += lo == hi ? 1 : count_prefixes(lo, hi);
 	}
 	/* A lone /28 is one descriptor, not 16 slots. */
 	return hosts <= 2 * prefixes ? hosts : 0;
@@ -93,6 +95,7 @@ static uint32_t unperm(uint32_t perm, uint32_t s_inverse, uint32_t t_inverse)
 /* One draw being filled. */
 struct fill {
 	struct v4_buckets *to;
+	uint8_t *used; /* slots of each bucket: they fill from 0, and none is ever empty again */
 	uint32_t s_inverse, t_inverse;
 	uint64_t random;
 };
@@ -121,15 +124,15 @@ static uint32_t entry_address(const struct fill *fill, const uint32_t *slots, ui
 	return unperm(perm, fill->s_inverse, fill->t_inverse);
 }
 
-static bool put_free(uint32_t *slots, uint32_t entry)
+/* The bucket's line, which mostly is in no cache, is written and not read. */
+static bool put_free(struct fill *fill, uint32_t *slots, uint32_t entry)
 {
-	for (int i = 0; i < SEK_V4_SLOTS; i++) {
-		if (!slots[i]) {
-			slots[i] = entry;
-			return true;
-		}
-	}
-	return false;
+	uint8_t *used = &fill->used[(slots - fill->to->slots) / SEK_V4_SLOTS];
+
+	if (*used == SEK_V4_SLOTS)
+		return false;
+	slots[(*used)++] = entry;
+	return true;
 }
 
 static bool insert(struct fill *fill, uint32_t addr, uint16_t class_id)
@@ -141,7 +144,7 @@ static bool insert(struct fill *fill, uint32_t addr, uint16_t class_id)
 
 		for (side = 0; side < 2; side++) {
 			slots[side] = slots_of(fill, addr, class_id, side, &entries[side]);
-			if (put_free(slots[side], entries[side]))
+			if (put_free(fill, slots[side], entries[side]))
 				return true;
 		}
 		random = next_random(&fill->random);
@@ -233,12 +236,37 @@ static uint32_t first_bits(const struct policy *policy, uint64_t n_hosts)
 	return bits;
 }
 
+/* A few draws of multipliers for a table of @fill's bits. Errors: -ENOMEM; -ENOSPC: none of them fills. */
+static int draw_all(struct fill *fill, const struct policy *policy, const struct v4_places *places)
+{
+	struct v4_buckets *to = fill->to;
+	size_t bytes = (size_t)SEK_LINE_BYTES << to->bits;
+	int r = -ENOMEM;
+
+	to->slots = malloc(bytes);
+	fill->used = malloc((size_t)1 << to->bits);
+	for (int draw = 0; to->slots && fill->used && r && draw < DRAWS; draw++) {
+		memset(to->slots, 0, bytes);
+		memset(fill->used, 0, (size_t)1 << to->bits);
+		to->mul_s = next_random(&fill->random) | 1;
+		to->mul_t = next_random(&fill->random) | 1;
+		fill->s_inverse = inverse(to->mul_s);
+		fill->t_inverse = inverse(to->mul_t);
+		r = fill_all(fill, policy, *places) ? 0 : -ENOSPC;
+	}
+	free(fill->used);
+	if (r)
+		free(to->slots);
+	return r;
+}
+
 int v4_buckets_build(const struct policy *policy, const struct v4_filter *filter, uint64_t n_hosts, uint64_t n_nets,
 		     uint64_t seed, struct v4_buckets *ret_buckets, struct v4_places *ret_places)
 {
 	struct v4_buckets to = { .bits = first_bits(policy, n_hosts) };
 	struct fill fill = { .to = &to, .random = seed };
 	struct v4_places places = { .filter = filter, .has_buckets = true };
+	int r;
 
 	for (;; to.bits++) {
 		size_t bytes = (size_t)SEK_LINE_BYTES << to.bits;
@@ -250,22 +278,13 @@ int v4_buckets_build(const struct policy *policy, const struct v4_filter *filter
 			return 0;
 		}
 		places.nets_left = n_nets < room ? n_nets : room;
-		to.slots = malloc(bytes);
-		if (!to.slots)
-			return -ENOMEM;
-		for (int draw = 0; draw < DRAWS; draw++) {
-			memset(to.slots, 0, bytes);
-			to.mul_s = next_random(&fill.random) | 1;
-			to.mul_t = next_random(&fill.random) | 1;
-			fill.s_inverse = inverse(to.mul_s);
-			fill.t_inverse = inverse(to.mul_t);
-			if (fill_all(&fill, policy, places)) {
-				settle_all(&to);
-				*ret_buckets = to;
-				*ret_places = places;
-				return 0;
-			}
+		r = draw_all(&fill, policy, &places);
+		if (!r) {
+			settle_all(&to);
+			*ret_buckets = to;
+			*ret_places = places;
 		}
-		free(to.slots);
+		if (r != -ENOSPC)
+			return r;
 	}
 }
