@@ -21,6 +21,7 @@
 #ifndef LIMIT_COARSE_NS /* a test brings its own */
 #define LIMIT_COARSE_NS(cpu) clock_coarse_ns(cpu)
 #endif
+#define LIMITS_NEAR 4 /* limits of a packet that are charged without a call */
 #define LIMITS_INDEX(i) ((i) & (SEK_LIMITS_MAX - 1))
 #define LIMITS_ROW_MONITOR(limit) ((limit)->flags & SEK_LIMIT_F_MONITOR)
 
@@ -172,8 +173,8 @@ static __always_inline void limits_meet(struct limits_met *met, __u32 index, con
 	met->number = LIMITS_INDEX(limit->number);
 }
 
-/* Charges limit @i of @list. False: it drops the packet, or is not there; no other is asked then. @is_first: without a call, which costs more. */
-static __always_inline bool limits_charge_one(const struct limits_run *run, const struct sek_limit_list *list, __u32 i, bool is_first,
+/* Charges limit @i of @list. False: it drops the packet, or is not there; no other is asked then. @is_near: without a call, which costs more. */
+static __always_inline bool limits_charge_one(const struct limits_run *run, const struct sek_limit_list *list, __u32 i, bool is_near,
 					      const struct pkt *pkt, struct limit_packet *packet, struct limits_met *met)
 {
 	const struct sek_limit *limit = limits_get(run, list->index[i]);
@@ -185,7 +186,7 @@ static __always_inline bool limits_charge_one(const struct limits_run *run, cons
 		return false;
 	if (run->control->rates_threshold)
 		limits_rate(run, &place, limit->number, pkt);
-	if (is_first && LIMIT_TRIES)
+	if (is_near && LIMIT_TRIES)
 		answer = limit_try(line, limit, packet, run->head->ahead);
 	if (answer == LIMIT_AGAIN)
 		answer = limit_charge(line, limit, packet, run->head->ahead);
@@ -210,13 +211,16 @@ static __always_inline bool limits_charge_one(const struct limits_run *run, cons
 	return true;
 }
 
-/* Charges limit by limit until one drops. */
+/* Charges limit by limit until one drops. A return from a call costs more than a charge: only those that a config is warned of are called. */
 static __always_inline void limits_walk(const struct limits_run *run, const struct sek_limit_list *list, const struct pkt *pkt,
 					struct limit_packet *packet, struct limits_met *met)
 {
-	if (!limits_charge_one(run, list, 0, true, pkt, packet, met))
-		return;
-	for (__u32 i = 1; i < SEK_LIMIT_MATCH_MAX; i++) {
+#pragma unroll
+	for (__u32 i = 0; i < LIMITS_NEAR; i++) {
+		if (i >= list->n || !limits_charge_one(run, list, i, true, pkt, packet, met))
+			return;
+	}
+	for (__u32 i = LIMITS_NEAR; i < SEK_LIMIT_MATCH_MAX; i++) {
 		if (i >= list->n || !limits_charge_one(run, list, i, false, pkt, packet, met))
 			break;
 	}

@@ -29,7 +29,7 @@
 #define SEK_LIMIT_BURST_MAX_S 3600 /* s: burst / rate; keeps tau under 2^39 units */
 #define SEK_LIMIT_SLOTS 8	 /* slots a line */
 #define SEK_LIMIT_LINES_MIN_BITS 14 /* 2^14 lines = 1 MiB: below it an IPv4 tag would not be exact */
-#define SEK_LIMIT_LINES_BITS 17	 /* default: 8 MiB, a million slots */
+#define SEK_LIMIT_LINES_BITS 16	 /* default: 4 MiB, half a million slots: a line is mostly in the cache still */
 #define SEK_LIMIT_LINES_MAX_BITS 20 /* 64 MiB */
 
 /* What a packet is to the limits. A later fragment is of its protocol, to no port: set 0. */

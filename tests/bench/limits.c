@@ -29,7 +29,7 @@
 #define RATE 1000 /* packets/s of a source */
 #define BURST 100
 #define WITHIN 50000000 /* packets/s: more than one CPU can send */
-#define LRU_ENTRIES (96 << 10) /* 8 MiB, as our table of slots: 64 bytes each and 16 a bucket */
+#define LRU_ENTRIES (48 << 10) /* 4 MiB, as our table of slots: 64 bytes each and 16 a bucket */
 #define LRU_MANY (1 << 20)     /* room for every source */
 #define EVENTS_PER_S 100	/* the config's default */
 #define BAN_LEFT_NS 3600000000000ull
@@ -83,12 +83,15 @@ static int fail(const char *what, int err)
 	return err < 0 ? err : -err;
 }
 
-/* The matching limits are on all UDP packets, the others on TCP ports; the list of a port has to be found all the same. All drop at the same rate. */
+/*
+ * One limit is on every packet. Of sixteen the matching ones are on all UDP packets, the others on TCP ports; the list of a port has to be
+ * found all the same. All drop at the same rate.
+ */
 static void make_limits(const struct row *row, struct limit_settings limits[SEK_LIMITS_MAX])
 {
 	memset(limits, 0, SEK_LIMITS_MAX * sizeof(*limits));
 	for (unsigned i = 0; i < row->configured; i++) {
-		limits[i] = (struct limit_settings){ .protocol = LIMIT_UDP, .packets_per_s = row->rate, .burst = row->rate / 10,
+		limits[i] = (struct limit_settings){ .protocol = row->configured > 1 ? LIMIT_UDP : LIMIT_ANY, .packets_per_s = row->rate, .burst = row->rate / 10,
 						     .len4 = 32, .number = i };
 		if (i >= row->matching) {
 			limits[i].protocol = LIMIT_TCP;

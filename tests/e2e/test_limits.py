@@ -266,7 +266,7 @@ def test_the_limiters_maps_come_with_the_first_limit(lab, agent):
     assert limiter_pins(one) == {"limit_lines", "bans", "evidence"}
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
     listed = one.ask("limit", "list")
-    assert listed["limits"][0]["over_now"] == 1 and listed["memory"] == 8 << 20
+    assert listed["limits"][0]["over_now"] == 1 and listed["memory"] == 4 << 20
     one.stop(signal.SIGKILL)
     one.start()  # adopted: the source is still held
     assert lab.probe(BAD) == 0
@@ -280,7 +280,7 @@ def test_the_limiters_maps_come_with_the_first_limit(lab, agent):
 def test_another_size_of_the_limiter_begins_anew(lab, agent):
     one = agent(limits(SLOW)).start()
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
-    assert one.ask("limit", "list")["memory"] == 8 << 20
+    assert one.ask("limit", "list")["memory"] == 4 << 20
     one.stop()
     one.write("limiter-memory: 1M\n" + limits(SLOW))
     one.start()
@@ -349,7 +349,7 @@ MANY = limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)])
 SMALL = "limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5")
 
 
-@pytest.mark.parametrize("text, words, at", [(MANY, "limits: 5 limits can match one packet: each above the first costs it 17-20 ns, about 76 ns together", 4),
+@pytest.mark.parametrize("text, words, at", [(MANY, "limits: 5 limits can match one packet: each above the first costs it 20 ns, above the fourth 40, about 100 ns together", 4),
                                              (SMALL, 'limit "a": the limiter\'s table of 1 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
 def test_a_config_that_costs_warns_everywhere_and_is_taken(lab, agent, text, words, at):
     """check-config, -t, the start, a reload and status say it; without cause nobody does."""

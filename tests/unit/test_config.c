@@ -247,7 +247,7 @@ static void test_many_limits(void **state)
 	assert_int_equal(parse(text, &config, &errors), 0);
 	assert_int_equal(errors.n_warnings, 1);
 	assert_non_null(strstr(errors.warning[0].text, "5 limits can match one packet"));
-	assert_non_null(strstr(errors.warning[0].text, "76 ns"));
+	assert_non_null(strstr(errors.warning[0].text, "100 ns"));
 	assert_int_equal(errors.warning[0].line, 2);
 	config_errors_clear(&errors);
 	config_free(config);

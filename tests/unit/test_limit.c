@@ -251,7 +251,7 @@ static void test_problems(void **state)
 	assert_int_equal(limit_problems(limits, 4, 17, problems, LIMIT_PROBLEMS_MAX), 0);
 	assert_int_equal(limit_problems(limits, 5, 17, problems, LIMIT_PROBLEMS_MAX), 1);
 	assert_false(problems[0].is_error);
-	assert_non_null(strstr(problems[0].text, "76 ns"));
+	assert_non_null(strstr(problems[0].text, "100 ns"));
 	assert_int_equal(limit_problems(limits, 9, 17, problems, LIMIT_PROBLEMS_MAX), 1);
 	assert_true(problems[0].is_error);
 	limits[0] = limit("slow", LIMIT_ANY, 10. / 60, 5);
