@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* An alarm is shown before the last update's error, which may be none. */
 static void add_alarms(json_t *feeds)
@@ -283,6 +284,9 @@ static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
 {
 	json_t *data, *feed;
 	const char *feed_name, *error;
+	char clock[32];
+	struct tm tm;
+	time_t wish;
 	size_t i;
 	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data),
 	    ended = CLI_DONE;
@@ -295,7 +299,11 @@ static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
 			continue;
 		(void)json_array_append(ret_rows, feed); /* out of memory: a row less */
 		error = json_string_value(json_object_get(feed, "error"));
-		if (error)
+		wish = json_integer_value(json_object_get(feed, "not_before"));
+		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", gmtime_r(&wish, &tm));
+		if (error && wish)
+			ended = cli_fail(CLI_FAILED, "feed %s: %s; its server wants no request before %s UTC (Retry-After)", feed_name, error, clock);
+		else if (error)
 			ended = cli_fail(CLI_FAILED, "feed %s: %s", feed_name, error);
 	}
 	json_decref(data);

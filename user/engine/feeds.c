@@ -40,6 +40,7 @@ static void finish(struct engine *engine, struct engine_feed *feed, const char *
 {
 	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
+	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
 		feed->state.failures++;
@@ -333,6 +334,13 @@ void feeds_tick(struct engine *engine)
 	}
 }
 
+int64_t feeds_wish_s(const struct engine_feed *feed)
+{
+	int64_t left_s = feed->state.wish_s - engine_now_s();
+
+	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S ? feed->state.wish_s : 0; /* more: the clock was set back */
+}
+
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)
 {
 	return feed->is_fetching || feed->next_ms <= uv_now(&engine->loop);
@@ -363,8 +371,10 @@ int feeds_update(struct engine *engine, const char *name)
 
 	if (name && !one)
 		return -ENOENT;
+	if (one && feeds_wish_s(one))
+		return -EBUSY;
 	for (i = 0; i < engine->n_feeds; i++) {
-		if (!name || one == &engine->feeds[i])
+		if ((!name || one == &engine->feeds[i]) && !feeds_wish_s(&engine->feeds[i]))
 			engine->feeds[i].next_ms = 0;
 	}
 	feeds_tick(engine);
@@ -430,11 +440,14 @@ static void inherit(struct engine *engine, struct engine_feed *feed)
 /* A file is read at once; a server is not asked by every start and reload, but when its time has come. */
 static void plan_first(struct engine *engine, struct engine_feed *feed)
 {
-	int64_t gone_s = engine_now_s() - feed->state.last_try_s;
+	int64_t gone_s = engine_now_s() - feed->state.last_try_s, wish_s = feeds_wish_s(feed);
 	uint64_t wait_ms = backoff_wait_ms(feed->config->interval_s, feed->state.failures, 0, random32());
 
 	if (feed->config->url && feed->list.data && !feed->was_fetching && feed->state.last_try_s && gone_s >= 0 && (uint64_t)gone_s * 1000 < wait_ms)
 		feed->next_ms = uv_now(&engine->loop) + wait_ms - (uint64_t)gone_s * 1000;
+	wait_ms = wish_s ? uv_now(&engine->loop) + backoff_wait_ms(0, 0, (uint32_t)(wish_s - engine_now_s()), random32()) : 0;
+	if (feed->next_ms < wait_ms)
+		feed->next_ms = wait_ms;
 }
 
 static void drop_feeds(struct engine *engine)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bans.h"
 #include "crowdsec.h"
@@ -13,6 +14,7 @@
 #include "quality.h"
 #include "lib/feed_parse.h"
 #include "lib/list_diff.h"
+#include "lib/units.h"
 
 json_t *verbs_no_feed(const char *name)
 {
@@ -102,6 +104,8 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 				 "error", feed_error(feed), "url", feed->config->url, "path", feed->config->path,
 				 "alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
 
+	if (json)
+		json_object_set_new(json, "not_before", verbs_time(feeds_wish_s(feed)));
 	if (!is_long || !json)
 		return json;
 	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
@@ -161,14 +165,26 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
 }
 
+static json_t *is_left_alone(const struct engine_feed *feed)
+{
+	time_t wish_s = feeds_wish_s(feed);
+	char when[32], left[32];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", gmtime_r(&wish_s, &tm));
+	return verbs_error(1, "feed %s: its server wants no request before %s UTC, in %s (Retry-After, after %s); it is asked again then", feed->state.name, when,
+			   units_format_duration(wish_s - engine_now_s(), left), feed->state.error);
+}
+
 json_t *verbs_feed_update(struct verbs_request *request)
 {
 	const char *name = verbs_word(request, "name", NULL);
 
 	bool is_crowdsec = name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
+	int err = is_crowdsec ? 0 : feeds_update(request->engine, name);
 
-	if (!is_crowdsec && feeds_update(request->engine, name))
-		return verbs_no_feed(name);
+	if (err)
+		return err == -EBUSY ? is_left_alone(feeds_find(request->engine, name)) : verbs_no_feed(name);
 	if (!name || is_crowdsec)
 		(void)crowdsec_update(request->engine); /* not in the config: nothing to ask */
 	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");
