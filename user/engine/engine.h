@@ -109,7 +109,7 @@ int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_
 bool role_answered(uint64_t number, int *ret_err, char *ret_text);
 void role_forget(uint64_t number);
 
-/* feeds.c */
+/* feeds.c, feeds_ask.c */
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
 /*
