@@ -87,6 +87,12 @@ static void show_held(const json_t *held)
 		{"would add", "added", PRINT_NUMBER},
 		{"would remove", "removed", PRINT_NUMBER},
 	};
+	static const struct print_column errors[] = {
+		{"HELD LINE", "line", PRINT_NUMBER},
+		{"WHY", "reason", PRINT_TEXT},
+		{"TEXT", "text", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
+	};
 	size_t i;
 
 	if (!json_is_object(held))
@@ -98,6 +104,11 @@ static void show_held(const json_t *held)
 			json_object_get(held, "added_largest")))
 		show_prefixes("+ largest", json_object_get(held, "added_largest"));
 	show_prefixes("-", json_object_get(held, "removed_first"));
+	if (!json_array_size(json_object_get(held, "errors")))
+		return;
+	putchar('\n');
+	(void)print_table(json_object_get(held, "errors"), errors,
+			  NULL); /* out of memory: a later table says it */
 }
 
 /* How right the bans of sources on the list were. */
@@ -209,6 +220,22 @@ static int show_names(const json_t *names)
 	return CLI_DONE;
 }
 
+/* What of its addresses other lists hold too. */
+static void show_overlaps(const json_t *rows)
+{
+	static const struct print_column columns[] = {
+		{"ALSO IN LIST", "also_in", PRINT_TEXT},
+		{"OF ITS IPV4", "share_v4", PRINT_PERCENT},
+		{"OF ITS IPV6", "share_v6", PRINT_PERCENT},
+		{NULL, NULL, PRINT_TEXT},
+	};
+
+	if (!json_array_size(rows))
+		return;
+	putchar('\n');
+	(void)print_table(rows, columns, NULL); /* out of memory: the next table says it */
+}
+
 static int show_feed(json_t *feed)
 {
 	static const struct print_column fields[] = {
@@ -256,6 +283,7 @@ static int show_feed(json_t *feed)
 	show_crowdsec(feed);
 	show_review(json_object_get(feed, "review"));
 	show_held(json_object_get(feed, "held"));
+	show_overlaps(json_object_get(feed, "overlaps"));
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');
 		(void)print_table(json_object_get(feed, "protected"), protected,

@@ -84,36 +84,42 @@ static size_t crowdsec_pairs(struct engine *engine, struct pair *pairs)
 	return n;
 }
 
+/* List @a with each other list that shares an address with it. Returns how many. */
+static size_t pairs_of(struct engine *engine, const struct engine_feed *a, struct pair *pairs)
+{
+	size_t n_classes, k, n = 0;
+	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+	struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
+
+	for (k = 0; k < engine->n_feeds; k++) {
+		const struct engine_feed *b = &engine->feeds[k];
+		struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
+
+		if (a != b && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
+			pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
+	}
+	return n;
+}
+
 /* Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to free(). */
 static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 {
-	size_t n_classes, i, k, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
-	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+	size_t i, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
 	struct pair *pairs = calloc(most + 1, sizeof(*pairs));
 
-	for (i = 0; i < engine->n_feeds && pairs; i++) {
-		const struct engine_feed *a = &engine->feeds[i];
-		struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
-
-		for (k = 0; k < engine->n_feeds; k++) {
-			const struct engine_feed *b = &engine->feeds[k];
-			struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
-
-			if (i != k && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
-				pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
-		}
-	}
+	for (i = 0; i < engine->n_feeds && pairs; i++)
+		n += pairs_of(engine, &engine->feeds[i], pairs + n);
 	if (pairs)
 		n += crowdsec_pairs(engine, pairs + n);
 	*ret_pairs = pairs;
 	return n;
 }
 
-static json_t *matrix(struct engine *engine)
+/* Rows of the @n @pairs, those of the largest shares first. Takes @pairs. */
+static json_t *rows_of(struct pair *pairs, size_t n)
 {
 	json_t *rows = json_array();
-	struct pair *pairs;
-	size_t n = all_pairs(engine, &pairs), i;
+	size_t i;
 
 	if (n)
 		qsort(pairs, n, sizeof(*pairs), by_share);
@@ -122,6 +128,31 @@ static json_t *matrix(struct engine *engine)
 						      "share_v6", pairs[i].share6, "addresses_v4", pairs[i].both.v4, "networks_v6", pairs[i].both.v6));
 	free(pairs);
 	return rows;
+}
+
+static json_t *matrix(struct engine *engine)
+{
+	struct pair *pairs;
+	size_t n = all_pairs(engine, &pairs);
+
+	return rows_of(pairs, n);
+}
+
+json_t *quality_overlaps(struct engine *engine, const struct engine_feed *feed)
+{
+	struct pair *pairs = calloc(3 * engine->n_feeds + 1, sizeof(*pairs)), *own;
+	size_t n, n_own, i;
+
+	if (!pairs)
+		return json_array();
+	n = pairs_of(engine, feed, pairs);
+	own = pairs + n;
+	n_own = crowdsec_pairs(engine, own);
+	for (i = 0; i < n_own; i++) {
+		if (own[i].a == feed)
+			pairs[n++] = own[i]; /* never ahead of what is read */
+	}
+	return rows_of(pairs, n);
 }
 
 json_t *verbs_feed_quality(struct verbs_request *request)

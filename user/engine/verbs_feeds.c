@@ -33,13 +33,13 @@ static const char *feed_state(const struct engine_feed *feed)
 	return feed->state.failures ? "retrying" : "ok";
 }
 
-static json_t *feed_errors(const struct engine_feed *feed)
+static json_t *list_errors(const struct engine_list *list)
 {
 	json_t *rows = json_array();
 	uint32_t i;
 
-	for (i = 0; feed->list.data && i < feed->list.view.head->n_errors; i++) {
-		const struct list_error *error = &feed->list.view.errors[i];
+	for (i = 0; list->data && i < list->view.head->n_errors; i++) {
+		const struct list_error *error = &list->view.errors[i];
 		json_t *text = json_stringn(error->text, error->text_len); /* NULL where it is no UTF-8 */
 
 		json_array_append_new(rows, json_pack("{s:i,s:s,s:o}", "line", error->line, "reason", feed_error_text(error->reason), "text", text ? text : json_string("(not UTF-8)")));
@@ -68,11 +68,11 @@ static json_t *feed_held(struct engine_feed *feed)
 		return json_null();
 	feed->held_shown = feed->held_number;
 	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
-	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:I,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
 			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
 			 "added", (json_int_t)diff.added, "added_first", prefixes(diff.added_first, diff.added),
 			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed),
-			 "added_largest", prefixes(diff.added_largest, diff.added));
+			 "added_largest", prefixes(diff.added_largest, diff.added), "errors_total", (json_int_t)head->errors, "errors", list_errors(&feed->held));
 }
 
 static json_t *feed_error(const struct engine_feed *feed)
@@ -111,7 +111,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
 					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
 					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
-					       "errors", feed_errors(feed), "held", feed_held(feed)));
+					       "errors", list_errors(&feed->list), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	json_object_set_new(json, "names", feeds_names(engine, feed));
 	json_object_set_new(json, "stale_after", json_integer(feed->config->stale_after_s));
@@ -119,6 +119,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	json_object_update_new(json, json_pack("{s:s,s:i}", "file", feed->config->file, "line", feed->config->line));
 	credit_take(engine);
 	json_object_set_new(json, "quality", quality_row(engine, feed, 7));
+	json_object_set_new(json, "overlaps", quality_overlaps(engine, feed));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
 	return json;
 }
