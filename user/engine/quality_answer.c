@@ -193,6 +193,23 @@ static double value_of(struct engine *engine, const struct engine_feed *feed, en
 	}
 }
 
+/* One figure a feed, not the matrix: its labels would grow with the square of the feeds. */
+static void add_overlap(struct engine *engine, struct openmetrics *om)
+{
+	size_t n_classes, i;
+	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+
+	openmetrics_family(om, "sekisho_feed_overlap_ratio", OPENMETRICS_GAUGE, "Share of the feed's addresses that another list in force holds too.");
+	for (i = 0; i < engine->n_feeds; i++) {
+		const char *name = engine->feeds[i].state.name;
+		unsigned id = engine->feeds[i].state.id % SEK_LISTS_MAX;
+		struct overlap_sums all = overlap_both(classes, n_classes, id, id), shared = overlap_shared(classes, n_classes, id);
+
+		openmetrics_sample(om, share(shared.v4, all.v4), "feed", name, "family", "ipv4", NULL);
+		openmetrics_sample(om, share(shared.v6, all.v6), "feed", name, "family", "ipv6", NULL);
+	}
+}
+
 void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 {
 	static const struct {
@@ -213,4 +230,5 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 		for (i = 0; (feed = feeds_credited(engine, i)); i++)
 			openmetrics_sample(om, value_of(engine, feed, (enum metric)f), "feed", feed->state.name, NULL);
 	}
+	add_overlap(engine, om);
 }
