@@ -6,6 +6,7 @@ action keeps one connection to the agent and hands over what waits together, so 
 seconds. A ban waits for its answer, and one that the agent was not there for is kept and tried again. Nothing is run by a shell.
 """
 import collections
+import hashlib
 import json
 import socket
 import threading
@@ -17,6 +18,17 @@ SOCKET = "/run/sekisho/sekisho.sock"
 BATCH = 1000  # bans a request
 ANSWER_S = 10  # what a ban waits for before it is reported as failed; it is tried on all the same
 PAUSE_S = 0.5  # between two tries to reach the agent
+ORIGIN_BYTES = 63  # an origin of the agent's is no longer
+
+
+def origin_of(jail):
+    """fail2ban:JAIL. An origin is one short word: a name that is none is cut, and the hash of all of it keeps two such jails apart."""
+    word = "_".join(jail.split())
+    whole = "fail2ban:" + "".join(char if char.isprintable() else "_" for char in word)
+    if whole == "fail2ban:" + jail and len(whole.encode()) <= ORIGIN_BYTES:
+        return whole
+    mark = "~" + hashlib.sha256(jail.encode(errors="surrogateescape")).hexdigest()[:16]
+    return whole.encode(errors="replace")[:ORIGIN_BYTES - len(mark)].decode(errors="ignore") + mark
 
 
 class Request:
@@ -34,7 +46,7 @@ class SekishoAction(ActionBase):
     def __init__(self, jail, name, socket=SOCKET, **_):
         """@socket: of the agent. What banaction hands over besides (port, protocol, chain) is not for us: all of a source is dropped."""
         super().__init__(jail, name)
-        self.origin, self.path = "fail2ban:" + "_".join(jail.name.split()), socket  # an origin is one word
+        self.origin, self.path = origin_of(jail.name), socket
         self.waiting, self.ready = collections.deque(), threading.Condition()
         self.worker, self.stream, self.is_stopping, self.is_lost = None, None, False, False
 

@@ -33,6 +33,14 @@ class Reading:
             raise ValueError(text)
         return face
 
+    def is_entry(self, text):
+        try:
+            if "-" in text and "/" not in text.split("-")[0]:
+                return "/" not in text.split("-", 1)[1] and all(self.one(end.strip(" \t")) for end in text.split("-", 1))
+            return bool(self.one(text))
+        except ValueError:
+            return False
+
     def entry(self, text):
         try:
             if "-" in text and "/" not in text.split("-")[0]:
@@ -71,8 +79,11 @@ def read_plain(r, text, kind, options):
                 unique = re.search(r"([0-9]+) unique IPs$", line.rstrip(" \t"))
                 if unique and len(unique[1]) <= 12:
                     r.addresses = int(unique[1])
-        word = re.split("[#;]", line)[0].strip(" \t")
-        if word:
+        fields = [field.strip(" \t") for field in line.split("#")[0].split(";")]
+        word = fields[0]
+        if word and any(map(r.is_entry, fields[1:])):
+            r.rows, r.errors = r.rows + 1, r.errors + 1
+        elif word:
             r.rows += 1
             r.entry(word)
 

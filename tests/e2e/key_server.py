@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A feed server that wants a key. usage: key_server.py FOLDER ADDRESS OTHER PORT; /list wants it, /same and /other redirect (to
-here, and to OTHER with the same port), /hang never answers. Each request is a line of FOLDER/requests: address, path, the key's
-header or none."""
-import http.server, pathlib, sys, threading, time
+here, and to OTHER with the same port), /hang never answers. Each request is a line of FOLDER/requests: address, path with its
+query, the key's header (or the query's value named key) or none."""
+import http.server, pathlib, sys, threading, time, urllib.parse
 
 FOLDER, ADDRESS, OTHER, PORT = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 
@@ -13,13 +13,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         here = self.server.server_address[0]
-        key = self.headers["Key"] or self.headers["Authorization"] or "none"
+        path, _, query = self.path.partition("?")
+        key = self.headers["Key"] or self.headers["Authorization"] or dict(urllib.parse.parse_qsl(query)).get("key", "none")
         with open(FOLDER / "requests", "a") as log:
             log.write(f"{here} {self.path} {key}\n")
-        if self.path == "/hang":
+        if path == "/hang":
             time.sleep(60)
-        target = {"/same": f"http://{ADDRESS}:{PORT}/list", "/other": f"http://{OTHER}:{PORT}/open"}.get(self.path)
-        is_right = self.path == "/open" or key == (FOLDER / "want").read_text()
+        target = {"/same": f"http://{ADDRESS}:{PORT}/list", "/other": f"http://{OTHER}:{PORT}/open"}.get(path)
+        is_right = path == "/open" or key == (FOLDER / "want").read_text()
         body = b"198.51.100.7\n" if is_right else b'{"errors":[{"detail":"Authentication failed"}]}'
         self.send_response(302 if target else 200 if is_right else 401)
         if target:

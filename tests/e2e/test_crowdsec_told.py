@@ -241,3 +241,29 @@ def test_servers_are_not_cut_off(lab, agent, tmp_path):
         assert drops(lab, "198.51.100.51") == [True]
     finally:
         far.stop()
+
+
+def test_a_tried_list_is_laid_beside_the_decisions(lab, agent, fake):
+    """feed try: what CrowdSec has in force is a row beside the lists, counts for what is dropped already, and ends with the key."""
+    fake.say([decision(1, BAD), decision(2, NET), decision(3, BAD6), decision(4, BAD, origin="CAPI")])
+    one = start(agent)
+    path = one.dir / "tried.txt"
+    path.write_text(f"{BAD}\n192.0.2.128/25\n{GOOD}\n2001:db8::/64\n")
+    becomes(one, BAD, "drop")
+    lab.probe(BAD, 200), lab.probe(GOOD, 200)
+    of = lambda said: [row for row in said["overlaps"] if row["name"] == "crowdsec"]
+    tried = lambda *words: one.ask("feed", "try", str(path), "--format", "plain", *words)
+    beside, = wait_for(lambda: of(tried()), what="the decisions beside a tried list")
+    assert (beside["action"], beside["known_good"], beside["entries_inside"], beside["entries_touched"]) == ("block", False, 2, 3)
+    assert beside["share_v4"] == pytest.approx(129 / 130) and beside["of_list_v4"] == pytest.approx(129 / 257)
+    assert beside["share_v6"] == pytest.approx(2 ** -64) and beside["of_list_v6"] == 1
+    assert {seen["address"]: seen["now"] for seen in tried()["seen"]["rows"]} == {BAD: "dropped", GOOD: "passes"}
+    assert re.search(r"^crowdsec +block ", one.cli("feed", "try", path, "--format", "plain").stdout, re.M)
+    path.write_text(f"{BAD}\n")
+    assert (tried()["advice"], tried()["reasons"][0]) == ("no", "crowdsec, in force, holds 100.0 % of it: next to nothing new")
+    fake.say([decision(2, NET)], deleted=[decision(1, BAD), decision(3, BAD6), decision(4, BAD, origin="CAPI")])
+    becomes(one, BAD, "pass")
+    wait_for(lambda: of(tried())[0]["entries_touched"] == 0, what="the decision's end")
+    one.write("")
+    one.cli("reload")
+    assert not of(tried())

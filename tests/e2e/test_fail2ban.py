@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Debian's fail2ban with our action: from lines in a log to packets dropped and back, with restarts of either side in between."""
-import os, pathlib, signal, sqlite3, subprocess, time
+import hashlib, os, pathlib, re, signal, sqlite3, subprocess, time
 import pytest
 from lab import PATIENCE, run, wait_for
 
@@ -11,9 +11,9 @@ MANY = 10000
 
 
 class Fail2ban:
-    """A server with two jails, `door` and `window`, each reading a log of its own."""
+    """A server with two jails, `door` and `window` unless told otherwise, each reading a log of its own."""
 
-    def __init__(self, folder, agent):
+    def __init__(self, folder, agent, names=("door", "window")):
         self.dir, self.process = folder, None
         for name in ("action.d", "filter.d"):
             (folder / name).mkdir(parents=True)
@@ -22,11 +22,11 @@ class Fail2ban:
             f"[Definition]\nloglevel = INFO\nlogtarget = {folder}/log\nsyslogsocket = auto\nsocket = {folder}/sock\npidfile = {folder}/pid\n"
             f"dbfile = {folder}/db\ndbpurgeage = 1d\ndbmaxmatches = 10\n[Thread]\nstacksize = 0\n")
         (folder / "filter.d/knock.conf").write_text("[Definition]\nfailregex = ^ knocked: <ADDR>$\ndatepattern = ^EPOCH\n")
-        jails = "".join(f"[{name}]\nenabled = true\nlogpath = {folder}/{name}.log\n" for name in ("door", "window"))
+        jails = "".join(f"[{name}]\nenabled = true\nlogpath = {folder}/{name}.log\n" for name in names)
         (folder / "jail.conf").write_text(
             "[INCLUDES]\n[DEFAULT]\nignoreip = 127.0.0.1/8\nbantime = 600\nfindtime = 600\nmaxretry = 2\nbackend = polling\nusedns = no\nfilter = knock\n"
             f"banaction = sekisho.py\naction_ = %(banaction)s[port=\"ssh\", protocol=\"tcp\", socket=\"{agent.dir}/run/sekisho.sock\"]\naction = %(action_)s\n" + jails)
-        for name in ("door", "window"):
+        for name in names:
             (folder / f"{name}.log").touch()
 
     def program(self, name):
@@ -69,8 +69,8 @@ class Fail2ban:
 def fail2ban(tmp_path):
     made = []
 
-    def make(agent):
-        made.append(Fail2ban(tmp_path / "f2b", agent))
+    def make(agent, *names):
+        made.append(Fail2ban(tmp_path / "f2b", agent, *names))
         return made[-1].start()
 
     yield make
@@ -203,8 +203,31 @@ def test_ten_thousand_bans_are_restored_and_flushed_in_seconds(lab, agent, fail2
     assert lab.probe(BAD) == 20
 
 
-def test_a_jail_with_a_blank_is_one_word():
-    """An origin is one word; a jail's name need not be."""
-    ask = f"import runpy, types; print(runpy.run_path('{ACTION}')['Action'](types.SimpleNamespace(name='my  jail'), 'a').origin)"
-    env = dict(os.environ, PYTHONPATH=str(ROOT / "usr/lib/python3/dist-packages"), PYTHONDONTWRITEBYTECODE="1")
-    assert run("/usr/bin/python3", "-c", ask, env=env).stdout == "fail2ban:my_jail\n"
+def test_jails_with_long_names(lab, agent, fail2ban):
+    """Two names that differ behind what an origin has room for: each jail's bans are its own."""
+    one = agent("on-exit: keep\n").start()
+    names = ["company-wide-" + "behind-the-reverse-proxy-" * 2 + end for end in ("door", "window")]
+    jails = fail2ban(one, names)
+    for name in names:
+        jails.client("set", name, "banip", OTHER)
+    wait_for(lambda: len(held(one)) == 2, what="a ban of each jail")
+    origins = {origin for _, origin in held(one)}
+    assert len(origins) == 2 and all(origin.startswith("fail2ban:company-wide-") and len(origin) == 63 for origin in origins)
+    jails.client("set", names[0], "unbanip", OTHER)
+    wait_for(lambda: len(held(one)) == 1, what="the other jail's ban alone")
+    assert (lab.probe(OTHER), lab.probe(GOOD)) == (0, 20)
+    jails.client("set", names[1], "unbanip", OTHER)
+    wait_for(lambda: not held(one), what="no ban")
+    assert lab.probe(OTHER) == 20 and "cannot be banned" not in jails.said() and "Traceback" not in jails.said()
+
+
+@pytest.mark.parametrize("name, shown", [
+    ("sshd", r"sshd"), ("n" * 54, "n" * 54), ("n" * 55, "n{37}~[0-9a-f]{16}"), ("n" * 55 + "m", "n{37}~[0-9a-f]{16}"), ("my jail", "my_jail~[0-9a-f]{16}"),
+    ("my  jail", "my_jail~[0-9a-f]{16}"), ("my_jail", "my_jail"), ("ü" * 40, "ü{18}~[0-9a-f]{16}"), ("tür", "tür")])
+def test_origins_of_jails(name, shown):
+    """One word of at most 63 bytes, always the same, and no two names' alike."""
+    ask = f"import runpy, types; print(runpy.run_path('{ACTION}')['Action'](types.SimpleNamespace(name={name!r}), 'a').origin)"
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "usr/lib/python3/dist-packages"), PYTHONDONTWRITEBYTECODE="1", PYTHONIOENCODING="utf-8")
+    origin = run("/usr/bin/python3", "-c", ask, env=env).stdout.strip()
+    assert re.fullmatch("fail2ban:" + shown, origin) and len(origin.encode()) <= 63
+    assert "~" not in origin or origin.endswith(hashlib.sha256(name.encode()).hexdigest()[:16])

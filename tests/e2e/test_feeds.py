@@ -110,6 +110,35 @@ def test_changed_options_are_in_force_with_the_reload(lab, agent, server):
     assert drops(lab, GOOD) == [False]
 
 
+def test_a_server_that_wants_to_be_left_alone(lab, agent, server):
+    """Retry-After: no command, reload or start asks before its time, and people are told until when."""
+    server.say("busy")
+    one = agent(url_feed() + "  - {name: other, url: \"http://127.0.0.1:8098/none\", format: plain}\n").start()
+    wait_for(lambda: feed(one, "web")["state"] == "failing", what="the refusal")
+    server.say("ok", BAD)
+    end = feed(one, "web")["not_before"]
+    assert server.requests() == ["busy /list none"] and 7000 < end - time.time() <= 7200
+    until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(end))
+    for _ in range(3):
+        done = one.cli("feed", "update", "web", check=False)
+        assert done.returncode == 1 and f"feed web: its server wants no request before {until}, in " in done.stderr and "503" in done.stderr, done.stderr
+    done = one.cli("feed", "update", check=False)
+    assert done.returncode == 1 and f"web: HTTP 503; its server wants no request before {until} (Retry-After)" in done.stderr
+    assert "feed other: " in done.stderr and feed(one, "other")["not_before"] is None  # it was asked again
+    tries = metric(one, "sekisho_feed_update_failures_total", 'feed="other"')
+    one.write(url_feed() + "  - {name: other, url: \"http://127.0.0.1:8098/none\", format: plain, max-entries: 7}\n")
+    one.cli("reload")
+    wait_for(lambda: metric(one, "sekisho_feed_update_failures_total", 'feed="other"') > tries, what="the other's request")
+    one.stop()
+    one.start()
+    wait_for(lambda: metric(one, "sekisho_feed_update_failures_total", 'feed="other"') > tries + 1, what="the other's request after the start")
+    assert feed(one, "web")["next_try"] >= end and feed(one, "web")["not_before"] == end and server.requests() == ["busy /list none"]
+    one.write(url_feed().replace("/list", "/list?moved"))  # another place: its server said nothing
+    one.cli("reload")
+    wait_for(lambda: feed(one, "web")["state"] == "ok" and drops(lab, BAD, GOOD) == [True, False], what="the list")
+    assert server.requests() == ["busy /list none", "ok /list?moved none"] and feed(one, "web")["not_before"] is None
+
+
 @pytest.mark.parametrize("mode, said", [("html", "HTML"), ("500", "500"), ("busy", "503"), ("empty", "empty|no entr|no prefix"),
                                          ("comments", "no entr|no prefix|empty"), ("cut", "."), ("gone", "connect|refused")])
 def test_url_feed_bad_days_keep_the_last_good_list(lab, agent, server, mode, said):
@@ -129,7 +158,7 @@ def test_url_feed_bad_days_keep_the_last_good_list(lab, agent, server, mode, sai
     assert drops(lab, BAD, NEW, GOOD) == [True, False, False]
     assert metric(one, "sekisho_feed_up", 'feed="web"') == 0
     assert metric(one, "sekisho_feed_update_failures_total", 'feed="web"') == 1
-    if mode != "gone":
+    if mode not in ("gone", "busy"):
         server.say("ok", NEW)
         one.cli("feed", "update", "web")
         assert (feed(one, "web")["state"], metric(one, "sekisho_feed_up", 'feed="web"')) == ("ok", 1)

@@ -126,6 +126,10 @@ def test_what_is_held_can_be_seen_and_accepted(lab, agent):
         widest = min((ipaddress.ip_network(line) for line in lines if "host" not in line), key=lambda net: net.prefixlen * (4 if net.version == 4 else 1),
                      default=ipaddress.ip_network(new[name]))
         assert held["added_largest"][0] == str(widest).removesuffix("/32"), name
+    held = {name: show(one, name)["held"] for name in HELD}  # the lines of what is held, while those in force have none
+    assert [(row["line"], row["text"]) for row in held["errors"]["errors"]] == [(2 + i, f"host{i}.example") for i in range(4)] and held["errors"]["errors_total"] == 4
+    assert show(one, "errors")["errors"] == [] and [name for name in HELD if held[name]["errors"]] == ["errors"]
+    assert re.search(r"^HELD LINE +WHY +TEXT\n +2 +.* host0\.example$", one.cli("feed", "show", "errors").stdout, re.M)
     assert [event["feed"] for event in one.ask("events")["events"] if event["type"] == "feed-held"] == list(HELD)
     assert re.search(r"feed-held +coverage6\n", one.cli("events").stdout)
     for name in HELD:

@@ -74,6 +74,12 @@ def test_the_matrix(agent):
     in_force(one, 4)
     pairs = {(row["list"], row["also_in"]): (row["share_v4"], row["share_v6"], row["addresses_v4"], row["networks_v6"]) for row in one.ask("feed", "quality")["overlaps"]}
     assert pairs == {("a", "b"): (0.5, 1, 128, 65536), ("b", "a"): (0.5, 0.5, 128, 65536)}
+    of = lambda name: {row["also_in"]: (row["share_v4"], row["share_v6"]) for row in one.ask("feed", "show", name)["overlaps"]}
+    assert (of("a"), of("b"), of("c"), of("d")) == ({"b": (0.5, 1)}, {"a": (0.5, 0.5)}, {}, {})  # each list's own row
+    assert ["b", "50", "%", "100", "%"] in [line.split() for line in one.cli("feed", "show", "a").stdout.splitlines()] and "ALSO IN" not in one.cli("feed", "show", "c").stdout
+    said = dict(re.findall(r'^sekisho_feed_overlap_ratio\{feed="(\w+)",family="ipv4"\} (\S+)$', one.get("/metrics"), re.M))
+    assert {name: float(share) for name, share in said.items()} == {"a": 0.5, "b": 0.5, "c": 0, "d": 0}
+    assert 'sekisho_feed_overlap_ratio{feed="a",family="ipv6"} 1\n' in one.get("/metrics")
     text = [line.split() for line in one.cli("feed", "quality").stdout.splitlines()]
     assert ["1", "a", "-", "100", "%", "0", "%", "-"] in text and ["2", "b", "50", "%", "-", "0", "%", "-"] in text and ["3", "c", "0", "%", "0", "%", "-", "-"] in text
     assert ["4", "d", "-", "-", "-", "-"] in text

@@ -80,6 +80,58 @@ def test_the_key_is_sent_and_seen_nowhere(lab, agent, server):
     assert lab.probe(BAD, 5) == 0 and lab.probe("203.0.113.9", 5) == 5
 
 
+def kept_by(agent):
+    return [path for folder in ("state", "run") for path in (agent.dir / folder).rglob("*") if path.is_file()]
+
+
+def test_a_key_that_belongs_into_the_query(lab, agent, server):
+    """From its file as well, encoded, behind what the url has; a redirect does not get it from us."""
+    one, secret = agent(), SECRET + "+/="
+    (server / "want").write_text(secret)
+    key = one.dir / "key"
+    key.touch(0o600)
+    key.write_text(secret)
+    row = f'feeds:\n  - {{name: keyed, url: "http://127.0.0.1:8099/%s", key-file: "{key}", key-query: key, format: plain}}\n'
+    one.write(row % "list?a=b#c")
+    one.start()
+    wait_for(lambda: feed(one)["state"] == "ok", what="the list")
+    encoded = SECRET + "%2B%2F%3D"
+    assert requests(server) == [["127.0.0.1", f"/list?a=b&key={encoded}", secret]]
+    wait_for(lambda: lab.probe(BAD, 5) == 0, what="the list in force")
+    (server / "want").write_text("another")
+    done = one.cli("feed", "update", "keyed", check=False)
+    assert "HTTP 401" in done.stderr and SECRET not in done.stderr
+    one.write(row % "other")
+    one.cli("reload")
+    wait_for(lambda: feed(one)["state"] == "ok" and len(requests(server)) == 4, what="the other server's list")
+    assert requests(server)[2:] == [["127.0.0.1", f"/other?key={encoded}", secret], ["127.0.0.2", "/open", "none"]]
+    shown = [one.cli(*words).stdout + one.cli("--json", *words).stdout for words in (("status",), ("feed", "show", "keyed"), ("events",), ("audit",))]
+    shown += [one.get("/metrics"), one.said()]
+    assert "keyed" in "".join(shown) and SECRET not in "".join(shown)
+    assert not [path for path in kept_by(one) if SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("url, said", [(f"http://127.0.0.1:8099/list?a=b&api_key={SECRET}", r'holds a secret, "api_key".* key-file: with key-query: api_key'),
+                                       (f"http://me:{SECRET}@127.0.0.1:8099/list", r"user or password: .* key-file:")])
+def test_a_secret_in_the_url_is_refused_and_not_repeated(agent, server, url, said):
+    """By each way in, and neither the refusal, the audit, the log nor the state has it."""
+    one = agent().start()
+    for words in (("try", url), ("add", "x", url, "format=plain")):
+        done = one.cli("feed", *words, check=False)
+        assert done.returncode == 1 and re.search(said, done.stderr) and SECRET not in done.stdout + done.stderr, done.stderr
+    config = one.config.read_text()
+    one.write(f'feeds:\n  - {{name: x, url: "{url}", format: plain}}\n')
+    done = one.cli("check-config", one.config, check=False)
+    assert done.returncode == 1 and re.search(said, done.stdout) and SECRET not in done.stdout + done.stderr, done
+    assert one.cli("reload", check=False).returncode == 1 and re.search(said, one.said())
+    assert [row["verb"] for row in one.ask("audit")["entries"]] == ["reload", "feed.add", "feed.try"]
+    assert "127.0.0.1:8099/list" in one.ask("audit")["entries"][1]["detail"] and SECRET not in one.cli("audit").stdout + one.said()
+    assert not [path for path in kept_by(one) if SECRET.encode() in path.read_bytes()] and not (server / "requests").exists()
+    one.config.write_text(config)
+    one.cli("feed", "add", "x", "http://127.0.0.1:8099/open", "format=plain")  # the control
+    wait_for(lambda: feed(one)["state"] == "ok", what="the list")
+
+
 def memory(pid):
     """All that a process may write to, but for the kernel's pages in it."""
     parts = []

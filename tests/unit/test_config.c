@@ -103,6 +103,12 @@ static const struct {
     {"feeds:\n  - name: a\n    url: https://h/\n    key-header: Key\n", 2, 5, "is for key-file"},
     {"feeds:\n  - name: a\n    url: https://h/\n    key-file: /k\n    key-header: \"A: b c\"\n", 5, 17, "a header's name"},
     {"feeds:\n  - name: a\n    url: https://h/\n    key-file: /k\n    key-header: \"A:\"\n", 5, 17, "a header's name"},
+    {"feeds:\n  - name: a\n    url: https://h/?a=b&apikey=S3CRET\n", 3, 10, "holds a secret, \"apikey\""},
+    {"feeds:\n  - name: a\n    url: htps://u:S3CRET@h/?token=S3CRET\n", 3, 10, "htps://...@h/?...\": give an http://"},
+    {"feeds:\n  - name: a\n    url: https://h/\n    key-query: apikey\n", 2, 5, "key-query: is for key-file"},
+    {"feeds:\n  - name: a\n    url: https://h/\n    key-file: /k\n    key-query: \"a=b\"\n", 5, 16, "the name of the query's value"},
+    {"feeds:\n  - name: a\n    url: https://h/\n    key-file: /k\n    key-query: a\n    key-header: Key\n", 2, 5, "one of key-header and key-query"},
+    {"crowdsec: {url: \"h://u:S3CRET@h\", key-file: /k}\n", 1, 17, "the local API's address"},
     {"feeds:\n  - name: a\n    path: /x\n    stale-after: 5\n", 4, 18, "such as 3d"},
     {"feeds:\n  - name: a\n    path: /x\n    max-errors: 101%\n", 4, 17, "up to 100%"},
     {"metrics: {listen: \"x:1\"}\n", 1, 19, "ADDRESS:PORT"},
@@ -137,7 +143,7 @@ static void test_errors(void **state)
 		assert_int_equal(config_parse(&source, 1, &config, &errors), -EINVAL);
 		if (errors.error[0].line != rows[i].line ||
 		    errors.error[0].column != rows[i].column ||
-		    !strstr(errors.error[0].text, rows[i].part))
+		    !strstr(errors.error[0].text, rows[i].part) || strstr(errors.error[0].text, "S3CRET"))
 			fail_msg("%s%u:%u: %s", rows[i].text, errors.error[0].line,
 				 errors.error[0].column, errors.error[0].text);
 		config_errors_clear(&errors);
@@ -280,6 +286,38 @@ static void test_small_table(void **state)
 	config_free(config);
 }
 
+/* Whom a publisher's own rule is for, and from which interval on it is kept. */
+static void test_publishers_rules(void **state)
+{
+	static const struct {
+		const char *url, *interval, *said; /* NULL: no warning */
+	} cases[] = {
+		{"https://www.spamhaus.org/drop/drop_v4.json", "1h", "once an hour: give 70m"},
+		{"https://www.spamhaus.org/drop/drop_v4.json", "70m", NULL},
+		{"https://www.dan.me.uk/torlist/", "30m", "once in 30 minutes: give 35m"},
+		{"https://www.dan.me.uk/torlist/", "35m", NULL},
+		{"https://api.abuseipdb.com/api/v2/blacklist", "5h", "five requests a day"},
+		{"https://api.abuseipdb.com/api/v2/blacklist", "6h", NULL},
+		{"https://example.net/list", "5m", NULL},
+	};
+	struct config_errors errors;
+	struct config *config;
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(text, sizeof(text), "feeds:\n  - {name: a, url: \"%s\", interval: %s}\n", cases[i].url, cases[i].interval);
+		assert_int_equal(parse(text, &config, &errors), 0);
+		assert_int_equal(errors.n_warnings, cases[i].said != NULL);
+		if (cases[i].said) {
+			assert_non_null(strstr(errors.warning[0].text, "feed \"a\": interval: "));
+			assert_non_null(strstr(errors.warning[0].text, cases[i].said));
+			assert_int_equal(errors.warning[0].line, 2);
+		}
+		config_errors_clear(&errors);
+		config_free(config);
+	}
+}
+
 /* One mistake, one line. */
 static void test_one_mistake_is_said_once(void **state)
 {
@@ -343,7 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_crowdsec_stale_after_of_a_slow_one),
 	    cmocka_unit_test(test_whole),
-	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table),
+	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table), cmocka_unit_test(test_publishers_rules),
 	    cmocka_unit_test(test_one_mistake_is_said_once),
 	    cmocka_unit_test(test_a_limit)};
 

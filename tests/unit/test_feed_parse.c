@@ -69,6 +69,13 @@ static const struct {
 	    "192.0.2.1\n192.0.2.2 ; \x1b[31m%s%n$(id)\n",
 	    NULL, 1, 0, 1),
 	ROW("two", "192.0.2.1 192.0.2.2\n192.0.2.3\n", NULL, 1, 0, 1),
+	ROW("two by a semicolon", "192.0.2.1;192.0.2.2\n192.0.2.3\n", NULL, 1, 0, 1),
+	ROW("more by semicolons",
+	    "192.0.2.1 ; 192.0.2.2\n192.0.2.4;x; 2001:db8::1/64\n192.0.2.5;192.0.2.6-192.0.2.9\n192.0.2.3\n",
+	    NULL, 1, 0, 3),
+	ROW("comments by semicolons",
+	    "192.0.2.1 ; SBL1\n192.0.2.2;SBL2\n192.0.2.3;\n;192.0.2.4;192.0.2.5\n ; 192.0.2.6\n192.0.2.7 # a;192.0.2.8\n192.0.2.9;22;sshd\n",
+	    NULL, 5, 0, 0),
 	ROW("words", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\nk\n192.0.2.1\n", "not a list", 0, 0, 0),
 };
 

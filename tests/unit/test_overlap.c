@@ -155,6 +155,12 @@ static void test_sums_by_class_agree_with_a_map(void **state)
 		assert_int_equal(policy_flatten(lists, 3, &policy), 0);
 		assert_int_equal(overlap_classes(policy, &classes), 0);
 		for (a = 0; a < 3; a++) {
+			struct overlap_sums shared = overlap_shared(classes, policy->n_classes, lists[a].id);
+			unsigned others = 0;
+
+			for (i = 0; i < SPACE; i++)
+				others += map[a][i] && (map[(a + 1) % 3][i] || map[(a + 2) % 3][i]);
+			assert_true(shared.v4 == others && shared.v6 == ldexp(others, -64));
 			for (b = 0; b < 3; b++) {
 				struct overlap_sums sums = overlap_both(classes, policy->n_classes, lists[a].id, lists[b].id);
 				unsigned both = 0;

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* An alarm is shown before the last update's error, which may be none. */
 static void add_alarms(json_t *feeds)
@@ -86,6 +87,12 @@ static void show_held(const json_t *held)
 		{"would add", "added", PRINT_NUMBER},
 		{"would remove", "removed", PRINT_NUMBER},
 	};
+	static const struct print_column errors[] = {
+		{"HELD LINE", "line", PRINT_NUMBER},
+		{"WHY", "reason", PRINT_TEXT},
+		{"TEXT", "text", PRINT_TEXT},
+		{NULL, NULL, PRINT_TEXT},
+	};
 	size_t i;
 
 	if (!json_is_object(held))
@@ -97,6 +104,11 @@ static void show_held(const json_t *held)
 			json_object_get(held, "added_largest")))
 		show_prefixes("+ largest", json_object_get(held, "added_largest"));
 	show_prefixes("-", json_object_get(held, "removed_first"));
+	if (!json_array_size(json_object_get(held, "errors")))
+		return;
+	putchar('\n');
+	(void)print_table(json_object_get(held, "errors"), errors,
+			  NULL); /* out of memory: a later table says it */
 }
 
 /* How right the bans of sources on the list were. */
@@ -208,6 +220,22 @@ static int show_names(const json_t *names)
 	return CLI_DONE;
 }
 
+/* What of its addresses other lists hold too. */
+static void show_overlaps(const json_t *rows)
+{
+	static const struct print_column columns[] = {
+		{"ALSO IN LIST", "also_in", PRINT_TEXT},
+		{"OF ITS IPV4", "share_v4", PRINT_PERCENT},
+		{"OF ITS IPV6", "share_v6", PRINT_PERCENT},
+		{NULL, NULL, PRINT_TEXT},
+	};
+
+	if (!json_array_size(rows))
+		return;
+	putchar('\n');
+	(void)print_table(rows, columns, NULL); /* out of memory: the next table says it */
+}
+
 static int show_feed(json_t *feed)
 {
 	static const struct print_column fields[] = {
@@ -255,6 +283,7 @@ static int show_feed(json_t *feed)
 	show_crowdsec(feed);
 	show_review(json_object_get(feed, "review"));
 	show_held(json_object_get(feed, "held"));
+	show_overlaps(json_object_get(feed, "overlaps"));
 	if (json_array_size(json_object_get(feed, "protected"))) {
 		putchar('\n');
 		(void)print_table(json_object_get(feed, "protected"), protected,
@@ -283,6 +312,9 @@ static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
 {
 	json_t *data, *feed;
 	const char *feed_name, *error;
+	char clock[32];
+	struct tm tm;
+	time_t wish;
 	size_t i;
 	int status = cli_call(cli, json_pack("{s:s}", "verb", "feed.list"), &data),
 	    ended = CLI_DONE;
@@ -295,7 +327,11 @@ static int updated_feeds(struct cli *cli, const char *name, json_t *ret_rows)
 			continue;
 		(void)json_array_append(ret_rows, feed); /* out of memory: a row less */
 		error = json_string_value(json_object_get(feed, "error"));
-		if (error)
+		wish = json_integer_value(json_object_get(feed, "not_before"));
+		strftime(clock, sizeof(clock), "%Y-%m-%d %H:%M:%S", gmtime_r(&wish, &tm));
+		if (error && wish)
+			ended = cli_fail(CLI_FAILED, "feed %s: %s; its server wants no request before %s UTC (Retry-After)", feed_name, error, clock);
+		else if (error)
 			ended = cli_fail(CLI_FAILED, "feed %s: %s", feed_name, error);
 	}
 	json_decref(data);

@@ -148,6 +148,8 @@ void crowdsec_look_open(struct engine *engine);
 void crowdsec_look_tick(struct engine *engine);
 /* Of the last look at the list of feed @name; NULL: there was none. Holds until the next tick. */
 const struct crowdsec_shared *crowdsec_shared_with(const struct engine *engine, const char *name);
+/* A copy of the decisions' prefixes at the last look, for lists_unmap(). Errors: -ENOENT CrowdSec is not in the config, or was not looked at yet; -ENOMEM. */
+int crowdsec_look_copy(const struct engine *engine, struct engine_list *ret_list);
 /* The live decision of the longest prefix that holds @address, of two the one that ends later. False: there is none. */
 bool crowdsec_find(const struct engine *engine, const struct prefix *address, struct store_entry *ret_row);
 /* The member "names" of feed.show: servers that decisions in force hold, known-good lists that they meet. */

@@ -39,7 +39,9 @@ struct crowdsec_look {
 	unsigned rows;
 	struct beside *beside;
 	size_t n_beside;
+	struct engine_list fresh; /* the decisions' prefixes, each once; no data: none, or no memory */
 	/* the last answer */
+	struct engine_list kept;
 	struct crowdsec_shared *shared;
 	size_t n_shared;
 };
@@ -99,6 +101,7 @@ static void work(uv_work_t *request)
 
 	look->n4 = sort_unique(look->v4, look->n4, sizeof(*look->v4), prefix4_compare);
 	look->n6 = sort_unique(look->v6, look->n6, sizeof(*look->v6), prefix6_compare);
+	(void)lists_copy(look->v4, look->n4, look->v6, look->n6, &look->fresh); /* else a try is compared with the lists alone */
 	for (i = 0; i < look->n_beside; i++) {
 		const struct list_view *view = &look->beside[i].list.view;
 		struct crowdsec_shared *shared = &look->beside[i].shared;
@@ -144,6 +147,9 @@ static void keep_answer(struct crowdsec_look *look)
 	struct crowdsec_shared *shared = calloc(look->n_beside + 1, sizeof(*shared));
 	size_t i;
 
+	lists_unmap(&look->kept);
+	look->kept = look->fresh;
+	look->fresh = (struct engine_list){ .data = NULL };
 	if (!shared)
 		return; /* the last answer stays */
 	tell_good(look);
@@ -178,6 +184,9 @@ static void after_work(uv_work_t *request, int status)
 
 	if (!status && look->engine->crowdsec->config)
 		keep_answer(look);
+	else
+		lists_unmap(&look->kept);
+	lists_unmap(&look->fresh);
 	end(look);
 }
 
@@ -250,6 +259,16 @@ const struct crowdsec_shared *crowdsec_shared_with(const struct engine *engine, 
 			return &look->shared[i];
 	}
 	return NULL;
+}
+
+int crowdsec_look_copy(const struct engine *engine, struct engine_list *ret_list)
+{
+	const struct engine_list *kept = &engine->crowdsec->look->kept;
+	const struct list_view *view = &kept->view;
+
+	if (!engine->crowdsec->config || !kept->data)
+		return -ENOENT;
+	return lists_copy(view->v4, view->head->n4, view->v6, view->head->n6, ret_list);
 }
 
 /* A decision that holds @address; the later end of two. */

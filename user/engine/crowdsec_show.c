@@ -64,6 +64,7 @@ json_t *crowdsec_json(struct engine *engine, bool is_long)
 	if (is_long && json) {
 		crowdsec_hits_take(engine);
 		json_object_set_new(json, "quality", quality_row(engine, &engine->crowdsec->feed, 7));
+		json_object_set_new(json, "overlaps", quality_overlaps(engine, &engine->crowdsec->feed));
 		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
 						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total,
 						       "stale_after", (json_int_t)crowdsec->config->stale_after_s, "refused", crowdsec_refused_json(crowdsec), "names", crowdsec_names(engine)));

@@ -109,10 +109,16 @@ int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_
 bool role_answered(uint64_t number, int *ret_err, char *ret_text);
 void role_forget(uint64_t number);
 
-/* feeds.c */
+/* feeds.c, feeds_ask.c */
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
-int feeds_update(struct engine *engine, const char *name); /* NULL: all; -ENOENT */
+/*
+ * Asks for feed @name now, NULL: for all whose servers do not want to be left alone (Retry-After). Errors: -ENOENT; -EBUSY
+ * @name's server does.
+ */
+int feeds_update(struct engine *engine, const char *name);
+/* Unix time before which the feed's server wants no request; 0: any time will do. */
+int64_t feeds_wish_s(const struct engine_feed *feed);
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
 /*

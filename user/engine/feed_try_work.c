@@ -12,37 +12,39 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "crowdsec.h"
 #include "sys/channel.h"
 #include "sys/store_bans.h"
 
 #define EVIDENCE_SLICE 256 /* records a read: 64 kB */
 #define ASKED_MAX 10000	   /* questions to the state: some 50 ms; the sources behind them are judged by lists alone */
 
-/* The config's allow: as it would be on disk, in memory that lists_unmap() frees like a mapping. */
 static int copy_allow(const struct engine *engine, struct feed_try_list *list)
 {
-	size_t n4 = engine->allow.n4, n6 = engine->allow.n6;
-	size_t bytes = sizeof(struct list_head) + n4 * sizeof(struct prefix4) + n6 * sizeof(struct prefix6);
-	struct list_head *head = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct prefix4 *v4;
-	struct prefix6 *v6;
+	int err = lists_copy(engine->allow.v4, engine->allow.n4, engine->allow.v6, engine->allow.n6, &list->list);
 
-	if (head == MAP_FAILED)
-		return -errno;
-	v4 = (void *)(head + 1);
-	v6 = (void *)(v4 + n4);
-	if (n4)
-		memcpy(v4, engine->allow.v4, n4 * sizeof(*v4));
-	if (n6)
-		memcpy(v6, engine->allow.v6, n6 * sizeof(*v6));
-	qsort(v4, n4, sizeof(*v4), prefix4_compare);
-	qsort(v6, n6, sizeof(*v6), prefix6_compare);
-	head->n4 = (uint32_t)n4;
-	head->n6 = (uint32_t)n6;
-	list->list = (struct engine_list){ .data = head, .bytes = bytes, .view = { .head = head, .v4 = v4, .v6 = v6 } };
+	if (err)
+		return err;
+	qsort((void *)list->list.view.v4, engine->allow.n4, sizeof(struct prefix4), prefix4_compare); /* our copy */
+	qsort((void *)list->list.view.v6, engine->allow.n6, sizeof(struct prefix6), prefix6_compare);
 	strcpy(list->name, "allow: in the config");
 	list->action = SEK_A_ALLOW;
 	list->is_known_good = list->keep_private = true;
+	return 0;
+}
+
+/* CrowdSec's decisions stand beside the lists as one more, which ends by itself. */
+static int copy_decisions(struct feed_try *job)
+{
+	struct feed_try_list *list = &job->lists[job->n_lists];
+	int err = crowdsec_look_copy(job->engine, &list->list);
+
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	strcpy(list->name, CONFIG_CROWDSEC_NAME);
+	list->action = SEK_A_BLOCK;
+	list->keep_private = true;
+	job->n_lists++;
 	return 0;
 }
 
@@ -52,7 +54,7 @@ static int take_lists(struct feed_try *job)
 	size_t i;
 	int err;
 
-	job->lists = calloc(engine->n_feeds + 1, sizeof(*job->lists));
+	job->lists = calloc(engine->n_feeds + 2, sizeof(*job->lists));
 	err = job->lists ? copy_allow(engine, &job->lists[0]) : -ENOMEM;
 	if (!err)
 		job->n_lists = 1;
@@ -69,7 +71,7 @@ static int take_lists(struct feed_try *job)
 		err = lists_share(&feed->list, &list->list);
 		job->n_lists += !err;
 	}
-	return err;
+	return err ? err : copy_decisions(job);
 }
 
 static int by_address(const void *a, const void *b)

@@ -40,6 +40,7 @@ static void finish(struct engine *engine, struct engine_feed *feed, const char *
 {
 	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
+	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
 		feed->state.failures++;
@@ -333,11 +334,6 @@ void feeds_tick(struct engine *engine)
 	}
 }
 
-bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)
-{
-	return feed->is_fetching || feed->next_ms <= uv_now(&engine->loop);
-}
-
 struct engine_feed *feeds_find(struct engine *engine, const char *name)
 {
 	size_t i;
@@ -354,21 +350,6 @@ struct engine_feed *feeds_credited(const struct engine *engine, size_t i)
 	if (i < engine->n_feeds)
 		return &engine->feeds[i];
 	return i == engine->n_feeds && engine->crowdsec->config ? &engine->crowdsec->feed : NULL;
-}
-
-int feeds_update(struct engine *engine, const char *name)
-{
-	struct engine_feed *one = name ? feeds_find(engine, name) : NULL;
-	size_t i;
-
-	if (name && !one)
-		return -ENOENT;
-	for (i = 0; i < engine->n_feeds; i++) {
-		if (!name || one == &engine->feeds[i])
-			engine->feeds[i].next_ms = 0;
-	}
-	feeds_tick(engine);
-	return 0;
 }
 
 int feeds_accept(struct engine *engine, struct engine_feed *feed)
@@ -430,11 +411,14 @@ static void inherit(struct engine *engine, struct engine_feed *feed)
 /* A file is read at once; a server is not asked by every start and reload, but when its time has come. */
 static void plan_first(struct engine *engine, struct engine_feed *feed)
 {
-	int64_t gone_s = engine_now_s() - feed->state.last_try_s;
+	int64_t gone_s = engine_now_s() - feed->state.last_try_s, wish_s = feeds_wish_s(feed);
 	uint64_t wait_ms = backoff_wait_ms(feed->config->interval_s, feed->state.failures, 0, random32());
 
 	if (feed->config->url && feed->list.data && !feed->was_fetching && feed->state.last_try_s && gone_s >= 0 && (uint64_t)gone_s * 1000 < wait_ms)
 		feed->next_ms = uv_now(&engine->loop) + wait_ms - (uint64_t)gone_s * 1000;
+	wait_ms = wish_s ? uv_now(&engine->loop) + backoff_wait_ms(0, 0, (uint32_t)(wish_s - engine_now_s()), random32()) : 0;
+	if (feed->next_ms < wait_ms)
+		feed->next_ms = wait_ms;
 }
 
 static void drop_feeds(struct engine *engine)

@@ -69,6 +69,8 @@ bool lists_find(const struct engine_list *list, const struct prefix *address, st
 void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list);
 /* A second mapping of the pages of @from, which has data, for who looks at it longer than the feed may live: lists_unmap(). Errors: errno. */
 int lists_share(const struct engine_list *from, struct engine_list *ret_list);
+/* A list of these prefixes as it would be on disk, in memory that lists_unmap() frees. Errors: -ENOMEM. */
+int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6, struct engine_list *ret_list);
 /* The prefix of @len bits around @address. */
 struct prefix lists_shorten(const struct prefix *address, unsigned len);
 /* Gives the memory of a list that nobody reads for now back to the page cache: it comes back page by page. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 struct prefix lists_shorten(const struct prefix *address, unsigned len)
@@ -65,6 +66,27 @@ void lists_at(const struct engine_list *from, void *data, struct engine_list *re
 	list.view.errors = part_at(from, from->view.errors, data);
 	list.view.origin = part_at(from, from->view.origin, data);
 	*ret_list = list;
+}
+
+int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6, struct engine_list *ret_list)
+{
+	size_t bytes = sizeof(struct list_head) + n4 * sizeof(*v4) + n6 * sizeof(*v6);
+	struct list_head *head = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct prefix4 *to4;
+	struct prefix6 *to6;
+
+	if (head == MAP_FAILED)
+		return -ENOMEM;
+	to4 = (void *)(head + 1);
+	to6 = (void *)(to4 + n4);
+	if (n4)
+		memcpy(to4, v4, n4 * sizeof(*v4));
+	if (n6)
+		memcpy(to6, v6, n6 * sizeof(*v6));
+	head->n4 = (uint32_t)n4;
+	head->n6 = (uint32_t)n6;
+	*ret_list = (struct engine_list){ .data = head, .bytes = bytes, .view = { .head = head, .v4 = to4, .v6 = to6 } };
+	return 0;
 }
 
 int lists_share(const struct engine_list *from, struct engine_list *ret_list)

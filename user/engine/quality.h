@@ -48,6 +48,8 @@ void quality_in_force(struct engine *engine);
 
 /* quality_answer.c: of the last @days, today included. */
 json_t *quality_row(struct engine *engine, const struct engine_feed *feed, unsigned days);
+/* The rows of feed.quality's overlaps that are of @feed: what of its addresses other lists hold too. */
+json_t *quality_overlaps(struct engine *engine, const struct engine_feed *feed);
 json_t *verbs_feed_quality(struct verbs_request *request);
 void metrics_add_quality(struct engine *engine, struct openmetrics *om);
 

@@ -84,36 +84,42 @@ static size_t crowdsec_pairs(struct engine *engine, struct pair *pairs)
 	return n;
 }
 
+/* List @a with each other list that shares an address with it. Returns how many. */
+static size_t pairs_of(struct engine *engine, const struct engine_feed *a, struct pair *pairs)
+{
+	size_t n_classes, k, n = 0;
+	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+	struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
+
+	for (k = 0; k < engine->n_feeds; k++) {
+		const struct engine_feed *b = &engine->feeds[k];
+		struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
+
+		if (a != b && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
+			pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
+	}
+	return n;
+}
+
 /* Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to free(). */
 static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 {
-	size_t n_classes, i, k, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
-	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+	size_t i, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
 	struct pair *pairs = calloc(most + 1, sizeof(*pairs));
 
-	for (i = 0; i < engine->n_feeds && pairs; i++) {
-		const struct engine_feed *a = &engine->feeds[i];
-		struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
-
-		for (k = 0; k < engine->n_feeds; k++) {
-			const struct engine_feed *b = &engine->feeds[k];
-			struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
-
-			if (i != k && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
-				pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
-		}
-	}
+	for (i = 0; i < engine->n_feeds && pairs; i++)
+		n += pairs_of(engine, &engine->feeds[i], pairs + n);
 	if (pairs)
 		n += crowdsec_pairs(engine, pairs + n);
 	*ret_pairs = pairs;
 	return n;
 }
 
-static json_t *matrix(struct engine *engine)
+/* Rows of the @n @pairs, those of the largest shares first. Takes @pairs. */
+static json_t *rows_of(struct pair *pairs, size_t n)
 {
 	json_t *rows = json_array();
-	struct pair *pairs;
-	size_t n = all_pairs(engine, &pairs), i;
+	size_t i;
 
 	if (n)
 		qsort(pairs, n, sizeof(*pairs), by_share);
@@ -122,6 +128,31 @@ static json_t *matrix(struct engine *engine)
 						      "share_v6", pairs[i].share6, "addresses_v4", pairs[i].both.v4, "networks_v6", pairs[i].both.v6));
 	free(pairs);
 	return rows;
+}
+
+static json_t *matrix(struct engine *engine)
+{
+	struct pair *pairs;
+	size_t n = all_pairs(engine, &pairs);
+
+	return rows_of(pairs, n);
+}
+
+json_t *quality_overlaps(struct engine *engine, const struct engine_feed *feed)
+{
+	struct pair *pairs = calloc(3 * engine->n_feeds + 1, sizeof(*pairs)), *own;
+	size_t n, n_own, i;
+
+	if (!pairs)
+		return json_array();
+	n = pairs_of(engine, feed, pairs);
+	own = pairs + n;
+	n_own = crowdsec_pairs(engine, own);
+	for (i = 0; i < n_own; i++) {
+		if (own[i].a == feed)
+			pairs[n++] = own[i]; /* never ahead of what is read */
+	}
+	return rows_of(pairs, n);
 }
 
 json_t *verbs_feed_quality(struct verbs_request *request)
@@ -162,6 +193,23 @@ static double value_of(struct engine *engine, const struct engine_feed *feed, en
 	}
 }
 
+/* One figure a feed, not the matrix: its labels would grow with the square of the feeds. */
+static void add_overlap(struct engine *engine, struct openmetrics *om)
+{
+	size_t n_classes, i;
+	const struct overlap_class *classes = quality_classes(engine, &n_classes);
+
+	openmetrics_family(om, "sekisho_feed_overlap_ratio", OPENMETRICS_GAUGE, "Share of the feed's addresses that another list in force holds too.");
+	for (i = 0; i < engine->n_feeds; i++) {
+		const char *name = engine->feeds[i].state.name;
+		unsigned id = engine->feeds[i].state.id % SEK_LISTS_MAX;
+		struct overlap_sums all = overlap_both(classes, n_classes, id, id), shared = overlap_shared(classes, n_classes, id);
+
+		openmetrics_sample(om, share(shared.v4, all.v4), "feed", name, "family", "ipv4", NULL);
+		openmetrics_sample(om, share(shared.v6, all.v6), "feed", name, "family", "ipv6", NULL);
+	}
+}
+
 void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 {
 	static const struct {
@@ -182,4 +230,5 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 		for (i = 0; (feed = feeds_credited(engine, i)); i++)
 			openmetrics_sample(om, value_of(engine, feed, (enum metric)f), "feed", feed->state.name, NULL);
 	}
+	add_overlap(engine, om);
 }

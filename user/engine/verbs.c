@@ -12,6 +12,7 @@
 #include "engine.h"
 #include "quality.h"
 #include "lib/escape.h"
+#include "lib/feed_url.h"
 #include "sys/log.h"
 
 #define AUDIT_MAX 1000 /* rows an answer */
@@ -288,6 +289,7 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 {
 	static const char *const keys[] = { "prefix", "name", "mode", "origin", "reason" };
 	json_int_t id = json_integer_value(json_object_get(request->json, "id"));
+	char shown[sizeof(request->wait->detail)];
 	const char *key;
 	json_t *set;
 	size_t i, len = 0;
@@ -303,7 +305,7 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 	}
 	json_object_foreach(json_object_get(request->json, "set"), key, set) {
 		if (json_is_string(set) && len < detail_bytes)
-			len += snprintf(detail + len, detail_bytes - len, "%s%s=%s", len ? " " : "", key, json_string_value(set));
+			len += snprintf(detail + len, detail_bytes - len, "%s%s=%s", len ? " " : "", key, feed_url_hide(json_string_value(set), shown, sizeof(shown)));
 	}
 	escape_end_utf8(detail);
 }

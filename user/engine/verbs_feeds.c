@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "bans.h"
 #include "crowdsec.h"
@@ -13,6 +14,7 @@
 #include "quality.h"
 #include "lib/feed_parse.h"
 #include "lib/list_diff.h"
+#include "lib/units.h"
 
 json_t *verbs_no_feed(const char *name)
 {
@@ -31,13 +33,13 @@ static const char *feed_state(const struct engine_feed *feed)
 	return feed->state.failures ? "retrying" : "ok";
 }
 
-static json_t *feed_errors(const struct engine_feed *feed)
+static json_t *list_errors(const struct engine_list *list)
 {
 	json_t *rows = json_array();
 	uint32_t i;
 
-	for (i = 0; feed->list.data && i < feed->list.view.head->n_errors; i++) {
-		const struct list_error *error = &feed->list.view.errors[i];
+	for (i = 0; list->data && i < list->view.head->n_errors; i++) {
+		const struct list_error *error = &list->view.errors[i];
 		json_t *text = json_stringn(error->text, error->text_len); /* NULL where it is no UTF-8 */
 
 		json_array_append_new(rows, json_pack("{s:i,s:s,s:o}", "line", error->line, "reason", feed_error_text(error->reason), "text", text ? text : json_string("(not UTF-8)")));
@@ -66,11 +68,11 @@ static json_t *feed_held(struct engine_feed *feed)
 		return json_null();
 	feed->held_shown = feed->held_number;
 	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
-	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:I,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
 			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
 			 "added", (json_int_t)diff.added, "added_first", prefixes(diff.added_first, diff.added),
 			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed),
-			 "added_largest", prefixes(diff.added_largest, diff.added));
+			 "added_largest", prefixes(diff.added_largest, diff.added), "errors_total", (json_int_t)head->errors, "errors", list_errors(&feed->held));
 }
 
 static json_t *feed_error(const struct engine_feed *feed)
@@ -102,12 +104,14 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 				 "error", feed_error(feed), "url", feed->config->url, "path", feed->config->path,
 				 "alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
 
+	if (json)
+		json_object_set_new(json, "not_before", verbs_time(feeds_wish_s(feed)));
 	if (!is_long || !json)
 		return json;
 	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
 					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
 					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
-					       "errors", feed_errors(feed), "held", feed_held(feed)));
+					       "errors", list_errors(&feed->list), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	json_object_set_new(json, "names", feeds_names(engine, feed));
 	json_object_set_new(json, "stale_after", json_integer(feed->config->stale_after_s));
@@ -115,6 +119,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	json_object_update_new(json, json_pack("{s:s,s:i}", "file", feed->config->file, "line", feed->config->line));
 	credit_take(engine);
 	json_object_set_new(json, "quality", quality_row(engine, feed, 7));
+	json_object_set_new(json, "overlaps", quality_overlaps(engine, feed));
 	json_object_set_new(json, "review", review_counts(engine, STORE_REVIEW_LIST, feed->state.name));
 	return json;
 }
@@ -161,14 +166,26 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
 }
 
+static json_t *is_left_alone(const struct engine_feed *feed)
+{
+	time_t wish_s = feeds_wish_s(feed);
+	char when[32], left[32];
+	struct tm tm;
+
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", gmtime_r(&wish_s, &tm));
+	return verbs_error(1, "feed %s: its server wants no request before %s UTC, in %s (Retry-After, after %s); it is asked again then", feed->state.name, when,
+			   units_format_duration(wish_s - engine_now_s(), left), feed->state.error);
+}
+
 json_t *verbs_feed_update(struct verbs_request *request)
 {
 	const char *name = verbs_word(request, "name", NULL);
 
 	bool is_crowdsec = name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
+	int err = is_crowdsec ? 0 : feeds_update(request->engine, name);
 
-	if (!is_crowdsec && feeds_update(request->engine, name))
-		return verbs_no_feed(name);
+	if (err)
+		return err == -EBUSY ? is_left_alone(feeds_find(request->engine, name)) : verbs_no_feed(name);
 	if (!name || is_crowdsec)
 		(void)crowdsec_update(request->engine); /* not in the config: nothing to ask */
 	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");

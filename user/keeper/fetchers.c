@@ -216,6 +216,8 @@ static int add_secret(const struct config_feed *feed, struct fetch_job *job, cha
 	err = secret_read(feed->key_file, key, reason, sizeof(reason));
 	if (err)
 		snprintf(why, why_bytes, "key-file %.100s: %s", feed->key_file, reason);
+	else if (feed->key_query[0])
+		snprintf(job->secret, sizeof(job->secret), "?%s=%s", feed->key_query, key);
 	else
 		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header, strchr(feed->key_header, ':') ? "" : ":", key);
 	explicit_bzero(key, sizeof(key));

@@ -39,6 +39,7 @@ struct config_feed {
 	char *ca_file;               /* NULL: the system's trust anchors */
 	char *key_file;              /* of the secret, read by the keeper alone; NULL: none */
 	char key_header[CONFIG_KEY_HEADER_BYTES]; /* what stands before it, such as "Authorization: Bearer" */
+	char key_query[CONFIG_KEY_HEADER_BYTES];  /* or its name in the url's query; empty: it is in a header */
 	char *file;                  /* where it stands: the source's name */
 	unsigned line;               /* from 1 */
 	bool is_main;                /* in the main file; else in feeds.d, where commands write too */

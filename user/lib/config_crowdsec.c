@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "feed_url.h"
 #include "fetch_msg.h"
 #include "units.h"
 
@@ -30,7 +31,7 @@ static bool is_loopback(const char *host)
 static void crowdsec_url(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
-	char *url;
+	char *url, shown[128];
 	size_t len;
 
 	keep(w, &w->config->crowdsec.url, text);
@@ -38,7 +39,7 @@ static void crowdsec_url(struct config_walk *w, const yaml_node_t *node, const c
 	for (len = url ? strlen(url) : 0; len && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
 	if (!scheme || !text[scheme] || strlen(text) + URL_ROOM >= FETCH_URL_BYTES || strpbrk(text, " \t\r\n?#"))
-		config_bad_value(w, node, "url", text, "give the local API's address, such as http://127.0.0.1:8080");
+		config_bad_value(w, node, "url", feed_url_hide(text, shown, sizeof(shown)), "give the local API's address, such as http://127.0.0.1:8080");
 	else if (memchr(text + scheme, '@', strcspn(text + scheme, "/")))
 		config_complain_at(w, node, "url: holds a user or password: remove what stands before the @");
 	else if (scheme == 7 && !is_loopback(text + scheme))

@@ -7,6 +7,7 @@
 
 #include "feed_parse.h"
 #include "feed_shape.h"
+#include "feed_url.h"
 #include "fetch_msg.h"
 #include "units.h"
 
@@ -39,17 +40,20 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 	strcpy(w->feed->name, text);
 }
 
-static void feed_url(struct config_walk *w, const yaml_node_t *node, const char *text)
+/* What it holds that is secret is in no message. */
+static void read_url(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
 	size_t scheme = !strncmp(text, "https://", 8) ? 8 : !strncmp(text, "http://", 7) ? 7 : 0;
+	char shown[128], name[FEED_URL_NAME_BYTES];
 
 	keep(w, &w->feed->url, text);
 	if (!scheme || !text[scheme] || strlen(text) >= FETCH_URL_BYTES || strpbrk(text, " \t\r\n"))
-		config_bad_value(w, node, "url", text,
+		config_bad_value(w, node, "url", feed_url_hide(text, shown, sizeof(shown)),
 				 "give an http:// or https:// address, or use path: for a file");
 	else if (memchr(text + scheme, '@', strcspn(text + scheme, "/?#")))
-		config_complain_at(
-		    w, node, "url: holds a user or password: remove what stands before the @");
+		config_complain_at(w, node, "url: holds a user or password: take out what stands before the @; base64 of USER:PASSWORD goes into a file of root's, for key-file: with key-header: \"Authorization: Basic\"");
+	else if (feed_url_secret(text, name))
+		config_complain_at(w, node, "url: its query holds a secret, \"%s\": take it out and put it into a file of root's, for key-file: with key-query: %s", name, name);
 }
 
 static void feed_path(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -88,6 +92,14 @@ static void feed_key_header(struct config_walk *w, const yaml_node_t *node, cons
 		strcpy(w->feed->key_header, text);
 }
 
+static void feed_key_query(struct config_walk *w, const yaml_node_t *node, const char *text)
+{
+	if (!feed_url_is_name(text))
+		config_bad_value(w, node, "key-query", text, "give the name of the query's value, such as apikey for ?apikey=");
+	else
+		strcpy(w->feed->key_query, text);
+}
+
 /* A secret goes to a server that is sure to be the right one, over a line that nobody reads. */
 static void check_secret(struct config_walk *w, const yaml_node_t *node)
 {
@@ -104,6 +116,10 @@ static void check_secret(struct config_walk *w, const yaml_node_t *node)
 		config_complain_at(w, node, "feed \"%s\": key-file: needs a url with https://, or one on this host: the key would be read on the way", feed->name);
 	if (!feed->key_file && feed->key_header[0])
 		config_complain_at(w, node, "feed \"%s\": key-header: is for key-file, set that too", feed->name);
+	if (!feed->key_file && feed->key_query[0])
+		config_complain_at(w, node, "feed \"%s\": key-query: is for key-file, set that too", feed->name);
+	if (feed->key_query[0] && feed->key_header[0])
+		config_complain_at(w, node, "feed \"%s\": give one of key-header and key-query", feed->name);
 	if (!feed->key_header[0])
 		strcpy(w->feed->key_header, "Authorization: Bearer");
 }
@@ -310,7 +326,7 @@ static void feed_known_good(struct config_walk *w, const yaml_node_t *node, cons
 
 static const struct config_key feed_keys[] = {
     {"name", feed_name, true},
-    {"url", feed_url, true},
+    {"url", read_url, true},
     {"path", feed_path, true},
     {"format", feed_format, true},
     {"column", feed_column, true},
@@ -330,8 +346,21 @@ static const struct config_key feed_keys[] = {
     {"ca-file", feed_ca, true},
     {"key-file", feed_key_file, true},
     {"key-header", feed_key_header, true},
+    {"key-query", feed_key_query, true},
     {NULL, NULL, false},
 };
+
+/* Publishers who have said how often they may be asked. */
+static void check_interval(struct config_walk *w, const yaml_node_t *node)
+{
+	const struct config_feed *feed = w->feed;
+	const struct feed_url_rule *rule = feed->url ? feed_url_rule(feed->url) : NULL;
+
+	if (feed->url && feed->interval_s < 300)
+		config_complain_at(w, node, "feed \"%s\": interval: at least 5m for a url", feed->name);
+	else if (rule && feed->interval_s < rule->interval_s)
+		config_note(w, node, false, "feed \"%s\": interval: %s", feed->name, rule->says);
+}
 
 void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 {
@@ -373,7 +402,5 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 		config_complain_at(w, node, "feed \"%s\": give one of url and path", w->feed->name);
 	if (!w->feed->stale_after_s)
 		w->feed->stale_after_s = w->feed->interval_s * 4 > 86400 ? w->feed->interval_s * 4 : 86400;
-	if (w->feed->url && w->feed->interval_s < 300)
-		config_complain_at(w, node, "feed \"%s\": interval: at least 5m for a url",
-				   w->feed->name);
+	check_interval(w, node);
 }

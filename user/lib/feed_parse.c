@@ -82,6 +82,7 @@ const char *feed_error_text(uint32_t reason)
 	    [FEED_E_NO_STRING - FEED_E_LONG_LINE] = "no string where an address belongs",
 	    [FEED_E_LONG_TEXT - FEED_E_LONG_LINE] = "string over 4096 bytes",
 	    [FEED_E_COMMENT - FEED_E_LONG_LINE] = "a comment that reads as a row",
+	    [FEED_E_SEVERAL - FEED_E_LONG_LINE] = "several addresses in one line: give each a line of its own, or format: csv its column",
 	};
 
 	if (reason >= FEED_E_LONG_LINE &&

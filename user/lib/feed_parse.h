@@ -20,6 +20,7 @@ enum feed_error {
 	FEED_E_NO_STRING,
 	FEED_E_LONG_TEXT,
 	FEED_E_COMMENT,
+	FEED_E_SEVERAL,
 };
 
 struct feed_parser;

@@ -58,19 +58,48 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 	read_addresses_claim(reader, text, left);
 }
 
+/* Is one of the fields of @text, each behind a semicolon, an entry of its own and no comment? */
+static bool lists_more(const char *text, size_t len)
+{
+	const char *field, *next, *end = text + len;
+
+	for (next = memchr(text, ';', len); next; next = memchr(field, ';', (size_t)(end - field))) {
+		const char *stop, *at = field = next + 1;
+		size_t n;
+
+		stop = memchr(at, ';', (size_t)(end - at));
+		n = (size_t)((stop ? stop : end) - at);
+		feed_trim(&at, &n);
+		if (feed_is_entry(at, n))
+			return true;
+	}
+	return false;
+}
+
+/* "A;B" is no A with a comment: taken so, it would lose B in silence. */
 int feed_read_plain(struct feed_reader *reader, const char *text, size_t len)
 {
+	const char *hash, *comment;
 	int rc;
 
 	if (feed_entry4(reader->sink, text, len, &rc)) { /* nothing around it to be taken off */
 		reader->rows++;
 		return rc;
 	}
-	if (len && *text == '#')
+	hash = memchr(text, '#', len);
+	if (hash == text && len)
 		read_claim(reader, text, len);
-	for (size_t i = 0; i < len; i++)
-		if (text[i] == '#' || text[i] == ';')
-			len = i;
+	if (hash)
+		len = (size_t)(hash - text);
+	feed_trim(&text, &len);
+	comment = memchr(text, ';', len);
+	if (comment && comment > text && lists_more(text, len)) {
+		reader->rows++;
+		feed_sink_error(reader->sink, FEED_E_SEVERAL, text, len);
+		return 0;
+	}
+	if (comment)
+		len = (size_t)(comment - text);
 	feed_trim(&text, &len);
 	reader->rows += len > 0;
 	return len ? feed_entry(reader->sink, text, len) : 0;

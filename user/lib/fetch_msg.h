@@ -80,7 +80,7 @@ struct fetch_job {
 	char last_modified[FETCH_TIME_BYTES];
 	char user_agent[64];
 	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
-	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; empty: none */
+	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; or ?NAME=KEY, for the url's query; empty: none */
 	struct feed_options options;
 	uint32_t what; /* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
 	uint32_t pad;

@@ -185,3 +185,29 @@ struct overlap_sums overlap_both(const struct overlap_class *classes, size_t n, 
 	}
 	return sums;
 }
+
+/* Is a list other than @a in the class? */
+static bool has_other(const struct overlap_class *class, unsigned a)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(class->lists) / sizeof(class->lists[0]); i++) {
+		if (class->lists[i] & ~(i == a / 64 ? 1ull << (a % 64) : 0))
+			return true;
+	}
+	return false;
+}
+
+struct overlap_sums overlap_shared(const struct overlap_class *classes, size_t n, unsigned a)
+{
+	struct overlap_sums sums = { 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (!(classes[i].lists[a / 64] >> (a % 64) & 1) || !has_other(&classes[i], a))
+			continue;
+		sums.v4 += classes[i].v4;
+		sums.v6 += classes[i].v6;
+	}
+	return sums;
+}

@@ -34,3 +34,5 @@ struct overlap_sums {
 	double v4, v6;
 };
 struct overlap_sums overlap_both(const struct overlap_class *classes, size_t n, unsigned a, unsigned b);
+/* What list @a and at least one other hold. */
+struct overlap_sums overlap_shared(const struct overlap_class *classes, size_t n, unsigned a);

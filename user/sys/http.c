@@ -274,7 +274,7 @@ static struct curl_slist *make_headers(const struct http_request *request, bool 
 		list = add_header(list, "If-Modified-Since", request->last_modified);
 	if (list && request->post)
 		list = add_header(list, "Content-Type", "application/json");
-	if (!list || !has_secret || !request->secret[0])
+	if (!list || !has_secret || !request->secret[0] || request->secret[0] == '?')
 		return list;
 	longer = curl_slist_append(list, request->secret);
 	if (!longer)
@@ -419,10 +419,28 @@ static CURLcode perform_one(struct transfer *t, const char *url, bool has_secret
 	return code;
 }
 
-/* Asks @url and where it redirects to. */
+/* The URL to begin with, the caller's to free(): with the secret in its query, where it belongs there. */
+static char *first_url(struct transfer *t)
+{
+	const char *url = t->request->url, *secret = t->request->secret, *equals = strchr(secret, '=');
+	size_t len = strcspn(url, "#");
+	char *key, *whole = NULL;
+
+	if (secret[0] != '?' || !equals)
+		return strdup(url);
+	key = curl_easy_escape(t->curl, equals + 1, 0);
+	if (key && asprintf(&whole, "%.*s%c%.*s=%s", (int)len, url, memchr(url, '?', len) ? '&' : '?', (int)(equals - secret - 1), secret + 1, key) < 0)
+		whole = NULL;
+	if (key)
+		explicit_bzero(key, strlen(key));
+	curl_free(key);
+	return whole;
+}
+
+/* Asks the request's URL and where it redirects to. */
 static CURLcode perform(struct transfer *t)
 {
-	char *url = strdup(t->request->url);
+	char *url = first_url(t);
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 	bool has_secret = true;
 	unsigned hop;

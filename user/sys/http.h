@@ -32,7 +32,7 @@ struct http_request {
 	const char *last_modified;
 	const char *user_agent;
 	const char *ca_file;	   /* empty: the system's trust anchors */
-	const char *secret;	   /* a header line for the url's own server, not for where it redirects to; empty: none */
+	const char *secret;	   /* a header line for the url's own server, not for where it redirects to; or ?NAME=KEY, for the url's query; empty: none */
 	uint32_t total_timeout_s;
 	/* Gives a connected socket, which is then curl's; or -1 with ret_answer->why. */
 	int (*connect)(const struct connect_ask *ask, struct connect_answer *ret_answer);

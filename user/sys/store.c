@@ -107,6 +107,7 @@ static const char *const migrations[] = {
 	" DELETE FROM ref_counts WHERE origin = old.origin AND by_user = old.by_user AND family = old.family AND n <= 0; END;",
 	/* Why a ban's drops are not all that its source sent (enum store_hidden); nobody knows it of bans from before. */
 	"ALTER TABLE bans ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0; UPDATE bans SET hidden = 6;",
+	"ALTER TABLE feeds ADD COLUMN wish_s INTEGER NOT NULL DEFAULT 0;",
 };
 #define SCHEMA_VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 

@@ -48,6 +48,7 @@ struct store_feed {
 	char held_why[256];
 	char held_etag[192];	 /* the held update's validators */
 	char held_modified[64];
+	int64_t wish_s;		 /* Unix time before which the server wants no request (Retry-After); 0: it said none */
 };
 
 /*

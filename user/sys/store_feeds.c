@@ -13,7 +13,7 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 	r = store_prepare(
 	    store, &stmt,
 	    "SELECT id, url, last_success_s, last_try_s, failures, failures_total, fetch_ms, error, etag,"
-	    " last_modified, format, held_s, held_why, held_etag, held_modified FROM feeds WHERE name = ?",
+	    " last_modified, format, held_s, held_why, held_etag, held_modified, wish_s FROM feeds WHERE name = ?",
 	    "s", name);
 	if (r < 0)
 		return r;
@@ -36,6 +36,7 @@ static int read_feed(struct store *store, const char *name, struct store_feed *f
 		store_column_text(stmt, 12, feed->held_why, sizeof(feed->held_why));
 		store_column_text(stmt, 13, feed->held_etag, sizeof(feed->held_etag));
 		store_column_text(stmt, 14, feed->held_modified, sizeof(feed->held_modified));
+		feed->wish_s = sqlite3_column_int64(stmt, 15);
 	}
 	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
@@ -73,6 +74,8 @@ int store_feed_get(struct store *store, const char *name, const char *url, uint3
 	}
 	if (r < 0 || (!strcmp(ret_feed->url, url) && ret_feed->reading == reading))
 		return r;
+	if (strcmp(ret_feed->url, url))
+		ret_feed->wish_s = 0; /* another server's, perhaps */
 	strncpy(ret_feed->url, url, sizeof(ret_feed->url) - 1);
 	ret_feed->url[sizeof(ret_feed->url) - 1] = 0;
 	ret_feed->reading = reading;
@@ -92,11 +95,11 @@ int store_feed_put(struct store *store, const struct store_feed *f)
 	    store, &stmt,
 	    "UPDATE feeds SET url = ?, last_success_s = ?, last_try_s = ?, failures = ?, failures_total = ?,"
 	    " fetch_ms = ?, error = ?, etag = ?, last_modified = ?, format = ?, held_s = ?, held_why = ?,"
-	    " held_etag = ?, held_modified = ? WHERE id = ?",
-	    "siiiiisssiisssi", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
+	    " held_etag = ?, held_modified = ?, wish_s = ? WHERE id = ?",
+	    "siiiiisssiisssii", f->url, f->last_success_s, f->last_try_s, (int64_t)f->failures,
 	    (int64_t)f->failures_total, (int64_t)f->fetch_ms, f->error, f->etag, f->last_modified,
 	    (int64_t)f->reading, f->held_s, f->held_why, f->held_etag, f->held_modified,
-	    (int64_t)f->id);
+	    f->wish_s, (int64_t)f->id);
 	return r < 0 ? r : store_run(store, stmt);
 }
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A person asks for feeds now: which are fetched, which of their servers want to be left alone, and until when. */
+#include "engine.h"
+
+#include <errno.h>
+
+#include "lib/backoff.h"
+
+int64_t feeds_wish_s(const struct engine_feed *feed)
+{
+	int64_t left_s = feed->state.wish_s - engine_now_s();
+
+	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S ? feed->state.wish_s : 0; /* more: the clock was set back */
+}
+
+bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)
+{
+	return feed->is_fetching || feed->next_ms <= uv_now(&engine->loop);
+}
+
+int feeds_update(struct engine *engine, const char *name)
+{
+	struct engine_feed *one = name ? feeds_find(engine, name) : NULL;
+	size_t i;
+
+	if (name && !one)
+		return -ENOENT;
+	if (one && feeds_wish_s(one))
+		return -EBUSY;
+	for (i = 0; i < engine->n_feeds; i++) {
+		if ((!name || one == &engine->feeds[i]) && !feeds_wish_s(&engine->feeds[i]))
+			engine->feeds[i].next_ms = 0;
+	}
+	feeds_tick(engine);
+	return 0;
+}
