@@ -3,8 +3,8 @@
 names it; its neighbour has its own."""
 import pytest
 from gun import Gun
-from lab import wait_for
-from test_evidence import ban_of, boot_s, early_in_a_second, gun  # noqa: F401 - a fixture
+from lab import early_in_a_second, wait_for
+from test_evidence import ban_of, boot_s, gun  # noqa: F401 - a fixture
 from test_limits import limits, row
 
 HOST, NET = 4000, 5000
