@@ -16,6 +16,8 @@
 
 #define LISTS_PATH_BYTES 512
 
+struct engine;
+
 /* A list as it lies on disk, mapped and checked. */
 struct engine_list {
 	void *data; /* NULL: none */
@@ -65,6 +67,11 @@ int lists_load(const char *state_dir, const char *name, enum lists_kind kind, st
 void lists_unmap(struct engine_list *list);
 /* The longest prefix of @list that holds @address, an address or a prefix. False: none does, or there is no list. */
 bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
+/*
+ * Is @address, an address or a prefix, one that the config allows, or on an allow list? Entries by
+ * hand are not looked at.
+ */
+bool lists_allow(const struct engine *engine, const struct prefix *address);
 /* A second mapping of the pages of @from, which has data, for who looks at it longer than the feed may live: lists_unmap(). Errors: errno. */
 int lists_share(const struct engine_list *from, struct engine_list *ret_list);
 /* The prefix of @len bits around @address. */

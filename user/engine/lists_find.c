@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks an address up in a list. Lists are sorted, so each length that may hold it is one search. And gives a worker a mapping of
- * a list for its own.
+ * Looks an address up in a list, or in all that allow. Lists are sorted, so each length that may
+ * hold it is one search. And gives a worker a mapping of a list for its own.
  */
 #include "lists.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+
+#include "engine.h"
 
 struct prefix lists_shorten(const struct prefix *address, unsigned len)
 {
@@ -44,6 +46,23 @@ bool lists_find(const struct engine_list *list, const struct prefix *address,
 			*ret_prefix = prefix;
 			return true;
 		}
+	}
+	return false;
+}
+
+bool lists_allow(const struct engine *engine, const struct prefix *address)
+{
+	struct prefix found;
+	size_t i;
+
+	for (i = 0; i < engine->config->n_allow; i++) {
+		if (prefix_covers(&engine->config->allow[i], address))
+			return true;
+	}
+	for (i = 0; i < engine->n_feeds; i++) {
+		if (engine->feeds[i].config->action == SEK_A_ALLOW &&
+		    lists_find(&engine->feeds[i].list, address, &found))
+			return true;
 	}
 	return false;
 }
