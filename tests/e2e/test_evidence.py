@@ -3,7 +3,6 @@
 appear. The limits here let ten packets through and then none for a minute, so that every number is known before."""
 import time
 import pytest
-from gun import Gun
 from lab import early_in_a_second, wait_for
 
 BAD, CARRIER, SHARED, PLAIN, ONE_SYSTEM = "198.51.100.7", "100.64.1.7", "203.0.113.50", "203.0.113.51", "203.0.113.52"
@@ -16,13 +15,6 @@ limits:
 
 def boot_s():
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-@pytest.fixture
-def gun(lab):
-    gun = Gun(lab)
-    yield gun
-    gun.socket.close()
 
 
 def ban_of(one, source):

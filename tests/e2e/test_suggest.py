@@ -4,7 +4,6 @@ memory. A day is made past by its row in the state."""
 import sqlite3, time
 import pytest
 from ban_map import poke_u64
-from gun import Gun
 from lab import early_in_a_second, wait_for
 from test_bans import RATES_WINDOW
 from test_limits import limits
@@ -12,13 +11,6 @@ from test_limits import limits
 CONFIG = limits("name: all-udp, protocol: udp, packets: 100k/s", "name: web, ports: [80], packets: 100k/s")
 ROWS_MAX, ROW_BYTES = 17 * 2 * 14, 16 + 672 * 6  # sixteen limits and all packets, two units, 14 days; sekisho(1) says 2 MB
 BIN = 1.045  # a rate is known to 4.5 %
-
-
-@pytest.fixture
-def gun(lab):
-    gun = Gun(lab)
-    yield gun
-    gun.socket.close()
 
 
 def sources(net, rates):
