@@ -75,6 +75,22 @@ def test_a_source_is_told_of_alike_through_its_ban(lab, agent):
     assert (verdict, by) == ("pass", "limit") and re.search(r"had banned it until \d+s ago: rejected by ", answer) and "repeat" not in answer
 
 
+def test_a_watched_source_that_was_banned(lab, agent):
+    """A list that only watches it does not hide who stopped it a moment ago."""
+    one = agent()
+    (one.dir / "list").write_text(f"{BAD}\n{OTHER}\n")
+    one.write("events: {sample: 100/s}\n" + LIMITS + f"feeds:\n  - {{name: seen, path: \"{one.dir}/list\", format: plain, action: monitor}}\n")
+    one.start()
+    wait_for(lambda: one.ask("explain", OTHER)["verdict"] == "monitor", 10, "the list")
+    put(one, [BAD + "/32"], for_s=2, trial_s=600)
+    wait_for(lambda: one.ask("explain", BAD)["bans"], 10, "the ban")
+    wait_for(lambda: one.ask("explain", BAD)["verdict"] == "monitor", 10, "its end")
+    verdict, by, answer = words_of(one, BAD)
+    assert (verdict, by) == ("monitor", "limit")
+    assert answer.startswith("Not stopped now. The rate limit ssh had banned it until ") and answer.endswith(" Now seen would, but for monitor."), answer
+    assert words_of(one, OTHER) == ("monitor", "nobody", "Not stopped: seen would, but for monitor.")
+
+
 def test_the_last_moment_of_a_ban(agent):
     """The program's clock is up to two ticks behind: a ban that still drops is not said to be over."""
     one = agent(LIMITS).start()
