@@ -8,10 +8,23 @@ set -euo pipefail
 build=$(realpath "${1:-build}")
 [[ $EUID -eq 0 ]] || { echo "demo: needs root, for network namespaces and XDP: sudo make demo" >&2; exit 1; }
 [[ -x $build/sekishod ]] || { echo "demo: $build/sekishod is not there: run make first" >&2; exit 1; }
+# In a session of its own, so that Ctrl-C is for this shell alone: half way through, each command would fail in a way of its own.
+# The first process inside takes all others with it.
+interrupted() {
+	local first
+	trap '' INT TERM
+	first=$(pgrep -P "$lab") || first=$lab
+	kill -KILL "$first" 2>/dev/null || true # it may just have ended
+	wait "$lab" || true # killed on purpose
+	echo "demo: interrupted; everything is taken away"
+	exit 130
+}
 if [[ ${2:-} != inside ]]; then
-	exec unshare -n -m -p --fork --kill-child --mount-proc --propagation private "$0" "$build" inside
+	setpriv --pdeathsig KILL setsid unshare -n -m -p --fork --kill-child --mount-proc --propagation private "$0" "$build" inside & lab=$!
+	trap interrupted INT TERM
+	wait "$lab"
+	exit
 fi
-trap 'echo "demo: interrupted; everything is taken away"; exit 130' INT TERM
 PATH=$build:$PATH
 edge=10.99.0.1 listed=198.51.100.7 innocent=203.0.113.9 late=203.0.113.50 flooder=203.0.113.66
 

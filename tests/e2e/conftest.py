@@ -4,7 +4,8 @@ import os, pathlib, subprocess, sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from lab import Agent, Lab  # noqa: E402 - the path above has to be there first
+from gun import Gun  # noqa: E402 - the path above has to be there first
+from lab import Agent, Lab  # noqa: E402
 
 # The first needs a kernel with freplace, the second systemd as pid 1: `make vmtest` says so inside its virtual machines.
 collect_ignore = [name for name, word in (("test_dispatcher.py", "SEKISHO_VM"), ("test_systemd.py", "SEKISHO_SYSTEMD"))
@@ -28,6 +29,13 @@ def lab():
     lab = Lab()
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def gun(lab):
+    gun = Gun(lab)
+    yield gun
+    gun.socket.close()
 
 
 @pytest.fixture

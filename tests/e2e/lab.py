@@ -32,6 +32,11 @@ def wait_for(question, deadline_s=10, what="the condition", is_promise=False):
     raise AssertionError(f"{what} did not come within {deadline_s} s")
 
 
+def early_in_a_second(before=0.4, clock=time.CLOCK_BOOTTIME):
+    """What is sent now is of one second of the kernel's clock, also where a program's is a tick behind it."""
+    wait_for(lambda: 0.02 < time.clock_gettime(clock) % 1 < before, what="a second's beginning")
+
+
 class Lab:
     """The two namespaces and the links between them."""
 

@@ -121,7 +121,7 @@ def test_interface_name_with_a_dot(lab, agent):
 def test_mode_monitor_goes_back_unless_confirmed(lab, agent):
     one = agent().start()
     one.cli("block", "add", BAD)
-    one.cli("mode", "monitor", "--confirm", "1s")
+    one.cli("mode", "monitor", "--confirm", "3s")
     assert lab.probe(BAD) == 20
     wait_for(lambda: lab.probe(BAD) == 0, 5, "enforce again")
     refused = one.cli("mode", "monitor", "--confirm", "86401s", check=False)

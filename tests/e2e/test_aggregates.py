@@ -2,9 +2,8 @@
 """What counts as one source: an IPv6 network, a /24, a /48. All of it shares one bucket, one ban and one record, and each answer
 names it; its neighbour has its own."""
 import pytest
-from gun import Gun
-from lab import wait_for
-from test_evidence import ban_of, boot_s, early_in_a_second, gun  # noqa: F401 - a fixture
+from lab import early_in_a_second, wait_for
+from test_evidence import ban_of, boot_s
 from test_limits import limits, row
 
 HOST, NET = 4000, 5000
@@ -18,7 +17,7 @@ ROWS = {  # name of the limit, port, five addresses of one source, one of it tha
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_a_network_is_one_source(lab, agent, gun, kind):  # noqa: F811 - gun is the fixture imported above
+def test_a_network_is_one_source(lab, agent, gun, kind):
     name, port, members, silent, neighbour, source = ROWS[kind]
     one = agent(CONFIG).start()
     dropped = lambda: row(one, name)["dropped"]

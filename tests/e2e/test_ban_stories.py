@@ -76,6 +76,11 @@ class Customer:
                     pass
             time.sleep(0.02)  # 8 connections: some 400 packets a second
 
+    def is_silent(self, for_s):
+        before = self.received
+        time.sleep(for_s)
+        return self.received == before
+
     def close(self):
         self.running = False
         for one in (self.server, *self.clients):
@@ -123,9 +128,9 @@ def test_a_busy_customer_is_rejected_and_allowed(lab, agent):
         shown = one.ask("review", "show", row["id"])
         assert shown["limit"] == "busy" and shown["evidence"]["tcp"]["of_open_connections"] > 0
         assert any(s["signal"] == "conversations" and s["says"] == "wrong" for s in shown["signals"])
+        wait_for(lambda: customer.is_silent(0.3), 10, "the end of what was on its way when the ban began")
         before = customer.received
-        time.sleep(1)
-        assert customer.received == before and one.ask("explain", CUSTOMER)["verdict"] == "drop"
+        assert customer.is_silent(1) and one.ask("explain", CUSTOMER)["verdict"] == "drop"
         one.cli("review", "reject", row["id"], "--reason", "our customer", "--allow", "24h")
         wait_for(lambda: customer.received > before, 10, "the customer's next bytes")
         said = one.ask("explain", CUSTOMER)
@@ -144,10 +149,10 @@ def test_a_limit_in_monitor_drops_nothing_and_shows_what_it_would_have(lab, agen
     limit = lambda: one.ask("limit", "list")["limits"][0]
     try:
         wait_for(lambda: limit()["would_drop"] > 1000 and limit()["over_now"] == 1, 10, "what it would have dropped")
-        said = one.ask("explain", BAD)
+        said = wait_for(lambda: (a := one.ask("explain", BAD))["reason"] == "limit" and a["recent"] and a, 10, "a moment in which it is over")
         assert (said["verdict"], said["reason"], said["stopped_by"]) == ("monitor", "limit", "nobody")
         assert said["answer"] == "Not stopped: the rate limit watch would, but for monitor."
-        assert said["recent"] and {(e["type"], e["reason"], e["limit"]) for e in said["recent"]} == {("would-drop", "limit", "watch")}
+        assert {(e["type"], e["reason"], e["limit"]) for e in said["recent"]} == {("would-drop", "limit", "watch")}
         assert one.ask("explain", GOOD)["verdict"] == "pass"
     finally:
         (counts, overflow), (calm, _) = flood.stop(), control.stop()
@@ -181,7 +186,7 @@ def test_explain_tells_limit_list_entry_and_nobody_apart(lab, agent):
 
 
 def test_bans_end_on_time_with_the_whole_agent_killed(lab, agent):
-    one = agent(config(for_s=6)).start()
+    one = agent(config(for_s=12)).start()
     flood = Stream(lab, [BAD], 1000)
     try:
         row = banned(one, BAD)
@@ -193,10 +198,8 @@ def test_bans_end_on_time_with_the_whole_agent_killed(lab, agent):
     one.stop(signal.SIGKILL)
     assert lab.probe(BAD) == 0 and lab.probe(GOOD) == 20
     left_s = kernel["until"] / 1e9 - time.clock_gettime(time.CLOCK_BOOTTIME)
-    assert 0 < left_s < 6
-    time.sleep(max(0, left_s - 1))
-    while time.clock_gettime(time.CLOCK_BOOTTIME) * 1e9 < kernel["until"]:
-        time.sleep(0.02)
+    assert 0 < left_s < 12
+    time.sleep(left_s + 0.02)
     assert lab.probe(BAD) == 20
     one.start()
     wait_for(lambda: one.ask("review", "show", row["id"])["state"] in ("probation", "ended"), 10)
@@ -209,7 +212,7 @@ def test_repeat_offenders_are_banned_longer(lab, agent):
         wait_for(lambda: len(one.ask("review", "list")["bans"]) >= 2, 20, "a second ban")
     finally:
         flood.stop()
-    second, first = one.ask("review", "list")["bans"][:2]
+    first, second = sorted(one.ask("review", "list")["bans"], key=lambda row: row["id"])[:2]  # a third may have begun
     assert (first["level"], second["level"]) == (0, 1) and first["state"] in ("probation", "ended")
     assert abs((second["until"] - second["since"]) - 4) <= 1 and any(s["signal"] == "repeat" for s in second["signals"])
 

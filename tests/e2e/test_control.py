@@ -160,6 +160,7 @@ def test_a_pipe_is_in_force_as_it_comes_and_outlives_the_agent(lab, agent):
     assert (lab.probe(BAD), lab.probe("192.0.2.99"), lab.probe("203.0.113.50")) == (0, 0, 20)
 
 
+@pytest.mark.alone
 def test_a_pipe_of_fifty_thousand_a_second_keeps_nobody_waiting(lab, agent):
     """At 50,000 a second each entry may cost the engine, which is one thread, 20 us; wall time here is what else runs on the machine."""
     one = agent().start()

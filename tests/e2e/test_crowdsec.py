@@ -3,7 +3,7 @@
 local API that lies, hangs or forgets. The kernel's answer to real packets is the judge; a control source passes each time."""
 import json, os, pathlib, re, signal, time
 import pytest
-from lab import run, wait_for
+from lab import PATIENCE, run, wait_for
 from lapi import BAD, BAD2, BAD6, GOOD, KEY, NET, CrowdSec, Fake, becomes, config, decision, drops, explained, metric, row, show, start
 
 
@@ -114,7 +114,7 @@ def test_kills_of_everyone_in_the_middle(lab, agent, real):
     wait_for(lambda: engine_of(one) not in (0, old), what="another engine")
     becomes(one, BAD2, "drop")
     wait_for(lambda: row(one)["entries"] == 3, what="all decisions")
-    real.cscli("decisions", "add", "--ip", BAD6, "--duration", "6s")
+    real.cscli("decisions", "add", "--ip", BAD6, "--duration", "12s")
     becomes(one, BAD6, "drop")
     real.stop(hard=True)
     one.stop(signal.SIGKILL)
@@ -139,7 +139,7 @@ def test_kills_of_everyone_in_the_middle(lab, agent, real):
 
 def test_expiry_allow_and_rails(lab, agent, fake):
     """Each ends by itself in the kernel, with nobody to ask; an allow wins; the host's own addresses are refused and counted."""
-    fake.say([decision(1, BAD, "6s"), decision(2, BAD2), decision(3, "203.0.113.0/24"), decision(4, "10.99.0.1"), decision(5, "10.99.0.254"), decision(6, "127.0.0.1"),
+    fake.say([decision(1, BAD, "10s"), decision(2, BAD2), decision(3, "203.0.113.0/24"), decision(4, "10.99.0.1"), decision(5, "10.99.0.254"), decision(6, "127.0.0.1"),
               decision(7, "0.0.0.0/0"), decision(8, "128.0.0.0/2"), decision(9, "10.0.0.0/8"), decision(10, "fd99::1"), decision(11, "0.0.0.0/1")])
     one = start(agent, ", max-coverage: 100%", f"allow: [{GOOD}]\n")
     becomes(one, BAD, "drop")
@@ -149,7 +149,7 @@ def test_expiry_allow_and_rails(lab, agent, fake):
     assert (row(one)["entries"], show(one)["ignored"]["protected"], show(one)["ignored"]["value"]) == (3, 7, 1)
     assert metric(one, 'sekisho_crowdsec_ignored_decisions{why="protected"}') == 7
     becomes(one, BAD, "pass")
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 10 + 2 * PATIENCE
     assert drops(lab, BAD, BAD2) == [False, True]
     wait_for(lambda: row(one)["entries"] == 2, what="the row's end")
 
@@ -296,7 +296,7 @@ def test_the_key_is_seen_nowhere(lab, agent, fake):
     assert drops(lab, BAD, GOOD) == [True, False]  # and a server that hangs stops nobody
     begin = time.monotonic()
     one.cli("block", "add", BAD2)
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 2 * PATIENCE  # it hangs for a minute
 
 
 def memory(pid):

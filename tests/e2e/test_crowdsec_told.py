@@ -3,7 +3,7 @@
 dropped, to people, to Prometheus and to CrowdSec. The kernel's answer to real packets is the judge."""
 import json, re, time
 import pytest
-from lab import EDGE, EDGE6, GATEWAY, run, wait_for
+from lab import EDGE, EDGE6, GATEWAY, early_in_a_second, run, wait_for
 from lapi import BAD, BAD2, BAD6, GOOD, KEY, NET, Fake, becomes, config, decision, drops, metric, row, show, start
 
 
@@ -76,7 +76,7 @@ def test_usage_above_the_sample_is_shared_out(lab, agent, fake):
     becomes(one, BAD, "drop")
     wait_for(lambda: posts(fake), what="the first push")
     for source in (BAD2, BAD):  # a second each, as its first ten packets are the sample
-        wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) % 1 < 0.1, what="the beginning of a second")
+        early_in_a_second(0.1)
         assert lab.probe(source, n=300) == 0
     assert lab.probe(GOOD, n=100) == 100
     packets = lambda: {by: n for (by, _, unit), n in dropped(posts(fake)).items() if unit == "packet"}

@@ -153,7 +153,7 @@ def test_kills_in_the_middle_and_ends_with_nobody_alive(lab, agent, fail2ban):
         wait_for(lambda: engine() not in (0, old), what="another engine")
         until(one, *([(OTHER, "fail2ban:door"), (BAD, "fail2ban:window")] if step == "banip" else []), deadline_s=20)
         assert (lab.probe(OTHER), lab.probe(BAD), lab.probe(GOOD)) == ((0, 0, 20) if step == "banip" else (20, 20, 20))
-    jails.client("set", "window", "bantime", "5")
+    jails.client("set", "window", "bantime", "9")
     jails.client("set", "window", "banip", BAD)
     for jail in ("door", "window"):
         jails.client("set", jail, "banip", OTHER)

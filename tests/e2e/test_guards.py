@@ -30,11 +30,19 @@ def wrote(path, *lines):
     return path
 
 
+def in_force(agent):
+    """Every list was read, and those that are good are in the table."""
+    feeds = lambda: agent.ask("feed", "list")["feeds"]
+    wait_for(lambda: not any(f["state"] == "pending" for f in feeds()), what="the first lists")
+    n = sum(f["entries_v4"] for f in feeds() if f["state"] == "ok")
+    wait_for(lambda: agent.ask("status")["table"]["prefixes_v4"] >= n, what="the table")
+
+
 def own_feed(agent, *lines, extra=""):
     path = wrote(agent.dir / "own.txt", *lines)
     agent.write(f'feeds:\n  - {{name: own, path: "{path}", format: plain, interval: 12h{extra}}}\n')
     agent.start()
-    wait_for(lambda: feed(agent, "own")["state"] != "pending", what="the first list")
+    in_force(agent)
     return path
 
 
@@ -110,7 +118,7 @@ def many_feeds(agent, rows):
     paths = {name: wrote(agent.dir / f"{name}.txt", *lines) for name, (extra, lines) in rows.items()}
     agent.write("feeds:\n" + "".join(f'  - {{name: {name}, path: "{paths[name]}", format: plain{extra}}}\n' for name, (extra, lines) in rows.items()))
     agent.start()
-    wait_for(lambda: all(f["state"] != "pending" for f in agent.ask("feed", "list")["feeds"]), what="the first lists")
+    in_force(agent)
     return paths
 
 

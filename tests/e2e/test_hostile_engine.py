@@ -59,7 +59,8 @@ def test_one_that_dies_at_once_is_started_ever_more_slowly(lab, hostile, attack)
     """Whatever it says of itself before: `ready` has told the keeper that all is well."""
     one = hostile(attack)
     wait_for(lambda: said(one).count("engine: ended (status 1)") >= 5, 10, "five deaths")
-    assert said(one).count("fake: ready: 0") == (5 if attack == "ready" else 0)
+    deaths, readies = said(one).count("engine: ended (status 1)"), said(one).count("fake: ready: 0")
+    assert deaths - 1 <= readies <= deaths + 1 if attack == "ready" else readies == 0  # the next may just have begun
     waits = [int(line.split("started again in ")[1].split()[0]) for line in said(one).splitlines() if "engine: ended" in line]
     assert waits[:5] == [50, 100, 200, 400, 800]
     holds(lab, one)

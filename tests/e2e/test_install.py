@@ -140,6 +140,7 @@ class Stream:
             lab.probe(source, 1)  # puts the address on the attacker
         self.sink = lab.socket_in(lab.edge, socket.AF_INET, socket.SOCK_DGRAM)
         self.sink.bind(("0.0.0.0", 4001))
+        self.sink.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE: what comes while our thread waits for its turn
         self.sink.settimeout(0.5)
         self.guns = {source: lab.socket_in(lab.attacker, socket.AF_INET, socket.SOCK_DGRAM) for source in self.sent}
         for source, gun in self.guns.items():

@@ -156,7 +156,7 @@ def test_a_fetcher_that_ends_or_hangs_holds_nothing_up(lab, hanging, sig):
     assert (lab.probe(BAD), lab.probe(GOOD)) == (0, 20)
     if sig == signal.SIGKILL:
         wait_for(lambda: hanging.ask("feed", "show", "slow")["error"], 5, "word of the fetch's end")
-        assert not os.path.exists(f"/proc/{pid}")
+        wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 5, "somebody to reap it")
     os.kill(child(hanging, "sekisho-engine"), signal.SIGKILL)
     wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 5, "the end of a fetcher whose engine is gone")
     wait_for(lambda: not os.path.exists(f"/proc/{connects}"), 5, "its connector's end, and that somebody reaped it")

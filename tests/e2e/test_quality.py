@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """feed quality with real packets: hits, those of one list alone, entries that hit, churn, what lists share; in the command, in feed
 show and in the metrics; and all of it over a restart and a kill."""
-import os, re, signal, time
+import os, re, signal
 import pytest
-from lab import wait_for
+from lab import early_in_a_second, wait_for
 
 ALONE, BOTH, OTHER, WATCHED, GOOD, SIX = "198.51.100.7", "198.51.100.8", "198.51.100.9", "192.0.2.5", "203.0.113.9", "2001:db8:1::5"
 
@@ -114,7 +114,7 @@ def test_entries_are_counted_without_events_too(lab, agent):
     os.sched_setaffinity(0, {min(mine)})
     try:
         for source in quiet:
-            wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) % 1 < 0.1, what="the beginning of a second")
+            early_in_a_second(0.1)
             assert lab.probe(BOTH) == 0 and lab.probe(source, 200) == 0
             hits += 220
             if source not in {row["source"] for row in one.ask("events")["events"]}:
@@ -137,7 +137,7 @@ def test_hits_while_no_agent_runs(lab, agent):
     mine = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(mine)})
     try:
-        wait_for(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) % 1 < 0.1, what="the beginning of a second")
+        early_in_a_second(0.1)
         assert lab.probe(BOTH) == 0 and lab.probe(ALONE, 200) == 0
     finally:
         os.sched_setaffinity(0, mine)

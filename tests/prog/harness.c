@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -342,6 +343,15 @@ int harness_setup(void **state)
 	if (entries_fd < 0)
 		return -1;
 	return bpf_map_update_elem(bpf_map__fd(harness_skel->maps.sek_entries), &zero, &entries_fd, 0);
+}
+
+int harness_setup_one_cpu(void **state)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	return sched_setaffinity(0, sizeof(one), &one) ? -1 : harness_setup(state);
 }
 
 int harness_teardown(void **state)

@@ -18,6 +18,8 @@ extern struct sek_control harness_control; /* in force after harness_apply() */
 
 /* cmocka group fixtures. */
 int harness_setup(void **state);
+/* The same on the first CPU alone: its rows of sek_top and its budget of events are then the test's own. */
+int harness_setup_one_cpu(void **state);
 int harness_teardown(void **state);
 
 /* No entry, no rail, no table, enforce. */

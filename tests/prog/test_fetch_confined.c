@@ -404,7 +404,7 @@ static void test_no_connector_is_left(void **state)
 	assert_int_equal(read(gate[0], &byte, 1), 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(poll(&(struct pollfd){ .fd = gate[0], .events = POLLIN }, 1, 5000), 1);
+	assert_int_equal(poll(&(struct pollfd){ .fd = gate[0], .events = POLLIN }, 1, CONNECT_TIMEOUT_MS / 2), 1);
 	assert_int_equal(read(gate[0], &byte, 1), 0); /* the end of file: both are gone */
 	close(gate[0]);
 	close(silent);

@@ -61,7 +61,7 @@ static bool dies(int place)
 {
 	int i;
 
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; i < 20000; i++) {
 		if (is_dead(place))
 			return true;
 		usleep(1000);

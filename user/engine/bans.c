@@ -270,7 +270,8 @@ void bans_saw(struct engine *engine, const struct sek_entry_key *key, const stru
 		row->ban = *kernel;
 	if (!row->is_over)
 		bans_hidden_note(engine, row);
-	if (!row->is_over && now_ns >= kernel->until_ns)
+	if (!row->is_over && now_ns >= kernel->until_ns &&
+	    now_ns - kernel->until_ns >= BANS_CLOCK_BEHIND_NS)
 		end_row(engine, row, STORE_BAN_ENDED, "");
 	else if (!row->is_over && has_more)
 		store_drops(engine, row);

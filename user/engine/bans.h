@@ -13,6 +13,12 @@
 #include "limits.h"
 #include "sys/store_bans.h"
 
+/*
+ * ns: a ban still drops for so long after its end, as the program's clock is up to two ticks
+ * behind. Source: bpf/clock.bpf.h; a tick is 10 ms where HZ is 100.
+ */
+#define BANS_CLOCK_BEHIND_NS 20000000ull
+
 /* The clocks of the kernel's records and of the state, taken together. */
 struct bans_clock {
 	uint64_t boot_ns;  /* CLOCK_BOOTTIME now */

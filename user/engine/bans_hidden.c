@@ -102,22 +102,6 @@ void bans_hidden_entry(struct engine *engine, const struct prefix *prefix)
 		hide_inside(engine, prefix);
 }
 
-static bool is_allowed(const struct engine *engine, const struct prefix *source)
-{
-	struct prefix found;
-	size_t i;
-
-	for (i = 0; i < engine->config->n_allow; i++) {
-		if (prefix_covers(&engine->config->allow[i], source))
-			return true;
-	}
-	for (i = 0; i < engine->n_feeds; i++) {
-		if (engine->feeds[i].config->action == SEK_A_ALLOW && lists_find(&engine->feeds[i].list, source, &found))
-			return true;
-	}
-	return false;
-}
-
 void bans_hidden_note(struct engine *engine, struct bans_row *row)
 {
 	struct bans *bans = engine->bans;
@@ -128,7 +112,7 @@ void bans_hidden_note(struct engine *engine, struct bans_row *row)
 		return;
 	if (bans->hid_ns && row->ban.since_ns <= bans->hid_ns)
 		why = bans->hid_why;
-	else if (row->looked_at != engine->swapped_generation && is_allowed(engine, &source))
+	else if (row->looked_at != engine->swapped_generation && lists_allow(engine, &source))
 		why = STORE_HIDDEN_LIST;
 	row->looked_at = engine->swapped_generation;
 	if (!why)

@@ -307,11 +307,32 @@ static json_t *of_detached(json_t *would)
 	return answer;
 }
 
+#define NOT_STOPPED "Not stopped: "
+
+/* @now is what only watches; what stopped the source lately is told before it, and is who stopped it. */
+static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const char **ret_by)
+{
+	const char *text = json_string_value(now);
+	json_t *both;
+
+	if (!past || !text || strncmp(text, NOT_STOPPED, strlen(NOT_STOPPED)) ||
+	    !strcmp(past_by, "nobody") || !strcmp(past_by, "unknown")) {
+		json_decref(past);
+		return now;
+	}
+	both = json_sprintf("%s Now %s", json_string_value(past), text + strlen(NOT_STOPPED));
+	*ret_by = past_by;
+	json_decref(past);
+	json_decref(now);
+	return both;
+}
+
 static json_t *answer_of(struct engine *engine, const struct prefix *address, const struct sek_explain *kernel, const json_t *winner, const struct bans_walk *bans,
 			 const struct drops_walk *drops, const json_t *data, const char **ret_by)
 {
 	const char *rail = json_string_value(json_object_get(data, "protected"));
-	json_t *now = of_now(engine, kernel, winner, bans, ret_by);
+	json_t *now = of_now(engine, kernel, winner, bans, ret_by), *past;
+	const char *past_by;
 
 	if (!explain_is_attached(engine)) {
 		*ret_by = "nobody";
@@ -319,6 +340,10 @@ static json_t *answer_of(struct engine *engine, const struct prefix *address, co
 	}
 	if (!now && rail)
 		return json_sprintf("Not stopped: it is protected (%s) and never dropped.", rail);
+	if (now && kernel->verdict == SEK_V_WOULD) {
+		past = of_past(engine, address, drops, bans, &past_by);
+		return of_watched(now, past, past_by, ret_by);
+	}
 	return now ? now : of_past(engine, address, drops, bans, ret_by);
 }
 

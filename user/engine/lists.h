@@ -16,6 +16,8 @@
 
 #define LISTS_PATH_BYTES 512
 
+struct engine;
+
 /* A list as it lies on disk, mapped and checked. */
 struct engine_list {
 	void *data; /* NULL: none */
@@ -67,6 +69,11 @@ void lists_unmap(struct engine_list *list);
 bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
 /* What @from is where the same bytes are mapped at @data, which *@ret_list owns. */
 void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list);
+/*
+ * Is @address, an address or a prefix, one that the config allows, or on an allow list? Entries by
+ * hand are not looked at.
+ */
+bool lists_allow(const struct engine *engine, const struct prefix *address);
 /* A second mapping of the pages of @from, which has data, for who looks at it longer than the feed may live: lists_unmap(). Errors: errno. */
 int lists_share(const struct engine_list *from, struct engine_list *ret_list);
 /* A list of these prefixes as it would be on disk, in memory that lists_unmap() frees. Errors: -ENOMEM. */

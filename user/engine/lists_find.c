@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looks an address up in a list. Lists are sorted, so each length that may hold it is one search. And gives a worker a mapping of
- * a list for its own.
+ * Looks an address up in a list, or in all that allow. Lists are sorted, so each length that may
+ * hold it is one search. And gives a worker a mapping of a list for its own.
  */
 #include "lists.h"
 
@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include "engine.h"
 
 struct prefix lists_shorten(const struct prefix *address, unsigned len)
 {
@@ -87,6 +89,23 @@ int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, si
 	head->n6 = (uint32_t)n6;
 	*ret_list = (struct engine_list){ .data = head, .bytes = bytes, .view = { .head = head, .v4 = to4, .v6 = to6 } };
 	return 0;
+}
+
+bool lists_allow(const struct engine *engine, const struct prefix *address)
+{
+	struct prefix found;
+	size_t i;
+
+	for (i = 0; i < engine->config->n_allow; i++) {
+		if (prefix_covers(&engine->config->allow[i], address))
+			return true;
+	}
+	for (i = 0; i < engine->n_feeds; i++) {
+		if (engine->feeds[i].config->action == SEK_A_ALLOW &&
+		    lists_find(&engine->feeds[i].list, address, &found))
+			return true;
+	}
+	return false;
 }
 
 int lists_share(const struct engine_list *from, struct engine_list *ret_list)

@@ -209,23 +209,6 @@ void quality_tick(struct engine *engine)
 	(void)events_after(engine->quality->event, EVENTS_A_TICK, see_event, engine); /* what the ring lost is lost to the sample */
 }
 
-/* Is @source on an allow list, or one that the config allows? Entries by hand are not looked at. */
-static bool is_allowed(const struct engine *engine, const struct prefix *source)
-{
-	struct prefix entry;
-	size_t i;
-
-	for (i = 0; i < engine->config->n_allow; i++) {
-		if (prefix_covers(&engine->config->allow[i], source))
-			return true;
-	}
-	for (i = 0; i < engine->n_feeds; i++) {
-		if (engine->feeds[i].config->action == SEK_A_ALLOW && lists_find(&engine->feeds[i].list, source, &entry))
-			return true;
-	}
-	return false;
-}
-
 /* Where events are rare or off: sources with drops that a block list holds, and any that a monitor list would drop. */
 static void take_top(struct engine *engine)
 {
@@ -243,7 +226,7 @@ static void take_top(struct engine *engine)
 		memcpy(source.addr_be, seen->addr_be, sizeof(source.addr_be));
 		if (is_known(quality, seen->drops > 0 ? LOOK_DROPPED : LOOK_BUSY, &source))
 			continue;
-		is_passed = is_allowed(engine, &source);
+		is_passed = lists_allow(engine, &source);
 		for (k = 0; k < engine->n_feeds && !is_passed; k++) {
 			const enum sek_action action = engine->feeds[k].config->action;
 

@@ -162,6 +162,18 @@ json_t *verbs_limit_suggest(struct verbs_request *request)
 	return verbs_error(1, "the rates cannot be read: %s", store_error(engine->store));
 }
 
+/* The share is that of the numbers that are shown: both are estimates, and no whole ones. */
+static json_t *try_json(const struct rate_hist *hist, const char *name, const char *unit,
+			double per_s, int days)
+{
+	json_int_t sources = llround(hist->total), hits = llround(rate_hist_above(hist, per_s));
+
+	return json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:o,s:i}", "name", name, "unit", unit, "rate",
+			 rate_text(per_s), "sources", sources, "would_hit", hits, "share",
+			 sources ? (double)hits / sources : 0., "highest",
+			 rate_text(hist->highest_per_s), "days", days);
+}
+
 json_t *verbs_limit_try(struct verbs_request *request)
 {
 	struct engine *engine = request->engine;
@@ -183,9 +195,7 @@ json_t *verbs_limit_try(struct verbs_request *request)
 	if (rates_sum(engine, limits_find_name(engine, name) ? name : RATES_ALL, bits != NULL, hist, &days))
 		answer = verbs_error(1, "the rates cannot be read: %s", store_error(engine->store));
 	else
-		answer = verbs_ok(json_pack("{s:s,s:s,s:o,s:I,s:I,s:f,s:o,s:i}", "name", name, "unit", bits ? "bits" : "packets", "rate", rate_text(per_s), "sources",
-					    (json_int_t)llround(hist->total), "would_hit", (json_int_t)llround(rate_hist_above(hist, per_s)), "share",
-					    hist->total > 0 ? rate_hist_above(hist, per_s) / hist->total : 0., "highest", rate_text(hist->highest_per_s), "days", days));
+		answer = verbs_ok(try_json(hist, name, bits ? "bits" : "packets", per_s, days));
 	free(hist);
 	return answer;
 }
@@ -236,7 +246,7 @@ json_t *verbs_explain_limits(struct engine *engine, const struct sek_explain *ke
 		json_array_append_new(rows, json_pack("{s:s,s:o,s:s,s:o,s:s,s:o,s:o,s:i,s:f,s:b,s:o}", "name", limit ? limit->name : "(changing)",
 						      "source", source_text(kernel, one), "protocol", limit ? protocols[limit->protocol] : "", "ports", limit ? ports_text(limit) : json_null(), "action", one->flags & SEK_LIMIT_F_MONITOR ? "monitor" : "drop",
 						      "packets", rate_text(limit ? limit->packets_per_s : 0), "bits", rate_text(limit ? limit->bits_per_s : 0), "prefix_len", one->len,
-						      "used", fmin(1, one->ahead_ns / room_ns), "over", is_held(one), "over_s", one->over_ns ? json_real(one->over_ns / 1e9) : json_null()));
+						      "used", fmin(1, one->ahead_ns / room_ns), "over", is_held(one), "over_s", one->over_ns ? json_real(one->over_ns / 1000000 / 1e3) : json_null()));
 	}
 	return rows;
 }
