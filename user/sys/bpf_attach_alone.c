@@ -195,16 +195,6 @@ void attach_alone_remove(const struct bpf_side *side, const struct bpf_attachmen
 	(void)unlink(path); /* may be gone with the interface */
 }
 
-static bool is_on_interface(const char *path)
-{
-	int fd = bpf_obj_get(path);
-	bool is_on = fd >= 0 && link_ifindex(fd) != 0;
-
-	if (fd >= 0)
-		close(fd);
-	return is_on;
-}
-
 unsigned attach_alone_remove_all(const char *pin_dir)
 {
 	DIR *dir = opendir(pin_dir);
@@ -212,6 +202,7 @@ unsigned attach_alone_remove_all(const char *pin_dir)
 	struct dirent *entry;
 	unsigned n = 0;
 	bool is_on;
+	int fd;
 
 	if (!dir)
 		return 0;
@@ -219,8 +210,12 @@ unsigned attach_alone_remove_all(const char *pin_dir)
 		if (strncmp(entry->d_name, "link-", 5))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", pin_dir, entry->d_name);
-		is_on = is_on_interface(path);
+		fd = bpf_obj_get(path);
+		is_on = fd >= 0 && link_ifindex(fd) != 0;
 		n += unlink(path) == 0 && is_on;
+		/* the last hold on the link, so that it is off now: what a pin held goes in the kernel's own time */
+		if (fd >= 0)
+			close(fd);
 	}
 	closedir(dir);
 	return n;
