@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Checks the sizes of C code: functions of at most 60 lines, files of the product of at most 500, and in the folders that hold to it
-lines of at most 100 columns. A message may be longer, so that it can be searched for. usage: check-limits.py, in the tree's first
-folder"""
+"""Checks the sizes of C code: functions of at most 60 lines; of the product, files of at most 500 and, in user/, lines of at most
+100 columns. A message may be longer, so that it can be searched for. usage: check-limits.py, in the tree's first folder"""
 import re, subprocess, sys
 
 FUNCTION_LINES, FILE_LINES, COLUMNS = 60, 500, 100
-NARROW = ("user/cli/",)  # elsewhere older code is wider
+WIDE = re.compile("user/sys/bpf_|user/lib/table_v[46]|user/(engine/(feeds|verbs_entries)|sys/http)\\.c$")  # still; the last three have too many lines for it
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -20,7 +19,7 @@ def complaints(name, lines):
     if len(lines) > FILE_LINES and not name.startswith("tests/"):
         yield f"{name}: {len(lines)} lines, more than {FILE_LINES}"
     for number, line in enumerate(lines, 1):
-        if name.startswith(NARROW) and columns(line) > COLUMNS:
+        if name.startswith("user/") and not WIDE.match(name) and columns(line) > COLUMNS:
             yield f"{name}:{number}: over {COLUMNS} columns"
         if line == "{":
             start = number

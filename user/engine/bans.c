@@ -23,13 +23,15 @@ struct bans_clock bans_clock(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &boot);
 	clock_gettime(CLOCK_REALTIME, &real);
-	return (struct bans_clock){ .boot_ns = boot.tv_sec * 1000000000ull + boot.tv_nsec,
-				    .offset_ns = (real.tv_sec - boot.tv_sec) * 1000000000ll + real.tv_nsec - boot.tv_nsec };
+	return (struct bans_clock){.boot_ns = boot.tv_sec * 1000000000ull + boot.tv_nsec,
+				   .offset_ns = (real.tv_sec - boot.tv_sec) * 1000000000ll +
+						real.tv_nsec - boot.tv_nsec};
 }
 
 int64_t bans_unix_s(const struct bans_clock *clock, uint64_t boot_ns)
 {
-	return boot_ns >= SEK_FOREVER >> 1 ? INT64_MAX / 2 : ((int64_t)boot_ns + clock->offset_ns) / 1000000000;
+	return boot_ns >= SEK_FOREVER >> 1 ? INT64_MAX / 2
+					   : ((int64_t)boot_ns + clock->offset_ns) / 1000000000;
 }
 
 struct prefix bans_prefix(const struct sek_entry_key *key)
@@ -51,7 +53,8 @@ struct sek_entry_key bans_key(const struct prefix *prefix)
 void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns)
 {
 	bans_refresh(engine, ban);
-	if (ban->state != STORE_BAN_LIVE || ban->until_s > engine_now_s() + 1 || ban->ban.until_ns > now_ns)
+	if (ban->state != STORE_BAN_LIVE || ban->until_s > engine_now_s() + 1 ||
+	    ban->ban.until_ns > now_ns)
 		return;
 	ban->state = STORE_BAN_ENDED;
 	ban->ended_s = ban->until_s;
@@ -76,7 +79,8 @@ void bans_written(struct engine *engine)
 		return;
 	if (bans->want_trim)
 		err = store_ban_trim(engine->store, STORE_BANS_MAX, TRIM_MAX, &n);
-	bans->want_trim = !err && n == TRIM_MAX; /* more than that were too many: the next turn goes on */
+	/* more than that were too many: the next turn goes on */
+	bans->want_trim = !err && n == TRIM_MAX;
 	if (!err)
 		err = store_commit(engine->store);
 	if (err) {
@@ -96,7 +100,9 @@ void bans_written(struct engine *engine)
 	bans->n_touched = 0;
 }
 
-/* Before a row of the state is written for @key. False: this transaction is full, or there is none. */
+/*
+ * Before a row of the state is written for @key. False: this transaction is full, or there is none.
+ */
 static bool touch(struct engine *engine, const struct sek_entry_key *key)
 {
 	struct bans *bans = engine->bans;
@@ -110,7 +116,8 @@ static bool touch(struct engine *engine, const struct sek_entry_key *key)
 	return true;
 }
 
-static void set_times(struct store_ban *to, const struct sek_ban *ban, const struct bans_clock *clock)
+static void set_times(struct store_ban *to, const struct sek_ban *ban,
+		      const struct bans_clock *clock)
 {
 	to->ban = *ban;
 	to->since_s = bans_unix_s(clock, ban->since_ns);
@@ -118,7 +125,8 @@ static void set_times(struct store_ban *to, const struct sek_ban *ban, const str
 	to->trial_until_s = bans_unix_s(clock, ban->trial_until_ns);
 }
 
-static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_state state, const char *how)
+static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_state state,
+		    const char *how)
 {
 	struct bans_clock clock = bans_clock();
 	struct store_ban ban = { .id = row->id, .state = state };
@@ -127,7 +135,8 @@ static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_
 	if (!touch(engine, &row->key))
 		return;
 	set_times(&ban, &row->ban, &clock);
-	ban.ended_s = bans_unix_s(&clock, row->ban.until_ns < clock.boot_ns ? row->ban.until_ns : clock.boot_ns);
+	ban.ended_s = bans_unix_s(&clock, row->ban.until_ns < clock.boot_ns ? row->ban.until_ns
+									    : clock.boot_ns);
 	snprintf(ban.how, sizeof(ban.how), "%s", how);
 	if (store_ban_update(engine->store, &ban))
 		return;
@@ -136,7 +145,10 @@ static void end_row(struct engine *engine, struct bans_row *row, enum store_ban_
 	engine->bans->want_trim = true;
 }
 
-/* By the packets of this very limit, from going over it to the ban. False: too short a time for a rate, or other limits had the places. */
+/*
+ * By the packets of this very limit, from going over it to the ban. False: too short a time for a
+ * rate, or other limits had the places.
+ */
 static bool measure_over(const struct sek_evidence *evidence, struct store_ban *ban)
 {
 	uint32_t since_ms = ban->ban.since_ns / 1000000;
@@ -145,10 +157,12 @@ static bool measure_over(const struct sek_evidence *evidence, struct store_ban *
 		const struct sek_evidence_rate *rate = &evidence->rate[i];
 		uint32_t took_ms = since_ms - rate->since_ms;
 
-		if (evidence->rate_of[i] != ban->ban.limit + 1 || took_ms < OVER_MS_MIN || took_ms > INT32_MAX)
+		if (evidence->rate_of[i] != ban->ban.limit + 1 || took_ms < OVER_MS_MIN ||
+		    took_ms > INT32_MAX)
 			continue;
 		ban->window_ms = took_ms;
-		ban->rate_per_s = (ban->is_bits ? rate->bytes * 8.0 : rate->packets) * 1e3 / took_ms;
+		ban->rate_per_s =
+			(ban->is_bits ? rate->bytes * 8.0 : rate->packets) * 1e3 / took_ms;
 		return true;
 	}
 	return false;
@@ -165,7 +179,8 @@ static void measure(const struct sek_evidence *evidence, struct store_ban *ban)
 	if (ban->rate_per_s || !took_ns)
 		return;
 	ban->window_ms = took_ns / 1000000;
-	ban->rate_per_s = (ban->is_bits ? evidence->bytes * 8.0 : evidence->packets) * 1e9 / took_ns;
+	ban->rate_per_s =
+		(ban->is_bits ? evidence->bytes * 8.0 : evidence->packets) * 1e9 / took_ns;
 }
 
 const char *bans_limit_name(const struct engine *engine, uint32_t number)
@@ -175,10 +190,12 @@ const char *bans_limit_name(const struct engine *engine, uint32_t number)
 
 	if (limit)
 		return limit->name;
-	return number < SEK_LIMITS_MAX && row[number].name[0] ? row[number].name : "unknown"; /* gone from the config meanwhile */
+	/* gone from the config meanwhile */
+	return number < SEK_LIMITS_MAX && row[number].name[0] ? row[number].name : "unknown";
 }
 
-static void describe(struct engine *engine, const struct sek_entry_key *key, const struct sek_evidence *evidence, const struct sek_event *event,
+static void describe(struct engine *engine, const struct sek_entry_key *key,
+		     const struct sek_evidence *evidence, const struct sek_event *event,
 		     struct store_ban *ban)
 {
 	uint32_t number = ban->ban.limit;
@@ -188,7 +205,8 @@ static void describe(struct engine *engine, const struct sek_entry_key *key, con
 	snprintf(ban->limit, sizeof(ban->limit), "%s", bans_limit_name(engine, number));
 	ban->is_bits = limit && limit->bits_per_s > 0;
 	ban->threshold_per_s = !limit ? 0 : ban->is_bits ? limit->bits_per_s : limit->packets_per_s;
-	snprintf(ban->config_hash, sizeof(ban->config_hash), "%016llx", (unsigned long long)engine->config_hash);
+	snprintf(ban->config_hash, sizeof(ban->config_hash), "%016llx",
+		 (unsigned long long)engine->config_hash);
 	ban->has_evidence = evidence && evidence->busy;
 	if (ban->has_evidence) {
 		ban->evidence = *evidence;
@@ -196,11 +214,13 @@ static void describe(struct engine *engine, const struct sek_entry_key *key, con
 	}
 	if (event && event->header_bytes)
 		ban->headers[ban->n_headers++] = *event;
-	ban->n_headers += events_recent(key, ban->ban.since_ns, ban->headers + ban->n_headers, STORE_BAN_HEADERS_MAX - ban->n_headers);
+	ban->n_headers += events_recent(key, ban->ban.since_ns, ban->headers + ban->n_headers,
+					STORE_BAN_HEADERS_MAX - ban->n_headers);
 }
 
 /* The row of a ban that the index does not know. NULL: not this time. */
-static struct bans_row *record(struct engine *engine, const struct sek_entry_key *key, const struct sek_ban *kernel, const struct sek_evidence *evidence,
+static struct bans_row *record(struct engine *engine, const struct sek_entry_key *key,
+			       const struct sek_ban *kernel, const struct sek_evidence *evidence,
 			       const struct sek_event *event)
 {
 	static struct evidence_lists lists; /* large; the engine has one thread for this */
@@ -221,7 +241,11 @@ static struct bans_row *record(struct engine *engine, const struct sek_entry_key
 	if (err == -EEXIST)
 		err = store_ban_get(engine->store, id, &ban);
 	if (err || ban.state == STORE_BAN_REJECTED || ban.state == STORE_BAN_LIFTED)
-		return NULL; /* not written: found again by the next scan; or the scan is older than a person's word */
+		/*
+		 * not written: found again by the next scan; or the scan is older than a person's
+		 * word
+		 */
+		return NULL;
 	row = bans_index_put(&engine->bans->index, key);
 	if (!row)
 		return NULL;
@@ -238,7 +262,8 @@ static void store_drops(struct engine *engine, struct bans_row *row)
 	struct store_ban ban = { .id = row->id };
 	uint64_t now_ms = uv_now(&engine->loop);
 
-	if (engine->bans->n_updates >= UPDATES_MAX || now_ms < row->stored_ms + STORE_EVERY_MS || !touch(engine, &row->key))
+	if (engine->bans->n_updates >= UPDATES_MAX || now_ms < row->stored_ms + STORE_EVERY_MS ||
+	    !touch(engine, &row->key))
 		return;
 	engine->bans->n_updates++;
 	clock = bans_clock();
@@ -247,8 +272,8 @@ static void store_drops(struct engine *engine, struct bans_row *row)
 		row->stored_ms = now_ms;
 }
 
-void bans_saw(struct engine *engine, const struct sek_entry_key *key, const struct sek_ban *kernel, const struct sek_evidence *evidence,
-	      const struct sek_event *event)
+void bans_saw(struct engine *engine, const struct sek_entry_key *key, const struct sek_ban *kernel,
+	      const struct sek_evidence *evidence, const struct sek_event *event)
 {
 	struct bans_row *row = bans_index_find(&engine->bans->index, key);
 	uint64_t now_ns = bans_clock().boot_ns;
@@ -304,7 +329,8 @@ void bans_close(struct engine *engine)
 			continue;
 		ban.id = row->id;
 		set_times(&ban, &row->ban, &clock);
-		(void)store_ban_update(engine->store, &ban); /* then the last minute's drops are not in it */
+		/* then the last minute's drops are not in it */
+		(void)store_ban_update(engine->store, &ban);
 	}
 	if (bans)
 		bans_written(engine);

@@ -81,7 +81,10 @@ void bans_gone(struct engine *engine, struct bans_row *row);
 
 /* Brings @ban's record up to date with the kernel's, where it is still the same ban. */
 void bans_refresh(struct engine *engine, struct store_ban *ban);
-/* The same, and one whose time is over at @now_ns (CLOCK_BOOTTIME) is so in @ban, before the state knows. */
+/*
+ * The same, and one whose time is over at @now_ns (CLOCK_BOOTTIME) is so in @ban, before the state
+ * knows.
+ */
 void bans_settle(struct engine *engine, struct store_ban *ban, uint64_t now_ns);
 /*
  * Takes @ban away: in the kernel, then in the state, inside the caller's transaction. Errors: the
@@ -99,8 +102,9 @@ int bans_lift_some(struct engine *engine, const char *name, unsigned max, const 
 		   char *why, size_t why_bytes);
 
 /*
- * bans_hidden.c: a ban counts what it drops, and only that: in mode monitor, without an interface, under an entry or an allow list
- * it sees nothing of its source. Noted for each live ban, so that silence is not taken for an end.
+ * bans_hidden.c: a ban counts what it drops, and only that: in mode monitor, without an interface,
+ * under an entry or an allow list it sees nothing of its source. Noted for each live ban, so that
+ * silence is not taken for an end.
  */
 /* Once a second, and when mode or interfaces changed. */
 void bans_hidden_watch(struct engine *engine);
@@ -117,25 +121,38 @@ const char *bans_hidden_text(enum store_hidden hidden);
 const char *bans_limit_name(const struct engine *engine, uint32_t number);
 
 /*
- * bans_scan.c: reads the map on a worker and tells bans.c of it in slices. The ring buffer loses bans where many begin at once, so
- * the kernel may hold some that the state does not know until the next scan is over, at most a few seconds.
+ * bans_scan.c: reads the map on a worker and tells bans.c of it in slices. The ring buffer loses
+ * bans where many begin at once, so the kernel may hold some that the state does not know until the
+ * next scan is over, at most a few seconds.
  */
 void bans_scan(struct engine *engine);
 /*
- * A scan that begins now or, where one is under way, behind it. Returns its number, for bans_scan_is_over(), which is to be asked
- * in an entries job: entries_jobs_go_on() is called at its end.
+ * A scan that begins now or, where one is under way, behind it. Returns its number, for
+ * bans_scan_is_over(), which is to be asked in an entries job: entries_jobs_go_on() is called at
+ * its end.
  */
 uint32_t bans_scan_want(struct engine *engine);
-/* Is it over? Then *ret_err is 0, the negative errno of reading, or -EIO: not all could be recorded. */
+/*
+ * Is it over? Then *ret_err is 0, the negative errno of reading, or -EIO: not all could be
+ * recorded.
+ */
 bool bans_scan_is_over(uint32_t number, int *ret_err);
-/* Records what the kernel holds of @prefix and around it, and nobody told of: at once, for who asks of this one. */
+/*
+ * Records what the kernel holds of @prefix and around it, and nobody told of: at once, for who asks
+ * of this one.
+ */
 void bans_look(struct engine *engine, const struct prefix *prefix);
 /*
- * The kernel's own word: the ban that @prefix is under, the longest first; its id is 0, and it may be in the state or not.
+ * The kernel's own word: the ban that @prefix is under, the longest first; its id is 0, and it may
+ * be in the state or not.
  * Errors: -ENOENT.
  */
-int bans_in_kernel(const struct engine *engine, const struct prefix *prefix, struct store_ban *ret_ban);
-/* How many of the kernel's records are not in the state yet; the control record must have been read just now. */
+int bans_in_kernel(const struct engine *engine, const struct prefix *prefix,
+		   struct store_ban *ret_ban);
+/*
+ * How many of the kernel's records are not in the state yet; the control record must have been read
+ * just now.
+ */
 uint32_t bans_unrecorded(const struct engine *engine);
 
 /* evidence.c */

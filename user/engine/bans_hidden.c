@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What hides a banned source from its ban's count, noted once for each ban. Where it cannot be told in time which bans an
- * entry meets, it is said of all: that a thing is not known is never wrong.
+ * What hides a banned source from its ban's count, noted once for each ban. Where it cannot be told
+ * in time which bans an entry meets, it is said of all: that a thing is not known is never wrong.
  */
 #include "bans.h"
 
@@ -34,7 +34,8 @@ static void hide(struct engine *engine, struct bans_row *row, enum store_hidden 
 
 static void hide_all(struct engine *engine, enum store_hidden why)
 {
-	engine->bans->hid_ns = bans_clock().boot_ns; /* each ban's row is written when a scan meets it */
+	/* each ban's row is written when a scan meets it */
+	engine->bans->hid_ns = bans_clock().boot_ns;
 	engine->bans->hid_why = why;
 }
 
@@ -92,7 +93,8 @@ void bans_hidden_entry(struct engine *engine, const struct prefix *prefix)
 	for (i = 0; i < SEK_BAN_LENS_MAX && lens[i]; i++) {
 		struct prefix around = lists_shorten(prefix, lens[i]);
 		struct sek_entry_key key = bans_key(&around);
-		struct bans_row *row = lens[i] <= prefix->len ? bans_index_find(&engine->bans->index, &key) : NULL;
+		struct bans_row *row =
+			lens[i] <= prefix->len ? bans_index_find(&engine->bans->index, &key) : NULL;
 
 		if (row)
 			hide(engine, row, STORE_HIDDEN_ENTRY);
@@ -130,5 +132,7 @@ enum store_hidden bans_hidden_of(const struct engine *engine, const struct store
 		return ban->hidden;
 	if (row && row->id == ban->id && row->hidden)
 		return row->hidden;
-	return engine->bans->hid_ns && ban->ban.since_ns <= engine->bans->hid_ns ? engine->bans->hid_why : STORE_HIDDEN_NOT;
+	return engine->bans->hid_ns && ban->ban.since_ns <= engine->bans->hid_ns
+		       ? engine->bans->hid_why
+		       : STORE_HIDDEN_NOT;
 }

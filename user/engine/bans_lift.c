@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Bans that are taken away by a person, and put back after a reboot. Only the keeper writes the kernel's map. */
+/*
+ * Bans that are taken away by a person, and put back after a reboot. Only the keeper writes the
+ * kernel's map.
+ */
 #include "bans.h"
 
 #include <errno.h>
@@ -13,7 +16,8 @@
 #include "sys/log.h"
 
 /* One, or many in a memfd. */
-static int send_bans(struct engine *engine, enum role_type type, const struct role_ban *bans, size_t n, char *why, size_t why_bytes)
+static int send_bans(struct engine *engine, enum role_type type, const struct role_ban *bans,
+		     size_t n, char *why, size_t why_bytes)
 {
 	struct role_msg msg = { .type = type }, reply;
 	int fd = -1;
@@ -31,7 +35,8 @@ static int send_bans(struct engine *engine, enum role_type type, const struct ro
 	role_call(engine, &msg, &fd, fd >= 0, &reply, NULL);
 	if (fd >= 0)
 		close(fd);
-	snprintf(why, why_bytes, "%s", reply.text[0] ? reply.text : strerror(reply.err < 0 ? -reply.err : 0));
+	snprintf(why, why_bytes, "%s",
+		 reply.text[0] ? reply.text : strerror(reply.err < 0 ? -reply.err : 0));
 	return reply.err;
 }
 
@@ -45,7 +50,9 @@ void bans_refresh(struct engine *engine, struct store_ban *ban)
 	struct sek_entry_key key = bans_key(&ban->source);
 	struct sek_ban now;
 
-	if (ban->state == STORE_BAN_LIVE && !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &now) && now.random == ban->ban.random)
+	if (ban->state == STORE_BAN_LIVE &&
+	    !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &now) &&
+	    now.random == ban->ban.random)
 		ban->ban = now;
 }
 
@@ -55,7 +62,8 @@ static bool is_there(struct engine *engine, const struct store_ban *ban)
 	struct sek_entry_key key = bans_key(&ban->source);
 	struct sek_ban now;
 
-	return !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &now) && now.random == ban->ban.random;
+	return !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &now) &&
+	       now.random == ban->ban.random;
 }
 
 static void forget(struct engine *engine, const struct store_ban *ban)
@@ -69,7 +77,8 @@ static void forget(struct engine *engine, const struct store_ban *ban)
 	bans_index_delete(&engine->bans->index, row);
 }
 
-int bans_lift(struct engine *engine, struct store_ban *ban, enum store_ban_state state, const char *how, char *why, size_t why_bytes)
+int bans_lift(struct engine *engine, struct store_ban *ban, enum store_ban_state state,
+	      const char *how, char *why, size_t why_bytes)
 {
 	struct role_ban one;
 	int err = 0;
@@ -98,7 +107,8 @@ void bans_put_back(struct engine *engine, const struct store_ban *ban)
 	char ignored[ROLE_TEXT_BYTES];
 	struct role_ban one = role_ban_of(ban);
 
-	(void)send_bans(engine, ROLE_BAN_SET, &one, 1, ignored, sizeof(ignored)); /* the next scan knows it again; else it is lost, and said so */
+	/* the next scan knows it again; else it is lost, and said so */
+	(void)send_bans(engine, ROLE_BAN_SET, &one, 1, ignored, sizeof(ignored));
 }
 
 struct some {
@@ -114,7 +124,8 @@ static int take_some(void *arg, const struct store_ban *ban)
 	return some->n == some->max;
 }
 
-static int lift_all(struct engine *engine, struct some *some, const char *how, char *why, size_t why_bytes)
+static int lift_all(struct engine *engine, struct some *some, const char *how, char *why,
+		    size_t why_bytes)
 {
 	struct role_ban *bans = calloc(some->n, sizeof(*bans));
 	int err = bans ? 0 : -ENOMEM;
@@ -145,7 +156,8 @@ static int lift_all(struct engine *engine, struct some *some, const char *how, c
 	return err;
 }
 
-int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how, char *why, size_t why_bytes)
+int bans_lift_some(struct engine *engine, const char *name, unsigned max, const char *how,
+		   char *why, size_t why_bytes)
 {
 	struct some some = { .bans = calloc(max, sizeof(*some.bans)), .max = max };
 	int err = some.bans ? store_ban_live(engine->store, 0, 0, name, take_some, &some) : -ENOMEM;
@@ -170,7 +182,8 @@ static uint64_t boot_ns_of(const struct bans_clock *clock, int64_t unix_s)
 {
 	int64_t ns = unix_s * 1000000000 - clock->offset_ns;
 
-	return unix_s >= INT64_MAX / 2000000000 ? SEK_FOREVER : ns > 0 ? ns : 1; /* before this boot: its first moment */
+	/* before this boot: its first moment */
+	return unix_s >= INT64_MAX / 2000000000 ? SEK_FOREVER : ns > 0 ? ns : 1;
 }
 
 /* The record as the kernel is to have it in this life: its times on this boot's clock. */
@@ -206,7 +219,8 @@ static int take_known(void *arg, const struct store_ban *ban)
 
 	if (!row)
 		return -ENOMEM;
-	bans->index.n_live += (ban->state == STORE_BAN_LIVE) - (row->id && !row->is_over); /* a later ban of one source replaces the former */
+	/* a later ban of one source replaces the former */
+	bans->index.n_live += (ban->state == STORE_BAN_LIVE) - (row->id && !row->is_over);
 	row->id = ban->id;
 	row->is_over = ban->state != STORE_BAN_LIVE;
 	row->ban = ban->ban;
@@ -218,7 +232,10 @@ static int compare(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct sek_entry_key));
 }
 
-/* Of two bans of one source the later stays. Rows came by id, and qsort() is no stable sort: by the end instead. */
+/*
+ * Of two bans of one source the later stays. Rows came by id, and qsort() is no stable sort: by the
+ * end instead.
+ */
 static size_t keep_last(struct role_ban *bans, size_t n)
 {
 	size_t i, kept = 0;
@@ -244,7 +261,8 @@ static void put_back_all(struct engine *engine, struct restore *restore)
 	else if (n)
 		log_line(LOG_NOTICE, "bans: %zu from before the reboot are in force again for the time they have left", n);
 	if (!err)
-		(void)store_counter_put(engine->store, "bans_epoch", engine->hello.body.hello.epoch >> 1, 0); /* then once more at the next start */
+		/* then once more at the next start */
+		(void)store_counter_put(engine->store, "bans_epoch", engine->hello.body.hello.epoch >> 1, 0);
 }
 
 /* Those that live in the state though their time is over: they ended while nobody looked. */
@@ -255,7 +273,8 @@ static int end_old(void *arg, const struct store_ban *ban)
 
 	if (ban->until_s > engine_now_s() || ban->trial_until_s > engine_now_s())
 		return 0;
-	bans_refresh(restore->engine, &over); /* what it dropped while nobody looked, if the kernel still holds it */
+	/* what it dropped while nobody looked, if the kernel still holds it */
+	bans_refresh(restore->engine, &over);
 	over.state = STORE_BAN_ENDED;
 	over.ended_s = ban->until_s;
 	return store_ban_update(restore->engine->store, &over);
@@ -271,7 +290,8 @@ int bans_open(struct engine *engine)
 	if (!engine->bans)
 		return -ENOMEM;
 	err = store_counter_get(engine->store, "bans_epoch", &epoch, &unused);
-	restore.is_new_life = epoch != engine->hello.body.hello.epoch >> 1; /* SQLite's integers have a sign */
+	/* SQLite's integers have a sign */
+	restore.is_new_life = epoch != engine->hello.body.hello.epoch >> 1;
 	if (!err)
 		err = store_ban_live(engine->store, 0, engine_now_s(), NULL, take_known, &restore);
 	engine->bans->are_put_back = restore.n > 0;

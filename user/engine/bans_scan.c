@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Once a second, if there are bans: the kernel's map is read on a worker, then told to bans.c in slices between which everyone
- * else is served. What the ring buffer lost is found here, with its evidence where that is still there; for one address, and for
- * who cannot wait for the next scan, too.
+ * Once a second, if there are bans: the kernel's map is read on a worker, then told to bans.c in
+ * slices between which everyone else is served. What the ring buffer lost is found here, with its
+ * evidence where that is still there; for one address, and for who cannot wait for the next scan,
+ * too.
  */
 #include "bans.h"
 
@@ -16,8 +17,13 @@
 #include "sys/log.h"
 
 #define SLICE_NS 10000000 /* what others wait */
-#define REST 20		  /* times as long as it looked, a scan rests: at most 5 % of a CPU; recording is work that has to be done */
-#define REST_MAX_MS 10000 /* what nobody told of is known by then; a whole map is looked through in less than half a second */
+/*
+ * times as long as it looked, a scan rests: at most 5 % of a CPU; recording is work that has to be
+ * done
+ */
+#define REST 20
+/* what nobody told of is known by then; a whole map is looked through in less than half a second */
+#define REST_MAX_MS 10000
 #define REST_MIN_MS 900	  /* so that each tick may begin one */
 
 static struct scan {
@@ -29,7 +35,8 @@ static struct scan {
 	size_t n, at;
 	uint32_t swept;
 	int err;
-	uint32_t wanted, over; /* numbers of scans: the last that somebody waits for, the last that is over */
+	/* numbers of scans: the last that somebody waits for, the last that is over */
+	uint32_t wanted, over;
 	int over_err;
 	uint32_t n_trial;
 	uint64_t look_ns, record_ns, next_ms;
@@ -45,7 +52,8 @@ static uint32_t count_trials(void)
 	size_t i;
 
 	for (i = 0; i < scan.n; i++)
-		n += scan.bans[i].ban.until_ns <= now_ns && scan.bans[i].ban.trial_until_ns > now_ns;
+		n += scan.bans[i].ban.until_ns <= now_ns &&
+		     scan.bans[i].ban.trial_until_ns > now_ns;
 	return n;
 }
 
@@ -71,7 +79,8 @@ static void read_evidence(const struct engine *engine)
 	size_t i;
 
 	scan.evidence = calloc(SEK_EVIDENCE_MAX, sizeof(*scan.evidence));
-	if (!scan.evidence || fd < 0 || bpf_read_array(fd, 0, SEK_EVIDENCE_MAX, sizeof(*scan.evidence), scan.evidence))
+	if (!scan.evidence || fd < 0 ||
+	    bpf_read_array(fd, 0, SEK_EVIDENCE_MAX, sizeof(*scan.evidence), scan.evidence))
 		return;
 	for (i = 0; i < SEK_EVIDENCE_MAX; i++) {
 		if (scan.evidence[i].busy)
@@ -87,22 +96,30 @@ static void forget_evidence(void)
 	scan.n_evidence = 0;
 }
 
-static const struct sek_evidence *find_evidence(const struct engine *engine, const struct sek_entry_key *key)
+static const struct sek_evidence *find_evidence(const struct engine *engine,
+						const struct sek_entry_key *key)
 {
 	struct sek_evidence wanted = { .source = *key };
 
 	if (!scan.evidence)
 		read_evidence(engine);
-	return scan.n_evidence ? bsearch(&wanted, scan.evidence, scan.n_evidence, sizeof(wanted), compare_sources) : NULL;
+	return scan.n_evidence ? bsearch(&wanted, scan.evidence, scan.n_evidence, sizeof(wanted),
+					 compare_sources)
+			       : NULL;
 }
 
-/* The program may have been writing a repeat while we copied its record: what is whole reads the same twice. */
+/*
+ * The program may have been writing a repeat while we copied its record: what is whole reads the
+ * same twice.
+ */
 static bool is_whole(struct engine *engine, const struct bpf_ban *ban)
 {
 	struct sek_ban again;
 
-	return ban->ban.random && ban->ban.until_ns >= ban->ban.since_ns && !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &ban->key, &again) &&
-	       again.random == ban->ban.random && again.since_ns == ban->ban.since_ns && again.until_ns == ban->ban.until_ns;
+	return ban->ban.random && ban->ban.until_ns >= ban->ban.since_ns &&
+	       !bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &ban->key, &again) &&
+	       again.random == ban->ban.random && again.since_ns == ban->ban.since_ns &&
+	       again.until_ns == ban->ban.until_ns;
 }
 
 static void take(struct engine *engine, const struct bpf_ban *ban)
@@ -126,7 +143,8 @@ static bool is_gone(struct engine *engine, const struct bans_row *row)
 {
 	struct sek_ban ban;
 
-	return row->is_used && row->scan != engine->bans->scan && bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &row->key, &ban);
+	return row->is_used && row->scan != engine->bans->scan &&
+	       bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &row->key, &ban);
 }
 
 /* Scan bans->scan is over; who waits for one goes on. */
@@ -139,9 +157,12 @@ static void tell(struct engine *engine, int err)
 
 static void finish(struct engine *engine)
 {
-	uint64_t rest_ms = (scan.look_ns > scan.record_ns ? scan.look_ns - scan.record_ns : 0) / 1000000 * REST;
+	uint64_t rest_ms = (scan.look_ns > scan.record_ns ? scan.look_ns - scan.record_ns : 0) /
+			   1000000 * REST;
 
-	rest_ms = rest_ms < REST_MIN_MS ? REST_MIN_MS : rest_ms > REST_MAX_MS ? REST_MAX_MS : rest_ms;
+	rest_ms = rest_ms < REST_MIN_MS   ? REST_MIN_MS
+		  : rest_ms > REST_MAX_MS ? REST_MAX_MS
+					  : rest_ms;
 	uv_idle_stop(&scan.turn);
 	free(scan.bans);
 	forget_evidence();
@@ -246,7 +267,8 @@ void bans_look(struct engine *engine, const struct prefix *prefix)
 	bans_written(engine);
 }
 
-int bans_in_kernel(const struct engine *engine, const struct prefix *prefix, struct store_ban *ret_ban)
+int bans_in_kernel(const struct engine *engine, const struct prefix *prefix,
+		   struct store_ban *ret_ban)
 {
 	struct bans_clock clock = bans_clock();
 	struct sek_ban ban;
@@ -256,14 +278,16 @@ int bans_in_kernel(const struct engine *engine, const struct prefix *prefix, str
 		struct prefix around = lists_shorten(prefix, len);
 		struct sek_entry_key key = bans_key(&around);
 
-		if (bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &ban) || !ban.random || ban.until_ns <= clock.boot_ns)
+		if (bpf_bans_get(engine->map_fds[ROLE_FD_BANS], &key, &ban) || !ban.random ||
+		    ban.until_ns <= clock.boot_ns)
 			continue;
 		memset(ret_ban, 0, sizeof(*ret_ban));
 		ret_ban->source = around;
 		ret_ban->ban = ban;
 		ret_ban->since_s = bans_unix_s(&clock, ban.since_ns);
 		ret_ban->until_s = bans_unix_s(&clock, ban.until_ns);
-		snprintf(ret_ban->limit, sizeof(ret_ban->limit), "%s", bans_limit_name(engine, ban.limit));
+		snprintf(ret_ban->limit, sizeof(ret_ban->limit), "%s",
+			 bans_limit_name(engine, ban.limit));
 		return 0;
 	}
 	return -ENOENT;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From lists to a table in force: a snapshot of the lists is flattened and built on a worker thread, the image goes to
- * the keeper.
+ * From lists to a table in force: a snapshot of the lists is flattened and built on a worker
+ * thread, the image goes to the keeper.
  */
 #include "engine.h"
 
@@ -45,7 +45,8 @@ struct compile {
 /* What there is to say of @compile's table. */
 static struct engine_table describe(const struct compile *compile)
 {
-	struct engine_table table = { compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s, { 0 } };
+	struct engine_table table = {
+		compile->prefixes_v4, compile->prefixes_v6, compile->bytes, compile->took_s, {0}};
 	size_t i;
 
 	for (i = 0; i < compile->n_lists; i++)
@@ -60,7 +61,8 @@ static int build(struct compile *compile, struct policy *policy)
 	int err;
 
 	for (i = 1; i < policy->n_classes; i++)
-		policy->classes[i].counter = credit_plan_counter(compile->plan, &policy->classes[i]);
+		policy->classes[i].counter =
+			credit_plan_counter(compile->plan, &policy->classes[i]);
 	policy->limits = compile->limits;
 	policy->n_limits = compile->n_limits;
 	policy->source_len6 = compile->source_len6;
@@ -132,8 +134,10 @@ static void done(uv_work_t *request, int status)
 	struct role_msg msg = { .type = ROLE_SWAP };
 
 	if (compile->err) {
-		log_line(LOG_ERR, "table: cannot be built: %s; generation %llu stays", strerror(-compile->err), (unsigned long long)engine->swapped_generation);
-		snprintf(engine->table_error, sizeof(engine->table_error), "the table cannot be built: %s", strerror(-compile->err));
+		log_line(LOG_ERR, "table: cannot be built: %s; generation %llu stays",
+			 strerror(-compile->err), (unsigned long long)engine->swapped_generation);
+		snprintf(engine->table_error, sizeof(engine->table_error),
+			 "the table cannot be built: %s", strerror(-compile->err));
 		engine->is_compiling = false;
 	} else {
 		take_left_out(engine, compile);
@@ -159,7 +163,8 @@ static int add_list(struct compile *compile, const struct engine_feed *feed)
 {
 	struct policy_list *list = &compile->lists[compile->n_lists];
 	size_t bytes = feed->list.bytes;
-	char *copy = mremap(feed->list.data, 0, bytes, MREMAP_MAYMOVE); /* old size 0: a second mapping, mremap(2) */
+	/* old size 0: a second mapping, mremap(2) */
+	char *copy = mremap(feed->list.data, 0, bytes, MREMAP_MAYMOVE);
 
 	if (copy == MAP_FAILED)
 		return -errno;
@@ -176,7 +181,8 @@ static int add_list(struct compile *compile, const struct engine_feed *feed)
 }
 
 /* Sorts @n items in place and drops repeats. Returns how many are left. */
-static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(const void *, const void *))
+static size_t sort_unique(void *items, size_t n, size_t size,
+			  int (*compare)(const void *, const void *))
 {
 	char *at = items;
 	size_t i, kept = 0;
@@ -193,9 +199,11 @@ static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(con
 static int add_allow(struct compile *compile)
 {
 	struct engine *engine = compile->engine;
-	size_t bytes4 = (engine->allow.n4 + 1) * sizeof(*engine->allow.v4), bytes6 = (engine->allow.n6 + 1) * sizeof(*engine->allow.v6);
+	size_t bytes4 = (engine->allow.n4 + 1) * sizeof(*engine->allow.v4),
+	       bytes6 = (engine->allow.n6 + 1) * sizeof(*engine->allow.v6);
 	struct policy_list *list = &compile->lists[0];
-	char *copy = mmap(NULL, bytes4 + bytes6, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *copy = mmap(NULL, bytes4 + bytes6, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (copy == MAP_FAILED)
 		return -errno;
@@ -205,7 +213,8 @@ static int add_allow(struct compile *compile)
 	list->action = SEK_A_ALLOW;
 	list->keep_private = true;
 	list->n4 = sort_unique(copy, engine->allow.n4, sizeof(*engine->allow.v4), prefix4_compare);
-	list->n6 = sort_unique(copy + bytes4, engine->allow.n6, sizeof(*engine->allow.v6), prefix6_compare);
+	list->n6 = sort_unique(copy + bytes4, engine->allow.n6, sizeof(*engine->allow.v6),
+			       prefix6_compare);
 	list->v4 = (void *)copy;
 	list->v6 = (void *)(copy + bytes4);
 	compile->maps[0] = copy;
@@ -245,13 +254,15 @@ static int start(struct engine *engine)
 	compile->maps = calloc(room, sizeof(*compile->maps));
 	compile->map_bytes = calloc(room, sizeof(*compile->map_bytes));
 	compile->plan = credit_plan(engine);
-	if (compile->plan && compile->lists && compile->maps && compile->map_bytes && getrandom(&compile->seed, sizeof(compile->seed), 0) == sizeof(compile->seed))
+	if (compile->plan && compile->lists && compile->maps && compile->map_bytes &&
+	    getrandom(&compile->seed, sizeof(compile->seed), 0) == sizeof(compile->seed))
 		err = add_allow(compile);
 	if (!err)
 		err = copy_limits(compile);
 	limits_compile(engine);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
-		if (engine->feeds[i].list.data && engine->feeds[i].state.id && engine->feeds[i].config->action)
+		if (engine->feeds[i].list.data && engine->feeds[i].state.id &&
+		    engine->feeds[i].config->action)
 			err = add_list(compile, &engine->feeds[i]);
 	}
 	if (err) {
@@ -262,12 +273,17 @@ static int start(struct engine *engine)
 	return uv_queue_work(&engine->loop, &compile->work, work, done);
 }
 
-/* An earlier agent's table knows a list that is damaged on our disk: it stays until that feed was asked once. */
+/*
+ * An earlier agent's table knows a list that is damaged on our disk: it stays until that feed was
+ * asked once.
+ */
 static bool is_waiting_for_list(const struct engine *engine)
 {
 	size_t i;
 
-	for (i = 0; i < engine->n_feeds && engine->hello.body.hello.generation && !engine->swapped_generation; i++) {
+	for (i = 0; i < engine->n_feeds && engine->hello.body.hello.generation &&
+		    !engine->swapped_generation;
+	     i++) {
 		if (engine->feeds[i].is_damaged)
 			return true;
 	}
@@ -315,7 +331,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 	engine->is_compiling = false;
 	for (i = 0; i < engine->n_feeds; i++)
 		lists_rest(&engine->feeds[i].list);
-	snprintf(engine->table_error, sizeof(engine->table_error), "%s", reply->err ? reply->text : "");
+	snprintf(engine->table_error, sizeof(engine->table_error), "%s",
+		 reply->err ? reply->text : "");
 	if (reply->err)
 		log_line(LOG_ERR, "table: the keeper refuses it: %s", reply->text);
 	else {
@@ -327,7 +344,8 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 		quality_in_force(engine);
 	}
 	if (!reply->err && credit_retire(engine))
-		engine->compile_wanted = true; /* some classes had to share a counter: now there is room */
+		/* some classes had to share a counter: now there is room */
+		engine->compile_wanted = true;
 	if (!reply->err && feed_ids_claim(engine))
 		engine->compile_wanted = true;
 	if (!reply->err)

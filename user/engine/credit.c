@@ -16,7 +16,10 @@ static const char *const kinds[] = { "drops", "bytes", "woulds", "unique" };
 
 static uint64_t *total_of(struct credit_totals *totals, int kind)
 {
-	return kind == 0 ? &totals->drops : kind == 1 ? &totals->drop_bytes : kind == 2 ? &totals->woulds : &totals->unique;
+	return kind == 0   ? &totals->drops
+	       : kind == 1 ? &totals->drop_bytes
+	       : kind == 2 ? &totals->woulds
+			   : &totals->unique;
 }
 
 static enum sek_action action_of(const struct engine *engine, unsigned list)
@@ -31,7 +34,9 @@ static enum sek_action action_of(const struct engine *engine, unsigned list)
 }
 
 /* A list that only watches would have dropped what another list dropped. */
-static void credit_list(struct credit_totals *totals, enum sek_action list_action, enum sek_action class_action, const struct credit_totals *gain, bool is_unique)
+static void credit_list(struct credit_totals *totals, enum sek_action list_action,
+			enum sek_action class_action, const struct credit_totals *gain,
+			bool is_unique)
 {
 	uint64_t before = credit_hits(totals);
 
@@ -53,7 +58,8 @@ uint64_t credit_hits(const struct credit_totals *totals)
 }
 
 /* How many lists of @action are in the class's set. */
-static unsigned count_lists(const struct store_class *class, const enum sek_action *actions, enum sek_action action)
+static unsigned count_lists(const struct store_class *class, const enum sek_action *actions,
+			    enum sek_action action)
 {
 	unsigned list, n = 0;
 
@@ -62,17 +68,23 @@ static unsigned count_lists(const struct store_class *class, const enum sek_acti
 	return n;
 }
 
-/* Would nobody but this list have dropped the packets? A list that only watches is alone where no block list is either. */
+/*
+ * Would nobody but this list have dropped the packets? A list that only watches is alone where no
+ * block list is either.
+ */
 static bool is_alone(enum sek_action action, unsigned n_block, unsigned n_monitor)
 {
 	return action == SEK_A_BLOCK ? n_block == 1 : n_block == 0 && n_monitor == 1;
 }
 
-static void credit_class(struct engine *engine, struct store_class *class, const enum sek_action *actions)
+static void credit_class(struct engine *engine, struct store_class *class,
+			 const enum sek_action *actions)
 {
 	struct sek_counter drops = bpf_read_drops(&engine->read, class->counter);
 	uint64_t woulds = bpf_read_woulds(&engine->read, class->counter).packets, bits;
-	struct credit_totals gain = { .drops = drops.packets - class->seen_drops, .drop_bytes = drops.bytes - class->seen_drop_bytes, .woulds = woulds - class->seen_woulds };
+	struct credit_totals gain = {.drops = drops.packets - class->seen_drops,
+				     .drop_bytes = drops.bytes - class->seen_drop_bytes,
+				     .woulds = woulds - class->seen_woulds};
 	unsigned word, list, n_block, n_monitor;
 
 	if (!gain.drops && !gain.drop_bytes && !gain.woulds)
@@ -86,23 +98,31 @@ static void credit_class(struct engine *engine, struct store_class *class, const
 	for (word = 0; word < SEK_LISTS_MAX / 64 && class->action != SEK_A_ALLOW; word++) {
 		for (bits = class->lists[word]; bits; bits &= bits - 1) {
 			list = word * 64 + __builtin_ctzll(bits);
-			credit_list(&engine->credit->totals[list], actions[list], class->action, &gain, is_alone(actions[list], n_block, n_monitor));
+			credit_list(&engine->credit->totals[list], actions[list], class->action,
+				    &gain, is_alone(actions[list], n_block, n_monitor));
 		}
 	}
 }
 
-void credit_beside(struct engine *engine, uint32_t id, unsigned counter, const struct credit_totals *gain)
+void credit_beside(struct engine *engine, uint32_t id, unsigned counter,
+		   const struct credit_totals *gain)
 {
-	const struct store_class *class = counter < SHARED_ID ? &engine->credit->classes[counter] : NULL;
+	const struct store_class *class =
+		counter < SHARED_ID ? &engine->credit->classes[counter] : NULL;
 	struct credit_totals *own = &engine->credit->totals[id];
 	bool is_only = true;
 	unsigned list;
 
-	for (list = 0; class && class->counter && class->action != SEK_A_ALLOW && list < SEK_LISTS_MAX; list++) {
-		enum sek_action action = class->lists[list / 64] >> (list % 64) & 1 ? action_of(engine, list) : SEK_A_NONE;
+	for (list = 0;
+	     class && class->counter && class->action != SEK_A_ALLOW && list < SEK_LISTS_MAX;
+	     list++) {
+		enum sek_action action = class->lists[list / 64] >> (list % 64) & 1
+						 ? action_of(engine, list)
+						 : SEK_A_NONE;
 
 		if (action != SEK_A_NONE)
-			credit_list(&engine->credit->totals[list], action, class->action, gain, false);
+			credit_list(&engine->credit->totals[list], action, class->action, gain,
+				    false);
 		is_only &= action != SEK_A_BLOCK;
 	}
 	if (!id)
@@ -139,7 +159,9 @@ static int put_totals(struct engine *engine)
 	for (i = 0; (feed = feeds_credited(engine, i)); i++) {
 		for (kind = 0; kind < KINDS && !err; kind++) {
 			snprintf(name, sizeof(name), "%s:%u", kinds[kind], feed->state.id);
-			err = store_counter_put(engine->store, name, *total_of(&engine->credit->totals[feed->state.id], kind), 0);
+			err = store_counter_put(
+				engine->store, name,
+				*total_of(&engine->credit->totals[feed->state.id], kind), 0);
 		}
 	}
 	return err;
@@ -171,7 +193,9 @@ static int put_classes(struct engine *engine)
 	for (i = 1; i < SHARED_ID && !err; i++) {
 		if (!credit->is_dirty[i])
 			continue;
-		err = credit->classes[i].counter ? store_class_put(engine->store, &credit->classes[i]) : store_class_delete(engine->store, i);
+		err = credit->classes[i].counter
+			      ? store_class_put(engine->store, &credit->classes[i])
+			      : store_class_delete(engine->store, i);
 	}
 	return err;
 }
@@ -202,7 +226,8 @@ void credit_store(struct engine *engine)
 
 static bool is_same(const struct store_class *known, const struct sek_class *class)
 {
-	return known->counter && known->action == class->action && known->winner == class->winner && !memcmp(known->lists, class->lists, sizeof(class->lists));
+	return known->counter && known->action == class->action && known->winner == class->winner &&
+	       !memcmp(known->lists, class->lists, sizeof(class->lists));
 }
 
 struct credit_plan *credit_plan(const struct engine *engine)
@@ -230,7 +255,8 @@ uint16_t credit_plan_counter(struct credit_plan *plan, const struct sek_class *c
 		plan->is_short = true;
 		return SHARED_ID;
 	}
-	plan->classes[place] = (struct store_class){ .counter = place, .action = class->action, .winner = class->winner };
+	plan->classes[place] = (struct store_class){
+		.counter = place, .action = class->action, .winner = class->winner};
 	memcpy(plan->classes[place].lists, class->lists, sizeof(class->lists));
 	plan->is_used[place] = plan->is_new[place] = true;
 	return place;
@@ -302,14 +328,18 @@ void credit_open(struct engine *engine)
 	engine->credit = calloc(1, sizeof(*engine->credit));
 	if (!engine->credit)
 		exit(1); /* 600 kB at the start: there is nothing to keep yet */
-	(void)store_class_each(engine->store, take_class, engine->credit); /* unknown classes get new ids */
+	/* unknown classes get new ids */
+	(void)store_class_each(engine->store, take_class, engine->credit);
 	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);   /* a new life then */
 	if (epoch != engine->hello.body.hello.epoch)
 		forget_classes(engine->credit);
 	for (i = 1; i < SEK_LISTS_MAX; i++) {
 		for (kind = 0; kind < KINDS; kind++) {
 			snprintf(name, sizeof(name), "%s:%u", kinds[kind], i);
-			(void)store_counter_get(engine->store, name, total_of(&engine->credit->totals[i], kind), &unused); /* then from 0 */
+			/* then from 0 */
+			(void)store_counter_get(engine->store, name,
+						total_of(&engine->credit->totals[i], kind),
+						&unused);
 		}
 	}
 }

@@ -15,9 +15,11 @@
 #include "sys/store_refs.h"
 
 #define AGAIN_MS 1000	       /* the keeper could not start a fetcher just now */
-#define FULL_MS 3600000	       /* all are asked for once an hour: what a server forgot silently is found */
+/* all are asked for once an hour: what a server forgot silently is found */
+#define FULL_MS 3600000
 #define WAIT_MAX_MS 60000      /* between tries while it fails */
-#define GAP_S 60	       /* without an answer for so long (and five intervals) all are asked for */
+/* without an answer for so long (and five intervals) all are asked for */
+#define GAP_S 60
 #define KEEP_SUCCESS_S 300     /* how often the state is told that it goes well */
 #define SUCCESS_KEY "crowdsec:last_success"
 
@@ -39,7 +41,8 @@ static uint64_t interval_ms(const struct crowdsec *crowdsec)
 /* Twice as long each time, up to a minute or the interval. */
 static uint64_t failure_wait_ms(const struct crowdsec *crowdsec)
 {
-	uint64_t wait_ms = interval_ms(crowdsec), max_ms = wait_ms > WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
+	uint64_t wait_ms = interval_ms(crowdsec),
+		 max_ms = wait_ms > WAIT_MAX_MS ? wait_ms : WAIT_MAX_MS;
 	uint32_t i;
 
 	for (i = 1; i < crowdsec->failures && wait_ms < max_ms; i++)
@@ -73,7 +76,8 @@ static void note_answer(struct crowdsec *crowdsec, const struct crowdsec_plan *p
 	int i;
 
 	for (i = 0; i < DECISION_IGNORED_MAX; i++)
-		crowdsec->ignored[i] = (plan->is_full ? 0 : crowdsec->ignored[i]) + plan->view.head->ignored[i];
+		crowdsec->ignored[i] =
+			(plan->is_full ? 0 : crowdsec->ignored[i]) + plan->view.head->ignored[i];
 	crowdsec->ignored[DECISION_REFUSED] += plan->refused;
 	crowdsec->share = plan->share + (plan->is_full ? 0 : crowdsec->share);
 }
@@ -87,7 +91,8 @@ static uint64_t count_decisions(const struct engine *engine)
 {
 	uint64_t n = 0;
 
-	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_count, &n); /* then as many as could be read */
+	/* then as many as could be read */
+	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_count, &n);
 	return n;
 }
 
@@ -102,7 +107,10 @@ static uint64_t take_count(struct engine *engine)
 	return n;
 }
 
-/* What came and went since the last answer; some went by their own end. The first answer is no change. */
+/*
+ * What came and went since the last answer; some went by their own end. The first answer is no
+ * change.
+ */
 static void note_change(struct engine *engine, const struct crowdsec_plan *plan)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
@@ -125,7 +133,8 @@ static void succeed(struct engine *engine, const struct crowdsec_plan *plan)
 	if (crowdsec->failures)
 		log_line(LOG_NOTICE, "crowdsec: answers again, after %u failures", crowdsec->failures);
 	if (plan->put || plan->deleted || plan->refused)
-		log_line(LOG_INFO, "crowdsec: %llu decisions came, %llu ended, %llu were refused", (unsigned long long)plan->put, (unsigned long long)plan->deleted,
+		log_line(LOG_INFO, "crowdsec: %llu decisions came, %llu ended, %llu were refused",
+			 (unsigned long long)plan->put, (unsigned long long)plan->deleted,
 			 (unsigned long long)plan->refused);
 	crowdsec->is_busy = false;
 	crowdsec->pulls_total++;
@@ -161,7 +170,8 @@ static void applied(struct crowdsec_plan *plan)
 	struct engine *engine = plan->engine;
 	struct crowdsec *crowdsec = engine->crowdsec;
 
-	if (plan->epoch != engine->config_epoch || !crowdsec->config) { /* a reload came between: it asks for all again */
+	/* a reload came between: it asks for all again */
+	if (plan->epoch != engine->config_epoch || !crowdsec->config) {
 		crowdsec->is_busy = false;
 		control_poll_waiting(engine);
 	} else if (plan->err) {
@@ -231,7 +241,8 @@ static void on_result(uv_poll_t *poll, int status, int events)
 	struct fetch_result *result = &crowdsec->result;
 	unsigned n = 0;
 	size_t len = 0;
-	int fd = -1, err = channel_recv(crowdsec->fetch_fd, result, sizeof(*result), &len, &fd, 1, &n);
+	int fd = -1,
+	    err = channel_recv(crowdsec->fetch_fd, result, sizeof(*result), &len, &fd, 1, &n);
 
 	if (err == -EAGAIN)
 		return;
@@ -245,13 +256,15 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		fail(engine, result->why[0] ? result->why : "the fetcher gave no reason");
 	else
 		take(engine, fd);
-	if (n == 1 && (err || len != sizeof(*result) || result->magic != FETCH_MAGIC || result->status != FETCH_DONE))
+	if (n == 1 && (err || len != sizeof(*result) || result->magic != FETCH_MAGIC ||
+		       result->status != FETCH_DONE))
 		close(fd);
 }
 
 static bool is_gap(const struct crowdsec *crowdsec)
 {
-	int64_t gone_s = engine_now_s() - crowdsec->last_success_s, max_s = 5ll * crowdsec->config->interval_s;
+	int64_t gone_s = engine_now_s() - crowdsec->last_success_s,
+		max_s = 5ll * crowdsec->config->interval_s;
 
 	return gone_s < 0 || gone_s > (max_s > GAP_S ? max_s : GAP_S);
 }
@@ -262,11 +275,13 @@ static void ask(struct engine *engine)
 	struct crowdsec *crowdsec = engine->crowdsec;
 	int fd = -1;
 
-	crowdsec->was_full = crowdsec->wants_full || is_gap(crowdsec) || uv_now(&engine->loop) >= crowdsec->full_ms;
+	crowdsec->was_full = crowdsec->wants_full || is_gap(crowdsec) ||
+			     uv_now(&engine->loop) >= crowdsec->full_ms;
 	msg.body.crowdsec.config_epoch = engine->config_epoch;
 	msg.body.crowdsec.what = crowdsec->was_full ? FETCH_DECISIONS_ALL : FETCH_DECISIONS;
 	role_call(engine, &msg, NULL, 0, &reply, &fd);
-	if (reply.err == -ESTALE || reply.err == -EAGAIN) { /* a new config is on its way, or too many run */
+	/* a new config is on its way, or too many run */
+	if (reply.err == -ESTALE || reply.err == -EAGAIN) {
 		crowdsec->next_ms = uv_now(&engine->loop) + AGAIN_MS;
 		return;
 	}
@@ -318,7 +333,8 @@ bool crowdsec_is_busy(const struct engine *engine)
 {
 	const struct crowdsec *crowdsec = engine->crowdsec;
 
-	return crowdsec->config && (crowdsec->is_busy || crowdsec->next_ms <= uv_now(&engine->loop));
+	return crowdsec->config &&
+	       (crowdsec->is_busy || crowdsec->next_ms <= uv_now(&engine->loop));
 }
 
 static void cleared(struct crowdsec_plan *plan)
@@ -351,10 +367,13 @@ static void clear(struct engine *engine)
 	crowdsec_plan_clear(plan);
 }
 
-/* As which its packets are credited and its quality is told: with a list's id, but without a list. */
+/*
+ * As which its packets are credited and its quality is told: with a list's id, but without a list.
+ */
 static void be_a_feed(struct engine *engine)
 {
-	static const struct config_feed as_feed = { .name = CONFIG_CROWDSEC_NAME, .action = SEK_A_BLOCK, .keep_private = true };
+	static const struct config_feed as_feed = {
+		.name = CONFIG_CROWDSEC_NAME, .action = SEK_A_BLOCK, .keep_private = true};
 	struct crowdsec *crowdsec = engine->crowdsec;
 	struct engine_feed *feed = &crowdsec->feed;
 	uint64_t failures = feed->state.failures_total;
@@ -397,7 +416,8 @@ void crowdsec_open(struct engine *engine)
 	engine->crowdsec = calloc(1, sizeof(*engine->crowdsec));
 	if (!engine->crowdsec)
 		exit(1); /* at the start: there is nothing to keep yet */
-	(void)store_counter_get(engine->store, SUCCESS_KEY, &success_s, &unused); /* then it is not known */
+	/* then it is not known */
+	(void)store_counter_get(engine->store, SUCCESS_KEY, &success_s, &unused);
 	engine->crowdsec->last_success_s = engine->crowdsec->kept_success_s = (int64_t)success_s;
 	crowdsec_usage_open(engine);
 	crowdsec_look_open(engine);

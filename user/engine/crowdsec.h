@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CrowdSec's decisions in force: asked for every few seconds through a fetcher of the keeper's, kept as numbered entries of
- * origin crowdsec, each until its own end. What fails leaves everything as it is; what may have been missed is found by asking
- * for all of them and comparing.
+ * CrowdSec's decisions in force: asked for every few seconds through a fetcher of the keeper's,
+ * kept as numbered entries of origin crowdsec, each until its own end. What fails leaves everything
+ * as it is; what may have been missed is found by asking for all of them and comparing.
  */
 #pragma once
 
@@ -13,7 +13,10 @@
 
 #define CROWDSEC_REFUSALS_MAX 20 /* decisions that are named; the others are counted */
 
-/* A decision that is not put in force: of what holds a protected address, a server that is asked, or is too wide. */
+/*
+ * A decision that is not put in force: of what holds a protected address, a server that is asked,
+ * or is too wide.
+ */
 struct crowdsec_refusal {
 	int64_t id;
 	struct prefix prefix;
@@ -50,7 +53,10 @@ struct crowdsec_plan {
 	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* the first of those refused */
 };
 
-/* What the decisions have in common with the list of feed @name; entries are the decisions' prefixes. */
+/*
+ * What the decisions have in common with the list of feed @name; entries are the decisions'
+ * prefixes.
+ */
 struct crowdsec_shared {
 	char name[CONFIG_FEED_NAME_BYTES];
 	struct overlap v4, v6;
@@ -69,7 +75,8 @@ struct crowdsec_told {
 
 struct crowdsec {
 	const struct config_crowdsec *config; /* the engine's; NULL: not in use */
-	uint64_t next_ms, full_ms;	      /* on the loop's clock: the next request; when all are asked for again */
+	/* on the loop's clock: the next request; when all are asked for again */
+	uint64_t next_ms, full_ms;
 	bool wants_full;
 	bool may_shrink;     /* the last full answer was short, too */
 	bool is_busy;	     /* from the request until the answer is in force */
@@ -79,17 +86,23 @@ struct crowdsec {
 	struct fetch_result result;
 	uint32_t failures; /* since the last success */
 	uint64_t failures_total, pulls_total;
-	int64_t last_success_s, kept_success_s, failing_since_s; /* Unix time; 0: never, not. kept: what the state knows */
+	/* Unix time; 0: never, not. kept: what the state knows */
+	int64_t last_success_s, kept_success_s, failing_since_s;
 	uint64_t fetch_ms;
 	char error[FETCH_WHY_BYTES]; /* of the last try; empty: it went well */
-	double share; /* of the routable space that the last full answer held, and what came since */
-	uint64_t ignored[DECISION_IGNORED_MAX]; /* of the last full answer, and of what came since */
-	int64_t since_s;      /* Unix time it is in the config: without an answer it is stale from then on */
+	/* of the routable space that the last full answer held, and what came since */
+	double share;
+	/* of the last full answer, and of what came since */
+	uint64_t ignored[DECISION_IGNORED_MAX];
+	/* Unix time it is in the config: without an answer it is stale from then on */
+	int64_t since_s;
 	bool is_stale;	      /* and that was said */
 	struct prefix server; /* that the last answer came from; family 0: not known */
-	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX]; /* of the last full answer, and of what came since */
+	/* of the last full answer, and of what came since */
+	struct crowdsec_refusal refusals[CROWDSEC_REFUSALS_MAX];
 	size_t n_refusals;
-	struct engine_feed feed; /* as which it is credited and judged; it has no list and is not fetched */
+	/* as which it is credited and judged; it has no list and is not fetched */
+	struct engine_feed feed;
 	uint64_t n_then;	 /* decisions in the state after the last answer */
 	uint64_t revision; /* grows when decisions in the state change */
 	struct crowdsec_usage *usage;
@@ -110,7 +123,10 @@ bool crowdsec_is_busy(const struct engine *engine);
 void crowdsec_close(struct engine *engine);
 
 /* crowdsec_apply.c */
-/* Checks the decisions in @fd, which it takes over, on a worker, and puts them in force; then calls plan->done. Errors: -ENOMEM. */
+/*
+ * Checks the decisions in @fd, which it takes over, on a worker, and puts them in force; then calls
+ * plan->done. Errors: -ENOMEM.
+ */
 int crowdsec_plan_start(struct crowdsec_plan *plan, int fd);
 /* Every decision in the state is over. */
 void crowdsec_plan_clear(struct crowdsec_plan *plan);
@@ -127,14 +143,18 @@ void crowdsec_usage_tick(struct engine *engine);
 json_t *crowdsec_usage_json(const struct engine *engine);
 
 /* crowdsec_watch.c */
-/* The alarm of CrowdSec without a good answer for longer than stale-after, in @buf; NULL: there is none. */
+/*
+ * The alarm of CrowdSec without a good answer for longer than stale-after, in @buf; NULL: there is
+ * none.
+ */
 char *crowdsec_alarm(const struct engine *engine, char *buf, size_t size);
 /* Once a second: says that the alarm begins or ends. */
 void crowdsec_watch(struct engine *engine);
 /* May @row of @plan not be put in force? Then that is noted. */
 bool crowdsec_refuses(struct crowdsec_plan *plan, const struct store_entry *row);
 /* Notes that decision @id of @plan is not put in force, and @why. */
-void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix, const char *by, const char *why);
+void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix,
+		     const char *by, const char *why);
 /* The answer is in force: says what of it is not and was not said before. */
 void crowdsec_tell_refusals(struct engine *engine, const struct crowdsec_plan *plan);
 json_t *crowdsec_refused_json(const struct crowdsec *crowdsec);
@@ -144,15 +164,28 @@ void crowdsec_tell(struct engine *engine, enum events_feed type);
 /* crowdsec_look.c */
 /* Before the first config. Ends the process where there is no memory. */
 void crowdsec_look_open(struct engine *engine);
-/* Once a second: looks at the lists again where they or the decisions have changed, and says which known-good ones are met. */
+/*
+ * Once a second: looks at the lists again where they or the decisions have changed, and says which
+ * known-good ones are met.
+ */
 void crowdsec_look_tick(struct engine *engine);
 /* Of the last look at the list of feed @name; NULL: there was none. Holds until the next tick. */
 const struct crowdsec_shared *crowdsec_shared_with(const struct engine *engine, const char *name);
-/* A copy of the decisions' prefixes at the last look, for lists_unmap(). Errors: -ENOENT CrowdSec is not in the config, or was not looked at yet; -ENOMEM. */
+/*
+ * A copy of the decisions' prefixes at the last look, for lists_unmap(). Errors: -ENOENT CrowdSec
+ * is not in the config, or was not looked at yet; -ENOMEM.
+ */
 int crowdsec_look_copy(const struct engine *engine, struct engine_list *ret_list);
-/* The live decision of the longest prefix that holds @address, of two the one that ends later. False: there is none. */
-bool crowdsec_find(const struct engine *engine, const struct prefix *address, struct store_entry *ret_row);
-/* The member "names" of feed.show: servers that decisions in force hold, known-good lists that they meet. */
+/*
+ * The live decision of the longest prefix that holds @address, of two the one that ends later.
+ * False: there is none.
+ */
+bool crowdsec_find(const struct engine *engine, const struct prefix *address,
+		   struct store_entry *ret_row);
+/*
+ * The member "names" of feed.show: servers that decisions in force hold, known-good lists that they
+ * meet.
+ */
 json_t *crowdsec_names(struct engine *engine);
 
 /* crowdsec_hits.c */
@@ -161,7 +194,10 @@ void crowdsec_hits_open(struct engine *engine);
 void crowdsec_hits_configure(struct engine *engine);
 /* Once a second, and before decisions go: asks whose entries dropped the packets of new events. */
 void crowdsec_hits_tick(struct engine *engine);
-/* Reads the counters, and shares out what they gained: to the feed's and lists' totals, and to crowdsec_hits_told(). */
+/*
+ * Reads the counters, and shares out what they gained: to the feed's and lists' totals, and to
+ * crowdsec_hits_told().
+ */
 void crowdsec_hits_take(struct engine *engine);
 const struct crowdsec_told *crowdsec_hits_told(const struct engine *engine, size_t *ret_n);
 

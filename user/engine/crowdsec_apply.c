@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One answer of CrowdSec's into the state and the kernel: compared, put, deleted, a slice a turn of the loop. New ones come
- * before old ones go, so that an address which is banned anew is never free in between.
+ * One answer of CrowdSec's into the state and the kernel: compared, put, deleted, a slice a turn of
+ * the loop. New ones come before old ones go, so that an address which is banned anew is never free
+ * in between.
  */
 #include "crowdsec.h"
 #include "entries.h"
@@ -17,7 +18,8 @@
 #include "sys/store_refs.h"
 
 #define COMPARE_ROWS 2000 /* of the state, a slice: some milliseconds */
-#define TOUCHED_MAX (2 * ENTRIES_SLICE_MAX) /* prefixes a slice: its rows, and what they were before */
+/* prefixes a slice: its rows, and what they were before */
+#define TOUCHED_MAX (2 * ENTRIES_SLICE_MAX)
 
 /* The prefixes that a slice has changed. */
 struct touched {
@@ -57,13 +59,19 @@ static int apply_each(struct crowdsec_plan *plan, const struct touched *touched)
 	for (i = 0; i < touched->n; i++) {
 		err = entries_apply(engine, &touched->prefix[i], plan->why, sizeof(plan->why));
 		if (!err || (is_refusal(err) && !touched->ref[i]))
-			continue; /* what is left of a prefix is protected meanwhile: that must not keep the row */
+			/*
+			 * what is left of a prefix is protected meanwhile: that must not keep the
+			 * row
+			 */
+			continue;
 		if (!is_refusal(err))
 			return err;
-		err = store_ref_delete(engine->store, CONFIG_CROWDSEC_NAME, touched->ref[i], NULL, &was);
+		err = store_ref_delete(engine->store, CONFIG_CROWDSEC_NAME, touched->ref[i], NULL,
+				       &was);
 		if (err)
 			return err;
-		(void)entries_apply(engine, &touched->prefix[i], ignored, sizeof(ignored)); /* back to what others say of it */
+		/* back to what others say of it */
+		(void)entries_apply(engine, &touched->prefix[i], ignored, sizeof(ignored));
 		crowdsec_refuse(plan, touched->ref[i], &touched->prefix[i], "", plan->why);
 	}
 	plan->why[0] = '\0';
@@ -81,7 +89,8 @@ static int finish_slice(struct crowdsec_plan *plan, const struct touched *touche
 		return 0;
 	}
 	if (!err)
-		err = entries_apply_many(engine, touched->prefix, touched->n, 0, plan->why, sizeof(plan->why));
+		err = entries_apply_many(engine, touched->prefix, touched->n, 0, plan->why,
+					 sizeof(plan->why));
 	if (is_refusal(err))
 		err = apply_each(plan, touched);
 	if (!err) {
@@ -92,12 +101,14 @@ static int finish_slice(struct crowdsec_plan *plan, const struct touched *touche
 	if (!plan->why[0])
 		snprintf(plan->why, sizeof(plan->why), "the state cannot be written: %s", store_error(engine->store));
 	store_rollback(engine->store);
-	(void)entries_apply_many(engine, touched->prefix, touched->n, 0, ignored, sizeof(ignored)); /* back to what the state says */
+	/* back to what the state says */
+	(void)entries_apply_many(engine, touched->prefix, touched->n, 0, ignored, sizeof(ignored));
 	return err;
 }
 
 /* A list's decisions name it in the scenario, and are told apart by it. */
-static void fill_row(const struct crowdsec_plan *plan, const struct decision *one, struct store_entry *row)
+static void fill_row(const struct crowdsec_plan *plan, const struct decision *one,
+		     struct store_entry *row)
 {
 	memset(row, 0, sizeof(*row));
 	row->prefix = one->prefix;
@@ -151,7 +162,8 @@ static int compare_ids(const void *key, const void *one)
 }
 
 /* The number of the next one that is over, and of which prefix it must be; false: there is none. */
-static bool next_gone(struct crowdsec_plan *plan, int64_t *ret_ref, const struct prefix **ret_prefix)
+static bool next_gone(struct crowdsec_plan *plan, int64_t *ret_ref,
+		      const struct prefix **ret_prefix)
 {
 	if (plan->is_full) {
 		if (plan->at == plan->n_gone)
@@ -165,7 +177,8 @@ static bool next_gone(struct crowdsec_plan *plan, int64_t *ret_ref, const struct
 
 		*ret_ref = one->id;
 		*ret_prefix = &one->prefix;
-		if (!bsearch(&one->id, plan->view.fresh, plan->view.head->n_new, sizeof(*plan->view.fresh), compare_ids))
+		if (!bsearch(&one->id, plan->view.fresh, plan->view.head->n_new,
+			     sizeof(*plan->view.fresh), compare_ids))
 			return true; /* one in both parts lives, as for CrowdSec's own bouncers */
 	}
 	return false;
@@ -181,7 +194,8 @@ static int delete_slice(struct crowdsec_plan *plan, size_t slice)
 	int err = store_begin(plan->engine->store);
 
 	while (!err && slice-- && (has_more = next_gone(plan, &ref, &prefix))) {
-		err = store_ref_delete(plan->engine->store, CONFIG_CROWDSEC_NAME, ref, prefix, &was);
+		err = store_ref_delete(plan->engine->store, CONFIG_CROWDSEC_NAME, ref, prefix,
+				       &was);
 		if (!err && was.family)
 			plan->deleted++;
 		if (!err)
@@ -231,12 +245,17 @@ static int compare_row(void *arg, const struct store_entry *row)
 		comparison->err = add_gone(plan, row->ref);
 		return comparison->err;
 	}
-	plan->is_same[plan->at] = !memcmp(&plan->view.fresh[plan->at].prefix, &row->prefix, sizeof(row->prefix)) &&
-				  llabs(plan->came_s + plan->view.fresh[plan->at].left_s - row->expires_s) <= STORE_REF_NEAR_S;
+	plan->is_same[plan->at] =
+		!memcmp(&plan->view.fresh[plan->at].prefix, &row->prefix, sizeof(row->prefix)) &&
+		llabs(plan->came_s + plan->view.fresh[plan->at].left_s - row->expires_s) <=
+			STORE_REF_NEAR_S;
 	return 0;
 }
 
-/* The server answers "all of them" with a few when its database fails half way: so many are not forgotten at the first word. */
+/*
+ * The server answers "all of them" with a few when its database fails half way: so many are not
+ * forgotten at the first word.
+ */
 static void judge(struct crowdsec_plan *plan)
 {
 	plan->is_short = plan->n_live >= CROWDSEC_SHORT_MIN && plan->n_live_gone * 2 > plan->n_live;
@@ -249,10 +268,12 @@ static void judge(struct crowdsec_plan *plan)
 static int compare_slice(struct crowdsec_plan *plan)
 {
 	struct comparison comparison = { .plan = plan };
-	int more = store_ref_each(plan->engine->store, CONFIG_CROWDSEC_NAME, plan->after, compare_row, &comparison);
+	int more = store_ref_each(plan->engine->store, CONFIG_CROWDSEC_NAME, plan->after,
+				  compare_row, &comparison);
 
 	if (more < 0)
-		snprintf(plan->why, sizeof(plan->why), "the state cannot be read: %s", comparison.err ? strerror(-more) : store_error(plan->engine->store));
+		snprintf(plan->why, sizeof(plan->why), "the state cannot be read: %s",
+			 comparison.err ? strerror(-more) : store_error(plan->engine->store));
 	if (more)
 		return more;
 	judge(plan);
@@ -334,7 +355,8 @@ static void records_read(uv_work_t *work, int status)
 {
 	struct reading *reading = work->data;
 	struct crowdsec_plan *plan = reading->plan;
-	bool is_idle = !plan->err && plan->view.head && !plan->is_full && !plan->view.head->n_new && !plan->view.head->n_gone;
+	bool is_idle = !plan->err && plan->view.head && !plan->is_full && !plan->view.head->n_new &&
+		       !plan->view.head->n_gone;
 
 	close(reading->fd);
 	free(reading);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What CrowdSec's decisions dropped. The kernel counts all block entries as one; whose they were is asked of the state for each
- * sampled event, and the exact count is shared out as the sample has it: exact where all drops were sampled (events: sample, a
- * CPU and second), within the sample's scatter above that. Without events nothing is said to be CrowdSec's.
+ * What CrowdSec's decisions dropped. The kernel counts all block entries as one; whose they were is
+ * asked of the state for each sampled event, and the exact count is shared out as the sample has
+ * it: exact where all drops were sampled (events: sample, a CPU and second), within the sample's
+ * scatter above that. Without events nothing is said to be CrowdSec's.
  */
 #include "crowdsec.h"
 
@@ -14,10 +15,12 @@
 #include "quality.h"
 
 #define EVENTS_A_TICK 2000 /* looked at, a second */
-#define ASKED_A_TICK 200   /* addresses asked of the state: 20 ms at the most; what is behind them is no part of the sample */
+/* addresses asked of the state: 20 ms at the most; what is behind them is no part of the sample */
+#define ASKED_A_TICK 200
 #define KNOWN 1024	   /* addresses remembered, by hash, until the next settlement */
 #define OTHERS "other" /* than those who have a row of their own */
-#define SEEN_MAX 128	   /* who decided, family and class, of one settlement; more share the last */
+/* who decided, family and class, of one settlement; more share the last */
+#define SEEN_MAX 128
 
 /* A sum of packets. */
 struct sum {
@@ -40,10 +43,12 @@ struct known {
 
 struct crowdsec_hits {
 	bool is_begun;
-	struct sum before; /* the kernel's counters, all block entries, as far as they are shared out */
+	/* the kernel's counters, all block entries, as far as they are shared out */
+	struct sum before;
 	uint64_t event;	   /* number of the last one that was looked at */
 	unsigned asked;	   /* in this tick */
-	uint64_t until_ns; /* boot time: events behind that are for the next settlement; 0: take all */
+	/* boot time: events behind that are for the next settlement; 0: take all */
+	uint64_t until_ns;
 	uint64_t revision; /* of the decisions that known[] is of */
 	struct seen seen[SEEN_MAX];
 	size_t n_seen;
@@ -57,17 +62,22 @@ static struct sum count(const struct engine *engine)
 	struct sum sum = { 0 };
 	unsigned slot;
 
-	for (slot = 0; slot < SEK_IFACES_MAX; slot++) { /* of interfaces that are gone too: the sum never goes back */
-		struct sek_counter drop = bpf_read_verdict(&engine->read, slot, SEK_V_DROP, SEK_R_BLOCK);
+	/* of interfaces that are gone too: the sum never goes back */
+	for (slot = 0; slot < SEK_IFACES_MAX; slot++) {
+		struct sek_counter drop =
+			bpf_read_verdict(&engine->read, slot, SEK_V_DROP, SEK_R_BLOCK);
 
 		sum.drops += drop.packets;
 		sum.drop_bytes += drop.bytes;
-		sum.woulds += bpf_read_verdict(&engine->read, slot, SEK_V_WOULD, SEK_R_BLOCK).packets;
+		sum.woulds +=
+			bpf_read_verdict(&engine->read, slot, SEK_V_WOULD, SEK_R_BLOCK).packets;
 	}
 	return sum;
 }
 
-/* What is known of @address: asked of the state once a settlement. NULL: not in this tick any more. */
+/*
+ * What is known of @address: asked of the state once a settlement. NULL: not in this tick any more.
+ */
 static const struct known *ask(struct engine *engine, const struct prefix *address)
 {
 	struct crowdsec_hits *hits = engine->crowdsec->hits;
@@ -94,7 +104,8 @@ static struct seen *seen_of(struct crowdsec_hits *hits, const struct known *know
 
 	for (i = 0; i < hits->n_seen; i++) {
 		seen = &hits->seen[i];
-		if (seen->family == known->address.family && seen->counter == counter && !strcmp(seen->by, known->by))
+		if (seen->family == known->address.family && seen->counter == counter &&
+		    !strcmp(seen->by, known->by))
 			return seen;
 	}
 	if (hits->n_seen == SEEN_MAX)
@@ -136,7 +147,10 @@ static void see(void *arg, const struct events_row *row)
 		quality_hit(engine, &engine->crowdsec->feed, &known->entry);
 }
 
-/* The row of who decided, and of which family. The last two are for all who find no row of their own, one a family. */
+/*
+ * The row of who decided, and of which family. The last two are for all who find no row of their
+ * own, one a family.
+ */
 static struct crowdsec_told *told_of(struct crowdsec_hits *hits, uint8_t family, const char *by)
 {
 	struct crowdsec_told *told;
@@ -156,10 +170,14 @@ static struct crowdsec_told *told_of(struct crowdsec_hits *hits, uint8_t family,
 	return told;
 }
 
-/* Of @whole the share of @part in @all; *done is what the parts before had of it, so that nothing is lost to rounding. */
+/*
+ * Of @whole the share of @part in @all; *done is what the parts before had of it, so that nothing
+ * is lost to rounding.
+ */
 static uint64_t share_of(uint64_t whole, uint64_t part_end, uint64_t all, uint64_t *done)
 {
-	uint64_t end = all ? (uint64_t)((unsigned __int128)whole * part_end / all) : 0, gain = end - *done;
+	uint64_t end = all ? (uint64_t)((unsigned __int128)whole * part_end / all) : 0,
+		 gain = end - *done;
 
 	*done = end;
 	return gain;
@@ -202,7 +220,8 @@ static void share_out(struct engine *engine, struct sum *whole)
 		end.drop_bytes += seen->sum.drop_bytes;
 		end.woulds += seen->sum.woulds;
 		gain.drops = share_of(whole->drops, end.drops, all.drops, &done.drops);
-		gain.drop_bytes = share_of(whole->drop_bytes, end.drop_bytes, all.drop_bytes, &done.drop_bytes);
+		gain.drop_bytes = share_of(whole->drop_bytes, end.drop_bytes, all.drop_bytes,
+					   &done.drop_bytes);
 		gain.woulds = share_of(whole->woulds, end.woulds, all.woulds, &done.woulds);
 		if (seen->by[0])
 			credit(engine, seen, &gain);
@@ -244,9 +263,12 @@ void crowdsec_hits_take(struct engine *engine)
 		forget(engine);
 		(void)events_after(hits->event, EVENTS_A_TICK, see, engine);
 		hits->until_ns = 0;
-		whole = (struct sum){ gained(now.drops, hits->before.drops), gained(now.drop_bytes, hits->before.drop_bytes), gained(now.woulds, hits->before.woulds) };
+		whole = (struct sum){gained(now.drops, hits->before.drops),
+				     gained(now.drop_bytes, hits->before.drop_bytes),
+				     gained(now.woulds, hits->before.woulds)};
 		share_out(engine, &whole);
-		now = (struct sum){ now.drops - whole.drops, now.drop_bytes - whole.drop_bytes, now.woulds - whole.woulds };
+		now = (struct sum){now.drops - whole.drops, now.drop_bytes - whole.drop_bytes,
+				   now.woulds - whole.woulds};
 	}
 	hits->before = now;
 	hits->is_begun = true;
@@ -261,7 +283,8 @@ void crowdsec_hits_tick(struct engine *engine)
 	hits->asked = 0;
 	if (hits->revision != engine->crowdsec->revision)
 		forget(engine);
-	(void)events_after(hits->event, EVENTS_A_TICK, see, engine); /* what the ring lost is lost to the sample */
+	/* what the ring lost is lost to the sample */
+	(void)events_after(hits->event, EVENTS_A_TICK, see, engine);
 }
 
 const struct crowdsec_told *crowdsec_hits_told(const struct engine *engine, size_t *ret_n)

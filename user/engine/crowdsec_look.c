@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What CrowdSec's decisions have in common with the lists. They are no list themselves: after a change they are read from the
- * state, a slice a turn of the loop, and laid beside each list on a worker. Known-good lists that they meet are told.
+ * What CrowdSec's decisions have in common with the lists. They are no list themselves: after a
+ * change they are read from the state, a slice a turn of the loop, and laid beside each list on a
+ * worker. Known-good lists that they meet are told.
  */
 #include "crowdsec.h"
 
@@ -39,7 +40,8 @@ struct crowdsec_look {
 	unsigned rows;
 	struct beside *beside;
 	size_t n_beside;
-	struct engine_list fresh; /* the decisions' prefixes, each once; no data: none, or no memory */
+	/* the decisions' prefixes, each once; no data: none, or no memory */
+	struct engine_list fresh;
 	/* the last answer */
 	struct engine_list kept;
 	struct crowdsec_shared *shared;
@@ -71,7 +73,9 @@ static int take_row(void *arg, const struct store_entry *row)
 	look->after = row->ref;
 	if (row->expires_s && row->expires_s <= look->now_s)
 		return 0;
-	err = row->prefix.family == 4 ? grow((void **)&look->v4, look->n4, &look->room4, sizeof(*look->v4)) : grow((void **)&look->v6, look->n6, &look->room6, sizeof(*look->v6));
+	err = row->prefix.family == 4
+		      ? grow((void **)&look->v4, look->n4, &look->room4, sizeof(*look->v4))
+		      : grow((void **)&look->v6, look->n6, &look->room6, sizeof(*look->v6));
 	if (!err && row->prefix.family == 4)
 		look->v4[look->n4++] = prefix_to4(&row->prefix);
 	else if (!err)
@@ -80,7 +84,8 @@ static int take_row(void *arg, const struct store_entry *row)
 }
 
 /* Several decisions may be of one prefix. */
-static size_t sort_unique(void *items, size_t n, size_t size, int (*compare)(const void *, const void *))
+static size_t sort_unique(void *items, size_t n, size_t size,
+			  int (*compare)(const void *, const void *))
 {
 	char *at = items;
 	size_t i, kept = 0;
@@ -101,7 +106,8 @@ static void work(uv_work_t *request)
 
 	look->n4 = sort_unique(look->v4, look->n4, sizeof(*look->v4), prefix4_compare);
 	look->n6 = sort_unique(look->v6, look->n6, sizeof(*look->v6), prefix6_compare);
-	(void)lists_copy(look->v4, look->n4, look->v6, look->n6, &look->fresh); /* else a try is compared with the lists alone */
+	/* else a try is compared with the lists alone */
+	(void)lists_copy(look->v4, look->n4, look->v6, look->n6, &look->fresh);
 	for (i = 0; i < look->n_beside; i++) {
 		const struct list_view *view = &look->beside[i].list.view;
 		struct crowdsec_shared *shared = &look->beside[i].shared;
@@ -128,7 +134,9 @@ static void tell_good(const struct crowdsec_look *look)
 	size_t i;
 
 	for (i = 0; i < look->n_beside; i++) {
-		const struct crowdsec_shared *shared = &look->beside[i].shared, *before = crowdsec_shared_with(look->engine, shared->name);
+		const struct crowdsec_shared *shared = &look->beside[i].shared,
+					     *before = crowdsec_shared_with(look->engine,
+									    shared->name);
 		const struct engine_feed *feed = feeds_find(look->engine, shared->name);
 		uint64_t n = entries_of(shared);
 
@@ -219,11 +227,13 @@ static void take_turn(uv_idle_t *idle)
 	int more;
 
 	look->rows = 0;
-	more = store_ref_each(look->engine->store, CONFIG_CROWDSEC_NAME, look->after, take_row, look);
+	more = store_ref_each(look->engine->store, CONFIG_CROWDSEC_NAME, look->after, take_row,
+			      look);
 	if (more == 1)
 		return;
 	uv_idle_stop(idle);
-	if (more || take_lists(look) || uv_queue_work(&look->engine->loop, &look->work, work, after_work))
+	if (more || take_lists(look) ||
+	    uv_queue_work(&look->engine->loop, &look->work, work, after_work))
 		end(look); /* the next change is looked at again */
 }
 
@@ -232,7 +242,8 @@ void crowdsec_look_tick(struct engine *engine)
 	struct crowdsec *crowdsec = engine->crowdsec;
 	struct crowdsec_look *look = crowdsec->look;
 
-	if (look->is_under_way || crowdsec->is_busy || engine->is_compiling || uv_now(&engine->loop) < look->next_ms)
+	if (look->is_under_way || crowdsec->is_busy || engine->is_compiling ||
+	    uv_now(&engine->loop) < look->next_ms)
 		return;
 	if (look->revision == crowdsec->revision && look->generation == engine->swapped_generation)
 		return;
@@ -281,16 +292,19 @@ static int take_live(void *arg, const struct store_entry *row)
 {
 	struct find *find = arg;
 
-	if (row->ref <= 0 || strcmp(row->origin, CONFIG_CROWDSEC_NAME) || row->expires_s < engine_now_s() - 1)
+	if (row->ref <= 0 || strcmp(row->origin, CONFIG_CROWDSEC_NAME) ||
+	    row->expires_s < engine_now_s() - 1)
 		return 0; /* of what ended in this second a packet may still be told */
-	if (find->has_found && find->row->prefix.len == row->prefix.len && find->row->expires_s >= row->expires_s)
+	if (find->has_found && find->row->prefix.len == row->prefix.len &&
+	    find->row->expires_s >= row->expires_s)
 		return 0;
 	*find->row = *row;
 	find->has_found = true;
 	return 0;
 }
 
-bool crowdsec_find(const struct engine *engine, const struct prefix *address, struct store_entry *ret_row)
+bool crowdsec_find(const struct engine *engine, const struct prefix *address,
+		   struct store_entry *ret_row)
 {
 	const struct sek_control *control = engine->read.control;
 	const uint8_t *lens = address->family == 4 ? control->entry_lens4 : control->entry_lens6;
@@ -298,12 +312,14 @@ bool crowdsec_find(const struct engine *engine, const struct prefix *address, st
 	struct find find = { &row, false };
 	unsigned i;
 
-	for (i = 0; i < SEK_ENTRY_LENS_MAX && lens[i] && !find.has_found; i++) { /* longest first, as the kernel looks */
+	/* longest first, as the kernel looks */
+	for (i = 0; i < SEK_ENTRY_LENS_MAX && lens[i] && !find.has_found; i++) {
 		struct prefix prefix = lists_shorten(address, lens[i]);
 
 		if (lens[i] > address->len)
 			continue;
-		(void)store_entry_exact(engine->store, &prefix, take_live, &find); /* then none is known */
+		/* then none is known */
+		(void)store_entry_exact(engine->store, &prefix, take_live, &find);
 	}
 	if (find.has_found)
 		*ret_row = row;
@@ -323,14 +339,17 @@ json_t *crowdsec_names(struct engine *engine)
 	(void)bpf_read_control(&engine->read); /* else the lengths of a second ago */
 	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
 		if (server->family && crowdsec_find(engine, server, &row))
-			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", name));
+			json_array_append_new(servers,
+					      json_pack("{s:s,s:s}", "address",
+							prefix_format(server, text), "feed", name));
 	}
 	for (i = 0; i < look->n_shared; i++) {
 		const struct engine_feed *feed = feeds_find(engine, look->shared[i].name);
 		uint64_t n = entries_of(&look->shared[i]);
 
 		if (feed && n && is_good(feed))
-			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", feed->state.name, "entries", (json_int_t)n));
+			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", feed->state.name,
+							      "entries", (json_int_t)n));
 	}
 	return json_pack("{s:o,s:o}", "servers", servers, "known_good", good);
 }

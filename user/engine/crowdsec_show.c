@@ -22,7 +22,10 @@ static void add_origin(void *arg, const char *origin, int family, uint64_t n)
 
 	origins->total[family == 6] += n;
 	if (origins->rows && json_array_size(origins->rows) < ORIGINS_MAX)
-		json_array_append_new(origins->rows, json_pack("{s:s,s:s,s:I}", "origin", origin, "family", family == 6 ? "ipv6" : "ipv4", "decisions", (json_int_t)n));
+		json_array_append_new(origins->rows,
+				      json_pack("{s:s,s:s,s:I}", "origin", origin, "family",
+						family == 6 ? "ipv6" : "ipv4", "decisions",
+						(json_int_t)n));
 }
 
 static const char *state_of(const struct crowdsec *crowdsec, const struct origins *origins)
@@ -40,7 +43,8 @@ static json_t *ignored(const struct crowdsec *crowdsec)
 	int i;
 
 	for (i = 0; i < DECISION_IGNORED_MAX; i++)
-		json_object_set_new(json, decision_ignored_text(i), json_integer((json_int_t)crowdsec->ignored[i]));
+		json_object_set_new(json, decision_ignored_text(i),
+				    json_integer((json_int_t)crowdsec->ignored[i]));
 	return json;
 }
 
@@ -54,20 +58,34 @@ json_t *crowdsec_json(struct engine *engine, bool is_long)
 
 	if (!crowdsec->config)
 		return NULL;
-	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_origin, &origins); /* then none are told */
-	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:n,s:s?}", "name", CONFIG_CROWDSEC_NAME, "action", "block", "state", state_of(crowdsec, &origins),
-			 "entries", (json_int_t)(origins.total[0] + origins.total[1]), "entries_v4", (json_int_t)origins.total[0], "entries_v6", (json_int_t)origins.total[1],
+	/* then none are told */
+	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_origin, &origins);
+	json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s,s:n,s:s?}", "name",
+			 CONFIG_CROWDSEC_NAME, "action", "block", "state",
+			 state_of(crowdsec, &origins), "entries",
+			 (json_int_t)(origins.total[0] + origins.total[1]), "entries_v4",
+			 (json_int_t)origins.total[0], "entries_v6", (json_int_t)origins.total[1],
 			 "last_success", verbs_time(crowdsec->last_success_s), "next_try",
-			 (json_int_t)(engine_now_s() + (crowdsec->next_ms > now_ms ? (int64_t)(crowdsec->next_ms - now_ms) / 1000 : 0)),
-			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(), "url", crowdsec->config->url, "path",
-			 "alarm", crowdsec_alarm(engine, alarm, sizeof(alarm)));
+			 (json_int_t)(engine_now_s() +
+				      (crowdsec->next_ms > now_ms
+					       ? (int64_t)(crowdsec->next_ms - now_ms) / 1000
+					       : 0)),
+			 "error", crowdsec->error[0] ? json_string(crowdsec->error) : json_null(),
+			 "url", crowdsec->config->url, "path", "alarm",
+			 crowdsec_alarm(engine, alarm, sizeof(alarm)));
 	if (is_long && json) {
 		crowdsec_hits_take(engine);
 		json_object_set_new(json, "quality", quality_row(engine, &engine->crowdsec->feed, 7));
 		json_object_set_new(json, "overlaps", quality_overlaps(engine, &engine->crowdsec->feed));
-		json_object_update_new(json, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "decisions", origins.rows, "ignored", ignored(crowdsec), "usage_metrics", crowdsec_usage_json(engine),
-						       "failing_since", verbs_time(crowdsec->failing_since_s), "failures_total", (json_int_t)crowdsec->failures_total,
-						       "stale_after", (json_int_t)crowdsec->config->stale_after_s, "refused", crowdsec_refused_json(crowdsec), "names", crowdsec_names(engine)));
+		json_object_update_new(
+			json, json_pack("{s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o}", "decisions",
+					origins.rows, "ignored", ignored(crowdsec), "usage_metrics",
+					crowdsec_usage_json(engine), "failing_since",
+					verbs_time(crowdsec->failing_since_s), "failures_total",
+					(json_int_t)crowdsec->failures_total, "stale_after",
+					(json_int_t)crowdsec->config->stale_after_s, "refused",
+					crowdsec_refused_json(crowdsec), "names",
+					crowdsec_names(engine)));
 	} else {
 		json_decref(origins.rows);
 	}
@@ -95,7 +113,8 @@ static void add_decisions(struct engine *engine, struct openmetrics *om)
 	struct sample_walk walk = { .om = om };
 
 	openmetrics_family(om, "sekisho_crowdsec_decisions", OPENMETRICS_GAUGE, "Decisions of CrowdSec in force, by who made them.");
-	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_sample, &walk); /* then there are none to tell of */
+	/* then there are none to tell of */
+	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_sample, &walk);
 	openmetrics_sample(om, walk.other[0], "origin", "other", "family", "ipv4", NULL);
 	openmetrics_sample(om, walk.other[1], "origin", "other", "family", "ipv6", NULL);
 }

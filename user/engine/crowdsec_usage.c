@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Usage metrics for CrowdSec's console: what the agent judged and dropped since the last push, and how many decisions are in
- * force. A push that fails is tried again with the next window's numbers added; a server that knows none (before 1.6.3: 404) is
- * asked now and then.
+ * Usage metrics for CrowdSec's console: what the agent judged and dropped since the last push, and
+ * how many decisions are in force. A push that fails is tried again with the next window's numbers
+ * added; a server that knows none (before 1.6.3: 404) is asked now and then.
  * Source: the server's models of POST /v1/usage-metrics, where metrics is a list.
  */
 #include "crowdsec.h"
@@ -29,7 +29,8 @@ struct counts {
 
 struct crowdsec_usage {
 	struct counts pushed, pushing; /* up to here is told; would be by the push on its way */
-	int64_t begun_s, pushed_s, pushing_s; /* Unix time: the agent's start, end of the last window, of this one */
+	/* Unix time: the agent's start, end of the last window, of this one */
+	int64_t begun_s, pushed_s, pushing_s;
 	uint64_t next_ms;		      /* on the loop's clock */
 	bool has_pushed, is_first;
 	int fd;
@@ -84,7 +85,8 @@ static struct counts count(const struct engine *engine)
 
 		for (v = 0; v < SEK_V_MAX; v++) {
 			for (r = 0; r < SEK_R_MAX; r++)
-				counts.processed += bpf_read_verdict(&engine->read, slot, v, r).packets;
+				counts.processed +=
+					bpf_read_verdict(&engine->read, slot, v, r).packets;
 		}
 	}
 	return counts;
@@ -105,23 +107,34 @@ static void add_active(void *arg, const char *origin, int family, uint64_t n)
 	struct active_walk *walk = arg;
 
 	if (walk->n++ < ORIGINS_MAX)
-		json_array_append_new(walk->items, item("active_decisions", n, "ip", json_pack("{s:s,s:s}", "origin", origin, "ip_type", family == 4 ? "ipv4" : "ipv6")));
+		json_array_append_new(walk->items,
+				      item("active_decisions", n, "ip",
+					   json_pack("{s:s,s:s}", "origin", origin, "ip_type",
+						     family == 4 ? "ipv4" : "ipv6")));
 }
 
-/* What was counted since @usage->pushed. A counter that went back began anew with the kernel's maps. */
+/*
+ * What was counted since @usage->pushed. A counter that went back began anew with the kernel's
+ * maps.
+ */
 static uint64_t gained(uint64_t now, uint64_t before)
 {
 	return now >= before ? now - before : now;
 }
 
-static void add_dropped(json_t *items, const struct crowdsec_told *now, const struct crowdsec_told *before)
+static void add_dropped(json_t *items, const struct crowdsec_told *now,
+			const struct crowdsec_told *before)
 {
 	const char *format = "{s:s,s:s,s:s}", *type = now->family == 6 ? "ipv6" : "ipv4";
 
 	if (now->drops == before->drops)
 		return;
-	json_array_append_new(items, item("dropped", now->drops - before->drops, "packet", json_pack(format, "origin", now->by, "ip_type", type, "remediation", "ban")));
-	json_array_append_new(items, item("dropped", now->drop_bytes - before->drop_bytes, "byte", json_pack(format, "origin", now->by, "ip_type", type, "remediation", "ban")));
+	json_array_append_new(items, item("dropped", now->drops - before->drops, "packet",
+					  json_pack(format, "origin", now->by, "ip_type", type,
+						    "remediation", "ban")));
+	json_array_append_new(items, item("dropped", now->drop_bytes - before->drop_bytes, "byte",
+					  json_pack(format, "origin", now->by, "ip_type", type,
+						    "remediation", "ban")));
 }
 
 static json_t *items(struct engine *engine)
@@ -130,21 +143,29 @@ static json_t *items(struct engine *engine)
 	struct active_walk walk = { .items = json_array() };
 	size_t i;
 
-	json_array_append_new(walk.items, item("processed", gained(usage->pushing.processed, usage->pushed.processed), "packet", json_object()));
+	json_array_append_new(walk.items,
+			      item("processed",
+				   gained(usage->pushing.processed, usage->pushed.processed),
+				   "packet", json_object()));
 	for (i = 0; i < CROWDSEC_TOLD_MAX; i++)
 		add_dropped(walk.items, &usage->pushing.told[i], &usage->pushed.told[i]);
-	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_active, &walk); /* then none are told */
+	/* then none are told */
+	(void)store_ref_counts(engine->store, CONFIG_CROWDSEC_NAME, add_active, &walk);
 	return walk.items;
 }
 
 static char *make_body(struct engine *engine)
 {
 	struct crowdsec_usage *usage = engine->crowdsec->usage;
-	json_t *metrics = json_pack("[{s:{s:I,s:I},s:o}]", "meta", "window_size_seconds", (json_int_t)(usage->pushing_s - usage->pushed_s), "utc_now_timestamp",
-				    (json_int_t)usage->pushing_s, "items", items(engine));
-	json_t *body = json_pack("{s:[{s:s,s:s,s:s,s:{s:s,s:s,s:s},s:[],s:I,s:o}]}", "remediation_components", "type", "sekisho", "name", "sekisho", "version", SEKISHO_VERSION,
-				 "os", "name", os_name, "family", "linux", "version", os_version, "feature_flags", "utc_startup_timestamp", (json_int_t)usage->begun_s,
-				 "metrics", metrics);
+	json_t *metrics =
+		json_pack("[{s:{s:I,s:I},s:o}]", "meta", "window_size_seconds",
+			  (json_int_t)(usage->pushing_s - usage->pushed_s), "utc_now_timestamp",
+			  (json_int_t)usage->pushing_s, "items", items(engine));
+	json_t *body = json_pack(
+		"{s:[{s:s,s:s,s:s,s:{s:s,s:s,s:s},s:[],s:I,s:o}]}", "remediation_components",
+		"type", "sekisho", "name", "sekisho", "version", SEKISHO_VERSION, "os", "name",
+		os_name, "family", "linux", "version", os_version, "feature_flags",
+		"utc_startup_timestamp", (json_int_t)usage->begun_s, "metrics", metrics);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 
 	json_decref(body);
@@ -209,7 +230,10 @@ static void on_result(uv_poll_t *poll, int status, int events)
 /* Gives the body to a fetcher. Errors: negative errno, with a word in @why. */
 static int send_body(struct engine *engine, const char *body, char *why)
 {
-	struct role_msg msg = { .type = ROLE_CROWDSEC, .body.crowdsec = { .config_epoch = engine->config_epoch, .what = FETCH_PUSH } }, reply;
+	struct role_msg msg = {.type = ROLE_CROWDSEC,
+			       .body.crowdsec = {.config_epoch = engine->config_epoch,
+						 .what = FETCH_PUSH}},
+			reply;
 	struct crowdsec_usage *usage = engine->crowdsec->usage;
 	int memfd = channel_memfd("usage-metrics", body, strlen(body)), fd = -1;
 
@@ -241,7 +265,8 @@ static void push(struct engine *engine)
 	char *body;
 	int err;
 
-	crowdsec_hits_take(engine); /* and so reads the counters anew; if not, the last copy is told */
+	/* and so reads the counters anew; if not, the last copy is told */
+	crowdsec_hits_take(engine);
 	usage->pushing = count(engine);
 	usage->pushing_s = engine_now_s();
 	body = make_body(engine);
@@ -251,17 +276,22 @@ static void push(struct engine *engine)
 	free(body);
 }
 
-/* The first push comes right after the first answer, so that `cscli metrics` shows the host at once. */
+/*
+ * The first push comes right after the first answer, so that `cscli metrics` shows the host at
+ * once.
+ */
 void crowdsec_usage_tick(struct engine *engine)
 {
 	struct crowdsec *crowdsec = engine->crowdsec;
 	struct crowdsec_usage *usage = crowdsec->usage;
 
-	if (usage->is_first && engine->ifaces.body.ifaces.count) { /* what was counted before us is not of this window */
+	/* what was counted before us is not of this window */
+	if (usage->is_first && engine->ifaces.body.ifaces.count) {
 		usage->pushed = count(engine);
 		usage->is_first = false;
 	}
-	if (crowdsec->config->usage_s && !usage->poll && crowdsec->pulls_total && uv_now(&engine->loop) >= usage->next_ms)
+	if (crowdsec->config->usage_s && !usage->poll && crowdsec->pulls_total &&
+	    uv_now(&engine->loop) >= usage->next_ms)
 		push(engine);
 }
 
@@ -271,7 +301,9 @@ json_t *crowdsec_usage_json(const struct engine *engine)
 
 	if (!engine->crowdsec->config || !engine->crowdsec->config->usage_s)
 		return json_null();
-	return json_pack("{s:o,s:o}", "last_push", usage->has_pushed ? json_integer(usage->pushed_s) : json_null(), "error", usage->error[0] ? json_string(usage->error) : json_null());
+	return json_pack("{s:o,s:o}", "last_push",
+			 usage->has_pushed ? json_integer(usage->pushed_s) : json_null(), "error",
+			 usage->error[0] ? json_string(usage->error) : json_null());
 }
 
 void crowdsec_usage_configure(struct engine *engine)

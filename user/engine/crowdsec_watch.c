@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What people are warned of beside CrowdSec: no good answer for too long, and decisions that name what they had better not.
- * Those that hold a protected address or a server that the agent asks are refused; see crowdsec_look.c for known-good lists.
+ * What people are warned of beside CrowdSec: no good answer for too long, and decisions that name
+ * what they had better not. Those that hold a protected address or a server that the agent asks are
+ * refused; see crowdsec_look.c for known-good lists.
  */
 #include "crowdsec.h"
 
@@ -16,12 +17,16 @@
 char *crowdsec_alarm(const struct engine *engine, char *buf, size_t size)
 {
 	const struct crowdsec *crowdsec = engine->crowdsec;
-	int64_t good_s = crowdsec->last_success_s > 0 ? crowdsec->last_success_s : crowdsec->since_s, gone_s = engine_now_s() - good_s;
+	int64_t good_s =
+			crowdsec->last_success_s > 0 ? crowdsec->last_success_s : crowdsec->since_s,
+		gone_s = engine_now_s() - good_s;
 	char gone[32], bound[32];
 
 	if (!crowdsec->config || gone_s <= crowdsec->config->stale_after_s)
 		return NULL;
-	snprintf(buf, size, "no good answer for %s, over stale-after %s", units_format_duration(gone_s, gone), units_format_duration(crowdsec->config->stale_after_s, bound));
+	snprintf(buf, size, "no good answer for %s, over stale-after %s",
+		 units_format_duration(gone_s, gone),
+		 units_format_duration(crowdsec->config->stale_after_s, bound));
 	return buf;
 }
 
@@ -53,7 +58,8 @@ void crowdsec_watch(struct engine *engine)
 /* Would @prefix have to be refused? Then @why says what it holds. */
 static bool is_refused(const struct engine *engine, const struct prefix *prefix, char *why)
 {
-	static const struct prefix nobody; /* no person's SSH session is at stake here: the host's are among the rails */
+	/* no person's SSH session is at stake here: the host's are among the rails */
+	static const struct prefix nobody;
 	char text[PREFIX_TEXT_BYTES], *advice;
 	struct prefix server;
 	const char *feed;
@@ -80,7 +86,8 @@ bool crowdsec_refuses(struct crowdsec_plan *plan, const struct store_entry *row)
 	return true;
 }
 
-void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix, const char *by, const char *why)
+void crowdsec_refuse(struct crowdsec_plan *plan, int64_t id, const struct prefix *prefix,
+		     const char *by, const char *why)
 {
 	struct crowdsec_refusal *one = &plan->refusals[plan->refused];
 
@@ -102,7 +109,8 @@ static bool is_known(const struct crowdsec *crowdsec, const struct crowdsec_refu
 	size_t i;
 
 	for (i = 0; i < crowdsec->n_refusals; i++) {
-		if (crowdsec->refusals[i].id == one->id && !memcmp(&crowdsec->refusals[i].prefix, &one->prefix, sizeof(one->prefix)))
+		if (crowdsec->refusals[i].id == one->id &&
+		    !memcmp(&crowdsec->refusals[i].prefix, &one->prefix, sizeof(one->prefix)))
 			return true;
 	}
 	return false;
@@ -112,7 +120,9 @@ static void tell_refusal(const struct crowdsec_refusal *one)
 {
 	char text[PREFIX_TEXT_BYTES];
 
-	log_line(LOG_WARNING, "crowdsec: decision %lld of %s, %s, is not put in force: %s", (long long)one->id, one->by[0] ? one->by : "unknown", prefix_format(&one->prefix, text), one->why);
+	log_line(LOG_WARNING, "crowdsec: decision %lld of %s, %s, is not put in force: %s",
+		 (long long)one->id, one->by[0] ? one->by : "unknown",
+		 prefix_format(&one->prefix, text), one->why);
 }
 
 /* A whole answer has all of them; else the new ones come before the others. */
@@ -154,7 +164,10 @@ json_t *crowdsec_refused_json(const struct crowdsec *crowdsec)
 	for (i = 0; i < crowdsec->n_refusals; i++) {
 		const struct crowdsec_refusal *one = &crowdsec->refusals[i];
 
-		json_array_append_new(rows, json_pack("{s:I,s:s,s:s,s:s}", "decision", (json_int_t)one->id, "prefix", prefix_format(&one->prefix, text), "by", one->by, "why", one->why));
+		json_array_append_new(rows, json_pack("{s:I,s:s,s:s,s:s}", "decision",
+						      (json_int_t)one->id, "prefix",
+						      prefix_format(&one->prefix, text), "by",
+						      one->by, "why", one->why));
 	}
 	return rows;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The state's log is put on disk, and written back to the state's file, by worker threads: on the loop everybody would wait for the
- * disk. One of each at a time.
+ * The state's log is put on disk, and written back to the state's file, by worker threads: on the
+ * loop everybody would wait for the disk. One of each at a time.
  */
 #include "engine.h"
 
@@ -12,13 +12,15 @@
 #include "sys/log.h"
 
 #define WRITE_BACK_PAGES 4000 /* of 4 kB: SQLite's own measure is 1000, on the loop */
-#define FULL_PAGES 32768      /* 128 MB: the log starts again only once all of it is written back and nobody adds to it */
+/* 128 MB: the log starts again only once all of it is written back and nobody adds to it */
+#define FULL_PAGES 32768
 
 static struct {
 	uv_work_t work;
 	char path[PATH_MAX];
 	int err;
-	unsigned asked, written; /* pages of the log: when it was begun; that are in the file as well */
+	/* pages of the log: when it was begun; that are in the file as well */
+	unsigned asked, written;
 	bool is_under_way, was_told;
 } disk;
 

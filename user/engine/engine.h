@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The engine's state. One thread and its event loop; compiling runs beside it on copies. It holds no right but its
- * descriptors: everything in the kernel goes through the keeper.
+ * The engine's state. One thread and its event loop; compiling runs beside it on copies. It holds
+ * no right but its descriptors: everything in the kernel goes through the keeper.
  */
 #pragma once
 
@@ -30,8 +30,10 @@
 struct engine_feed {
 	const struct config_feed *config;
 	struct store_feed state;
-	struct engine_list list, held; /* the last good list; an update that waits for `feed accept` */
-	uint32_t held_number, held_shown; /* counts other held lists; the one that `feed show` told of last, 0 none */
+	/* the last good list; an update that waits for `feed accept` */
+	struct engine_list list, held;
+	/* counts other held lists; the one that `feed show` told of last, 0 none */
+	uint32_t held_number, held_shown;
 	struct prefix server; /* that the last list came from; family 0: not known, or a file */
 	int64_t since_s;      /* Unix time we know of it: without a list it is stale from then on */
 	bool is_stale;	      /* and that was said */
@@ -65,7 +67,11 @@ struct engine {
 	struct role_msg hello, ifaces; /* last of each */
 	struct role_rail rails[SEK_RAILS_MAX];
 	unsigned n_rails;
-	int map_fds[ROLE_FD_FIXED]; /* by enum role_hello_fd, of the maps from ROLE_FD_SLOTS on; ours while we live; -1 of a limiter that is not there */
+	/*
+	 * by enum role_hello_fd, of the maps from ROLE_FD_SLOTS on; ours while we live; -1 of a
+	 * limiter that is not there
+	 */
+	int map_fds[ROLE_FD_FIXED];
 	int listener[3]; /* control, view, metrics; -1 none */
 
 	struct config *config;
@@ -97,13 +103,18 @@ struct engine {
 /* role.c: the channel to the keeper. */
 int role_open(struct engine *engine);
 /*
- * Sends @msg and waits for its answer, at most five seconds (err -ETIMEDOUT then); for what the keeper answers at once. Other
- * messages are taken later, on the loop. Ends the process if the keeper is gone.
+ * Sends @msg and waits for its answer, at most five seconds (err -ETIMEDOUT then); for what the
+ * keeper answers at once. Other messages are taken later, on the loop. Ends the process if the
+ * keeper is gone.
  */
-void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd);
+void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds,
+	       struct role_msg *ret_reply, int *ret_fd);
 /* Sends @msg; its answer comes to compile_swapped(). Returns its seq. */
 uint32_t role_send(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds);
-/* Sends @msg, with @fd unless it is -1, for what may take longer: *ret_number is asked for by role_answered() until it is, or given up. -EBUSY: too many. */
+/*
+ * Sends @msg, with @fd unless it is -1, for what may take longer: *ret_number is asked for by
+ * role_answered() until it is, or given up. -EBUSY: too many.
+ */
 int role_ask(struct engine *engine, struct role_msg *msg, int fd, uint64_t *ret_number);
 /* Has the answer come? Then it is told once: @ret_text takes ROLE_TEXT_BYTES. */
 bool role_answered(uint64_t number, int *ret_err, char *ret_text);
@@ -113,7 +124,8 @@ void role_forget(uint64_t number);
 int feeds_configure(struct engine *engine, struct config *config, uint32_t epoch);
 void feeds_tick(struct engine *engine);
 /*
- * Asks for feed @name now, NULL: for all whose servers do not want to be left alone (Retry-After). Errors: -ENOENT; -EBUSY
+ * Asks for feed @name now, NULL: for all whose servers do not want to be left alone (Retry-After).
+ * Errors: -ENOENT; -EBUSY
  * @name's server does.
  */
 int feeds_update(struct engine *engine, const char *name);
@@ -122,36 +134,46 @@ int64_t feeds_wish_s(const struct engine_feed *feed);
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
 /*
- * Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held; -ESTALE another one than was shown; -EPERM it covers so much that
- * the config must say so; errno.
+ * Takes the held update; in force when the next compile is. Errors: -ENOENT nothing is held;
+ * -ESTALE another one than was shown; -EPERM it covers so much that the config must say so; errno.
  */
 int feeds_accept(struct engine *engine, struct engine_feed *feed);
 struct engine_feed *feeds_find(struct engine *engine, const char *name);
 /*
- * What is credited with packets, by place: the feeds, then CrowdSec's decisions where the config has them. NULL behind the last.
+ * What is credited with packets, by place: the feeds, then CrowdSec's decisions where the config
+ * has them. NULL behind the last.
  */
 struct engine_feed *feeds_credited(const struct engine *engine, size_t i);
 
 /* feeds_watch.c: what people are warned of */
 /* Once a second: the alarms of feeds without a good update for too long. */
 void feeds_watch(struct engine *engine);
-/* The alarm of a feed without a good update for longer than stale-after, in @buf; NULL: there is none. */
+/*
+ * The alarm of a feed without a good update for longer than stale-after, in @buf; NULL: there is
+ * none.
+ */
 char *feeds_alarm(const struct engine_feed *feed, char *buf, size_t size);
 /* Adds all of them to @lines. */
 void feeds_warnings(const struct engine *engine, json_t *lines);
 /* Says what the list that was just taken names that it had better not. */
 void feeds_tell_names(const struct engine *engine, const struct engine_feed *feed);
 /*
- * Addresses of feed servers that @feed's update must not name anew: such a list would cut off the updates. Returns how many,
- * at most SEK_LISTS_MAX.
+ * Addresses of feed servers that @feed's update must not name anew: such a list would cut off the
+ * updates. Returns how many, at most SEK_LISTS_MAX.
  */
-size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX]);
+size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed,
+		     struct prefix ret_servers[SEK_LISTS_MAX]);
 /* Is the server of every feed known that feeds_servers() would name? Not before each was asked. */
 bool feeds_servers_are_known(const struct engine *engine, const struct engine_feed *feed);
 /* The feed whose server, which would be cut off by a block of @prefix, it holds; NULL: none. */
-const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server);
-/* Servers that are asked, by place: the feeds', then CrowdSec's. Returns whose it is, NULL behind the last; family 0: not known. */
-const char *feeds_server_at(const struct engine *engine, size_t i, const struct prefix **ret_server);
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix,
+			    struct prefix *ret_server);
+/*
+ * Servers that are asked, by place: the feeds', then CrowdSec's. Returns whose it is, NULL behind
+ * the last; family 0: not known.
+ */
+const char *feeds_server_at(const struct engine *engine, size_t i,
+			    const struct prefix **ret_server);
 /* The member "names" of feed.show: feed servers and known-good lists that are met by the list. */
 json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed);
 
@@ -167,12 +189,18 @@ void entries_expire(struct engine *engine);
 void entries_jobs_go_on(struct engine *engine); /* they waited for the disk */
 
 /* disk.c */
-/* Has all that was committed so far put on disk by a thread; returns a number for disk_has_flushed(), who waits is polled then. */
+/*
+ * Has all that was committed so far put on disk by a thread; returns a number for
+ * disk_has_flushed(), who waits is polled then.
+ */
 uint64_t disk_flush(struct engine *engine);
 bool disk_has_flushed(uint64_t number, int *ret_err);
 /* Once a second: has the state's log written back where it is long. */
 void disk_tick(struct engine *engine);
-/* Is the log so long that who writes much has to wait? entries_jobs_go_on() is called when not any more. */
+/*
+ * Is the log so long that who writes much has to wait? entries_jobs_go_on() is called when not any
+ * more.
+ */
 bool disk_is_behind(struct engine *engine);
 
 /* control.c, verbs.c (verbs.h), explain.c, metrics.c */
@@ -180,10 +208,17 @@ int control_open(struct engine *engine);
 /* Something came to its end: asks every waiting request whether it can be answered now. */
 void control_poll_waiting(struct engine *engine);
 json_t *explain_answer(struct engine *engine, const char *address);
-/* protected.c: the protected addresses, or with @feed those that its list names and that are passed all the same. */
+/*
+ * protected.c: the protected addresses, or with @feed those that its list names and that are passed
+ * all the same.
+ */
 json_t *protected_rows(const struct engine *engine, const struct engine_feed *feed);
-/* http.c: serves metrics on @listener, which it takes over, from now on and nowhere else; -1: nowhere. */
+/*
+ * http.c: serves metrics on @listener, which it takes over, from now on and nowhere else; -1:
+ * nowhere.
+ */
 void http_listen(struct engine *engine, int listener);
-int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code, const char **ret_type, char **ret_text, size_t *ret_len);
+int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code,
+		 const char **ret_type, char **ret_text, size_t *ret_len);
 
 int64_t engine_now_s(void);

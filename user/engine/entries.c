@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hand-made entries: rows in the state, one effective entry a prefix in the kernel. The later end of any origin's row
- * counts; each origin deletes only its own.
+ * Hand-made entries: rows in the state, one effective entry a prefix in the kernel. The later end
+ * of any origin's row counts; each origin deletes only its own.
  */
 #include "entries.h"
 
@@ -59,8 +59,8 @@ static struct sek_entry_key key_of(const struct prefix *prefix)
 	return key;
 }
 
-bool entries_is_protected(const struct engine *engine, const struct prefix *prefix, const struct prefix *ssh_client,
-			  bool force, char *why, size_t why_bytes)
+bool entries_is_protected(const struct engine *engine, const struct prefix *prefix,
+			  const struct prefix *ssh_client, bool force, char *why, size_t why_bytes)
 {
 	struct sek_entry_key key = key_of(prefix);
 	char text[PREFIX_TEXT_BYTES];
@@ -97,14 +97,16 @@ static void set_key(const struct prefix *prefix, struct role_entry *entry)
 	entry->key = key_of(prefix);
 }
 
-static int effective(struct engine *engine, const struct prefix *prefix, struct role_entry *ret_entry)
+static int effective(struct engine *engine, const struct prefix *prefix,
+		     struct role_entry *ret_entry)
 {
 	set_key(prefix, ret_entry);
 	return store_entry_exact(engine->store, prefix, merge_row, ret_entry);
 }
 
 /* What others remember of an entry that was put in force, or taken away. */
-static void remember(struct engine *engine, const struct prefix *prefix, const struct role_entry *entry)
+static void remember(struct engine *engine, const struct prefix *prefix,
+		     const struct role_entry *entry)
 {
 	if (entry->value.block_until_ns || entry->value.allow_until_ns)
 		bans_hidden_entry(engine, prefix);
@@ -129,10 +131,14 @@ int entries_apply(struct engine *engine, const struct prefix *prefix, char *why,
 }
 
 /* Hands @n entries over, @to_come more will follow; with @replace they are all there is. */
-static int send_entries(struct engine *engine, const struct role_entry *entries, size_t n, size_t to_come, bool replace, char *why,
-			size_t why_bytes)
+static int send_entries(struct engine *engine, const struct role_entry *entries, size_t n,
+			size_t to_come, bool replace, char *why, size_t why_bytes)
 {
-	struct role_msg msg = { .type = ROLE_ENTRIES, .body.entries = { .count = n, .replace = replace, .to_come = to_come } }, reply;
+	struct role_msg msg = {.type = ROLE_ENTRIES,
+			       .body.entries = {.count = n,
+						.replace = replace,
+						.to_come = to_come}},
+			reply;
 	static const struct role_entry none;
 	int fd = channel_memfd("entries", n ? entries : &none, (n ? n : 1) * sizeof(*entries));
 
@@ -146,7 +152,8 @@ static int send_entries(struct engine *engine, const struct role_entry *entries,
 	return reply.err;
 }
 
-int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n, size_t to_come, char *why, size_t why_bytes)
+int entries_apply_many(struct engine *engine, const struct prefix *prefixes, size_t n,
+		       size_t to_come, char *why, size_t why_bytes)
 {
 	struct role_entry *entries = calloc(n + 1, sizeof(*entries));
 	int err = entries ? 0 : -ENOMEM;
@@ -184,7 +191,9 @@ static int collect(void *arg, const struct store_entry *row)
 	}
 	set_key(&row->prefix, &list->entry[list->n]);
 	merge_row(&list->entry[list->n], row);
-	list->n += list->entry[list->n].value.block_until_ns || list->entry[list->n].value.allow_until_ns; /* not what has ended */
+	/* not what has ended */
+	list->n += list->entry[list->n].value.block_until_ns ||
+		   list->entry[list->n].value.allow_until_ns;
 	return 0;
 }
 
@@ -226,7 +235,10 @@ int entries_restore(struct engine *engine)
 	uint64_t lost = 0, unused;
 	int err;
 
-	/* From the first start after the loss on: what the kernel knows and we do not must not be wiped by a later start either. */
+	/*
+	 * From the first start after the loss on: what the kernel knows and we do not must not be
+	 * wiped by a later start either.
+	 */
 	if (engine->state_is_lost)
 		(void)store_counter_put(engine->store, "state_is_lost", 1, 0); /* the next line tells */
 	(void)store_counter_get(engine->store, "state_is_lost", &lost, &unused); /* then nothing was */
@@ -235,7 +247,8 @@ int entries_restore(struct engine *engine)
 		snprintf(why, sizeof(why), "the state cannot be read: %s", store_error(engine->store));
 	else {
 		merge_same(&list);
-		err = send_entries(engine, list.entry, list.n, 0, !lost && !engine->state_is_lost, why, sizeof(why));
+		err = send_entries(engine, list.entry, list.n, 0, !lost && !engine->state_is_lost,
+				   why, sizeof(why));
 	}
 	if (err)
 		log_line(LOG_ERR, "entries: %s", why[0] ? why : strerror(-err));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many entries at once: an import, a flush, what expired, CrowdSec's decisions. One slice a turn of the loop, each a transaction
- * of its own, in the order they were asked for; requests are answered between slices. A worker thread puts them on disk at the end.
+ * Many entries at once: an import, a flush, what expired, CrowdSec's decisions. One slice a turn of
+ * the loop, each a transaction of its own, in the order they were asked for; requests are answered
+ * between slices. A worker thread puts them on disk at the end.
  */
 #include "bans.h"
 #include "entries.h"
@@ -16,8 +17,10 @@
 #include "verbs.h"
 
 #define SLICE ENTRIES_SLICE_MAX
-#define SLICE_MIN 100 /* fewer take no less time: the keeper's answer and the disk are what is waited for */
-#define SLICE_NS 8000000 /* of the processor's time that one may take: what others wait; the next is cut to it */
+/* fewer take no less time: the keeper's answer and the disk are what is waited for */
+#define SLICE_MIN 100
+/* of the processor's time that one may take: what others wait; the next is cut to it */
+#define SLICE_NS 8000000
 
 static struct entries_job *first, **end = &first;
 static uv_idle_t turn;
@@ -39,14 +42,19 @@ void entries_job_abandon(struct entries_job *job)
 }
 
 /* In force first, then on disk, or neither. */
-static int finish_slice(struct engine *engine, struct entries_job *job, const struct prefix *prefixes, size_t n, int err)
+static int finish_slice(struct engine *engine, struct entries_job *job,
+			const struct prefix *prefixes, size_t n, int err)
 {
 	char ignored[ROLE_TEXT_BYTES];
 
 	if (!err)
-		err = entries_apply_many(engine, prefixes, n, job->what == ENTRIES_IMPORT ? job->n_rows - job->at - n : 0, job->why, sizeof(job->why));
+		err = entries_apply_many(engine, prefixes, n,
+					 job->what == ENTRIES_IMPORT ? job->n_rows - job->at - n
+								     : 0,
+					 job->why, sizeof(job->why));
 	if (err == -EPERM && job->what != ENTRIES_IMPORT)
-		err = 0; /* what is left of a prefix is protected meanwhile: that must not keep the row */
+		/* what is left of a prefix is protected meanwhile: that must not keep the row */
+		err = 0;
 	if (!err) {
 		err = store_commit(engine->store);
 		if (!err)
@@ -55,13 +63,15 @@ static int finish_slice(struct engine *engine, struct entries_job *job, const st
 	if (!job->why[0])
 		snprintf(job->why, sizeof(job->why), "the state cannot be written: %s", store_error(engine->store));
 	store_rollback(engine->store);
-	(void)entries_apply_many(engine, prefixes, n, 0, ignored, sizeof(ignored)); /* back to what the state says */
+	/* back to what the state says */
+	(void)entries_apply_many(engine, prefixes, n, 0, ignored, sizeof(ignored));
 	return err;
 }
 
 static int import_slice(struct engine *engine, struct entries_job *job)
 {
-	struct store_entry row = { .kind = job->kind, .since_s = engine_now_s(), .is_forced = job->is_forced };
+	struct store_entry row = {
+		.kind = job->kind, .since_s = engine_now_s(), .is_forced = job->is_forced};
 	struct prefix prefixes[SLICE];
 	size_t n = 0;
 	int err = store_begin_lazy(engine->store);
@@ -101,7 +111,10 @@ static int note_gone(void *arg, const struct store_entry *row)
 	return 0;
 }
 
-/* A flush of limit:NAME takes its live bans, too: those of the state, then those that the kernel holds and nobody told of. */
+/*
+ * A flush of limit:NAME takes its live bans, too: those of the state, then those that the kernel
+ * holds and nobody told of.
+ */
 static int lift_slice(struct engine *engine, struct entries_job *job)
 {
 	char how[STORE_REASON_BYTES];
@@ -110,7 +123,8 @@ static int lift_slice(struct engine *engine, struct entries_job *job)
 	if (job->what != ENTRIES_FLUSH || job->kind != SEK_A_BLOCK || !verbs_ban_limit(job->origin))
 		return 0;
 	snprintf(how, sizeof(how), "flushed by %s", job->by_user);
-	n = bans_lift_some(engine, verbs_ban_limit(job->origin), slice, how, job->why, sizeof(job->why));
+	n = bans_lift_some(engine, verbs_ban_limit(job->origin), slice, how, job->why,
+			   sizeof(job->why));
 	if (n > 0)
 		job->count += n;
 	if (n)
@@ -143,7 +157,8 @@ static int delete_slice(struct engine *engine, struct entries_job *job)
 	if (err)
 		return err;
 	job->count += gone.n;
-	return more || (job->what == ENTRIES_FLUSH && verbs_ban_limit(job->origin)); /* bans are next */
+	/* bans are next */
+	return more || (job->what == ENTRIES_FLUSH && verbs_ban_limit(job->origin));
 }
 
 static void flush(uv_work_t *work)
@@ -220,14 +235,16 @@ static void take_turn(uv_idle_t *idle)
 	uint64_t begin_ns = thread_ns(), took_ns;
 	int more, unused;
 
-	if (!job || disk_is_behind(engine) || (job->scan && !bans_scan_is_over(job->scan, &unused))) {
+	if (!job || disk_is_behind(engine) ||
+	    (job->scan && !bans_scan_is_over(job->scan, &unused))) {
 		uv_idle_stop(idle);
 		return;
 	}
 	if (job->what == ENTRIES_STEPS)
 		more = job->step(engine, job, slice);
 	else
-		more = job->what == ENTRIES_IMPORT ? import_slice(engine, job) : delete_slice(engine, job);
+		more = job->what == ENTRIES_IMPORT ? import_slice(engine, job)
+						   : delete_slice(engine, job);
 	took_ns = thread_ns() - begin_ns;
 	slice = slice * SLICE_NS / (took_ns + 1);
 	slice = slice > SLICE ? SLICE : slice < SLICE_MIN ? SLICE_MIN : slice;

@@ -13,7 +13,8 @@
 #include "verbs.h"
 
 #define TAKE_MAX 512	 /* records a turn of the loop: about a millisecond, some more with bans */
-#define FOLLOWERS_MAX 16 /* requests that may wait at once; more are answered at once, and ask again */
+/* requests that may wait at once; more are answered at once, and ask again */
+#define FOLLOWERS_MAX 16
 #define FOLLOW_MS 20000	 /* a request that waits is answered by then, with nothing if need be */
 #define ANSWER_MAX 1000	 /* rows */
 #define ANSWER_FIRST 100 /* rows, where nobody says */
@@ -28,7 +29,8 @@ static void have_event(void *arg, const struct sek_event *event, const struct se
 
 	if (ban)
 		bans_saw(engine, &ban->event.source, &ban->ban, &ban->evidence, event);
-	events_file_add(engine, events_keep(event, (int64_t)event->time_ns + bans_clock().offset_ns));
+	events_file_add(engine,
+			events_keep(event, (int64_t)event->time_ns + bans_clock().offset_ns));
 }
 
 void events_take(struct engine *engine)
@@ -70,7 +72,8 @@ void events_keep_feed(enum events_feed type, const char *name)
 	struct bans_clock clock = bans_clock();
 	struct sek_event event = { .type = type, .time_ns = clock.boot_ns, .limit = 0xff };
 
-	snprintf((char *)event.header, sizeof(event.header), "%s", name); /* header_bytes 0: no frame */
+	/* header_bytes 0: no frame */
+	snprintf((char *)event.header, sizeof(event.header), "%s", name);
 	events_keep(&event, (int64_t)clock.boot_ns + clock.offset_ns);
 }
 
@@ -81,7 +84,8 @@ static const char *type_of(const struct sek_event *event)
 
 	if (is_of_feed(event))
 		return feed_types[event->type - EVENTS_FEED_STALE];
-	return event->type == SEK_EVENT_DROP && event->verdict == SEK_V_WOULD ? "would-drop" : types[event->type];
+	return event->type == SEK_EVENT_DROP && event->verdict == SEK_V_WOULD ? "would-drop"
+									      : types[event->type];
 }
 
 static const char *protocol_of(const struct sek_event *event, char *buf, size_t size)
@@ -134,12 +138,16 @@ json_t *events_json(const struct engine *engine, const struct events_row *row)
 	if (is_of_feed(event))
 		return json_pack("{s:I,s:f,s:s,s:s}", "number", (json_int_t)row->number, "time", row->unix_ns / 1e9,
 				 "type", type_of(event), "feed", (const char *)event->header);
-	return json_pack("{s:I,s:f,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:s,s:I}", "number", (json_int_t)row->number,
-			 "time", row->unix_ns / 1e9, "type", type_of(event), "source", prefix_format(&source, text),
-			 "reason", event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit", limits_name_then(engine, event->limit, row->number),
-			 "protocol", protocol_of(event, protocol, sizeof(protocol)), "flags", flags_of(event, flags), "sport", ntohs(event->sport_be),
-			 "dport", ntohs(event->dport_be), "bytes", (json_int_t)event->frame_bytes, "interface", interface_of(engine, event->iface_slot),
-			 "generation", (json_int_t)event->generation);
+	return json_pack("{s:I,s:f,s:s,s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:I,s:s,s:I}", "number",
+			 (json_int_t)row->number, "time", row->unix_ns / 1e9, "type",
+			 type_of(event), "source", prefix_format(&source, text), "reason",
+			 event->reason < SEK_R_MAX ? reasons[event->reason] : "internal", "limit",
+			 limits_name_then(engine, event->limit, row->number), "protocol",
+			 protocol_of(event, protocol, sizeof(protocol)), "flags",
+			 flags_of(event, flags), "sport", ntohs(event->sport_be), "dport",
+			 ntohs(event->dport_be), "bytes", (json_int_t)event->frame_bytes,
+			 "interface", interface_of(engine, event->iface_slot), "generation",
+			 (json_int_t)event->generation);
 }
 
 struct walk {
@@ -161,8 +169,9 @@ static json_t *answer(const struct engine *engine, uint64_t after, unsigned max)
 	struct walk walk = { .engine = engine, .rows = json_array(), .last = after };
 	uint64_t oldest = events_after(after, max, add_row, &walk);
 
-	return verbs_ok(json_pack("{s:o,s:I,s:I}", "events", walk.rows, "last", (json_int_t)walk.last,
-				  "missed", (json_int_t)(after && oldest > after + 1 ? oldest - after - 1 : 0)));
+	return verbs_ok(json_pack(
+		"{s:o,s:I,s:I}", "events", walk.rows, "last", (json_int_t)walk.last, "missed",
+		(json_int_t)(after && oldest > after + 1 ? oldest - after - 1 : 0)));
 }
 
 static void stop_following(struct engine *engine, struct verbs_wait *wait)
@@ -199,7 +208,8 @@ json_t *verbs_events(struct verbs_request *request)
 		after = last;
 	else if (!after && last > (uint64_t)limit)
 		after = last - limit;
-	if (!json_is_true(json_object_get(request->json, "wait")) || (uint64_t)after < events_last() || followers >= FOLLOWERS_MAX)
+	if (!json_is_true(json_object_get(request->json, "wait")) ||
+	    (uint64_t)after < events_last() || followers >= FOLLOWERS_MAX)
 		return answer(request->engine, after, limit);
 	followers++;
 	request->wait->job = (void *)(uintptr_t)after;

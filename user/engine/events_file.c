@@ -28,7 +28,10 @@ static struct file {
 	bool is_done;	 /* set by the worker */
 } file = { .fd = -1, .next_fd = -2 };
 
-/* What of a write was cut off goes from the file again, back to whole lines. Returns the bytes that stay. */
+/*
+ * What of a write was cut off goes from the file again, back to whole lines. Returns the bytes that
+ * stay.
+ */
 static size_t cut_back(int fd, const char *data, size_t written, off_t before)
 {
 	size_t whole = written;
@@ -55,7 +58,8 @@ static void write_out(struct file *f)
 		return;
 	}
 	if ((size_t)n < len) {
-		f->err = -ENOSPC; /* what a short write to a file means; the next one says it better */
+		/* what a short write to a file means; the next one says it better */
+		f->err = -ENOSPC;
 		n = cut_back(f->fd, data, n, st.st_size);
 	}
 	f->out_at += n;
@@ -89,7 +93,10 @@ static void gather_gap(void)
 
 	if (!file.lost_untold)
 		return;
-	gather(line, (size_t)snprintf(line, sizeof(line), "{\"type\":\"lost\",\"time\":%lld,\"count\":%llu}\n", (long long)engine_now_s(), (unsigned long long)file.lost_untold));
+	gather(line,
+	       (size_t)snprintf(line, sizeof(line),
+				"{\"type\":\"lost\",\"time\":%lld,\"count\":%llu}\n",
+				(long long)engine_now_s(), (unsigned long long)file.lost_untold));
 	file.lost_untold = 0;
 }
 
@@ -189,7 +196,9 @@ void events_file_close(struct engine *engine)
 {
 	unsigned waited_ms;
 
-	for (waited_ms = 0; file.is_writing && !__atomic_load_n(&file.is_done, __ATOMIC_ACQUIRE) && waited_ms < CLOSE_WAIT_MS; waited_ms++)
+	for (waited_ms = 0; file.is_writing && !__atomic_load_n(&file.is_done, __ATOMIC_ACQUIRE) &&
+			    waited_ms < CLOSE_WAIT_MS;
+	     waited_ms++)
 		usleep(1000);
 	if (file.is_writing && !file.is_done)
 		return; /* the disk hangs: what waits is lost with us */

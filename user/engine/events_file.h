@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events as lines of JSON in a file that the keeper opens, for programs that read logs. A worker writes, so a slow disk stalls
- * nobody; what a full disk does not take waits in bounded memory, then is counted, and the gap is said in the file itself.
+ * Events as lines of JSON in a file that the keeper opens, for programs that read logs. A worker
+ * writes, so a slow disk stalls nobody; what a full disk does not take waits in bounded memory,
+ * then is counted, and the gap is said in the file itself.
  */
 #pragma once
 

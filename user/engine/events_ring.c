@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The last events in a ring, and for each a chain to the one before of an address with the same hash. */
+/*
+ * The last events in a ring, and for each a chain to the one before of an address with the same
+ * hash.
+ */
 #include "events.h"
 
 #include <string.h>
@@ -53,26 +56,31 @@ static bool is_same(const struct sek_entry_key *a, const struct sek_entry_key *b
 	return a->family == b->family && !memcmp(a->addr_be, b->addr_be, sizeof(a->addr_be));
 }
 
-unsigned events_recent(const struct sek_entry_key *source, uint64_t before_ns, struct sek_event *ret_events, unsigned max)
+unsigned events_recent(const struct sek_entry_key *source, uint64_t before_ns,
+		       struct sek_event *ret_events, unsigned max)
 {
 	struct kept *kept = find(heads[hash(source)]);
 	unsigned n = 0, walked;
 
-	for (walked = 0; kept && n < max && walked < WALK_MAX; walked++, kept = find(kept->before)) {
+	for (walked = 0; kept && n < max && walked < WALK_MAX;
+	     walked++, kept = find(kept->before)) {
 		const struct sek_event *event = &kept->row.event;
 
-		if (is_same(&event->source, source) && event->header_bytes && event->type != SEK_EVENT_BAN && event->time_ns <= before_ns)
+		if (is_same(&event->source, source) && event->header_bytes &&
+		    event->type != SEK_EVENT_BAN && event->time_ns <= before_ns)
 			ret_events[n++] = *event;
 	}
 	return n;
 }
 
-void events_of(const struct sek_entry_key *address, unsigned max, void (*fn)(void *arg, const struct events_row *row), void *arg)
+void events_of(const struct sek_entry_key *address, unsigned max,
+	       void (*fn)(void *arg, const struct events_row *row), void *arg)
 {
 	struct kept *kept = find(heads[hash(address)]);
 	unsigned n = 0, walked;
 
-	for (walked = 0; kept && n < max && walked < WALK_MAX; walked++, kept = find(kept->before)) {
+	for (walked = 0; kept && n < max && walked < WALK_MAX;
+	     walked++, kept = find(kept->before)) {
 		if (is_same(&kept->row.event.source, address)) {
 			fn(arg, &kept->row);
 			n++;
@@ -80,11 +88,13 @@ void events_of(const struct sek_entry_key *address, unsigned max, void (*fn)(voi
 	}
 }
 
-uint64_t events_after(uint64_t after, unsigned max, void (*fn)(void *arg, const struct events_row *row), void *arg)
+uint64_t events_after(uint64_t after, unsigned max,
+		      void (*fn)(void *arg, const struct events_row *row), void *arg)
 {
 	uint64_t oldest = last > EVENTS_KEPT ? last - EVENTS_KEPT + 1 : last ? 1 : 0, number;
 
-	for (number = after < oldest ? oldest : after + 1; after < last && number <= last && max; number++, max--)
+	for (number = after < oldest ? oldest : after + 1; after < last && number <= last && max;
+	     number++, max--)
 		fn(arg, &ring[number & (EVENTS_KEPT - 1)].row);
 	return oldest;
 }

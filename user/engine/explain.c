@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Why a source passes or drops: the verdict from the kernel's own maps, the names and times from the state, and a
- * word where the two differ.
+ * Why a source passes or drops: the verdict from the kernel's own maps, the names and times from
+ * the state, and a word where the two differ.
  */
 #include "engine.h"
 #include "bans.h"
@@ -50,10 +50,12 @@ static uint64_t tie_of_list(uint32_t id)
 	return TIE_LISTS | id;
 }
 
-static void add_match(struct matches *matches, enum rank rank, uint64_t tie, const struct prefix *prefix, json_t *json)
+static void add_match(struct matches *matches, enum rank rank, uint64_t tie,
+		      const struct prefix *prefix, json_t *json)
 {
 	if (matches->n < SEK_LISTS_MAX * 2 && json)
-		matches->row[matches->n++] = (struct match){ .json = json, .rank = rank, .len = prefix->len, .tie = tie };
+		matches->row[matches->n++] =
+			(struct match){.json = json, .rank = rank, .len = prefix->len, .tie = tie};
 	else
 		json_decref(json);
 }
@@ -64,12 +66,17 @@ static int take_row(void *arg, const struct store_entry *row)
 	char text[PREFIX_TEXT_BYTES];
 	bool allow = row->kind == SEK_A_ALLOW;
 
-	if (!prefix_covers(&row->prefix, &matches->address) || (row->expires_s && row->expires_s <= engine_now_s()))
+	if (!prefix_covers(&row->prefix, &matches->address) ||
+	    (row->expires_s && row->expires_s <= engine_now_s()))
 		return 0;
-	add_match(matches, allow ? RANK_ALLOW : RANK_BLOCK, tie_of_entry(row->expires_s), &row->prefix,
-		  json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:s,s:s}", "prefix", prefix_format(&row->prefix, text), "kind", allow ? "allow" : "block", "source", row->origin,
-			    "action", allow ? "allow" : "block", "since", (json_int_t)row->since_s, "expires", row->expires_s ? json_integer(row->expires_s) : json_null(),
-			    "reason", row->reason, "by", row->by_user));
+	add_match(matches, allow ? RANK_ALLOW : RANK_BLOCK, tie_of_entry(row->expires_s),
+		  &row->prefix,
+		  json_pack("{s:s,s:s,s:s,s:s,s:I,s:o,s:s,s:s}", "prefix",
+			    prefix_format(&row->prefix, text), "kind", allow ? "allow" : "block",
+			    "source", row->origin, "action", allow ? "allow" : "block", "since",
+			    (json_int_t)row->since_s, "expires",
+			    row->expires_s ? json_integer(row->expires_s) : json_null(), "reason",
+			    row->reason, "by", row->by_user));
 	return 0;
 }
 
@@ -83,13 +90,17 @@ static int take_ban(void *arg, const struct store_ban *row)
 	if (ban->state != STORE_BAN_LIVE)
 		return 0;
 	add_match(matches, RANK_BAN, tie_of_entry(ban->until_s), &ban->source,
-		  json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:s,s:I}", "prefix", prefix_format(&ban->source, text), "kind", "ban", "source", json_sprintf("limit:%s", ban->limit),
-			    "action", "block", "since", (json_int_t)ban->since_s, "expires", (json_int_t)ban->until_s, "reason", json_sprintf("ban %lld", (long long)ban->id), "by", "agent",
-			    "id", (json_int_t)ban->id));
+		  json_pack("{s:s,s:s,s:o,s:s,s:I,s:I,s:o,s:s,s:I}", "prefix",
+			    prefix_format(&ban->source, text), "kind", "ban", "source",
+			    json_sprintf("limit:%s", ban->limit), "action", "block", "since",
+			    (json_int_t)ban->since_s, "expires", (json_int_t)ban->until_s, "reason",
+			    json_sprintf("ban %lld", (long long)ban->id), "by", "agent", "id",
+			    (json_int_t)ban->id));
 	return 0;
 }
 
-static json_t *list_match(const struct prefix *prefix, const char *kind, const char *source, const char *action, int64_t since_s)
+static json_t *list_match(const struct prefix *prefix, const char *kind, const char *source,
+			  const char *action, int64_t since_s)
 {
 	char text[PREFIX_TEXT_BYTES];
 
@@ -97,7 +108,10 @@ static json_t *list_match(const struct prefix *prefix, const char *kind, const c
 			 "since", since_s ? json_integer(since_s) : json_null(), "expires", "reason", "", "by", "");
 }
 
-/* Rows of the prefixes around the address, by the index; among a million this takes under a millisecond. */
+/*
+ * Rows of the prefixes around the address, by the index; among a million this takes under a
+ * millisecond.
+ */
 static void take_rows(struct engine *engine, struct matches *matches)
 {
 	unsigned len;
@@ -122,16 +136,22 @@ static void take_lists(struct engine *engine, struct matches *matches)
 
 	for (i = 0; i < engine->config->n_allow; i++) {
 		if (prefix_covers(&engine->config->allow[i], &matches->address))
-			add_match(matches, RANK_ALLOW, tie_of_list(0), &engine->config->allow[i], list_match(&engine->config->allow[i], "allow", "config", "allow", 0));
+			add_match(matches, RANK_ALLOW, tie_of_list(0), &engine->config->allow[i],
+				  list_match(&engine->config->allow[i], "allow", "config", "allow",
+					     0));
 	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		struct engine_feed *feed = &engine->feeds[i];
 
 		if (!lists_find(&feed->list, &matches->address, &prefix))
 			continue;
-		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW && policy_is_private(&matches->address))
+		if (!feed->config->keep_private && feed->config->action != SEK_A_ALLOW &&
+		    policy_is_private(&matches->address))
 			continue;
-		add_match(matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix, list_match(&prefix, "feed", feed->state.name, actions[feed->config->action], since_find(feed, &matches->address)));
+		add_match(
+			matches, ranks[feed->config->action], tie_of_list(feed->state.id), &prefix,
+			list_match(&prefix, "feed", feed->state.name, actions[feed->config->action],
+				   since_find(feed, &matches->address)));
 	}
 }
 
@@ -155,23 +175,27 @@ static const char *state_reason(const struct matches *matches)
 		return "none";
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));
 	if (matches->row[0].rank == RANK_BLOCK && source && !strncmp(source, "limit:", 6))
-		return "ban"; /* an entry that somebody made in a limit's name: the kernel counts it so */
+		/* an entry that somebody made in a limit's name: the kernel counts it so */
+		return "ban";
 	return by_rank[matches->row[0].rank];
 }
 
 static json_t *differs(const struct matches *matches, const struct sek_explain *kernel)
 {
-	const char *kernel_reason = reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
+	const char *kernel_reason =
+		reasons[kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL];
 	char text[256];
 
-	if (kernel->reason == SEK_R_PROTECTED || kernel->reason == SEK_R_LIMIT || !strcmp(kernel_reason, state_reason(matches)))
+	if (kernel->reason == SEK_R_PROTECTED || kernel->reason == SEK_R_LIMIT ||
+	    !strcmp(kernel_reason, state_reason(matches)))
 		return json_null();
 	snprintf(text, sizeof(text), "the kernel answers \"%s\" (generation %llu), the agent's state \"%s\": a change may be on its way; `sekisho reload` puts the state in force anew",
 		 kernel_reason, (unsigned long long)kernel->generation, state_reason(matches));
 	return json_string(text);
 }
 
-static json_t *advice(const struct matches *matches, const struct sek_explain *kernel, const char *address)
+static json_t *advice(const struct matches *matches, const struct sek_explain *kernel,
+		      const char *address)
 {
 	const char *kind, *source, *action;
 	char text[256];
@@ -186,23 +210,35 @@ static json_t *advice(const struct matches *matches, const struct sek_explain *k
 	source = json_string_value(json_object_get(matches->row[0].json, "source"));
 	action = json_string_value(json_object_get(matches->row[0].json, "action"));
 	if (!strcmp(kind, "ban"))
-		snprintf(text, sizeof(text), "sekisho review reject %lld", (long long)json_integer_value(json_object_get(matches->row[0].json, "id")));
+		snprintf(
+			text, sizeof(text), "sekisho review reject %lld",
+			(long long)json_integer_value(json_object_get(matches->row[0].json, "id")));
 	else if (!strcmp(kind, "feed") && !strcmp(action, "allow"))
 		snprintf(text, sizeof(text), "change the action of feed %s in the config, then sekisho reload", source);
 	else if (!strcmp(kind, "feed"))
 		snprintf(text, sizeof(text), "sekisho allow add %s", address);
 	else if (!strcmp(source, "config"))
 		snprintf(text, sizeof(text), "edit allow: in the config, then sekisho reload");
-	else if (!strcmp(source, CONFIG_CROWDSEC_NAME)) /* deleted here, it would come back with the next full answer */
-		snprintf(text, sizeof(text), "cscli decisions delete --%s %s, where CrowdSec runs; or here: sekisho allow add %s",
-			 strchr(json_string_value(json_object_get(matches->row[0].json, "prefix")), '/') ? "range" : "ip",
-			 json_string_value(json_object_get(matches->row[0].json, "prefix")), address);
+	/* deleted here, it would come back with the next full answer */
+	else if (!strcmp(source, CONFIG_CROWDSEC_NAME))
+		snprintf(
+			text, sizeof(text),
+			"cscli decisions delete --%s %s, where CrowdSec runs; or here: sekisho allow add %s",
+			strchr(json_string_value(json_object_get(matches->row[0].json, "prefix")),
+			       '/')
+				? "range"
+				: "ip",
+			json_string_value(json_object_get(matches->row[0].json, "prefix")),
+			address);
 	else
-		snprintf(text, sizeof(text), "sekisho %s del %s --origin %s", kind, json_string_value(json_object_get(matches->row[0].json, "prefix")), source);
+		snprintf(text, sizeof(text), "sekisho %s del %s --origin %s", kind,
+			 json_string_value(json_object_get(matches->row[0].json, "prefix")),
+			 source);
 	return json_string(text);
 }
 
-static json_t *answer_of(const struct matches *matches, const struct sek_explain *kernel, const char *address, json_t *limits)
+static json_t *answer_of(const struct matches *matches, const struct sek_explain *kernel,
+			 const char *address, json_t *limits)
 {
 	bool is_attached = explain_is_attached(matches->engine);
 	static const char *const verdicts[] = { "pass", "drop", "monitor" };
@@ -211,11 +247,20 @@ static json_t *answer_of(const struct matches *matches, const struct sek_explain
 
 	for (i = 0; i < matches->n; i++)
 		json_array_append_new(rows, matches->row[i].json);
-	return verbs_ok(json_pack("{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:s,s:o,s:{s:I,s:i}}", "address", address, "verdict", verdicts[is_attached && kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
-				  "reason", reasons[!is_attached ? SEK_R_NONE : kernel->reason < SEK_R_MAX ? kernel->reason : SEK_R_INTERNAL], "attached", is_attached, "matches", rows,
-				  "protected", kernel->rail && kernel->rail <= SEK_RAIL_LOCAL ? json_string(rails[kernel->rail]) : json_null(), "differs", differs(matches, kernel),
-				  "advice", advice(matches, kernel, address), "mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "limits", limits,
-				  "kernel", "generation", (json_int_t)kernel->generation, "class", kernel->class_id));
+	return verbs_ok(json_pack(
+		"{s:s,s:s,s:s,s:b,s:o,s:o,s:o,s:o,s:s,s:o,s:{s:I,s:i}}", "address", address,
+		"verdict",
+		verdicts[is_attached && kernel->verdict < SEK_V_MAX ? kernel->verdict : 0],
+		"reason",
+		reasons[!is_attached                 ? SEK_R_NONE
+			: kernel->reason < SEK_R_MAX ? kernel->reason
+						     : SEK_R_INTERNAL],
+		"attached", is_attached, "matches", rows, "protected",
+		kernel->rail && kernel->rail <= SEK_RAIL_LOCAL ? json_string(rails[kernel->rail])
+							       : json_null(),
+		"differs", differs(matches, kernel), "advice", advice(matches, kernel, address),
+		"mode", kernel->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "limits", limits,
+		"kernel", "generation", (json_int_t)kernel->generation, "class", kernel->class_id));
 }
 
 json_t *explain_answer(struct engine *engine, const char *address)
@@ -231,7 +276,9 @@ json_t *explain_answer(struct engine *engine, const char *address)
 	error = prefix_parse(address, strlen(address), &matches->address, NULL);
 	if (error || matches->address.len != (matches->address.family == 4 ? 32 : 128)) {
 		free(matches);
-		return verbs_error(1, "%s: %s", verbs_shown(address, text, sizeof(text)), error ? prefix_error_text(error) : "give one address, not a prefix");
+		return verbs_error(1, "%s: %s", verbs_shown(address, text, sizeof(text)),
+				   error ? prefix_error_text(error)
+					 : "give one address, not a prefix");
 	}
 	matches->engine = engine;
 	msg.body.explain.family = matches->address.family;
@@ -247,9 +294,14 @@ json_t *explain_answer(struct engine *engine, const char *address)
 	take_rows(engine, matches);
 	take_lists(engine, matches);
 	qsort(matches->row, matches->n, sizeof(matches->row[0]), compare);
-	answer = answer_of(matches, &reply.body.explain, prefix_format(&matches->address, text), verbs_explain_limits(engine, &reply.body.explain));
-	explain_add_bans(engine, &matches->address, &reply.body.explain, matches->n ? json_array_get(json_object_get(json_object_get(answer, "data"), "matches"), 0) : NULL,
-			 json_object_get(answer, "data"));
+	answer = answer_of(matches, &reply.body.explain, prefix_format(&matches->address, text),
+			   verbs_explain_limits(engine, &reply.body.explain));
+	explain_add_bans(
+		engine, &matches->address, &reply.body.explain,
+		matches->n ? json_array_get(
+				     json_object_get(json_object_get(answer, "data"), "matches"), 0)
+			   : NULL,
+		json_object_get(answer, "data"));
 	free(matches);
 	return answer;
 }

@@ -12,8 +12,8 @@ void explain_add_bans(struct engine *engine, const struct prefix *address,
 		      const struct sek_explain *kernel, const json_t *winner, json_t *data);
 
 /*
- * CLOCK_BOOTTIME of what the kernel said: its clock is that of the last jiffy, and the answer is some time old; a ban that it
- * still found is not over.
+ * CLOCK_BOOTTIME of what the kernel said: its clock is that of the last jiffy, and the answer is
+ * some time old; a ban that it still found is not over.
  */
 uint64_t explain_now_ns(const struct sek_explain *kernel);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The part of explain that tells of limits: bans past and present, recent drops, each limit's state from the kernel, and one
- * sentence that says who stopped the source: the rate limit, a list, or not us at all.
+ * The part of explain that tells of limits: bans past and present, recent drops, each limit's state
+ * from the kernel, and one sentence that says who stopped the source: the rate limit, a list, or
+ * not us at all.
  */
 #include "explain.h"
 
@@ -36,7 +37,9 @@ static int add_ban(void *arg, const struct store_ban *ban)
 	if (json_array_size(walk->rows) < BANS_MAX)
 		json_array_append_new(walk->rows, review_row_at(walk->engine, &copy, walk->now_ns));
 	/* The longest is met first, and is the one that the kernel finds. */
-	if (copy.state == STORE_BAN_LIVE && (!walk->live.id || (ban->source.len == walk->live.source.len && ban->id > walk->live.id)))
+	if (copy.state == STORE_BAN_LIVE &&
+	    (!walk->live.id ||
+	     (ban->source.len == walk->live.source.len && ban->id > walk->live.id)))
 		walk->live = copy;
 	if (ban->id > walk->last.id)
 		walk->last = copy;
@@ -52,7 +55,8 @@ static void take_bans(struct engine *engine, const struct prefix *address, struc
 		struct prefix prefix = lists_shorten(address, len);
 		struct store_ban_query query = { .source = &prefix, .max = BANS_MAX };
 
-		(void)store_ban_each(engine->store, &query, add_ban, walk); /* then the kernel's word stands alone */
+		/* then the kernel's word stands alone */
+		(void)store_ban_each(engine->store, &query, add_ban, walk);
 	}
 }
 
@@ -62,7 +66,8 @@ struct drops_walk {
 	uint64_t since_ns; /* CLOCK_BOOTTIME: older ones are shown, not counted */
 	unsigned lately[SEK_R_MAX];
 	unsigned by_limit[SEK_LIMITS_MAX];
-	unsigned overs, over_of[SEK_LIMITS_MAX]; /* times it went over a limit that drops: each packet of these may be a drop above too */
+	/* times it went over a limit that drops: each packet of these may be a drop above too */
+	unsigned overs, over_of[SEK_LIMITS_MAX];
 	unsigned n_lately;
 	uint64_t last_limited_ns; /* the newest drop by a limit */
 };
@@ -74,11 +79,13 @@ static void add_drop(void *arg, const struct events_row *row)
 
 	if (json_array_size(walk->rows) < DROPS_MAX)
 		json_array_append_new(walk->rows, events_json(walk->engine, row));
-	if (event->type == SEK_EVENT_OVER && event->verdict == SEK_V_DROP && event->time_ns >= walk->since_ns && event->limit < SEK_LIMITS_MAX) {
+	if (event->type == SEK_EVENT_OVER && event->verdict == SEK_V_DROP &&
+	    event->time_ns >= walk->since_ns && event->limit < SEK_LIMITS_MAX) {
 		walk->overs++;
 		walk->over_of[event->limit]++;
 	}
-	if (event->type != SEK_EVENT_DROP || event->verdict != SEK_V_DROP || event->time_ns < walk->since_ns || event->reason >= SEK_R_MAX)
+	if (event->type != SEK_EVENT_DROP || event->verdict != SEK_V_DROP ||
+	    event->time_ns < walk->since_ns || event->reason >= SEK_R_MAX)
 		return;
 	walk->n_lately++;
 	walk->lately[event->reason]++;
@@ -122,7 +129,8 @@ static json_t *of_kernel(const struct store_ban *ban)
 
 static json_t *of_match(const json_t *winner, bool is_list)
 {
-	const char *source = json_string_value(json_object_get(winner, "source")), *prefix = json_string_value(json_object_get(winner, "prefix"));
+	const char *source = json_string_value(json_object_get(winner, "source")),
+		   *prefix = json_string_value(json_object_get(winner, "prefix"));
 
 	if (is_list)
 		return json_sprintf("Stopped by a list: %s holds %s.", source ? source : "one that is no longer known", prefix ? prefix : "it");
@@ -141,7 +149,8 @@ static const char *busiest_limit(const struct engine *engine, const unsigned cou
 }
 
 /* Names of the limits of the set @numbers that drop, or with @watches that only watch: "a", "a or b". */
-static const char *limit_names(const struct engine *engine, uint32_t numbers, bool watches, char *buf, size_t size)
+static const char *limit_names(const struct engine *engine, uint32_t numbers, bool watches,
+			       char *buf, size_t size)
 {
 	const struct limit_settings *limit;
 	size_t len = 0;
@@ -157,10 +166,11 @@ static const char *limit_names(const struct engine *engine, uint32_t numbers, bo
 }
 
 /*
- * By the kernel's own record of the source, which the sample of events cannot crowd out. It counts packets over limits of either
- * action; and in mode monitor they passed.
+ * By the kernel's own record of the source, which the sample of events cannot crowd out. It counts
+ * packets over limits of either action; and in mode monitor they passed.
  */
-static json_t *of_record(const struct engine *engine, const struct explain_over *over, const char **ret_by)
+static json_t *of_record(const struct engine *engine, const struct explain_over *over,
+			 const char **ret_by)
 {
 	struct bans_clock clock = bans_clock();
 	char drops[160], watches[160], since[32];
@@ -195,7 +205,8 @@ static json_t *of_past_ban(const struct store_ban *ban, int64_t ended_s, bool is
 }
 
 /* No event tells of it. */
-static json_t *of_silence(struct engine *engine, const struct prefix *address, const struct drops_walk *drops, const char **ret_by)
+static json_t *of_silence(struct engine *engine, const struct prefix *address,
+			  const struct drops_walk *drops, const char **ret_by)
 {
 	struct explain_over over = explain_over_of(engine, address, drops->since_ns);
 
@@ -213,18 +224,22 @@ static json_t *of_silence(struct engine *engine, const struct prefix *address, c
 }
 
 /* It passes now; was it us a moment ago? */
-static json_t *of_past(struct engine *engine, const struct prefix *address, const struct drops_walk *drops, const struct bans_walk *bans, const char **ret_by)
+static json_t *of_past(struct engine *engine, const struct prefix *address,
+		       const struct drops_walk *drops, const struct bans_walk *bans,
+		       const char **ret_by)
 {
 	struct bans_clock clock = bans_clock();
 	const struct store_ban *last = bans->live.id ? &bans->live : &bans->last;
 	bool is_live = bans->live.id != 0;
 	int64_t ended_s = is_live ? engine_now_s() : last->ended_s ? last->ended_s : last->until_s;
-	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S && bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
+	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S &&
+			   bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
 
 	*ret_by = "limit";
 	if (drops->lately[SEK_R_LIMIT] && !is_ban_last)
-		return json_sprintf("Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.",
-				    busiest_limit(engine, drops->by_limit), drops->lately[SEK_R_LIMIT]);
+		return json_sprintf(
+			"Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.",
+			busiest_limit(engine, drops->by_limit), drops->lately[SEK_R_LIMIT]);
 	if (drops->lately[SEK_R_BAN] || is_ban_last)
 		return of_past_ban(last, ended_s, is_live);
 	if (!drops->n_lately)
@@ -235,20 +250,23 @@ static json_t *of_past(struct engine *engine, const struct prefix *address, cons
 }
 
 /* The first that drops, or with @watches that would: rows are in the order a packet meets them. */
-static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel, bool watches)
+static const char *limit_over(const struct engine *engine, const struct sek_explain *kernel,
+			      bool watches)
 {
 	const struct limit_settings *limit = NULL;
 	unsigned i;
 
 	for (i = 0; i < kernel->n_limits && i < SEK_LIMITS_MAX && !limit; i++) {
-		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) && (watches || !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR)))
+		if ((kernel->limits[i].is_over || kernel->limits[i].over_ns) &&
+		    (watches || !(kernel->limits[i].flags & SEK_LIMIT_F_MONITOR)))
 			limit = limits_find(engine, kernel->limits[i].number);
 	}
 	return limit ? limit->name : "(changing)";
 }
 
 /* What the program says of the source now; NULL: it passes, and nothing wants it to. */
-static json_t *of_now(const struct engine *engine, const struct sek_explain *kernel, const json_t *winner, const struct bans_walk *bans, const char **ret_by)
+static json_t *of_now(const struct engine *engine, const struct sek_explain *kernel,
+		      const json_t *winner, const struct bans_walk *bans, const char **ret_by)
 {
 	*ret_by = "nobody";
 	if (kernel->verdict == SEK_V_DROP && kernel->reason == SEK_R_FEED) {
@@ -263,7 +281,8 @@ static json_t *of_now(const struct engine *engine, const struct sek_explain *ker
 		*ret_by = "limit";
 		return of_kernel(&bans->kernel);
 	}
-	if (kernel->verdict == SEK_V_DROP && (kernel->reason == SEK_R_BLOCK || kernel->reason == SEK_R_BAN)) {
+	if (kernel->verdict == SEK_V_DROP &&
+	    (kernel->reason == SEK_R_BLOCK || kernel->reason == SEK_R_BAN)) {
 		*ret_by = kernel->reason == SEK_R_BLOCK ? "entry" : "limit";
 		return of_match(winner, false);
 	}
@@ -274,9 +293,13 @@ static json_t *of_now(const struct engine *engine, const struct sek_explain *ker
 	if (kernel->verdict == SEK_V_WOULD && kernel->reason == SEK_R_LIMIT)
 		return json_sprintf("Not stopped: the rate limit %s would, but for monitor.", limit_over(engine, kernel, true));
 	if (kernel->verdict == SEK_V_WOULD)
-		return json_sprintf("Not stopped: %s would, but for monitor.", winner ? json_string_value(json_object_get(winner, "source")) : "something");
+		return json_sprintf("Not stopped: %s would, but for monitor.",
+				    winner ? json_string_value(json_object_get(winner, "source"))
+					   : "something");
 	if (kernel->reason == SEK_R_ALLOW)
-		return json_sprintf("Not stopped: it is allowed by %s.", winner ? json_string_value(json_object_get(winner, "source")) : "an entry");
+		return json_sprintf("Not stopped: it is allowed by %s.",
+				    winner ? json_string_value(json_object_get(winner, "source"))
+					   : "an entry");
 	return NULL;
 }
 
@@ -284,7 +307,9 @@ uint64_t explain_now_ns(const struct sek_explain *kernel)
 {
 	uint64_t now_ns = bans_clock().boot_ns, until_ns = kernel->ban.until_ns;
 
-	return kernel->reason == SEK_R_BAN && kernel->ban_len && until_ns && until_ns <= now_ns ? until_ns - 1 : now_ns;
+	return kernel->reason == SEK_R_BAN && kernel->ban_len && until_ns && until_ns <= now_ns
+		       ? until_ns - 1
+		       : now_ns;
 }
 
 bool explain_is_attached(const struct engine *engine)
@@ -309,7 +334,10 @@ static json_t *of_detached(json_t *would)
 
 #define NOT_STOPPED "Not stopped: "
 
-/* @now is what only watches; what stopped the source lately is told before it, and is who stopped it. */
+/*
+ * @now is what only watches; what stopped the source lately is told before it, and is who stopped
+ * it.
+ */
 static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const char **ret_by)
 {
 	const char *text = json_string_value(now);
@@ -327,8 +355,10 @@ static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const 
 	return both;
 }
 
-static json_t *answer_of(struct engine *engine, const struct prefix *address, const struct sek_explain *kernel, const json_t *winner, const struct bans_walk *bans,
-			 const struct drops_walk *drops, const json_t *data, const char **ret_by)
+static json_t *answer_of(struct engine *engine, const struct prefix *address,
+			 const struct sek_explain *kernel, const json_t *winner,
+			 const struct bans_walk *bans, const struct drops_walk *drops,
+			 const json_t *data, const char **ret_by)
 {
 	const char *rail = json_string_value(json_object_get(data, "protected"));
 	json_t *now = of_now(engine, kernel, winner, bans, ret_by), *past;
@@ -347,8 +377,8 @@ static json_t *answer_of(struct engine *engine, const struct prefix *address, co
 	return now ? now : of_past(engine, address, drops, bans, ret_by);
 }
 
-
-void explain_add_bans(struct engine *engine, const struct prefix *address, const struct sek_explain *kernel, const json_t *winner, json_t *data)
+void explain_add_bans(struct engine *engine, const struct prefix *address,
+		      const struct sek_explain *kernel, const json_t *winner, json_t *data)
 {
 	struct bans_clock clock = bans_clock();
 	struct bans_walk *bans;
@@ -364,14 +394,25 @@ void explain_add_bans(struct engine *engine, const struct prefix *address, const
 	bans->engine = engine;
 	bans->now_ns = explain_now_ns(kernel);
 	bans->rows = json_array();
-	drops.since_ns = clock.boot_ns > LATELY_S * 1000000000ull ? clock.boot_ns - LATELY_S * 1000000000ull : 0;
+	drops.since_ns = clock.boot_ns > LATELY_S * 1000000000ull
+				 ? clock.boot_ns - LATELY_S * 1000000000ull
+				 : 0;
 	take_bans(engine, address, bans);
 	if (!bans->live.id)
-		(void)bans_in_kernel(engine, address, &bans->kernel); /* then it is an entry that somebody made in a limit's name */
+		/* then it is an entry that somebody made in a limit's name */
+		(void)bans_in_kernel(engine, address, &bans->kernel);
 	events_of(&key, DROPS_COUNTED, add_drop, &drops);
-	(void)json_object_set_new(data, "answer", answer_of(engine, address, kernel, winner, bans, &drops, data, &by)); /* out of memory: missing, as all below */
+	/* out of memory: missing, as all below */
+	(void)json_object_set_new(
+		data, "answer",
+		answer_of(engine, address, kernel, winner, bans, &drops, data, &by));
 	(void)json_object_set_new(data, "stopped_by", json_string(by));
-	(void)json_object_set_new(data, "evidence", bans->last.id ? json_sprintf("sekisho review show %lld", (long long)(bans->live.id ? bans->live.id : bans->last.id)) : json_null());
+	(void)json_object_set_new(
+		data, "evidence",
+		bans->last.id
+			? json_sprintf("sekisho review show %lld",
+				       (long long)(bans->live.id ? bans->live.id : bans->last.id))
+			: json_null());
 	(void)json_object_set_new(data, "bans", bans->rows);
 	(void)json_object_set_new(data, "recent", drops.rows);
 	free(bans);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a source met lately, beside the sampled events: the kernel's records of sources near or over a limit; and whether, where
- * all of them are silent, that is an answer.
+ * What a source met lately, beside the sampled events: the kernel's records of sources near or over
+ * a limit; and whether, where all of them are silent, that is an answer.
  */
 #include "explain.h"
 
@@ -10,11 +10,13 @@
 #include "bans.h"
 #include "events.h"
 
-#define FIRST_OWNER 3 /* sek_evidence.busy of a record that had no owner before this one: evidence_claim() */
+/* sek_evidence.busy of a record that had no owner before this one: evidence_claim() */
+#define FIRST_OWNER 3
 
 static struct {
 	uint64_t unsampled, unwritten; /* counters as last read: events; packets without a record */
-	uint64_t unsampled_ns, unwritten_ns, lifted_ns; /* CLOCK_BOOTTIME of the last growth, and of explain_lifted(); 0: never */
+	/* CLOCK_BOOTTIME of the last growth, and of explain_lifted(); 0: never */
+	uint64_t unsampled_ns, unwritten_ns, lifted_ns;
 	bool is_begun;
 } past;
 
@@ -31,12 +33,14 @@ void explain_watch(struct engine *engine)
 	unsigned i;
 
 	for (i = 0; i < engine->read.n_cpus; i++) {
-		unsampled += engine->read.cpus[i].events_unsampled + engine->read.cpus[i].events_lost;
+		unsampled +=
+			engine->read.cpus[i].events_unsampled + engine->read.cpus[i].events_lost;
 		unwritten += engine->read.cpus[i].evidence_missed;
 	}
 	see(unsampled, &past.unsampled, &past.unsampled_ns);
 	see(unwritten, &past.unwritten, &past.unwritten_ns);
-	if (!past.is_begun && engine->hello.body.hello.adopted) /* what was told to an agent before us is not with us */
+	/* what was told to an agent before us is not with us */
+	if (!past.is_begun && engine->hello.body.hello.adopted)
 		past.unsampled_ns = past.lifted_ns = bans_clock().boot_ns;
 	past.is_begun = true;
 }
@@ -51,22 +55,26 @@ static struct sek_evidence *read_records(struct engine *engine)
 {
 	struct sek_evidence *records = calloc(SEK_EVIDENCE_MAX, sizeof(*records));
 
-	if (records && !bpf_read_array(engine->map_fds[ROLE_FD_EVIDENCE], 0, SEK_EVIDENCE_MAX, sizeof(*records), records))
+	if (records && !bpf_read_array(engine->map_fds[ROLE_FD_EVIDENCE], 0, SEK_EVIDENCE_MAX,
+				       sizeof(*records), records))
 		return records;
 	free(records);
 	return NULL;
 }
 
-struct explain_over explain_over_of(struct engine *engine, const struct prefix *address, uint64_t since_ns)
+struct explain_over explain_over_of(struct engine *engine, const struct prefix *address,
+				    uint64_t since_ns)
 {
-	struct sek_evidence *records = engine->map_fds[ROLE_FD_EVIDENCE] < 0 ? NULL : read_records(engine);
+	struct sek_evidence *records =
+		engine->map_fds[ROLE_FD_EVIDENCE] < 0 ? NULL : read_records(engine);
 	struct explain_over over = { 0 };
 	unsigned i;
 
 	for (i = 0; records && i < SEK_EVIDENCE_MAX; i++) {
 		struct prefix source = bans_prefix(&records[i].source);
 
-		if (!records[i].busy || !records[i].dropped || records[i].last_ns < since_ns || !prefix_covers(&source, address))
+		if (!records[i].busy || !records[i].dropped || records[i].last_ns < since_ns ||
+		    !prefix_covers(&source, address))
 			continue;
 		over.packets += records[i].dropped;
 		over.limits |= records[i].limits;
@@ -88,7 +96,8 @@ static bool has_all_records(struct engine *engine, uint64_t since_ns)
 		return true; /* no limits */
 	records = read_records(engine);
 	for (i = 0; records && i < SEK_EVIDENCE_MAX; i++)
-		has_all = has_all && (records[i].busy <= FIRST_OWNER || records[i].first_ns < since_ns);
+		has_all = has_all &&
+			  (records[i].busy <= FIRST_OWNER || records[i].first_ns < since_ns);
 	has_all = has_all && records;
 	free(records);
 	return has_all;
@@ -108,7 +117,8 @@ static bool has_all_events(uint64_t since_ns)
 {
 	struct oldest oldest = { 0 };
 
-	return past.unsampled_ns < since_ns && (events_after(0, 1, take_time, &oldest) <= 1 || oldest.time_ns < since_ns);
+	return past.unsampled_ns < since_ns &&
+	       (events_after(0, 1, take_time, &oldest) <= 1 || oldest.time_ns < since_ns);
 }
 
 bool explain_is_known(struct engine *engine, uint64_t since_ns)
@@ -116,5 +126,6 @@ bool explain_is_known(struct engine *engine, uint64_t since_ns)
 	if (bpf_read_refresh(&engine->read))
 		return false;
 	explain_watch(engine);
-	return has_all_events(since_ns) || (past.lifted_ns < since_ns && has_all_records(engine, since_ns));
+	return has_all_events(since_ns) ||
+	       (past.lifted_ns < since_ns && has_all_records(engine, since_ns));
 }

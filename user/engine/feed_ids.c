@@ -27,7 +27,8 @@ static int make_row(struct engine *engine, const struct engine_feed *feed, const
 	const struct config_feed *config = feed->config;
 	const char *url = config->url ? config->url : config->path;
 	struct store_feed gone;
-	int err = store_feed_get(engine->store, config->name, url, feed_reading(config->format, &config->options), ret_row);
+	int err = store_feed_get(engine->store, config->name, url,
+				 feed_reading(config->format, &config->options), ret_row);
 
 	if (err != -ENOSPC)
 		return err;
@@ -35,7 +36,8 @@ static int make_row(struct engine *engine, const struct engine_feed *feed, const
 	if (!err)
 		err = credit_forget(engine, gone.id);
 	if (!err)
-		err = store_feed_get(engine->store, config->name, url, feed_reading(config->format, &config->options), ret_row);
+		err = store_feed_get(engine->store, config->name, url,
+				     feed_reading(config->format, &config->options), ret_row);
 	if (!err)
 		snprintf(ret_gone, sizeof(gone.name), "%s", gone.name);
 	return err;
@@ -127,7 +129,8 @@ bool feed_ids_claim(struct engine *engine)
 	size_t i;
 
 	if (engine->is_compiling || !engine->swapped_generation)
-		return false; /* an earlier engine's generation may be in force: its ids are not known */
+		/* an earlier engine's generation may be in force: its ids are not known */
+		return false;
 	memcpy(kept, engine->table.lists, sizeof(kept));
 	for (i = 0; (feed = feeds_credited(engine, i)); i++)
 		add_id(kept, feed->state.id);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Ids of lists, which the table's classes and the counters know feeds by. There are 255, for feeds
- * that are and that were: one that comes back gets its id again, as long as nobody needs it, and begins
- * anew with it.
+ * that are and that were: one that comes back gets its id again, as long as nobody needs it, and
+ * begins anew with it.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 struct engine;
 
 /*
- * A new config: forgets all that is known of feeds that are not in it, but for their ids: lists, state, totals, quality. Whoever
- * takes one of their names later has nothing to do with them.
+ * A new config: forgets all that is known of feeds that are not in it, but for their ids: lists,
+ * state, totals, quality. Whoever takes one of their names later has nothing to do with them.
  */
 void feed_ids_forget_gone(struct engine *engine);
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The verb feed.try: a URL is fetched by the keeper's sandboxed fetcher; a file comes in pieces from the client, who could
- * read it: the agent opens no path that somebody asked for.
+ * The verb feed.try: a URL is fetched by the keeper's sandboxed fetcher; a file comes in pieces
+ * from the client, who could read it: the agent opens no path that somebody asked for.
  */
 #include "feed_try.h"
 
@@ -189,7 +189,10 @@ static json_t *poll_job(struct engine *engine, struct verbs_wait *wait)
 	return answer;
 }
 
-/* Its fetcher goes on to its end, and so does the job: else its place would be given away while it is taken. */
+/*
+ * Its fetcher goes on to its end, and so does the job: else its place would be given away while it
+ * is taken.
+ */
 static void abandon_job(struct engine *engine, struct verbs_wait *wait)
 {
 	struct feed_try *job = wait->job;
@@ -200,7 +203,8 @@ static void abandon_job(struct engine *engine, struct verbs_wait *wait)
 }
 
 /* Asks the keeper for a fetcher. Errors: the keeper's, with @why. */
-static int start_fetch(struct feed_try *job, const char *pairs, size_t len, int file_fd, char *why, size_t why_bytes)
+static int start_fetch(struct feed_try *job, const char *pairs, size_t len, int file_fd, char *why,
+		       size_t why_bytes)
 {
 	struct role_msg msg = { .type = ROLE_TRY }, reply;
 	int fds[2] = { channel_memfd("feed-try", len ? pairs : "\n", len ? len : 1), file_fd };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * feed try: a list fetched and measured beside what is in force, before it is added. One job a request, a few at once: its
- * fetcher is like any other's, the measuring is a worker thread's on mappings of its own, and nothing is kept.
+ * feed try: a list fetched and measured beside what is in force, before it is added. One job a
+ * request, a few at once: its fetcher is like any other's, the measuring is a worker thread's on
+ * mappings of its own, and nothing is kept.
  */
 #pragma once
 
@@ -27,7 +28,8 @@ struct feed_try_list {
 struct feed_try_seen {
 	struct prefix address, entry; /* entry: of the tried list, with is_named */
 	double packets, drops;
-	bool is_named, is_dropped, is_allowed, is_open; /* by lists in force; open: it had connections */
+	/* by lists in force; open: it had connections */
+	bool is_named, is_dropped, is_allowed, is_open;
 };
 
 struct feed_try {
@@ -53,8 +55,8 @@ struct feed_try {
 	char held_why[256]; /* empty: the feed's guards let it pass */
 };
 
-/* feed_try_work.c: takes what the worker needs; -ENOMEM. Then, on the worker: measures. Here: which of the named are held by
- * entries or bans already. Last: frees all of it. */
+/* feed_try_work.c: takes what the worker needs; -ENOMEM. Then, on the worker: measures. Here: which
+ * of the named are held by entries or bans already. Last: frees all of it. */
 int feed_try_gather(struct feed_try *job);
 void feed_try_measure(struct feed_try *job);
 void feed_try_ask_state(struct feed_try *job);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a try found, as JSON: the list itself, what it shares with each list in force, who would have been hit, and advice. */
+/*
+ * What a try found, as JSON: the list itself, what it shares with each list in force, who would
+ * have been hit, and advice.
+ */
 #include "feed_try.h"
 
 #include <stdlib.h>
@@ -22,10 +25,13 @@ static json_t *errors(const struct list_view *view)
 
 	for (i = 0; i < view->head->n_errors && i < FEED_TRY_ROWS; i++) {
 		const struct list_error *error = &view->errors[i];
-		json_t *text = json_stringn(error->text, error->text_len); /* NULL where it is no UTF-8 */
+		/* NULL where it is no UTF-8 */
+		json_t *text = json_stringn(error->text, error->text_len);
 
-		json_array_append_new(rows, json_pack("{s:i,s:s,s:o}", "line", error->line, "reason", feed_error_text(error->reason), "text",
-						      text ? text : json_string("(not UTF-8)")));
+		json_array_append_new(rows,
+				      json_pack("{s:i,s:s,s:o}", "line", error->line, "reason",
+						feed_error_text(error->reason), "text",
+						text ? text : json_string("(not UTF-8)")));
 	}
 	return rows;
 }
@@ -51,10 +57,17 @@ static json_t *overlaps(const struct feed_try *job)
 
 		if (!i && !list->list.view.head->n4 && !list->list.view.head->n6)
 			continue; /* no allow: in the config */
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:I,s:I,s:f,s:f,s:f,s:f}", "name", list->name, "action", actions[list->action], "known_good", list->is_known_good,
-						      "entries_inside", (json_int_t)(v4->entries_inside + v6->entries_inside), "entries_touched", (json_int_t)(v4->entries_touched + v6->entries_touched),
-						      "share_v4", share(v4->both, v4->size), "share_v6", share(v6->both, v6->size),
-						      "of_list_v4", share(v4->both, v4->other_size), "of_list_v6", share(v6->both, v6->other_size)));
+		json_array_append_new(
+			rows, json_pack("{s:s,s:s,s:b,s:I,s:I,s:f,s:f,s:f,s:f}", "name", list->name,
+					"action", actions[list->action], "known_good",
+					list->is_known_good, "entries_inside",
+					(json_int_t)(v4->entries_inside + v6->entries_inside),
+					"entries_touched",
+					(json_int_t)(v4->entries_touched + v6->entries_touched),
+					"share_v4", share(v4->both, v4->size), "share_v6",
+					share(v6->both, v6->size), "of_list_v4",
+					share(v4->both, v4->other_size), "of_list_v6",
+					share(v6->both, v6->other_size)));
 	}
 	return rows;
 }
@@ -66,12 +79,15 @@ static json_t *protected(const struct feed_try *job, unsigned *ret_n)
 	unsigned i;
 
 	for (i = 0; i < job->n_rails; i++) {
-		struct prefix host = { .family = job->rails[i].key.family, .len = job->rails[i].key.family == 4 ? 32 : 128 };
+		struct prefix host = {.family = job->rails[i].key.family,
+				      .len = job->rails[i].key.family == 4 ? 32 : 128};
 
 		if (!job->names_rail[i])
 			continue;
 		memcpy(host.addr_be, job->rails[i].key.addr_be, sizeof(host.addr_be));
-		json_array_append_new(rows, json_pack("{s:s,s:s}", "address", prefix_format(&host, text), "why", rail_text(job->rails[i].kind)));
+		json_array_append_new(rows,
+				      json_pack("{s:s,s:s}", "address", prefix_format(&host, text),
+						"why", rail_text(job->rails[i].kind)));
 	}
 	*ret_n = (unsigned)json_array_size(rows);
 	return rows;
@@ -85,10 +101,13 @@ static bool would_drop(const struct feed_try_seen *seen)
 /* Those with connections first, then those that would newly be dropped, then the busiest. */
 static int by_weight(const void *a, const void *b)
 {
-	const struct feed_try_seen *x = *(const struct feed_try_seen *const *)a, *y = *(const struct feed_try_seen *const *)b;
-	int rank_x = 2 * (x->is_open && would_drop(x)) + would_drop(x), rank_y = 2 * (y->is_open && would_drop(y)) + would_drop(y);
+	const struct feed_try_seen *x = *(const struct feed_try_seen *const *)a,
+				   *y = *(const struct feed_try_seen *const *)b;
+	int rank_x = 2 * (x->is_open && would_drop(x)) + would_drop(x),
+	    rank_y = 2 * (y->is_open && would_drop(y)) + would_drop(y);
 
-	return rank_x != rank_y ? rank_y - rank_x : (x->packets < y->packets) - (x->packets > y->packets);
+	return rank_x != rank_y ? rank_y - rank_x
+				: (x->packets < y->packets) - (x->packets > y->packets);
 }
 
 static json_t *seen_rows(const struct feed_try_seen **named, size_t n)
@@ -100,9 +119,15 @@ static json_t *seen_rows(const struct feed_try_seen **named, size_t n)
 	for (i = 0; i < n && i < FEED_TRY_ROWS; i++) {
 		const struct feed_try_seen *one = named[i];
 
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:I,s:I,s:b,s:s}", "address", prefix_format(&one->address, address), "entry", prefix_format(&one->entry, entry),
-						      "packets", (json_int_t)one->packets, "drops", (json_int_t)one->drops, "connections", one->is_open,
-						      "now", one->is_allowed ? "allowed" : one->is_dropped ? "dropped" : "passes"));
+		json_array_append_new(rows, json_pack("{s:s,s:s,s:I,s:I,s:b,s:s}", "address",
+						      prefix_format(&one->address, address),
+						      "entry", prefix_format(&one->entry, entry),
+						      "packets", (json_int_t)one->packets, "drops",
+						      (json_int_t)one->drops, "connections",
+						      one->is_open, "now",
+						      one->is_allowed   ? "allowed"
+						      : one->is_dropped ? "dropped"
+									: "passes"));
 	}
 	return rows;
 }
@@ -129,8 +154,10 @@ static json_t *seen(const struct feed_try *job, struct feed_facts *facts)
 	facts->n_seen = (unsigned)job->n_seen;
 	if (named)
 		qsort(named, n, sizeof(*named), by_weight);
-	json = json_pack("{s:I,s:I,s:I,s:I,s:f,s:o}", "sources", (json_int_t)job->n_seen, "named", (json_int_t)n, "would_drop", (json_int_t)facts->n_would_drop,
-			 "connections", (json_int_t)facts->n_open, "share_of_packets", share(lost, all), "rows", seen_rows(named, named ? n : 0));
+	json = json_pack("{s:I,s:I,s:I,s:I,s:f,s:o}", "sources", (json_int_t)job->n_seen, "named",
+			 (json_int_t)n, "would_drop", (json_int_t)facts->n_would_drop,
+			 "connections", (json_int_t)facts->n_open, "share_of_packets",
+			 share(lost, all), "rows", seen_rows(named, named ? n : 0));
 	free(named);
 	return json;
 }
@@ -182,16 +209,25 @@ json_t *feed_try_answer(const struct feed_try *job)
 	json_t *json;
 
 	take_facts(job, &facts);
-	json = json_pack("{s:s?,s:s?,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I}", "url", feed->url, "path", feed->path,
-			 "format", feed_format_name(job->result.format < FETCH_FORMAT_MAX ? job->result.format : FETCH_AUTO), "format_why", origin ? origin->why : "",
-			 "body_bytes", (json_int_t)job->result.body_bytes, "duration_ms", (json_int_t)job->result.duration_ms, "entries", (json_int_t)facts.entries,
-			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "lines", (json_int_t)head->lines,
-			 "duplicates", (json_int_t)head->duplicates, "host_bits", (json_int_t)head->host_bits, "coverage_v4", facts.coverage4, "coverage_v6", facts.coverage6,
-			 "errors_total", (json_int_t)head->errors, "errors", errors(&job->list.view), "skipped", (json_int_t)(origin ? origin->skipped : 0));
+	json = json_pack(
+		"{s:s?,s:s?,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I}", "url",
+		feed->url, "path", feed->path, "format",
+		feed_format_name(job->result.format < FETCH_FORMAT_MAX ? job->result.format
+								       : FETCH_AUTO),
+		"format_why", origin ? origin->why : "", "body_bytes",
+		(json_int_t)job->result.body_bytes, "duration_ms",
+		(json_int_t)job->result.duration_ms, "entries", (json_int_t)facts.entries,
+		"entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "lines",
+		(json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates, "host_bits",
+		(json_int_t)head->host_bits, "coverage_v4", facts.coverage4, "coverage_v6",
+		facts.coverage6, "errors_total", (json_int_t)head->errors, "errors",
+		errors(&job->list.view), "skipped", (json_int_t)(origin ? origin->skipped : 0));
 	if (!json)
 		return verbs_error(1, "out of memory");
-	json_object_set_new(json, "private", json_pack("{s:I,s:f,s:f}", "entries", (json_int_t)facts.private_entries, "share_v4", share(job->private4.both, job->private4.size),
-						       "share_v6", share(job->private6.both, job->private6.size)));
+	json_object_set_new(json, "private",
+			    json_pack("{s:I,s:f,s:f}", "entries", (json_int_t)facts.private_entries,
+				      "share_v4", share(job->private4.both, job->private4.size),
+				      "share_v6", share(job->private6.both, job->private6.size)));
 	json_object_set_new(json, "overlaps", overlaps(job));
 	json_object_set_new(json, "protected", protected(job, &facts.n_protected));
 	json_object_set_new(json, "seen", seen(job, &facts));

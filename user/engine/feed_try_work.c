@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a tried list is measured against: the lists in force on mappings of the job's own, so that a reload may drop the
- * feeds; the host's protected addresses; and the sources seen lately, from the kernel's summary and its records.
+ * What a tried list is measured against: the lists in force on mappings of the job's own, so that a
+ * reload may drop the feeds; the host's protected addresses; and the sources seen lately, from the
+ * kernel's summary and its records.
  */
 #include "feed_try.h"
 
@@ -17,16 +18,21 @@
 #include "sys/store_bans.h"
 
 #define EVIDENCE_SLICE 256 /* records a read: 64 kB */
-#define ASKED_MAX 10000	   /* questions to the state: some 50 ms; the sources behind them are judged by lists alone */
+/* questions to the state: some 50 ms; the sources behind them are judged by lists alone */
+#define ASKED_MAX 10000
 
 static int copy_allow(const struct engine *engine, struct feed_try_list *list)
 {
-	int err = lists_copy(engine->allow.v4, engine->allow.n4, engine->allow.v6, engine->allow.n6, &list->list);
+	int err = lists_copy(engine->allow.v4, engine->allow.n4, engine->allow.v6, engine->allow.n6,
+			     &list->list);
 
 	if (err)
 		return err;
-	qsort((void *)list->list.view.v4, engine->allow.n4, sizeof(struct prefix4), prefix4_compare); /* our copy */
-	qsort((void *)list->list.view.v6, engine->allow.n6, sizeof(struct prefix6), prefix6_compare);
+	/* our copy */
+	qsort((void *)list->list.view.v4, engine->allow.n4, sizeof(struct prefix4),
+	      prefix4_compare);
+	qsort((void *)list->list.view.v6, engine->allow.n6, sizeof(struct prefix6),
+	      prefix6_compare);
 	strcpy(list->name, "allow: in the config");
 	list->action = SEK_A_ALLOW;
 	list->is_known_good = list->keep_private = true;
@@ -66,7 +72,8 @@ static int take_lists(struct feed_try *job)
 			continue;
 		memcpy(list->name, feed->state.name, sizeof(list->name));
 		list->action = feed->config->action;
-		list->is_known_good = feed->config->known_good || feed->config->action == SEK_A_ALLOW;
+		list->is_known_good =
+			feed->config->known_good || feed->config->action == SEK_A_ALLOW;
 		list->keep_private = feed->config->keep_private;
 		err = lists_share(&feed->list, &list->list);
 		job->n_lists += !err;
@@ -78,7 +85,9 @@ static int by_address(const void *a, const void *b)
 {
 	const struct feed_try_seen *x = a, *y = b;
 
-	return x->address.family != y->address.family ? (int)x->address.family - y->address.family : memcmp(x->address.addr_be, y->address.addr_be, 16);
+	return x->address.family != y->address.family
+		       ? (int)x->address.family - y->address.family
+		       : memcmp(x->address.addr_be, y->address.addr_be, 16);
 }
 
 /* A source whose record tells of connections; of a network where the limit counts by network. */
@@ -86,7 +95,7 @@ static void add_open(struct feed_try *job, const struct sek_evidence *record)
 {
 	struct feed_try_seen *seen = &job->seen[job->n_seen++];
 
-	seen->address = (struct prefix){ .family = record->source.family, .len = record->source.len };
+	seen->address = (struct prefix){.family = record->source.family, .len = record->source.len};
 	memcpy(seen->address.addr_be, record->source.addr_be, sizeof(seen->address.addr_be));
 	seen->packets = (double)record->packets;
 	seen->drops = record->dropped;
@@ -102,10 +111,12 @@ static int take_records(struct feed_try *job)
 	if (!records)
 		return -ENOMEM;
 	for (at = 0; at < SEK_EVIDENCE_MAX; at += EVIDENCE_SLICE) {
-		if (bpf_read_array(job->engine->map_fds[ROLE_FD_EVIDENCE], at, EVIDENCE_SLICE, sizeof(*records), records))
+		if (bpf_read_array(job->engine->map_fds[ROLE_FD_EVIDENCE], at, EVIDENCE_SLICE,
+				   sizeof(*records), records))
 			break;
 		for (i = 0; i < EVIDENCE_SLICE; i++) {
-			if (records[i].busy && records[i].established && (records[i].source.family == 4 || records[i].source.family == 6))
+			if (records[i].busy && records[i].established &&
+			    (records[i].source.family == 4 || records[i].source.family == 6))
 				add_open(job, &records[i]);
 		}
 	}
@@ -120,7 +131,8 @@ static void merge_seen(struct feed_try *job)
 
 	qsort(job->seen, job->n_seen, sizeof(job->seen[0]), by_address);
 	for (i = 0; i < job->n_seen; i++) {
-		struct feed_try_seen *last = kept ? &job->seen[kept - 1] : NULL, *one = &job->seen[i];
+		struct feed_try_seen *last = kept ? &job->seen[kept - 1] : NULL,
+				     *one = &job->seen[i];
 
 		if (!last || by_address(last, one)) {
 			job->seen[kept++] = *one;
@@ -148,8 +160,10 @@ static int take_seen(struct feed_try *job)
 	for (i = 0; i < n; i++) {
 		struct feed_try_seen *seen = &job->seen[job->n_seen++];
 
-		*seen = (struct feed_try_seen){ .packets = top[i].packets, .drops = top[i].drops,
-						.address = { .family = (uint8_t)top[i].family, .len = top[i].family == 4 ? 32 : 128 } };
+		*seen = (struct feed_try_seen){.packets = top[i].packets,
+					       .drops = top[i].drops,
+					       .address = {.family = (uint8_t)top[i].family,
+							   .len = top[i].family == 4 ? 32 : 128}};
 		memcpy(seen->address.addr_be, top[i].addr_be, sizeof(seen->address.addr_be));
 	}
 	free(top);
@@ -185,7 +199,10 @@ static int map_list(struct feed_try *job, const char **ret_why)
 	list->bytes = bytes;
 	if (list_file_check(data, bytes, &list->view, ret_why))
 		return -EBADMSG;
-	policy = (struct policy_list){ .v4 = list->view.v4, .n4 = list->view.head->n4, .v6 = list->view.v6, .n6 = list->view.head->n6 };
+	policy = (struct policy_list){.v4 = list->view.v4,
+				      .n4 = list->view.head->n4,
+				      .v6 = list->view.v6,
+				      .n6 = list->view.head->n6};
 	list->coverage4 = policy_coverage(&policy, 4);
 	list->coverage6 = policy_coverage(&policy, 6);
 	return 0;
@@ -226,7 +243,9 @@ static void judge_seen(const struct feed_try *job, struct feed_try_seen *seen)
 			seen->is_dropped |= is_about(&job->lists[i], &seen->address);
 	}
 	for (i = 0; i < job->n_rails; i++)
-		seen->is_allowed |= seen->is_named && seen->address.family == job->rails[i].key.family && !memcmp(seen->address.addr_be, job->rails[i].key.addr_be, 16);
+		seen->is_allowed |= seen->is_named &&
+				    seen->address.family == job->rails[i].key.family &&
+				    !memcmp(seen->address.addr_be, job->rails[i].key.addr_be, 16);
 }
 
 void feed_try_measure(struct feed_try *job)
@@ -247,9 +266,12 @@ void feed_try_measure(struct feed_try *job)
 		overlap6(view->v6, view->head->n6, other->v6, other->head->n6, &job->lists[i].v6);
 	}
 	measure_private(job);
-	(void)lists_pass(&job->list, &job->config->feeds[0].guard, 0, job->servers, job->n_servers, job->held_why, sizeof(job->held_why)); /* it says why not */
+	/* it says why not */
+	(void)lists_pass(&job->list, &job->config->feeds[0].guard, 0, job->servers, job->n_servers,
+			 job->held_why, sizeof(job->held_why));
 	for (i = 0; i < job->n_rails; i++) {
-		struct prefix host = { .family = job->rails[i].key.family, .len = job->rails[i].key.family == 4 ? 32 : 128 };
+		struct prefix host = {.family = job->rails[i].key.family,
+				      .len = job->rails[i].key.family == 4 ? 32 : 128};
 
 		memcpy(host.addr_be, job->rails[i].key.addr_be, sizeof(host.addr_be));
 		job->names_rail[i] = lists_find(&job->list, &host, &unused);
@@ -280,8 +302,12 @@ static int take_ban(void *arg, const struct store_ban *ban)
 	return 0;
 }
 
-/* Asks the state for each of the @n lengths at @lens, 0 behind the last. Returns how often it asked. Where it fails nothing is known. */
-static unsigned ask_lens(struct feed_try *job, struct feed_try_seen *seen, const uint8_t *lens, unsigned n, bool bans)
+/*
+ * Asks the state for each of the @n lengths at @lens, 0 behind the last. Returns how often it
+ * asked. Where it fails nothing is known.
+ */
+static unsigned ask_lens(struct feed_try *job, struct feed_try_seen *seen, const uint8_t *lens,
+			 unsigned n, bool bans)
 {
 	unsigned i;
 
@@ -314,9 +340,11 @@ void feed_try_ask_state(struct feed_try *job)
 
 		if (!seen->is_named || seen->is_allowed)
 			continue;
-		asked += ask_lens(job, seen, is4 ? control->entry_lens4 : control->entry_lens6, SEK_ENTRY_LENS_MAX, false);
+		asked += ask_lens(job, seen, is4 ? control->entry_lens4 : control->entry_lens6,
+				  SEK_ENTRY_LENS_MAX, false);
 		if (control->n_bans)
-			asked += ask_lens(job, seen, is4 ? control->ban_lens4 : control->ban_lens6, SEK_BAN_LENS_MAX, true);
+			asked += ask_lens(job, seen, is4 ? control->ban_lens4 : control->ban_lens6,
+					  SEK_BAN_LENS_MAX, true);
 	}
 }
 

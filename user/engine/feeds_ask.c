@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A person asks for feeds now: which are fetched, which of their servers want to be left alone, and until when. */
+/*
+ * A person asks for feeds now: which are fetched, which of their servers want to be left alone, and
+ * until when.
+ */
 #include "engine.h"
 
 #include <errno.h>
@@ -10,7 +13,9 @@ int64_t feeds_wish_s(const struct engine_feed *feed)
 {
 	int64_t left_s = feed->state.wish_s - engine_now_s();
 
-	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S ? feed->state.wish_s : 0; /* more: the clock was set back */
+	/* more: the clock was set back */
+	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S ? feed->state.wish_s
+									       : 0;
 }
 
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)

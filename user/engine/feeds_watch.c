@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What people are warned of: feeds without a good update for too long, and lists that name what they had better not: this
- * host and what it needs (the rails keep those), the feeds' own servers, known-good ranges.
+ * What people are warned of: feeds without a good update for too long, and lists that name what
+ * they had better not: this host and what it needs (the rails keep those), the feeds' own servers,
+ * known-good ranges.
  */
 #include "crowdsec.h"
 #include "engine.h"
@@ -16,7 +17,9 @@
 
 static int64_t stale_of(const struct engine_feed *feed)
 {
-	int64_t good_s = feed->state.last_success_s > 0 ? feed->state.last_success_s : feed->since_s, gone_s = engine_now_s() - good_s;
+	int64_t good_s =
+			feed->state.last_success_s > 0 ? feed->state.last_success_s : feed->since_s,
+		gone_s = engine_now_s() - good_s;
 
 	return gone_s > feed->config->stale_after_s ? gone_s : 0;
 }
@@ -26,7 +29,9 @@ char *feeds_alarm(const struct engine_feed *feed, char *buf, size_t size)
 	char gone[32], bound[32];
 	int64_t stale_s = stale_of(feed);
 
-	snprintf(buf, size, "no good update for %s, over stale-after %s", units_format_duration(stale_s, gone), units_format_duration(feed->config->stale_after_s, bound));
+	snprintf(buf, size, "no good update for %s, over stale-after %s",
+		 units_format_duration(stale_s, gone),
+		 units_format_duration(feed->config->stale_after_s, bound));
 	return stale_s ? buf : NULL;
 }
 
@@ -37,7 +42,11 @@ void feeds_warnings(const struct engine *engine, json_t *lines)
 
 	for (i = 0; i < engine->n_feeds; i++) {
 		if (feeds_alarm(&engine->feeds[i], text, sizeof(text)))
-			json_array_append_new(lines, json_sprintf("feed %s: stale: %s; sekisho feed show %s says why", engine->feeds[i].state.name, text, engine->feeds[i].state.name));
+			json_array_append_new(
+				lines,
+				json_sprintf("feed %s: stale: %s; sekisho feed show %s says why",
+					     engine->feeds[i].state.name, text,
+					     engine->feeds[i].state.name));
 	}
 	if (crowdsec_alarm(engine, text, sizeof(text)))
 		json_array_append_new(lines, json_sprintf("crowdsec: %s; sekisho feed show crowdsec says why", text));
@@ -76,7 +85,8 @@ static bool is_rail(const struct engine *engine, const struct prefix *host)
 	for (i = 0; i < engine->n_rails; i++) {
 		const struct sek_rail_key *key = &engine->rails[i].key;
 
-		if (key->family == host->family && !memcmp(key->addr_be, host->addr_be, sizeof(host->addr_be)))
+		if (key->family == host->family &&
+		    !memcmp(key->addr_be, host->addr_be, sizeof(host->addr_be)))
 			return true;
 	}
 	return false;
@@ -104,7 +114,8 @@ const char *feeds_server_at(const struct engine *engine, size_t i, const struct 
 	return i < engine->n_feeds ? engine->feeds[i].state.name : CONFIG_CROWDSEC_NAME;
 }
 
-const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix, struct prefix *ret_server)
+const char *feeds_server_in(const struct engine *engine, const struct prefix *prefix,
+			    struct prefix *ret_server)
 {
 	const struct prefix *server;
 	const char *name;
@@ -119,13 +130,16 @@ const char *feeds_server_in(const struct engine *engine, const struct prefix *pr
 	return NULL;
 }
 
-size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed, struct prefix ret_servers[SEK_LISTS_MAX])
+size_t feeds_servers(const struct engine *engine, const struct engine_feed *feed,
+		     struct prefix ret_servers[SEK_LISTS_MAX])
 {
 	const struct prefix *server;
 	struct prefix found;
 	size_t i, n = 0;
 
-	for (i = 0; feeds_server_at(engine, i, &server) && n < SEK_LISTS_MAX && feed->config->action == SEK_A_BLOCK; i++) {
+	for (i = 0; feeds_server_at(engine, i, &server) && n < SEK_LISTS_MAX &&
+		    feed->config->action == SEK_A_BLOCK;
+	     i++) {
 		if (is_exposed(engine, server) && !lists_find(&feed->list, server, &found))
 			ret_servers[n++] = *server;
 	}
@@ -145,7 +159,8 @@ bool feeds_servers_are_known(const struct engine *engine, const struct engine_fe
 
 static bool is_good(const struct engine_feed *other)
 {
-	return other->list.data && (other->config->known_good || other->config->action == SEK_A_ALLOW);
+	return other->list.data &&
+	       (other->config->known_good || other->config->action == SEK_A_ALLOW);
 }
 
 /* How many entries of @feed share an address with a list of @other. */
@@ -173,14 +188,18 @@ json_t *feeds_names(const struct engine *engine, const struct engine_feed *feed)
 
 	for (i = 0; (name = feeds_server_at(engine, i, &server)); i++) {
 		if (server->family && lists_find(&feed->list, server, &found))
-			json_array_append_new(servers, json_pack("{s:s,s:s}", "address", prefix_format(server, text), "feed", name));
+			json_array_append_new(servers,
+					      json_pack("{s:s,s:s}", "address",
+							prefix_format(server, text), "feed", name));
 	}
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *other = &engine->feeds[i];
 
 		n = count_met(feed, other);
 		if (n)
-			json_array_append_new(good, json_pack("{s:s,s:I}", "feed", other->state.name, "entries", (json_int_t)n));
+			json_array_append_new(good,
+					      json_pack("{s:s,s:I}", "feed", other->state.name,
+							"entries", (json_int_t)n));
 	}
 	return json_pack("{s:o,s:o}", "servers", servers, "known_good", good);
 }
@@ -194,8 +213,13 @@ static void tell_good(const struct engine *engine, const struct engine_feed *fee
 		uint64_t n = count_met(feed, other);
 
 		if (n)
-			log_line(LOG_WARNING, "feed %s: %llu of its entries meet the known-good list %s; %s", feed->state.name, (unsigned long long)n,
-				 other->state.name, other->config->action == SEK_A_ALLOW ? "what that allows passes" : feed->config->action == SEK_A_BLOCK ? "they are dropped all the same" : "they are only counted");
+			log_line(LOG_WARNING,
+				 "feed %s: %llu of its entries meet the known-good list %s; %s",
+				 feed->state.name, (unsigned long long)n, other->state.name,
+				 other->config->action == SEK_A_ALLOW ? "what that allows passes"
+				 : feed->config->action == SEK_A_BLOCK
+					 ? "they are dropped all the same"
+					 : "they are only counted");
 	}
 }
 
@@ -208,7 +232,8 @@ void feeds_tell_names(const struct engine *engine, const struct engine_feed *fee
 		return;
 	rows = protected_rows(engine, feed);
 	json_array_foreach(rows, i, row)
-		log_line(LOG_WARNING, "feed %s: it lists %s, %s; that is never dropped", feed->state.name, json_string_value(json_object_get(row, "address")),
+		log_line(LOG_WARNING, "feed %s: it lists %s, %s; that is never dropped",
+			 feed->state.name, json_string_value(json_object_get(row, "address")),
 			 json_string_value(json_object_get(row, "why")));
 	json_decref(rows);
 	tell_good(engine, feed);

@@ -33,7 +33,10 @@ static bool is_configured(const struct config *config, const char *name)
 	return false;
 }
 
-/* A number that was never given, else the one whose name was longest in no config. There is one: sixteen are the most. */
+/*
+ * A number that was never given, else the one whose name was longest in no config. There is one:
+ * sixteen are the most.
+ */
 static struct store_limit *free_row(struct limits *limits, const struct config *config)
 {
 	struct store_limit *found = NULL;
@@ -50,7 +53,8 @@ static struct store_limit *free_row(struct limits *limits, const struct config *
 	return found;
 }
 
-static void read_kernel(const struct engine *engine, unsigned number, uint64_t ret_now[STORE_LIMIT_COUNTS])
+static void read_kernel(const struct engine *engine, unsigned number,
+			uint64_t ret_now[STORE_LIMIT_COUNTS])
 {
 	struct bpf_limit_counts now = bpf_read_limit(&engine->read, number);
 
@@ -90,7 +94,9 @@ void limits_take(struct engine *engine)
 	struct limits *limits = engine->limits;
 	struct bpf_limiter_counts counts = bpf_read_limiter(&engine->read);
 	uint64_t now[STORE_LIMIT_COUNTS];
-	uint64_t all[LIMITS_COUNTS] = { [LIMITS_EVICTIONS] = counts.evictions, [LIMITS_GAVE_UP] = counts.gave_up, [LIMITS_EVIDENCE_MISSED] = counts.evidence_missed };
+	uint64_t all[LIMITS_COUNTS] = {[LIMITS_EVICTIONS] = counts.evictions,
+				       [LIMITS_GAVE_UP] = counts.gave_up,
+				       [LIMITS_EVIDENCE_MISSED] = counts.evidence_missed};
 	unsigned i, k;
 
 	bpf_read_events(&engine->read, &all[LIMITS_EVENTS], &all[LIMITS_EVENTS_LOST]);
@@ -110,14 +116,18 @@ void limits_take(struct engine *engine)
 	}
 }
 
-/* What the number's last owner counts until the next generation is in force goes to the new one: it is the same packets' limit. */
+/*
+ * What the number's last owner counts until the next generation is in force goes to the new one: it
+ * is the same packets' limit.
+ */
 static void give(struct engine *engine, struct store_limit *row, const char *name)
 {
 	unsigned number = row - engine->limits->row;
 
 	if (row->name[0]) {
 		engine->limits->wipe |= 1u << number;
-		engine->limits->ahead_ns[number] = engine->limits->ahead_until_s[number] = 0; /* they are wiped */
+		/* they are wiped */
+		engine->limits->ahead_ns[number] = engine->limits->ahead_until_s[number] = 0;
 		engine->limits->given_event[number] = events_last();
 		engine->limits->given_window[number] = engine->read.control->rates_window;
 		log_line(LOG_NOTICE, "limit %s: it takes the place of %s, which is in no config any more: its counts begin at 0", name, row->name);
@@ -166,15 +176,17 @@ void limits_compile(struct engine *engine)
 
 static int wipe(struct engine *engine)
 {
-	struct role_msg msg = { .type = ROLE_LIMIT_WIPE, .body.count = engine->limits->wipe_compiled }, reply;
+	struct role_msg msg = {.type = ROLE_LIMIT_WIPE,
+			       .body.count = engine->limits->wipe_compiled},
+			reply;
 
 	role_call(engine, &msg, NULL, 0, &reply, NULL);
 	return reply.err;
 }
 
 /*
- * A source that has long been over the last owner's limit would be banned by the new one's first packet. What it did in the
- * moments between this and limits_swapped() is too short for that.
+ * A source that has long been over the last owner's limit would be banned by the new one's first
+ * packet. What it did in the moments between this and limits_swapped() is too short for that.
  */
 void limits_swapping(struct engine *engine)
 {
@@ -212,7 +224,8 @@ int limits_put(struct engine *engine)
 		err = store_limit_put(engine->store, &limits->row[i]);
 	}
 	for (i = 0; i < LIMITS_COUNTS && !err; i++)
-		err = store_counter_put(engine->store, count_names[i], limits->count[i].total, limits->count[i].seen);
+		err = store_counter_put(engine->store, count_names[i], limits->count[i].total,
+					limits->count[i].seen);
 	return err;
 }
 
@@ -245,7 +258,8 @@ const struct limit_settings *limits_find_name(const struct engine *engine, const
 	return NULL;
 }
 
-const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit)
+const struct store_limit *limits_row(const struct engine *engine,
+				     const struct limit_settings *limit)
 {
 	return &engine->limits->row[limit->number];
 }
@@ -266,18 +280,24 @@ void limits_open(struct engine *engine)
 
 	if (!limits)
 		exit(1); /* a few kB at the start: there is nothing to keep yet */
-	(void)store_limit_each(engine->store, take_row, limits); /* then their numbers are given anew */
+	/* then their numbers are given anew */
+	(void)store_limit_each(engine->store, take_row, limits);
 	for (i = 0; i < LIMITS_COUNTS; i++)
-		(void)store_counter_get(engine->store, count_names[i], &limits->count[i].total, &limits->count[i].seen); /* then from 0 */
-	(void)store_counter_get(engine->store, "limits_wipe", &limits->wipe, &unused); /* then nothing is to be wiped */
+		/* then from 0 */
+		(void)store_counter_get(engine->store, count_names[i], &limits->count[i].total,
+					&limits->count[i].seen);
+	/* then nothing is to be wiped */
+	(void)store_counter_get(engine->store, "limits_wipe", &limits->wipe, &unused);
 	limits_hold_open(engine);
 	if (engine->state_is_lost)
-		limits->wipe = (1u << SEK_LIMITS_MAX) - 1; /* nobody knows whose numbers they were */
+		/* nobody knows whose numbers they were */
+		limits->wipe = (1u << SEK_LIMITS_MAX) - 1;
 	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);
 	if (epoch == engine->hello.body.hello.epoch)
 		return;
 	for (i = 0; i < SEK_LIMITS_MAX; i++)
-		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen)); /* other maps: they began at 0 */
+		/* other maps: they began at 0 */
+		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen));
 	for (i = 0; i < LIMITS_COUNTS; i++)
 		limits->count[i].seen = 0;
 }

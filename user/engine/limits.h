@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits as the engine keeps them: which number a name has, and what each counted over all lives of the agent and of the
- * kernel's maps. A number is its name's for good; when all sixteen are taken, the one that was longest in no config goes.
+ * Limits as the engine keeps them: which number a name has, and what each counted over all lives of
+ * the agent and of the kernel's maps. A number is its name's for good; when all sixteen are taken,
+ * the one that was longest in no config goes.
  */
 #pragma once
 
@@ -35,14 +36,19 @@ struct limits {
 		uint64_t n;
 	} missed[LIMITS_MISSED_MIN];
 	/*
-	 * Numbers that were given to another limit and whose slots in the kernel are still its last owner's: all, and those of
-	 * the generation that is being compiled. The first is in the state, for an engine that dies in between.
+	 * Numbers that were given to another limit and whose slots in the kernel are still its last
+	 * owner's: all, and those of the generation that is being compiled. The first is in the
+	 * state, for an engine that dies in between.
 	 */
 	uint64_t wipe, wipe_compiled;
-	uint64_t given_event[SEK_LIMITS_MAX];  /* the last event of the owner before; 0: there was none */
-	uint64_t given_window[SEK_LIMITS_MAX]; /* window of rates in which it was given: its rows are of both owners; 0: never */
-	uint64_t ahead_ns[SEK_LIMITS_MAX];     /* how far ahead arrival times may lie, by these settings or those before; 0: not known */
-	uint64_t ahead_until_s[SEK_LIMITS_MAX]; /* Unix time at which those of the settings before have passed; 0: it is by these */
+	/* the last event of the owner before; 0: there was none */
+	uint64_t given_event[SEK_LIMITS_MAX];
+	/* window of rates in which it was given: its rows are of both owners; 0: never */
+	uint64_t given_window[SEK_LIMITS_MAX];
+	/* how far ahead arrival times may lie, by these settings or those before; 0: not known */
+	uint64_t ahead_ns[SEK_LIMITS_MAX];
+	/* Unix time at which those of the settings before have passed; 0: it is by these */
+	uint64_t ahead_until_s[SEK_LIMITS_MAX];
 };
 
 /* Reads what the state knows. Ends the process where there is no memory. */
@@ -56,11 +62,17 @@ uint64_t limits_missed_lately(const struct engine *engine);
 /* Writes it all, inside a transaction of the caller's. Errors of the store. */
 int limits_put(struct engine *engine);
 
-/* A generation is begun; is about to be in force; is in force: numbers that it gave to other limits are wiped in the kernel. */
+/*
+ * A generation is begun; is about to be in force; is in force: numbers that it gave to other limits
+ * are wiped in the kernel.
+ */
 void limits_compile(struct engine *engine);
 void limits_swapping(struct engine *engine);
 void limits_swapped(struct engine *engine);
-/* Name of the limit that event @event_number told of by @number; empty: none, or it has another owner now. */
+/*
+ * Name of the limit that event @event_number told of by @number; empty: none, or it has another
+ * owner now.
+ */
 const char *limits_name_then(const struct engine *engine, unsigned number, uint64_t event_number);
 
 /* The limit of @number in the config in force; NULL: none has it. */
@@ -68,19 +80,22 @@ const struct limit_settings *limits_find(const struct engine *engine, unsigned n
 /* The same by its name. */
 const struct limit_settings *limits_find_name(const struct engine *engine, const char *name);
 /* What a limit of the config counted; zeros where the state has no room for it. */
-const struct store_limit *limits_row(const struct engine *engine, const struct limit_settings *limit);
+const struct store_limit *limits_row(const struct engine *engine,
+				     const struct limit_settings *limit);
 
 /*
- * limits_hold.c: what the state knows of settings before these, read at the start; gives @limit, whose number is set, the time
- * that slots of the settings before may still lie ahead (held_ns); takes it back once that time has passed, with a new generation.
+ * limits_hold.c: what the state knows of settings before these, read at the start; gives @limit,
+ * whose number is set, the time that slots of the settings before may still lie ahead (held_ns);
+ * takes it back once that time has passed, with a new generation.
  */
 void limits_hold_open(struct engine *engine);
 void limits_hold(struct engine *engine, struct limit_settings *limit);
 void limits_tick(struct engine *engine);
 
 /*
- * limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory, slice by slice on the loop. The
- * scan that is under way, or a new one, is *ret_number; at its end control_poll_waiting() is called. Errors: -ENOMEM.
+ * limits_over.c: sources that each limit holds now, by number; reads all of the limiter's memory,
+ * slice by slice on the loop. The scan that is under way, or a new one, is *ret_number; at its end
+ * control_poll_waiting() is called. Errors: -ENOMEM.
  */
 int limits_over_start(struct engine *engine, uint64_t *ret_number);
 /* Is scan @number over? Then *ret_err is 0 or the negative errno of reading. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many sources each limit holds at this moment, from the limiter's own slots: those with a live "over since", which ends
- * a second after the last packet over the limit, or a packet's time at lower rates. Up to 64 MiB, read by system calls: some a
- * turn of the loop, so that nobody waits for the second that takes; who asks meanwhile shares the answer.
+ * How many sources each limit holds at this moment, from the limiter's own slots: those with a live
+ * "over since", which ends a second after the last packet over the limit, or a packet's time at
+ * lower rates. Up to 64 MiB, read by system calls: some a turn of the loop, so that nobody waits
+ * for the second that takes; who asks meanwhile shares the answer.
  */
 #include "limits.h"
 
@@ -39,16 +40,21 @@ static uint64_t now_word(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (now.tv_sec * 1000000000ull + now.tv_nsec) / SEK_LIMIT_UNIT_NS << SEK_LIMIT_TAT_SHIFT;
+	return (now.tv_sec * 1000000000ull + now.tv_nsec) / SEK_LIMIT_UNIT_NS
+	       << SEK_LIMIT_TAT_SHIFT;
 }
 
-/* An over-since slot, read as an arrival time, is its own expiry. One further ahead than a gap is left from before a wrap. */
+/*
+ * An over-since slot, read as an arrival time, is its own expiry. One further ahead than a gap is
+ * left from before a wrap.
+ */
 static void count_slot(struct over *over, uint64_t slot)
 {
 	unsigned number = slot >> SEK_LIMIT_NUMBER_SHIFT & 15;
 	int64_t ahead = slot - over->now;
 
-	if (over->words[number].tau && slot & KIND_OVER && ahead > 0 && (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta + SLACK_QUANTA)
+	if (over->words[number].tau && slot & KIND_OVER && ahead > 0 &&
+	    (uint64_t)ahead >> QUANTUM_SHIFT <= over->words[number].gap_quanta + SLACK_QUANTA)
 		over->count[number]++;
 }
 
@@ -66,7 +72,9 @@ static void take_turn(uv_idle_t *turn)
 {
 	struct engine *engine = turn->data;
 	uint32_t n = scan.n - scan.at < CHUNK ? scan.n - scan.at : CHUNK, i, k;
-	int err = n ? bpf_read_array(engine->map_fds[ROLE_FD_SLOTS], scan.at, n, sizeof(*scan.lines), scan.lines) : 0;
+	int err = n ? bpf_read_array(engine->map_fds[ROLE_FD_SLOTS], scan.at, n,
+				     sizeof(*scan.lines), scan.lines)
+		    : 0;
 
 	scan.over.now = now_word();
 	for (i = 0; i < n && !err; i++) {
@@ -92,8 +100,12 @@ int limits_over_start(struct engine *engine, uint64_t *ret_number)
 		}
 		memset(&scan.over, 0, sizeof(scan.over));
 		for (i = 0; i < engine->config->n_limits; i++)
-			(void)limit_words(&engine->config->limits[i], engine->config->source_len6, &scan.over.words[engine->config->limits[i].number]); /* checked */
-		scan.n = engine->map_fds[ROLE_FD_SLOTS] >= 0 && engine->read.control->limit_bits ? 1u << engine->read.control->limit_bits : 0;
+			/* checked */
+			(void)limit_words(&engine->config->limits[i], engine->config->source_len6,
+					  &scan.over.words[engine->config->limits[i].number]);
+		scan.n = engine->map_fds[ROLE_FD_SLOTS] >= 0 && engine->read.control->limit_bits
+				 ? 1u << engine->read.control->limit_bits
+				 : 0;
 		scan.at = 0;
 		scan.number++;
 		uv_idle_start(&scan.turn, take_turn);

@@ -38,7 +38,8 @@ uint64_t lists_prefixes(const struct engine_list *list)
 void lists_rest(const struct engine_list *list)
 {
 	if (list->data)
-		(void)madvise(list->data, list->bytes, MADV_DONTNEED); /* advice; a mapping of a file loses nothing by it */
+		/* advice; a mapping of a file loses nothing by it */
+		(void)madvise(list->data, list->bytes, MADV_DONTNEED);
 }
 
 static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const char **ret_why)
@@ -54,14 +55,18 @@ static int map_list(int fd, size_t bytes, struct engine_list *ret_list, const ch
 		munmap(list.data, bytes);
 		return -EBADMSG;
 	}
-	policy = (struct policy_list){ .v4 = list.view.v4, .n4 = list.view.head->n4, .v6 = list.view.v6, .n6 = list.view.head->n6 };
+	policy = (struct policy_list){.v4 = list.view.v4,
+				      .n4 = list.view.head->n4,
+				      .v6 = list.view.v6,
+				      .n6 = list.view.head->n6};
 	list.coverage4 = policy_coverage(&policy, 4);
 	list.coverage6 = policy_coverage(&policy, 6);
 	*ret_list = list;
 	return 0;
 }
 
-int lists_load(const char *state_dir, const char *name, enum lists_kind kind, struct engine_list *ret_list, const char **ret_why)
+int lists_load(const char *state_dir, const char *name, enum lists_kind kind,
+	       struct engine_list *ret_list, const char **ret_why)
 {
 	char path[LISTS_PATH_BYTES];
 	struct stat st;
@@ -113,7 +118,10 @@ static int map_same(int fd, const struct engine_list *list, struct engine_list *
 	return 0;
 }
 
-/* Writes @list beside the old one; maps the file instead of the memfd, whose memory is then given back. */
+/*
+ * Writes @list beside the old one; maps the file instead of the memfd, whose memory is then given
+ * back.
+ */
 static int store_list(struct lists_job *job, struct engine_list *list)
 {
 	char new_suffix[40];
@@ -137,7 +145,8 @@ static int store_list(struct lists_job *job, struct engine_list *list)
 }
 
 /* Does it name a server that a feed comes from? */
-static bool names_server(const struct engine_list *list, const struct prefix *servers, size_t n, char *why, size_t why_bytes)
+static bool names_server(const struct engine_list *list, const struct prefix *servers, size_t n,
+			 char *why, size_t why_bytes)
 {
 	char server[PREFIX_TEXT_BYTES], text[PREFIX_TEXT_BYTES];
 	struct prefix found;
@@ -153,20 +162,27 @@ static bool names_server(const struct engine_list *list, const struct prefix *se
 	return false;
 }
 
-bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before, const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes)
+bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before,
+		const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes)
 {
 	const struct list_head *head = list->view.head;
 	const struct feed_guard_facts facts = {
-		.before = before, .now = lists_prefixes(list), .entries = head->entries4 + head->entries6, .errors = head->errors,
-		.coverage4 = list->coverage4, .coverage6 = list->coverage6,
+		.before = before,
+		.now = lists_prefixes(list),
+		.entries = head->entries4 + head->entries6,
+		.errors = head->errors,
+		.coverage4 = list->coverage4,
+		.coverage6 = list->coverage6,
 	};
 
-	return feed_guard_passes(guard, &facts, why, why_bytes) && !names_server(list, servers, n_servers, why, why_bytes);
+	return feed_guard_passes(guard, &facts, why, why_bytes) &&
+	       !names_server(list, servers, n_servers, why, why_bytes);
 }
 
 static enum lists_outcome judge(struct lists_job *job, const struct engine_list *list)
 {
-	bool is_good = lists_pass(list, &job->guard, job->prefixes_before, job->servers, job->n_servers, job->why, sizeof(job->why));
+	bool is_good = lists_pass(list, &job->guard, job->prefixes_before, job->servers,
+				  job->n_servers, job->why, sizeof(job->why));
 
 	return is_good ? LISTS_TAKEN : LISTS_PUT_ASIDE;
 }
@@ -213,7 +229,8 @@ int lists_job_keep(struct lists_job *job)
 {
 	char path[LISTS_PATH_BYTES];
 
-	path_of(job->state_dir, job->name, suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], path);
+	path_of(job->state_dir, job->name,
+		suffixes[job->outcome == LISTS_TAKEN ? LISTS_GOOD : LISTS_HELD], path);
 	if (rename(job->new_path, path))
 		return -errno;
 	job->new_path[0] = '\0';
@@ -225,7 +242,8 @@ static void sync_work(uv_work_t *request)
 {
 	struct lists_job *job = request->data;
 
-	(void)sync_folder(job->state_dir); /* after a power cut the old list would be there: a good one too */
+	/* after a power cut the old list would be there: a good one too */
+	(void)sync_folder(job->state_dir);
 }
 
 static void after_sync(uv_work_t *request, int status)
@@ -275,7 +293,9 @@ void lists_remove(const char *state_dir, const char *name)
 }
 
 /* Calls @fn with every name in the folder and what stands behind its last dot. */
-static void each_file(const char *state_dir, void (*fn)(int folder, const char *name, const char *dot, void *arg), void *arg)
+static void each_file(const char *state_dir,
+		      void (*fn)(int folder, const char *name, const char *dot, void *arg),
+		      void *arg)
 {
 	char path[LISTS_PATH_BYTES];
 	struct dirent *entry;
@@ -314,14 +334,16 @@ static void remove_stranger(int folder, const char *name, const char *dot, void 
 	const struct known *known = arg;
 	char feed[CONFIG_FEED_NAME_BYTES];
 
-	if ((strcmp(dot, ".held") && strcmp(dot, ".list") && strcmp(dot, ".since")) || (size_t)(dot - name) >= sizeof(feed))
+	if ((strcmp(dot, ".held") && strcmp(dot, ".list") && strcmp(dot, ".since")) ||
+	    (size_t)(dot - name) >= sizeof(feed))
 		return;
 	snprintf(feed, sizeof(feed), "%.*s", (int)(dot - name), name);
 	if (!known->is_known(known->arg, feed))
 		(void)unlinkat(folder, name, 0); /* tried again with the next config */
 }
 
-void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg)
+void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name),
+			  void *arg)
 {
 	struct known known = { is_known, arg };
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lists on disk: NAME.list is the last good one, NAME.held an update that waits for a person: one a feed, the newest. What
- * takes long with a large one (check, judge, write) is done on a worker thread.
+ * Lists on disk: NAME.list is the last good one, NAME.held an update that waits for a person: one a
+ * feed, the newest. What takes long with a large one (check, judge, write) is done on a worker
+ * thread.
  */
 #pragma once
 
@@ -29,10 +30,14 @@ struct engine_list {
 enum lists_kind { LISTS_GOOD, LISTS_HELD };
 enum lists_outcome { LISTS_TAKEN, LISTS_PUT_ASIDE, LISTS_REFUSED };
 
-/* One update on its way from a fetcher's memfd to the disk, where it lies beside the lists until lists_job_keep(). The first part is the caller's. */
+/*
+ * One update on its way from a fetcher's memfd to the disk, where it lies beside the lists until
+ * lists_job_keep(). The first part is the caller's.
+ */
 struct lists_job {
 	uv_work_t work;
-	void (*done)(struct lists_job *job); /* on the loop's thread; frees it by lists_job_free() */
+	/* on the loop's thread; frees it by lists_job_free() */
+	void (*done)(struct lists_job *job);
 	void *context;
 	const char *state_dir;
 	char name[CONFIG_FEED_NAME_BYTES];
@@ -55,18 +60,26 @@ struct lists_job {
 /* Starts @job. Errors: of uv_queue_work(3); then done is not called. */
 int lists_job_start(uv_loop_t *loop, struct lists_job *job);
 /*
- * Puts the list that came in the place of the good or the held one, as the outcome says. On the loop's thread, which knows whether
- * the feed still is. Errors: errno; then that one is as before.
+ * Puts the list that came in the place of the good or the held one, as the outcome says. On the
+ * loop's thread, which knows whether the feed still is. Errors: errno; then that one is as before.
  */
 int lists_job_keep(struct lists_job *job);
 /* Removes a list that was not kept. */
 void lists_job_free(struct lists_job *job);
 
-/* Maps and checks the stored list. Errors: -ENOENT there is none; -EBADMSG damaged, *ret_why says how; errno. */
-int lists_load(const char *state_dir, const char *name, enum lists_kind kind, struct engine_list *ret_list, const char **ret_why);
+/*
+ * Maps and checks the stored list. Errors: -ENOENT there is none; -EBADMSG damaged, *ret_why says
+ * how; errno.
+ */
+int lists_load(const char *state_dir, const char *name, enum lists_kind kind,
+	       struct engine_list *ret_list, const char **ret_why);
 void lists_unmap(struct engine_list *list);
-/* The longest prefix of @list that holds @address, an address or a prefix. False: none does, or there is no list. */
-bool lists_find(const struct engine_list *list, const struct prefix *address, struct prefix *ret_prefix);
+/*
+ * The longest prefix of @list that holds @address, an address or a prefix. False: none does, or
+ * there is no list.
+ */
+bool lists_find(const struct engine_list *list, const struct prefix *address,
+		struct prefix *ret_prefix);
 /* What @from is where the same bytes are mapped at @data, which *@ret_list owns. */
 void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list);
 /*
@@ -74,19 +87,36 @@ void lists_at(const struct engine_list *from, void *data, struct engine_list *re
  * hand are not looked at.
  */
 bool lists_allow(const struct engine *engine, const struct prefix *address);
-/* A second mapping of the pages of @from, which has data, for who looks at it longer than the feed may live: lists_unmap(). Errors: errno. */
+/*
+ * A second mapping of the pages of @from, which has data, for who looks at it longer than the feed
+ * may live: lists_unmap(). Errors: errno.
+ */
 int lists_share(const struct engine_list *from, struct engine_list *ret_list);
-/* A list of these prefixes as it would be on disk, in memory that lists_unmap() frees. Errors: -ENOMEM. */
-int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6, struct engine_list *ret_list);
+/*
+ * A list of these prefixes as it would be on disk, in memory that lists_unmap() frees. Errors:
+ * -ENOMEM.
+ */
+int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6,
+	       struct engine_list *ret_list);
 /* The prefix of @len bits around @address. */
 struct prefix lists_shorten(const struct prefix *address, unsigned len);
-/* Gives the memory of a list that nobody reads for now back to the page cache: it comes back page by page. */
+/*
+ * Gives the memory of a list that nobody reads for now back to the page cache: it comes back page
+ * by page.
+ */
 void lists_rest(const struct engine_list *list);
 uint64_t lists_prefixes(const struct engine_list *list);
 
-/* Is @list let in without a person's word? Else @why says what it is over, or which of @servers it names. @before: prefixes of the last good list. */
-bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before, const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes);
-/* Makes the held list the good one, on disk when it returns. Errors: errno; then both are as before. */
+/*
+ * Is @list let in without a person's word? Else @why says what it is over, or which of @servers it
+ * names. @before: prefixes of the last good list.
+ */
+bool lists_pass(const struct engine_list *list, const struct feed_guard *guard, uint64_t before,
+		const struct prefix *servers, size_t n_servers, char *why, size_t why_bytes);
+/*
+ * Makes the held list the good one, on disk when it returns. Errors: errno; then both are as
+ * before.
+ */
 int lists_accept(const char *state_dir, const char *name);
 /* Removes the held list; that there is none is no error. */
 void lists_drop_held(const char *state_dir, const char *name);
@@ -95,4 +125,5 @@ void lists_remove(const char *state_dir, const char *name);
 /* Removes what an engine that was killed left half-written. */
 void lists_clean(const char *state_dir);
 /* Removes what is there of feeds that @is_known does not know. */
-void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name), void *arg);
+void lists_drop_strangers(const char *state_dir, bool (*is_known)(void *arg, const char *name),
+			  void *arg);

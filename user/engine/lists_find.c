@@ -70,10 +70,12 @@ void lists_at(const struct engine_list *from, void *data, struct engine_list *re
 	*ret_list = list;
 }
 
-int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6, struct engine_list *ret_list)
+int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, size_t n6,
+	       struct engine_list *ret_list)
 {
 	size_t bytes = sizeof(struct list_head) + n4 * sizeof(*v4) + n6 * sizeof(*v6);
-	struct list_head *head = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct list_head *head =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct prefix4 *to4;
 	struct prefix6 *to6;
 
@@ -87,7 +89,8 @@ int lists_copy(const struct prefix4 *v4, size_t n4, const struct prefix6 *v6, si
 		memcpy(to6, v6, n6 * sizeof(*v6));
 	head->n4 = (uint32_t)n4;
 	head->n6 = (uint32_t)n6;
-	*ret_list = (struct engine_list){ .data = head, .bytes = bytes, .view = { .head = head, .v4 = to4, .v6 = to6 } };
+	*ret_list = (struct engine_list){
+		.data = head, .bytes = bytes, .view = {.head = head, .v4 = to4, .v6 = to6}};
 	return 0;
 }
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* sekisho-engine: started by the keeper only, with its channel as descriptor 3. Locks itself in, opens the state, serves, compiles. */
+/*
+ * sekisho-engine: started by the keeper only, with its channel as descriptor 3. Locks itself in,
+ * opens the state, serves, compiles.
+ */
 #include "bans.h"
 #include "crowdsec.h"
 #include "engine.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The metrics document, from the kernel's counters and the engine's state. No label ever takes an address. */
+/*
+ * The metrics document, from the kernel's counters and the engine's state. No label ever takes an
+ * address.
+ */
 #include "crowdsec.h"
 #include "bans.h"
 #include "engine.h"
@@ -30,10 +33,15 @@ static void add_verdicts(struct engine *engine, struct openmetrics *om, bool byt
 
 		for (v = SEK_V_PASS; v <= SEK_V_DROP; v++) {
 			for (r = 0; r < SEK_R_MAX; r++) {
-				struct sek_counter one = bpf_read_verdict(&engine->read, iface->slot, v, r);
+				struct sek_counter one =
+					bpf_read_verdict(&engine->read, iface->slot, v, r);
 
-				if (one.packets || (v == SEK_V_PASS) == (r == SEK_R_NONE || r == SEK_R_ALLOW || r >= SEK_R_LINK))
-					openmetrics_sample(om, bytes ? one.bytes : one.packets, "interface", iface->name, "verdict", verdicts[v], "reason", reasons[r], NULL);
+				if (one.packets ||
+				    (v == SEK_V_PASS) == (r == SEK_R_NONE || r == SEK_R_ALLOW ||
+							  r >= SEK_R_LINK))
+					openmetrics_sample(om, bytes ? one.bytes : one.packets,
+							   "interface", iface->name, "verdict",
+							   verdicts[v], "reason", reasons[r], NULL);
 			}
 		}
 	}
@@ -48,13 +56,28 @@ static void add_woulds(struct engine *engine, struct openmetrics *om)
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
 		for (r = SEK_R_BLOCK; r <= SEK_R_MALFORMED; r++)
-			openmetrics_sample(om, bpf_read_verdict(&engine->read, iface->slot, SEK_V_WOULD, r).packets, "interface", iface->name, "reason", reasons[r], NULL);
+			openmetrics_sample(
+				om,
+				bpf_read_verdict(&engine->read, iface->slot, SEK_V_WOULD, r)
+					.packets,
+				"interface", iface->name, "reason", reasons[r], NULL);
 	}
 }
 
-enum feed_metric { FEED_DROPS, FEED_BYTES, FEED_WOULDS, FEED_SUCCESS, FEED_UP, FEED_HELD, FEED_STALE, FEED_FAILURES, FEED_DURATION };
+enum feed_metric {
+	FEED_DROPS,
+	FEED_BYTES,
+	FEED_WOULDS,
+	FEED_SUCCESS,
+	FEED_UP,
+	FEED_HELD,
+	FEED_STALE,
+	FEED_FAILURES,
+	FEED_DURATION
+};
 
-static double feed_value(struct engine *engine, const struct engine_feed *feed, enum feed_metric metric)
+static double feed_value(struct engine *engine, const struct engine_feed *feed,
+			 enum feed_metric metric)
 {
 	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
 	char alarm[FEEDS_ALARM_BYTES];
@@ -94,18 +117,23 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
 		for (i = 0; i < engine->n_feeds; i++)
-			openmetrics_sample(om, feed_value(engine, &engine->feeds[i], f), "feed", engine->feeds[i].state.name, NULL);
+			openmetrics_sample(om, feed_value(engine, &engine->feeds[i], f), "feed",
+					   engine->feeds[i].state.name, NULL);
 		if (f <= FEED_WOULDS && engine->crowdsec->config)
-			openmetrics_sample(om, feed_value(engine, &engine->crowdsec->feed, f), "feed", CONFIG_CROWDSEC_NAME, NULL);
+			openmetrics_sample(om, feed_value(engine, &engine->crowdsec->feed, f),
+					   "feed", CONFIG_CROWDSEC_NAME, NULL);
 		if (f == FEED_STALE && engine->crowdsec->config)
-			openmetrics_sample(om, crowdsec_alarm(engine, alarm, sizeof(alarm)) != NULL, "feed", CONFIG_CROWDSEC_NAME, NULL);
+			openmetrics_sample(om, crowdsec_alarm(engine, alarm, sizeof(alarm)) != NULL,
+					   "feed", CONFIG_CROWDSEC_NAME, NULL);
 	}
 	openmetrics_family(om, "sekisho_feed_entries", OPENMETRICS_GAUGE, "Prefixes of the feed's last good list.");
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct list_head *head = engine->feeds[i].list.view.head;
 
-		openmetrics_sample(om, head ? head->n4 : 0, "feed", engine->feeds[i].state.name, "family", "ipv4", NULL);
-		openmetrics_sample(om, head ? head->n6 : 0, "feed", engine->feeds[i].state.name, "family", "ipv6", NULL);
+		openmetrics_sample(om, head ? head->n4 : 0, "feed", engine->feeds[i].state.name,
+				   "family", "ipv4", NULL);
+		openmetrics_sample(om, head ? head->n6 : 0, "feed", engine->feeds[i].state.name,
+				   "family", "ipv6", NULL);
 	}
 }
 
@@ -125,7 +153,10 @@ static void add_limits(struct engine *engine, struct openmetrics *om)
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, OPENMETRICS_COUNTER, families[f].help);
 		for (i = 0; i < engine->config->n_limits; i++)
-			openmetrics_sample(om, limits_row(engine, &engine->config->limits[i])->total[families[f].count], "limit", engine->config->limits[i].name, NULL);
+			openmetrics_sample(om,
+					   limits_row(engine, &engine->config->limits[i])
+						   ->total[families[f].count],
+					   "limit", engine->config->limits[i].name, NULL);
 	}
 	openmetrics_family(om, "sekisho_limiter_evictions", OPENMETRICS_COUNTER, "Sources that limits forgot for newer ones: limiter-memory is too small.");
 	openmetrics_sample(om, engine->limits->count[LIMITS_EVICTIONS].total, NULL);
@@ -145,7 +176,9 @@ static void add_origin(void *arg, const char *origin, uint64_t n)
 {
 	struct origin_walk *walk = arg;
 
-	/* One that is called so is among them: the same series twice would cost the whole scrape. */
+	/*
+	 * One that is called so is among them: the same series twice would cost the whole scrape.
+	 */
 	if (strcmp(origin, "other") && walk->n++ < ORIGINS_MAX)
 		openmetrics_sample(walk->om, n, "origin", origin, NULL);
 	else
@@ -158,7 +191,8 @@ static void add_state(struct engine *engine, struct openmetrics *om)
 	unsigned i;
 
 	openmetrics_family(om, "sekisho_entries", OPENMETRICS_GAUGE, "Hand-made entries by origin.");
-	(void)store_entry_counts(engine->store, add_origin, &walk); /* then there are none to tell of */
+	/* then there are none to tell of */
+	(void)store_entry_counts(engine->store, add_origin, &walk);
 	if (walk.other)
 		openmetrics_sample(om, walk.other, "origin", "other", NULL);
 	openmetrics_family(om, "sekisho_table_prefixes", OPENMETRICS_GAUGE, "Distinct prefixes in the table in force.");
@@ -174,7 +208,8 @@ static void add_state(struct engine *engine, struct openmetrics *om)
 	for (i = 0; i < engine->ifaces.body.ifaces.count; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
-		openmetrics_sample(om, iface->attached, "interface", iface->name, "attach", iface->native ? "native" : "generic", NULL);
+		openmetrics_sample(om, iface->attached, "interface", iface->name, "attach",
+				   iface->native ? "native" : "generic", NULL);
 	}
 	openmetrics_family(om, "sekisho_build_info", OPENMETRICS_GAUGE, "The version that runs.");
 	openmetrics_sample(om, 1, "version", SEKISHO_VERSION, NULL);
@@ -187,7 +222,8 @@ static int short_answer(const char *text, char **ret_text, size_t *ret_len)
 	return *ret_text ? 0 : -ENOMEM;
 }
 
-int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code, const char **ret_type, char **ret_text, size_t *ret_len)
+int metrics_text(void *context, const char *path, const char *accept, unsigned *ret_code,
+		 const char **ret_type, char **ret_text, size_t *ret_len)
 {
 	struct engine *engine = context;
 	struct openmetrics om;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The metrics of bans, of what people said of them, and of events. Origins are limits of the config: sixteen at the most. */
+/*
+ * The metrics of bans, of what people said of them, and of events. Origins are limits of the
+ * config: sixteen at the most.
+ */
 #include "bans.h"
 
 #include <stddef.h>
@@ -16,7 +19,8 @@ static uint64_t count_of(struct engine *engine, const char *limit, enum count co
 {
 	struct store_review review = { 0 };
 
-	(void)store_review_get(engine->store, STORE_REVIEW_LIMIT, limit, &review); /* then 0 is told */
+	/* then 0 is told */
+	(void)store_review_get(engine->store, STORE_REVIEW_LIMIT, limit, &review);
 	return count == CONFIRMED ? review.confirmed : review.rejected;
 }
 
@@ -35,25 +39,37 @@ static void add_reviews(struct engine *engine, struct openmetrics *om)
 	openmetrics_family(om, "sekisho_bans", OPENMETRICS_COUNTER, "Bans begun, repeats too.");
 	for (i = 0; i < engine->config->n_limits; i++) {
 		snprintf(origin, sizeof(origin), "limit:%s", engine->config->limits[i].name);
-		openmetrics_sample(om, limits_row(engine, &engine->config->limits[i])->total[STORE_LIMIT_BANS], "origin", origin, NULL);
+		openmetrics_sample(
+			om, limits_row(engine, &engine->config->limits[i])->total[STORE_LIMIT_BANS],
+			"origin", origin, NULL);
 	}
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, OPENMETRICS_COUNTER, families[f].help);
 		for (i = 0; i < engine->config->n_limits; i++) {
 			snprintf(origin, sizeof(origin), "limit:%s", engine->config->limits[i].name);
-			openmetrics_sample(om, count_of(engine, engine->config->limits[i].name, families[f].count), "origin", origin, NULL);
+			openmetrics_sample(
+				om,
+				count_of(engine, engine->config->limits[i].name, families[f].count),
+				"origin", origin, NULL);
 		}
 	}
 }
 
-/* The share of right ones among those that were judged; a name that nobody judged a ban of has no sample. */
-static void add_precision(struct engine *engine, struct openmetrics *om, enum store_review_kind kind, const char *name, const char *label, const char *value)
+/*
+ * The share of right ones among those that were judged; a name that nobody judged a ban of has no
+ * sample.
+ */
+static void add_precision(struct engine *engine, struct openmetrics *om,
+			  enum store_review_kind kind, const char *name, const char *label,
+			  const char *value)
 {
 	struct store_review review = { 0 };
 
 	(void)store_review_get(engine->store, kind, name, &review); /* then nothing is told */
 	if (review.confirmed + review.rejected)
-		openmetrics_sample(om, (double)review.confirmed / (review.confirmed + review.rejected), label, value, NULL);
+		openmetrics_sample(om,
+				   (double)review.confirmed / (review.confirmed + review.rejected),
+				   label, value, NULL);
 }
 
 static void add_precisions(struct engine *engine, struct openmetrics *om)
@@ -64,11 +80,13 @@ static void add_precisions(struct engine *engine, struct openmetrics *om)
 	openmetrics_family(om, "sekisho_bans_precision", OPENMETRICS_GAUGE, "Share of right ones among the bans of a limit that people judged.");
 	for (i = 0; i < engine->config->n_limits; i++) {
 		snprintf(origin, sizeof(origin), "limit:%s", engine->config->limits[i].name);
-		add_precision(engine, om, STORE_REVIEW_LIMIT, engine->config->limits[i].name, "origin", origin);
+		add_precision(engine, om, STORE_REVIEW_LIMIT, engine->config->limits[i].name,
+			      "origin", origin);
 	}
 	openmetrics_family(om, "sekisho_feed_bans_precision", OPENMETRICS_GAUGE, "The same for the bans of sources that the feed held.");
 	for (i = 0; i < engine->n_feeds; i++)
-		add_precision(engine, om, STORE_REVIEW_LIST, engine->feeds[i].state.name, "feed", engine->feeds[i].state.name);
+		add_precision(engine, om, STORE_REVIEW_LIST, engine->feeds[i].state.name, "feed",
+			      engine->feeds[i].state.name);
 }
 
 static void add_feeds(struct engine *engine, struct openmetrics *om)
@@ -88,8 +106,11 @@ static void add_feeds(struct engine *engine, struct openmetrics *om)
 		for (i = 0; i < engine->n_feeds; i++) {
 			struct store_review review = { 0 };
 
-			(void)store_review_get(engine->store, STORE_REVIEW_LIST, engine->feeds[i].state.name, &review); /* then 0 is told */
-			openmetrics_sample(om, *(uint64_t *)((char *)&review + families[f].offset), "feed", engine->feeds[i].state.name, NULL);
+			/* then 0 is told */
+			(void)store_review_get(engine->store, STORE_REVIEW_LIST,
+					       engine->feeds[i].state.name, &review);
+			openmetrics_sample(om, *(uint64_t *)((char *)&review + families[f].offset),
+					   "feed", engine->feeds[i].state.name, NULL);
 		}
 	}
 }
@@ -101,7 +122,8 @@ void metrics_add_bans(struct engine *engine, struct openmetrics *om)
 	add_reviews(engine, om);
 	add_feeds(engine, om);
 	add_precisions(engine, om);
-	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told, here and below */
+	/* then 0 is told, here and below */
+	(void)store_ban_counts(engine->store, &undecided, &live);
 	(void)store_counter_get(engine->store, "bans_forgotten", &forgotten, &unused);
 	openmetrics_family(om, "sekisho_bans_live", OPENMETRICS_GAUGE, "Bans in force, of those that are recorded.");
 	openmetrics_sample(om, live, NULL);

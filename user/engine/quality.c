@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The record of each list's quality: taken from counters, events, updates and compiles, kept in the state. See quality.h. */
+/*
+ * The record of each list's quality: taken from counters, events, updates and compiles, kept in the
+ * state. See quality.h.
+ */
 #include "quality.h"
 
 #include <errno.h>
@@ -26,12 +29,16 @@ struct quality_list {
 	bool is_dirty, is_day_dirty;
 };
 
-/* Where an address was seen: in an event, among the busiest sources, among those of them with drops. */
+/*
+ * Where an address was seen: in an event, among the busiest sources, among those of them with
+ * drops.
+ */
 enum look { LOOK_EVENT, LOOK_BUSY, LOOK_DROPPED, LOOKS };
 
 struct quality {
 	struct quality_list *list[SEK_LISTS_MAX]; /* by feed id; NULL: none of the config */
-	uint64_t known[LOOKS][KNOWN]; /* hashes of addresses by where they were seen; forgotten when a list changes */
+	/* hashes of addresses by where they were seen; forgotten when a list changes */
+	uint64_t known[LOOKS][KNOWN];
 	uint64_t event;	       /* number of the last one looked at */
 	unsigned searches;     /* left in this tick */
 	struct overlap_class *built, *classes;
@@ -54,7 +61,8 @@ void quality_open(struct engine *engine)
 }
 
 /* Reads what the state knows of feed @name, whose id is @id; nothing: it begins now. */
-static void begin_list(struct engine *engine, struct quality_list *list, uint32_t id, const char *name)
+static void begin_list(struct engine *engine, struct quality_list *list, uint32_t id,
+		       const char *name)
 {
 	memset(list, 0, sizeof(*list));
 	if (store_quality_get(engine->store, name, &list->all)) {
@@ -70,7 +78,10 @@ static void begin_list(struct engine *engine, struct quality_list *list, uint32_
 	list->unique = engine->credit->totals[id].unique;
 }
 
-/* The record of @feed, read from the state when it is first asked for, and again when its id was another's. NULL: out of memory. */
+/*
+ * The record of @feed, read from the state when it is first asked for, and again when its id was
+ * another's. NULL: out of memory.
+ */
 static struct quality_list *list_of(struct engine *engine, const struct engine_feed *feed)
 {
 	uint32_t id = feed->state.id;
@@ -110,13 +121,15 @@ static void put_day(struct engine *engine, struct quality_list *list)
 }
 
 /* What credit has gained goes to the day it is. */
-static void take_hits(struct engine *engine, const struct engine_feed *feed, struct quality_list *list)
+static void take_hits(struct engine *engine, const struct engine_feed *feed,
+		      struct quality_list *list)
 {
 	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
 	uint64_t hits = credit_hits(totals);
 
 	if (list->today.day != today()) {
-		put_day(engine, list); /* what cannot be written is lost with its day: credit's totals are not */
+		/* what cannot be written is lost with its day: credit's totals are not */
+		put_day(engine, list);
 		list->today.day = today();
 		memset(list->today.count, 0, sizeof(list->today.count));
 	}
@@ -145,7 +158,8 @@ static void take_all(struct engine *engine)
 /* Has @address been looked at since a list changed last? Notes that it now is. */
 static bool is_known(struct quality *quality, enum look look, const struct prefix *address)
 {
-	uint64_t hash = hll_hash(address, KEY_BYTES) | 1, *place = &quality->known[look][hash >> 1 & (KNOWN - 1)];
+	uint64_t hash = hll_hash(address, KEY_BYTES) | 1,
+		 *place = &quality->known[look][hash >> 1 & (KNOWN - 1)];
 
 	if (*place == hash)
 		return true;
@@ -162,12 +176,14 @@ void quality_hit(struct engine *engine, const struct engine_feed *feed, const st
 }
 
 /* A packet of @address came: the entry of the list that holds it has hit. */
-static void note_hit(struct engine *engine, const struct engine_feed *feed, const struct prefix *address)
+static void note_hit(struct engine *engine, const struct engine_feed *feed,
+		     const struct prefix *address)
 {
 	struct prefix entry;
 
 	engine->quality->searches -= engine->quality->searches > 0;
-	if ((!feed->config->keep_private && policy_is_private(address)) || !lists_find(&feed->list, address, &entry))
+	if ((!feed->config->keep_private && policy_is_private(address)) ||
+	    !lists_find(&feed->list, address, &entry))
 		return;
 	quality_hit(engine, feed, &entry);
 }
@@ -175,7 +191,8 @@ static void note_hit(struct engine *engine, const struct engine_feed *feed, cons
 /* The lists of @set alone can hold it; a class that has no number of its own says nothing. */
 static void note_event(struct engine *engine, const struct sek_event *event)
 {
-	const struct store_class *class = event->counter < SEK_CLASSES_MAX ? &engine->credit->classes[event->counter] : NULL;
+	const struct store_class *class =
+		event->counter < SEK_CLASSES_MAX ? &engine->credit->classes[event->counter] : NULL;
 	struct prefix source = bans_prefix(&event->source);
 	size_t i;
 
@@ -199,17 +216,22 @@ static void see_event(void *arg, const struct events_row *row)
 	if (!engine->quality->searches)
 		return; /* seen again at the next tick */
 	engine->quality->event = row->number;
-	if (row->event.type == SEK_EVENT_DROP && row->event.reason == SEK_R_FEED && !is_known(engine->quality, LOOK_EVENT, &source))
+	if (row->event.type == SEK_EVENT_DROP && row->event.reason == SEK_R_FEED &&
+	    !is_known(engine->quality, LOOK_EVENT, &source))
 		note_event(engine, &row->event);
 }
 
 void quality_tick(struct engine *engine)
 {
 	engine->quality->searches = SEARCHES_A_TICK;
-	(void)events_after(engine->quality->event, EVENTS_A_TICK, see_event, engine); /* what the ring lost is lost to the sample */
+	/* what the ring lost is lost to the sample */
+	(void)events_after(engine->quality->event, EVENTS_A_TICK, see_event, engine);
 }
 
-/* Where events are rare or off: sources with drops that a block list holds, and any that a monitor list would drop. */
+/*
+ * Where events are rare or off: sources with drops that a block list holds, and any that a monitor
+ * list would drop.
+ */
 static void take_top(struct engine *engine)
 {
 	struct quality *quality = engine->quality;
@@ -221,7 +243,8 @@ static void take_top(struct engine *engine)
 	n = quality->top ? top_sources(engine, quality->top, max) : 0;
 	for (i = 0; i < n && quality->searches; i++) {
 		const struct top_seen *seen = &quality->top[(quality->top_at + i) % n];
-		struct prefix source = { .family = (uint8_t)seen->family, .len = seen->family == 4 ? 32 : 128 };
+		struct prefix source = {.family = (uint8_t)seen->family,
+					.len = seen->family == 4 ? 32 : 128};
 
 		memcpy(source.addr_be, seen->addr_be, sizeof(source.addr_be));
 		if (is_known(quality, seen->drops > 0 ? LOOK_DROPPED : LOOK_BUSY, &source))
@@ -270,7 +293,8 @@ static int put_all(struct engine *engine)
 	engine->quality->trimmed_day = today();
 	for (id = 1; id < SEK_LISTS_MAX; id++) {
 		if (wrote[id])
-			engine->quality->list[id]->is_dirty = engine->quality->list[id]->is_day_dirty = false;
+			engine->quality->list[id]->is_dirty =
+				engine->quality->list[id]->is_day_dirty = false;
 	}
 	return 0;
 }
@@ -285,7 +309,8 @@ void quality_store(struct engine *engine)
 	take_all(engine);
 	quality_look(engine);
 	for (id = 1; id < SEK_LISTS_MAX; id++)
-		is_new |= engine->quality->list[id] && (engine->quality->list[id]->is_dirty || engine->quality->list[id]->is_day_dirty);
+		is_new |= engine->quality->list[id] && (engine->quality->list[id]->is_dirty ||
+							engine->quality->list[id]->is_day_dirty);
 	if (is_new)
 		err = put_all(engine);
 	if (err && !is_failing)
@@ -293,7 +318,8 @@ void quality_store(struct engine *engine)
 	is_failing = err != 0;
 }
 
-void quality_updated(struct engine *engine, const struct engine_feed *feed, const struct engine_list *before, const struct engine_list *after)
+void quality_updated(struct engine *engine, const struct engine_feed *feed,
+		     const struct engine_list *before, const struct engine_list *after)
 {
 	struct list_diff diff;
 
@@ -304,7 +330,8 @@ void quality_updated(struct engine *engine, const struct engine_feed *feed, cons
 	quality_changed(engine, feed, diff.added, diff.removed);
 }
 
-void quality_changed(struct engine *engine, const struct engine_feed *feed, uint64_t added, uint64_t removed)
+void quality_changed(struct engine *engine, const struct engine_feed *feed, uint64_t added,
+		     uint64_t removed)
 {
 	struct quality_list *list = list_of(engine, feed);
 
@@ -332,7 +359,8 @@ void quality_in_force(struct engine *engine)
 {
 	struct quality *quality = engine->quality;
 
-	memset(quality->known, 0, sizeof(quality->known)); /* other lists may hold those that were looked at */
+	/* other lists may hold those that were looked at */
+	memset(quality->known, 0, sizeof(quality->known));
 	if (!quality->built)
 		return;
 	free(quality->classes);
@@ -348,7 +376,8 @@ const struct store_quality *quality_of(struct engine *engine, const struct engin
 	return list ? &list->all : NULL;
 }
 
-int quality_sum(struct engine *engine, const struct engine_feed *feed, unsigned days, uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days)
+int quality_sum(struct engine *engine, const struct engine_feed *feed, unsigned days,
+		uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days)
 {
 	struct quality_list *list = list_of(engine, feed);
 	int i, err;
@@ -356,7 +385,8 @@ int quality_sum(struct engine *engine, const struct engine_feed *feed, unsigned 
 	if (!list)
 		return -ENOMEM;
 	take_hits(engine, feed, list);
-	err = store_quality_sum(engine->store, feed->state.name, list->today.day - days + 1, list->today.day, ret_sum, ret_days);
+	err = store_quality_sum(engine->store, feed->state.name, list->today.day - days + 1,
+				list->today.day, ret_sum, ret_days);
 	if (err)
 		return err;
 	(*ret_days)++;

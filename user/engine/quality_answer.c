@@ -13,7 +13,8 @@
 #include "verbs.h"
 
 #define DAYS_DEFAULT 7
-#define PAIRS_MAX 2000 /* rows of the matrix in an answer, the largest shares first; 44 lists have no more */
+/* rows of the matrix in an answer, the largest shares first; 44 lists have no more */
+#define PAIRS_MAX 2000
 
 static double share(double part, double whole)
 {
@@ -31,21 +32,33 @@ json_t *quality_row(struct engine *engine, const struct engine_feed *feed, unsig
 	static const char *const actions[] = { "none", "allow", "block", "monitor" };
 	const struct store_quality *all = quality_of(engine, feed);
 	const struct credit_totals *totals = &engine->credit->totals[feed->state.id];
-	uint64_t sum[STORE_QUALITY_COUNTS] = { 0 }, entries = lists_prefixes(&feed->list) + feed->decisions;
+	uint64_t sum[STORE_QUALITY_COUNTS] = {0},
+		 entries = lists_prefixes(&feed->list) + feed->decisions;
 	struct store_review review = { 0 };
 	unsigned known_days = 1;
 
 	if (!all || quality_sum(engine, feed, days, sum, &known_days))
 		return NULL;
-	(void)store_review_get(engine->store, STORE_REVIEW_LIST, feed->state.name, &review); /* then nothing is known of it */
-	return json_pack("{s:s,s:s,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:I,s:I}", "name", feed->state.name, "action", actions[feed->config->action],
-			 "entries", (json_int_t)entries, "hits", (json_int_t)sum[STORE_QUALITY_HITS], "unique_hits", (json_int_t)sum[STORE_QUALITY_UNIQUE],
-			 "unique_share", share(sum[STORE_QUALITY_UNIQUE], sum[STORE_QUALITY_HITS]), "hits_ever", (json_int_t)credit_hits(totals), "unique_hits_ever", (json_int_t)totals->unique,
-			 "hit_entries", hit_entries(all), "hit_share", fmin(1, share(hit_entries(all), entries)), "added", (json_int_t)sum[STORE_QUALITY_ADDED],
-			 "removed", (json_int_t)sum[STORE_QUALITY_REMOVED], "updates", (json_int_t)sum[STORE_QUALITY_UPDATES],
-			 "churn_per_day", share(sum[STORE_QUALITY_ADDED] + sum[STORE_QUALITY_REMOVED], (double)entries * known_days), "changed", verbs_time(all->changed_s),
-			 "since", verbs_time(all->since_s), "last_success", verbs_time(feed->state.last_success_s), "failures", (json_int_t)feed->state.failures_total,
-			 "confirmed", (json_int_t)review.confirmed, "rejected", (json_int_t)review.rejected);
+	/* then nothing is known of it */
+	(void)store_review_get(engine->store, STORE_REVIEW_LIST, feed->state.name, &review);
+	return json_pack(
+		"{s:s,s:s,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:I,s:I,s:I}",
+		"name", feed->state.name, "action", actions[feed->config->action], "entries",
+		(json_int_t)entries, "hits", (json_int_t)sum[STORE_QUALITY_HITS], "unique_hits",
+		(json_int_t)sum[STORE_QUALITY_UNIQUE], "unique_share",
+		share(sum[STORE_QUALITY_UNIQUE], sum[STORE_QUALITY_HITS]), "hits_ever",
+		(json_int_t)credit_hits(totals), "unique_hits_ever", (json_int_t)totals->unique,
+		"hit_entries", hit_entries(all), "hit_share",
+		fmin(1, share(hit_entries(all), entries)), "added",
+		(json_int_t)sum[STORE_QUALITY_ADDED], "removed",
+		(json_int_t)sum[STORE_QUALITY_REMOVED], "updates",
+		(json_int_t)sum[STORE_QUALITY_UPDATES], "churn_per_day",
+		share(sum[STORE_QUALITY_ADDED] + sum[STORE_QUALITY_REMOVED],
+		      (double)entries * known_days),
+		"changed", verbs_time(all->changed_s), "since", verbs_time(all->since_s),
+		"last_success", verbs_time(feed->state.last_success_s), "failures",
+		(json_int_t)feed->state.failures_total, "confirmed", (json_int_t)review.confirmed,
+		"rejected", (json_int_t)review.rejected);
 }
 
 struct pair {
@@ -70,16 +83,28 @@ static size_t crowdsec_pairs(struct engine *engine, struct pair *pairs)
 
 	for (i = 0; i < engine->n_feeds && engine->crowdsec->config; i++) {
 		const struct engine_feed *feed = &engine->feeds[i];
-		const struct crowdsec_shared *shared = crowdsec_shared_with(engine, feed->state.name);
+		const struct crowdsec_shared *shared =
+			crowdsec_shared_with(engine, feed->state.name);
 		struct overlap_sums both, of_own, of_list;
 
-		if (!shared || feed->config->action == SEK_A_NONE || !(shared->v4.both > 0 || shared->v6.both > 0))
+		if (!shared || feed->config->action == SEK_A_NONE ||
+		    !(shared->v4.both > 0 || shared->v6.both > 0))
 			continue;
 		both = (struct overlap_sums){ shared->v4.both, shared->v6.both };
 		of_own = (struct overlap_sums){ shared->v4.size, shared->v6.size };
 		of_list = (struct overlap_sums){ shared->v4.other_size, shared->v6.other_size };
-		pairs[n++] = (struct pair){ own, feed, both, of_own, share(both.v4, of_own.v4), share(both.v6, of_own.v6) };
-		pairs[n++] = (struct pair){ feed, own, both, of_list, share(both.v4, of_list.v4), share(both.v6, of_list.v6) };
+		pairs[n++] = (struct pair){own,
+					   feed,
+					   both,
+					   of_own,
+					   share(both.v4, of_own.v4),
+					   share(both.v6, of_own.v6)};
+		pairs[n++] = (struct pair){feed,
+					   own,
+					   both,
+					   of_list,
+					   share(both.v4, of_list.v4),
+					   share(both.v6, of_list.v6)};
 	}
 	return n;
 }
@@ -89,19 +114,26 @@ static size_t pairs_of(struct engine *engine, const struct engine_feed *a, struc
 {
 	size_t n_classes, k, n = 0;
 	const struct overlap_class *classes = quality_classes(engine, &n_classes);
-	struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, a->state.id % SEK_LISTS_MAX);
+	struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX,
+						a->state.id % SEK_LISTS_MAX);
 
 	for (k = 0; k < engine->n_feeds; k++) {
 		const struct engine_feed *b = &engine->feeds[k];
-		struct overlap_sums both = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX, b->state.id % SEK_LISTS_MAX);
+		struct overlap_sums both =
+			overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX,
+				     b->state.id % SEK_LISTS_MAX);
 
 		if (a != b && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
-			pairs[n++] = (struct pair){ a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6) };
+			pairs[n++] = (struct pair){
+				a, b, both, of_a, share(both.v4, of_a.v4), share(both.v6, of_a.v6)};
 	}
 	return n;
 }
 
-/* Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to free(). */
+/*
+ * Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to
+ * free().
+ */
 static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 {
 	size_t i, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
@@ -124,8 +156,12 @@ static json_t *rows_of(struct pair *pairs, size_t n)
 	if (n)
 		qsort(pairs, n, sizeof(*pairs), by_share);
 	for (i = 0; i < n && i < PAIRS_MAX; i++)
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:f,s:f,s:f,s:f}", "list", pairs[i].a->state.name, "also_in", pairs[i].b->state.name, "share_v4", pairs[i].share4,
-						      "share_v6", pairs[i].share6, "addresses_v4", pairs[i].both.v4, "networks_v6", pairs[i].both.v6));
+		json_array_append_new(rows,
+				      json_pack("{s:s,s:s,s:f,s:f,s:f,s:f}", "list",
+						pairs[i].a->state.name, "also_in",
+						pairs[i].b->state.name, "share_v4", pairs[i].share4,
+						"share_v6", pairs[i].share6, "addresses_v4",
+						pairs[i].both.v4, "networks_v6", pairs[i].both.v6));
 	free(pairs);
 	return rows;
 }
@@ -203,7 +239,8 @@ static void add_overlap(struct engine *engine, struct openmetrics *om)
 	for (i = 0; i < engine->n_feeds; i++) {
 		const char *name = engine->feeds[i].state.name;
 		unsigned id = engine->feeds[i].state.id % SEK_LISTS_MAX;
-		struct overlap_sums all = overlap_both(classes, n_classes, id, id), shared = overlap_shared(classes, n_classes, id);
+		struct overlap_sums all = overlap_both(classes, n_classes, id, id),
+				    shared = overlap_shared(classes, n_classes, id);
 
 		openmetrics_sample(om, share(shared.v4, all.v4), "feed", name, "family", "ipv4", NULL);
 		openmetrics_sample(om, share(shared.v6, all.v6), "feed", name, "family", "ipv6", NULL);
@@ -228,7 +265,8 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 	for (f = 0; f < sizeof(families) / sizeof(families[0]); f++) {
 		openmetrics_family(om, families[f].name, families[f].kind, families[f].help);
 		for (i = 0; (feed = feeds_credited(engine, i)); i++)
-			openmetrics_sample(om, value_of(engine, feed, (enum metric)f), "feed", feed->state.name, NULL);
+			openmetrics_sample(om, value_of(engine, feed, (enum metric)f), "feed",
+					   feed->state.name, NULL);
 	}
 	add_overlap(engine, om);
 }

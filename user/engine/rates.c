@@ -34,11 +34,16 @@ static void read_rows(struct engine *engine)
 {
 	struct rates *rates = engine->rates;
 
-	if (bpf_read_array(engine->map_fds[ROLE_FD_RATES], 0, SEK_RATES_MAX, sizeof(*rates->rows), rates->rows))
-		memset(rates->rows, 0, SEK_RATES_MAX * sizeof(*rates->rows)); /* the next look sees them again */
+	if (bpf_read_array(engine->map_fds[ROLE_FD_RATES], 0, SEK_RATES_MAX, sizeof(*rates->rows),
+			   rates->rows))
+		/* the next look sees them again */
+		memset(rates->rows, 0, SEK_RATES_MAX * sizeof(*rates->rows));
 }
 
-/* Reads the rows of the window in force. An engine that comes after us has to know which it was and how large its sample. */
+/*
+ * Reads the rows of the window in force. An engine that comes after us has to know which it was and
+ * how large its sample.
+ */
 static void look(struct engine *engine)
 {
 	struct rates *rates = engine->rates;
@@ -46,19 +51,24 @@ static void look(struct engine *engine)
 
 	rates->threshold = engine->read.control->rates_threshold;
 	if (window != rates->window)
-		(void)store_counter_put(engine->store, STORED, window, rates->threshold); /* then a restart may lose this window */
+		/* then a restart may lose this window */
+		(void)store_counter_put(engine->store, STORED, window, rates->threshold);
 	rates->window = window;
 	read_rows(engine);
 }
 
-/* The window that an earlier engine saw begin may have ended without one: its rows are there until others need their places. */
+/*
+ * The window that an earlier engine saw begin may have ended without one: its rows are there until
+ * others need their places.
+ */
 static void resume(struct engine *engine)
 {
 	struct rates *rates = engine->rates;
 	uint64_t window = 0, threshold = 0, epoch = 0, unused;
 
 	rates->is_resumed = true;
-	if (store_counter_get(engine->store, "epoch", &epoch, &unused) || epoch != engine->hello.body.hello.epoch)
+	if (store_counter_get(engine->store, "epoch", &epoch, &unused) ||
+	    epoch != engine->hello.body.hello.epoch)
 		return; /* other maps: its rows are gone */
 	if (store_counter_get(engine->store, STORED, &window, &threshold) || !window)
 		return;
@@ -73,13 +83,15 @@ static const char *name_of(const struct engine *engine, uint32_t limit)
 }
 
 /* Adds the window's rows of @limit. */
-static void add_rows(const struct engine *engine, uint32_t limit, bool is_bits, struct rate_hist *hist)
+static void add_rows(const struct engine *engine, uint32_t limit, bool is_bits,
+		     struct rate_hist *hist)
 {
 	const struct rates *rates = engine->rates;
 	double weight = rates->threshold ? 4294967296.0 / ((double)rates->threshold + 1) : 0;
 	unsigned i;
 
-	if (limit < SEK_LIMITS_MAX && engine->limits->given_window[limit] && engine->limits->given_window[limit] == rates->window)
+	if (limit < SEK_LIMITS_MAX && engine->limits->given_window[limit] &&
+	    engine->limits->given_window[limit] == rates->window)
 		return; /* half of them are of the limit that had the number before */
 	for (i = 0; i < SEK_RATES_MAX; i++) {
 		const struct sek_rate_row *row = &rates->rows[i];
@@ -99,8 +111,10 @@ static int fold_one(struct engine *engine, uint32_t limit, bool is_bits, int64_t
 	add_rows(engine, limit, is_bits, &now);
 	if (now.total <= 0)
 		return 0;
-	err = store_rates_sum(engine->store, name_of(engine, limit), is_bits, day, &now, &days); /* today's alone: none is later */
-	return err ? err : store_rates_put(engine->store, name_of(engine, limit), is_bits, day, &now);
+	/* today's alone: none is later */
+	err = store_rates_sum(engine->store, name_of(engine, limit), is_bits, day, &now, &days);
+	return err ? err
+		   : store_rates_put(engine->store, name_of(engine, limit), is_bits, day, &now);
 }
 
 /* A window is over: into its day. */
@@ -146,7 +160,8 @@ static uint32_t number_of(const struct engine *engine, const char *name)
 	return limit ? limit->number : SEK_LIMITS_MAX;
 }
 
-int rates_sum(struct engine *engine, const char *name, bool is_bits, struct rate_hist *ret_hist, unsigned *ret_days)
+int rates_sum(struct engine *engine, const char *name, bool is_bits, struct rate_hist *ret_hist,
+	      unsigned *ret_days)
 {
 	int64_t first_day = engine_now_s() / DAY_S - RATES_DAYS + 1;
 	struct rate_hist hist = { 0 };

@@ -252,7 +252,8 @@ static struct allowed find_allow(struct engine *engine, const struct prefix *sou
 {
 	struct allowed allowed = { 0 };
 
-	(void)store_entry_exact(engine->store, source, take_allow, &allowed); /* then none is told */
+	/* then none is told */
+	(void)store_entry_exact(engine->store, source, take_allow, &allowed);
 	return allowed;
 }
 
@@ -270,7 +271,10 @@ static int find_rejected(void *arg, const struct store_ban *ban)
 	return others->rejected != 0;
 }
 
-/* Takes away what the reject of @ban allowed, unless the reject of another ban of that source stands. */
+/*
+ * Takes away what the reject of @ban allowed, unless the reject of another ban of that source
+ * stands.
+ */
 static int take_allow_away(struct engine *engine, const struct store_ban *ban,
 			   int64_t *ret_other, int *ret_n)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The engine's end of the pair: hello, calls, and what the keeper says unasked. The keeper gone is our end too. What comes
- * while a call waits is taken when the caller is done: a new config would free the feeds under its feet.
+ * The engine's end of the pair: hello, calls, and what the keeper says unasked. The keeper gone is
+ * our end too. What comes while a call waits is taken when the caller is done: a new config would
+ * free the feeds under its feet.
  */
 #include "engine.h"
 #include "bans.h"
@@ -20,7 +21,8 @@
 #include "sys/log.h"
 
 #define CALL_MS 5000 /* the keeper answers a call in a few; what comes later is thrown away */
-#define CALL_ALL_MS 60000 /* for all entries at the start, when nobody waits for us: four million take some seconds */
+/* for all entries at the start, when nobody waits for us: four million take some seconds */
+#define CALL_ALL_MS 60000
 #define ASKED_MAX 256 /* questions on their way: more than clients that can wait */
 
 /* A message that came while a call waited. */
@@ -47,10 +49,16 @@ static void take_rails(struct engine *engine, const struct role_msg *msg, int fd
 {
 	size_t want = msg->body.count * sizeof(struct role_rail);
 
-	engine->n_rails = msg->body.count <= SEK_RAILS_MAX && pread(fd, engine->rails, want, 0) == (ssize_t)want ? msg->body.count : 0;
+	engine->n_rails = msg->body.count <= SEK_RAILS_MAX &&
+					  pread(fd, engine->rails, want, 0) == (ssize_t)want
+				  ? msg->body.count
+				  : 0;
 }
 
-/* FNV-1a: tells configs apart in the records of bans, where an epoch would begin anew with every start. */
+/*
+ * FNV-1a: tells configs apart in the records of bans, where an epoch would begin anew with every
+ * start.
+ */
 static uint64_t hash_of(const uint8_t *data, size_t bytes)
 {
 	uint64_t sum = 14695981039346656037ull;
@@ -61,7 +69,9 @@ static uint64_t hash_of(const uint8_t *data, size_t bytes)
 	return sum;
 }
 
-/* What the config in force costs or risks, for `status`: a start is long ago when somebody wonders. */
+/*
+ * What the config in force costs or risks, for `status`: a start is long ago when somebody wonders.
+ */
 static void keep_warnings(struct engine *engine, const struct config_errors *errors)
 {
 	unsigned i;
@@ -69,7 +79,10 @@ static void keep_warnings(struct engine *engine, const struct config_errors *err
 	json_decref(engine->config_warnings);
 	engine->config_warnings = json_array();
 	for (i = 0; i < errors->n_warnings; i++) /* out of memory: the start has said it */
-		(void)json_array_append_new(engine->config_warnings, json_sprintf("%s:%u: %s", errors->warning[i].file, errors->warning[i].line, errors->warning[i].text));
+		(void)json_array_append_new(engine->config_warnings,
+					    json_sprintf("%s:%u: %s", errors->warning[i].file,
+							 errors->warning[i].line,
+							 errors->warning[i].text));
 }
 
 static void take_config(struct engine *engine, int fd, uint32_t epoch)
@@ -83,7 +96,8 @@ static void take_config(struct engine *engine, int fd, uint32_t epoch)
 
 	if (errors && !channel_check_sealed(fd, &bytes))
 		data = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (data != MAP_FAILED && !config_bundle_unpack(data, bytes, &sources, &n) && !config_parse(sources, n, &config, errors))
+	if (data != MAP_FAILED && !config_bundle_unpack(data, bytes, &sources, &n) &&
+	    !config_parse(sources, n, &config, errors))
 		err = feeds_configure(engine, config, epoch); /* it has said why not */
 	else
 		log_line(LOG_ERR, "config: the keeper's bundle cannot be read; the old one stays");
@@ -111,7 +125,8 @@ static void close_limiter(struct engine *engine)
 	}
 }
 
-static void take_hello(struct engine *engine, const struct role_msg *msg, const int *fds, unsigned n_fds)
+static void take_hello(struct engine *engine, const struct role_msg *msg, const int *fds,
+		       unsigned n_fds)
 {
 	if (n_fds < ROLE_FD_FIXED)
 		return;
@@ -123,7 +138,8 @@ static void take_hello(struct engine *engine, const struct role_msg *msg, const 
 	memcpy(engine->map_fds, fds, sizeof(engine->map_fds));
 	if (!msg->body.hello.has_limiter)
 		close_limiter(engine);
-	if (bpf_read_open(&engine->read, fds[ROLE_FD_COUNTERS], fds[ROLE_FD_CONTROL], msg->body.hello.n_cpus))
+	if (bpf_read_open(&engine->read, fds[ROLE_FD_COUNTERS], fds[ROLE_FD_CONTROL],
+			  msg->body.hello.n_cpus))
 		log_line(LOG_ERR, "counters: cannot be mapped: %s", strerror(errno));
 	credit_open(engine);
 	limits_open(engine);
@@ -289,7 +305,8 @@ static void no_answer(struct role_msg *reply)
 	snprintf(reply->text, sizeof(reply->text), "the keeper does not answer");
 }
 
-void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds, struct role_msg *ret_reply, int *ret_fd)
+void role_call(struct engine *engine, struct role_msg *msg, const int *fds, unsigned n_fds,
+	       struct role_msg *ret_reply, int *ret_fd)
 {
 	uint32_t seq = role_send(engine, msg, fds, n_fds);
 	bool is_all = msg->type == ROLE_ENTRIES && msg->body.entries.replace;
@@ -381,7 +398,8 @@ int role_open(struct engine *engine)
 	unsigned n;
 
 	engine->role_fd = ROLE_ENGINE_FD;
-	uv_poll_init(&engine->loop, &engine->role_poll, engine->role_fd); /* makes it non-blocking */
+	/* makes it non-blocking */
+	uv_poll_init(&engine->loop, &engine->role_poll, engine->role_fd);
 	engine->role_poll.data = engine;
 	uv_poll_start(&engine->role_poll, UV_READABLE, on_readable);
 	uv_timer_init(&engine->loop, &later_timer);

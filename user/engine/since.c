@@ -68,7 +68,8 @@ static int map_file(int fd, struct times *ret_times)
 		munmap(times.data, times.bytes);
 		return err;
 	}
-	(void)madvise(times.data, times.bytes, MADV_DONTNEED); /* advice: read page by page from here on */
+	/* advice: read page by page from here on */
+	(void)madvise(times.data, times.bytes, MADV_DONTNEED);
 	*ret_times = times;
 	return 0;
 }
@@ -91,11 +92,13 @@ static int make(const struct times *before, const struct engine_list *list, stru
 {
 	struct times times = { .bytes = list_since_bytes(&list->view) };
 
-	times.data = mmap(NULL, times.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	times.data =
+		mmap(NULL, times.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (times.data == MAP_FAILED)
 		return -errno;
 	list_since_make(before->data ? &before->view : NULL, &list->view, job.now_s, times.data);
-	(void)list_since_check(times.data, times.bytes, &times.view); /* we have just made it: for its parts */
+	/* we have just made it: for its parts */
+	(void)list_since_check(times.data, times.bytes, &times.view);
 	*ret_times = times;
 	return 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The busiest sources. A row's counts grow as long as it is the same source's; its rate is what it gained since an earlier
- * look, a few seconds ago. What it may have inherited from the row's last owner is its error.
+ * The busiest sources. A row's counts grow as long as it is the same source's; its rate is what it
+ * gained since an earlier look, a few seconds ago. What it may have inherited from the row's last
+ * owner is its error.
  */
 #include "top.h"
 
@@ -54,7 +55,8 @@ void top_open(struct engine *engine)
 	top->n_sets = engine->hello.body.hello.n_cpus * SEK_TOP_SETS;
 	top->sets = calloc(top->n_sets, sizeof(*top->sets));
 	for (i = 0; i < 3; i++) {
-		top->looks[i].source = calloc(top->n_sets * SEK_TOP_WAYS, sizeof(struct top_source));
+		top->looks[i].source =
+			calloc(top->n_sets * SEK_TOP_WAYS, sizeof(struct top_source));
 		bad += !top->looks[i].source;
 	}
 	if (!top->sets || bad)
@@ -65,17 +67,23 @@ static int by_address(const void *a, const void *b)
 {
 	const struct top_source *x = a, *y = b;
 
-	return x->family != y->family ? (x->family < y->family ? -1 : 1) : memcmp(x->addr_be, y->addr_be, sizeof(x->addr_be));
+	return x->family != y->family ? (x->family < y->family ? -1 : 1)
+				      : memcmp(x->addr_be, y->addr_be, sizeof(x->addr_be));
 }
 
-/* @len6: an IPv6 source is the network of so many bits. Each CPU's row names another address of it. */
+/*
+ * @len6: an IPv6 source is the network of so many bits. Each CPU's row names another address of it.
+ */
 static void add_row(struct top_look *look, const struct sek_top_row *row, unsigned len6)
 {
 	struct top_source *source = &look->source[look->n++];
 	unsigned i;
 
-	*source = (struct top_source){ .family = row->family, .packets = row->packets, .bytes = row->bytes,
-				       .drops = row->drops, .error = row->error };
+	*source = (struct top_source){.family = row->family,
+				      .packets = row->packets,
+				      .bytes = row->bytes,
+				      .drops = row->drops,
+				      .error = row->error};
 	memcpy(source->addr_be, row->addr_be, sizeof(source->addr_be));
 	for (i = len6 / 8; row->family == 6 && i < sizeof(source->addr_be); i++)
 		source->addr_be[i] &= i == len6 / 8 ? 0xff00 >> len6 % 8 : 0;
@@ -88,7 +96,8 @@ static void merge(struct top_look *look)
 
 	qsort(look->source, look->n, sizeof(look->source[0]), by_address);
 	for (i = 0; i < look->n; i++) {
-		struct top_source *last = kept ? &look->source[kept - 1] : NULL, *one = &look->source[i];
+		struct top_source *last = kept ? &look->source[kept - 1] : NULL,
+				  *one = &look->source[i];
 
 		if (!last || by_address(last, one)) {
 			look->source[kept++] = *one;
@@ -106,7 +115,8 @@ static int look_now(struct engine *engine, struct top_look *look, uint64_t idle_
 {
 	struct top *top = engine->top;
 	unsigned i, way;
-	int err = bpf_read_array(engine->map_fds[ROLE_FD_TOP], 0, top->n_sets, sizeof(*top->sets), top->sets);
+	int err = bpf_read_array(engine->map_fds[ROLE_FD_TOP], 0, top->n_sets, sizeof(*top->sets),
+				 top->sets);
 
 	if (err)
 		return err;
@@ -139,7 +149,8 @@ static unsigned source_len6(const struct engine *engine)
 {
 	const struct sek_control *control = engine->read.control;
 
-	return 128 - __builtin_popcountll(control->top_ignore_be[0]) - __builtin_popcountll(control->top_ignore_be[1]);
+	return 128 - __builtin_popcountll(control->top_ignore_be[0]) -
+	       __builtin_popcountll(control->top_ignore_be[1]);
 }
 
 void top_tick(struct engine *engine)
@@ -163,7 +174,9 @@ size_t top_sources(struct engine *engine, struct top_seen *ret_seen, size_t max)
 	for (i = 0; i < now->n && i < max; i++) {
 		const struct top_source *source = &now->source[i];
 
-		ret_seen[i] = (struct top_seen){ .family = source->family, .packets = source->packets, .drops = source->drops };
+		ret_seen[i] = (struct top_seen){.family = source->family,
+						.packets = source->packets,
+						.drops = source->drops};
 		memcpy(ret_seen[i].addr_be, source->addr_be, sizeof(ret_seen[i].addr_be));
 	}
 	return i;
@@ -183,9 +196,11 @@ static int by_rank(const void *a, const void *b)
 }
 
 /* What @source gained since @before; all it has, less what it inherited, where it is new. */
-static struct ranked rate(const struct top_source *source, const struct top_look *before, double seconds)
+static struct ranked rate(const struct top_source *source, const struct top_look *before,
+			  double seconds)
 {
-	const struct top_source *was = bsearch(source, before->source, before->n, sizeof(*source), by_address);
+	const struct top_source *was =
+		bsearch(source, before->source, before->n, sizeof(*source), by_address);
 	struct ranked one = { .source = *source };
 
 	if (was && was->packets <= source->packets && was->bytes <= source->bytes) {
@@ -194,7 +209,8 @@ static struct ranked rate(const struct top_source *source, const struct top_look
 		one.drops = source->drops > was->drops ? (source->drops - was->drops) / seconds : 0;
 	} else {
 		one.packets = (source->packets - source->error) / seconds;
-		one.bytes = source->bytes / seconds; /* bytes and drops begin at 0 with each owner of a row */
+		/* bytes and drops begin at 0 with each owner of a row */
+		one.bytes = source->bytes / seconds;
 		one.drops = source->drops / seconds;
 	}
 	return one;
@@ -202,14 +218,17 @@ static struct ranked rate(const struct top_source *source, const struct top_look
 
 static json_t *row_json(const struct ranked *one, unsigned len6)
 {
-	struct prefix prefix = { .family = one->source.family, .len = one->source.family == 4 ? 32 : len6 };
+	struct prefix prefix = {.family = one->source.family,
+				.len = one->source.family == 4 ? 32 : len6};
 	char text[PREFIX_TEXT_BYTES];
 
 	memcpy(prefix.addr_be, one->source.addr_be, sizeof(prefix.addr_be));
 	prefix_format(&prefix, text);
-	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I}", "address", text, "packets_per_s", one->packets, "bytes_per_s", one->bytes,
-			 "drops_per_s", one->drops, "packets", (json_int_t)one->source.packets, "bytes", (json_int_t)one->source.bytes,
-			 "drops", (json_int_t)one->source.drops, "error", (json_int_t)one->source.error);
+	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I}", "address", text, "packets_per_s",
+			 one->packets, "bytes_per_s", one->bytes, "drops_per_s", one->drops,
+			 "packets", (json_int_t)one->source.packets, "bytes",
+			 (json_int_t)one->source.bytes, "drops", (json_int_t)one->source.drops,
+			 "error", (json_int_t)one->source.error);
 }
 
 json_t *top_rows(struct engine *engine, const char *by, unsigned max)
@@ -229,8 +248,11 @@ json_t *top_rows(struct engine *engine, const char *by, unsigned max)
 	if (ranked)
 		rows = json_array();
 	for (i = 0; i < now->n && rows; i++) {
-		ranked[i] = rate(&now->source[i], before, before->time_ns ? (now->time_ns - before->time_ns) / 1e9 : 1);
-		ranked[i].rank = !strcmp(by, "bytes") ? ranked[i].bytes : !strcmp(by, "drops") ? ranked[i].drops : ranked[i].packets;
+		ranked[i] = rate(&now->source[i], before,
+				 before->time_ns ? (now->time_ns - before->time_ns) / 1e9 : 1);
+		ranked[i].rank = !strcmp(by, "bytes")   ? ranked[i].bytes
+				 : !strcmp(by, "drops") ? ranked[i].drops
+							: ranked[i].packets;
 	}
 	if (rows)
 		qsort(ranked, now->n, sizeof(*ranked), by_rank);

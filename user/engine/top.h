@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The busiest sources, from the kernel's bounded summary: every packet of a quiet CPU, one in 64 of a busy one; 2048 sources a CPU. */
+/*
+ * The busiest sources, from the kernel's bounded summary: every packet of a quiet CPU, one in 64 of
+ * a busy one; 2048 sources a CPU.
+ */
 #pragma once
 
 #include <jansson.h>
@@ -22,5 +25,8 @@ struct top_seen {
 size_t top_sources(struct engine *engine, struct top_seen *ret_seen, size_t max);
 /* So many there may be. */
 size_t top_sources_max(const struct engine *engine);
-/* Rows for `top`, busiest first by @by ("packets", "bytes" or "drops"), at most @max; NULL: out of memory, or the kernel does not answer. */
+/*
+ * Rows for `top`, busiest first by @by ("packets", "bytes" or "drops"), at most @max; NULL: out of
+ * memory, or the kernel does not answer.
+ */
 json_t *top_rows(struct engine *engine, const char *by, unsigned max);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the control sockets understand: a table of verbs. Every change is recorded with who made it. */
+/*
+ * What the control sockets understand: a table of verbs. Every change is recorded with who made it.
+ */
 #include "verbs.h"
 
 #include <errno.h>
@@ -59,7 +61,11 @@ static json_t *interfaces(const struct engine *engine)
 	for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
-		json_array_append_new(rows, json_pack("{s:s,s:s,s:i,s:b,s:b}", "name", iface->name, "attach", iface->native ? "native" : "generic", "program_id", iface->program_id, "attached", iface->attached, "dispatcher", iface->shared));
+		json_array_append_new(rows,
+				      json_pack("{s:s,s:s,s:i,s:b,s:b}", "name", iface->name,
+						"attach", iface->native ? "native" : "generic",
+						"program_id", iface->program_id, "attached",
+						iface->attached, "dispatcher", iface->shared));
 	}
 	return rows;
 }
@@ -75,12 +81,19 @@ static json_t *packets(struct engine *engine)
 		memset(one, 0, sizeof(one));
 		for (v = 0; v < SEK_V_MAX; v++) {
 			for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++)
-				one[v] += bpf_read_verdict(&engine->read, engine->ifaces.body.ifaces.iface[i].slot, v, r).packets;
+				one[v] += bpf_read_verdict(&engine->read,
+							   engine->ifaces.body.ifaces.iface[i].slot,
+							   v, r)
+						  .packets;
 			totals[v] += one[v];
 		}
-		json_object_set_new(by_reason, names[r], json_pack("{s:I,s:I,s:I}", "passed", one[SEK_V_PASS], "dropped", one[SEK_V_DROP], "would_drop", one[SEK_V_WOULD]));
+		json_object_set_new(by_reason, names[r],
+				    json_pack("{s:I,s:I,s:I}", "passed", one[SEK_V_PASS], "dropped",
+					      one[SEK_V_DROP], "would_drop", one[SEK_V_WOULD]));
 	}
-	return json_pack("{s:I,s:I,s:I,s:o}", "passed", totals[SEK_V_PASS], "dropped", totals[SEK_V_DROP], "would_drop", totals[SEK_V_WOULD], "by_reason", by_reason);
+	return json_pack("{s:I,s:I,s:I,s:o}", "passed", totals[SEK_V_PASS], "dropped",
+			 totals[SEK_V_DROP], "would_drop", totals[SEK_V_WOULD], "by_reason",
+			 by_reason);
 }
 
 static json_t *bans(struct engine *engine)
@@ -91,10 +104,16 @@ static json_t *bans(struct engine *engine)
 	(void)store_ban_counts(engine->store, &undecided, &live); /* then 0 is told */
 	for (i = 0; i < engine->config->n_limits; i++)
 		refused += bpf_read_limit(&engine->read, engine->config->limits[i].number).refused;
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "unrecorded", (json_int_t)bans_unrecorded(engine), "trial", (json_int_t)engine->bans->n_trial, "undecided", (json_int_t)undecided, "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "live", (json_int_t)live, "unrecorded",
+			 (json_int_t)bans_unrecorded(engine), "trial",
+			 (json_int_t)engine->bans->n_trial, "undecided", (json_int_t)undecided,
+			 "refused", (json_int_t)refused, "size", (json_int_t)SEK_BANS_MAX);
 }
 
-/* A full map of bans refuses, and evidence that was missed cannot be shown later: people are told where they look first. */
+/*
+ * A full map of bans refuses, and evidence that was missed cannot be shown later: people are told
+ * where they look first.
+ */
 static json_t *warnings(struct engine *engine)
 {
 	uint64_t missed = limits_missed_lately(engine);
@@ -103,11 +122,15 @@ static json_t *warnings(struct engine *engine)
 	if (bans_is_full(engine))
 		json_array_append_new(lines, json_sprintf("the map of bans is full, those on trial included: sources stay limited, but are not banned; sekisho block flush --origin limit:NAME makes room"));
 	if (missed)
-		json_array_append_new(lines, json_sprintf("%llu packets of sources near or over a limit left no evidence in the last %u minutes: the records were other sources'; a ban of theirs shows none",
-							  (unsigned long long)missed, LIMITS_MISSED_MIN));
+		json_array_append_new(
+			lines,
+			json_sprintf(
+				"%llu packets of sources near or over a limit left no evidence in the last %u minutes: the records were other sources'; a ban of theirs shows none",
+				(unsigned long long)missed, LIMITS_MISSED_MIN));
 	feeds_warnings(engine, lines);
 	if (engine->config_warnings)
-		(void)json_array_extend(lines, engine->config_warnings); /* out of memory: the start has said them */
+		/* out of memory: the start has said them */
+		(void)json_array_extend(lines, engine->config_warnings);
 	return lines;
 }
 
@@ -119,11 +142,18 @@ static json_t *status(struct verbs_request *request)
 
 	credit_take(engine); /* and so reads the counters anew; if not, the last copy is told */
 	of_bans = bans(engine);
-	return verbs_ok(json_pack("{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:o,s:o,s:o}", "version", SEKISHO_VERSION,
-			 "mode", engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce", "confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s,
-			 "interfaces", interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation, "prefixes_v4", engine->table.prefixes_v4,
-			 "prefixes_v6", engine->table.prefixes_v6, "bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets", packets(engine),
-			 "entries", "used", engine->ifaces.body.ifaces.entries_used, "size", engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected", protected_rows(engine, NULL), "limits", verbs_limits(engine), "bans", of_bans, "warnings", warnings(engine)));
+	return verbs_ok(json_pack(
+		"{s:s,s:s,s:i,s:o,s:{s:I,s:i,s:i,s:I},s:o,s:o,s:{s:i,s:i},s:i,s:o,s:o,s:o,s:o}",
+		"version", SEKISHO_VERSION, "mode",
+		engine->read.control->mode == SEK_MODE_MONITOR ? "monitor" : "enforce",
+		"confirm_left_s", engine->ifaces.body.ifaces.confirm_left_s, "interfaces",
+		interfaces(engine), "table", "generation", (json_int_t)engine->swapped_generation,
+		"prefixes_v4", engine->table.prefixes_v4, "prefixes_v6", engine->table.prefixes_v6,
+		"bytes", (json_int_t)engine->table.bytes, "feeds", verbs_feeds(engine), "packets",
+		packets(engine), "entries", "used", engine->ifaces.body.ifaces.entries_used, "size",
+		engine->ifaces.body.ifaces.entries_size, "rails", engine->n_rails, "protected",
+		protected_rows(engine, NULL), "limits", verbs_limits(engine), "bans", of_bans,
+		"warnings", warnings(engine)));
 }
 
 static json_t *explain(struct verbs_request *request)
@@ -190,8 +220,11 @@ static json_t *version(struct verbs_request *request)
 
 static int audit_row(void *arg, const struct store_audit *row)
 {
-	json_array_append_new(arg, json_pack("{s:I,s:I,s:I,s:s,s:s,s:s,s:s}", "id", (json_int_t)row->id, "time", (json_int_t)row->time_s, "uid", (json_int_t)row->uid,
-					     "user", row->user, "verb", row->verb, "detail", row->detail, "result", row->result));
+	json_array_append_new(arg,
+			      json_pack("{s:I,s:I,s:I,s:s,s:s,s:s,s:s}", "id", (json_int_t)row->id,
+					"time", (json_int_t)row->time_s, "uid",
+					(json_int_t)row->uid, "user", row->user, "verb", row->verb,
+					"detail", row->detail, "result", row->result));
 	return 0;
 }
 
@@ -204,13 +237,17 @@ static json_t *audit(struct verbs_request *request)
 
 	if (limit < 1 || limit > AUDIT_MAX)
 		limit = AUDIT_MAX;
-	if (store_audit_each(request->engine->store, json_integer_value(json_object_get(request->json, "before")), limit, audit_row, rows)) {
+	if (store_audit_each(request->engine->store,
+			     json_integer_value(json_object_get(request->json, "before")), limit,
+			     audit_row, rows)) {
 		json_decref(rows);
 		return verbs_error(1, "the state cannot be read: %s", store_error(request->engine->store));
 	}
 	n = json_array_size(rows);
-	return verbs_ok(json_pack("{s:o,s:o}", "entries", rows, "next",
-				  n == (size_t)limit ? json_incref(json_object_get(json_array_get(rows, n - 1), "id")) : json_null()));
+	return verbs_ok(json_pack(
+		"{s:o,s:o}", "entries", rows, "next",
+		n == (size_t)limit ? json_incref(json_object_get(json_array_get(rows, n - 1), "id"))
+				   : json_null()));
 }
 
 #define SINGLE 2 /* one change, answered when it is on disk, for which the loop does not wait */
@@ -271,7 +308,8 @@ static int put_record(struct store *store, const struct store_audit *row, bool i
 	return err;
 }
 
-static void record(struct engine *engine, const struct verbs_client *client, const struct verbs_wait *wait, const json_t *answer)
+static void record(struct engine *engine, const struct verbs_client *client,
+		   const struct verbs_wait *wait, const json_t *answer)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
 	struct store_audit row = { .time_s = engine_now_s(), .uid = client->uid };
@@ -281,7 +319,8 @@ static void record(struct engine *engine, const struct verbs_client *client, con
 	snprintf(row.detail, sizeof(row.detail), "%s", wait->detail);
 	snprintf(row.result, sizeof(row.result), "%s", error ? error : "done");
 	if (put_record(engine->store, &row, wait->is_lazy) && !error)
-		log_line(LOG_ERR, "audit: %s %s by %s (uid %u) cannot be recorded: %s", wait->verb, wait->detail, client->user, client->uid, store_error(engine->store));
+		log_line(LOG_ERR, "audit: %s %s by %s (uid %u) cannot be recorded: %s", wait->verb,
+			 wait->detail, client->user, client->uid, store_error(engine->store));
 }
 
 /* What was changed, in the words that were given. */
@@ -301,11 +340,15 @@ static void describe(const struct verbs_request *request, char *detail, size_t d
 		const char *value = verbs_word(request, keys[i], NULL);
 
 		if (value && len < detail_bytes)
-			len += snprintf(detail + len, detail_bytes - len, "%s%s%s%s", len ? " " : "", i < 3 ? "" : keys[i], i < 3 ? "" : "=", value);
+			len += snprintf(detail + len, detail_bytes - len, "%s%s%s%s",
+					len ? " " : "", i < 3 ? "" : keys[i], i < 3 ? "" : "=",
+					value);
 	}
 	json_object_foreach(json_object_get(request->json, "set"), key, set) {
 		if (json_is_string(set) && len < detail_bytes)
-			len += snprintf(detail + len, detail_bytes - len, "%s%s=%s", len ? " " : "", key, feed_url_hide(json_string_value(set), shown, sizeof(shown)));
+			len += snprintf(
+				detail + len, detail_bytes - len, "%s%s=%s", len ? " " : "", key,
+				feed_url_hide(json_string_value(set), shown, sizeof(shown)));
 	}
 	escape_end_utf8(detail);
 }
@@ -348,9 +391,11 @@ static json_t *when_on_disk(struct engine *engine, struct verbs_wait *wait, json
 	return is_on_disk(engine, wait); /* already, where there was no thread */
 }
 
-json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait)
+json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client,
+		     struct verbs_wait *ret_wait)
 {
-	struct verbs_request request = { .engine = engine, .json = json, .client = client, .wait = ret_wait };
+	struct verbs_request request = {
+		.engine = engine, .json = json, .client = client, .wait = ret_wait};
 	const char *name = verbs_word(&request, "verb", "");
 	char shown[44]; /* a verb's length, and room to see that it was longer */
 	json_t *answer;
@@ -379,11 +424,14 @@ json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *c
 		record(engine, client, ret_wait, answer);
 	if (verbs[i].changes != SINGLE)
 		return answer;
-	(void)store_relax(engine->store, false); /* fails only where nothing can be written either */
-	return json_is_true(json_object_get(answer, "ok")) ? when_on_disk(engine, ret_wait, answer) : answer;
+	/* fails only where nothing can be written either */
+	(void)store_relax(engine->store, false);
+	return json_is_true(json_object_get(answer, "ok")) ? when_on_disk(engine, ret_wait, answer)
+							   : answer;
 }
 
-json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, struct verbs_wait *wait)
+json_t *verbs_poll(struct engine *engine, const struct verbs_client *client,
+		   struct verbs_wait *wait)
 {
 	json_t *answer = wait->poll(engine, wait);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Between the control sockets and what answers them: one request in, one answer out, now or later. An answer is the
- * caller's to json_decref().
+ * Between the control sockets and what answers them: one request in, one answer out, now or later.
+ * An answer is the caller's to json_decref().
  */
 #pragma once
 
@@ -31,12 +31,17 @@ struct verbs_client {
 struct verbs_wait {
 	/* The answer, or NULL: not yet. Asked whenever something came to its end. */
 	json_t *(*poll)(struct engine *engine, struct verbs_wait *wait);
-	void (*abandon)(struct engine *engine, struct verbs_wait *wait); /* the client is gone; may be NULL */
+	/* the client is gone; may be NULL */
+	void (*abandon)(struct engine *engine, struct verbs_wait *wait);
 	void *job;
 	uint64_t number;
 	char name[64];
 	const char *verb; /* for the audit; NULL: nothing is recorded */
-	bool is_lazy; /* so many ask so that the audit's row is on disk with what is next: the loop waits for no disk */
+	/*
+	 * so many ask so that the audit's row is on disk with what is next: the loop waits for no
+	 * disk
+	 */
+	bool is_lazy;
 	char detail[160];
 };
 
@@ -52,12 +57,17 @@ struct verbs_request {
 };
 
 /* Answers @json of @client; NULL: later, ask verbs_poll() with *@wait. */
-json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client, struct verbs_wait *ret_wait);
-json_t *verbs_poll(struct engine *engine, const struct verbs_client *client, struct verbs_wait *wait);
+json_t *verbs_answer(struct engine *engine, json_t *json, struct verbs_client *client,
+		     struct verbs_wait *ret_wait);
+json_t *verbs_poll(struct engine *engine, const struct verbs_client *client,
+		   struct verbs_wait *wait);
 /* The connection is over; @wait NULL: nothing is waited for. */
 void verbs_hang_up(struct engine *engine, struct verbs_client *client, struct verbs_wait *wait);
 
-/* The poll and abandon of a request that waits for what role_ask() numbered: the keeper's answer is its answer. */
+/*
+ * The poll and abandon of a request that waits for what role_ask() numbered: the keeper's answer is
+ * its answer.
+ */
 json_t *verbs_keeper_said(struct engine *engine, struct verbs_wait *wait);
 void verbs_keeper_forget(struct engine *engine, struct verbs_wait *wait);
 
@@ -93,8 +103,8 @@ void feed_upload_free(struct feed_upload *upload);
 json_t *verbs_feed_add(struct verbs_request *request);
 json_t *verbs_feed_remove(struct verbs_request *request);
 /*
- * The request's member "set", an object of texts, as KEY=VALUE lines (feed_file.h) in @room of FEED_FILE_BYTES + 1; NULL, or the
- * answer that says what is wrong with it.
+ * The request's member "set", an object of texts, as KEY=VALUE lines (feed_file.h) in @room of
+ * FEED_FILE_BYTES + 1; NULL, or the answer that says what is wrong with it.
  */
 json_t *verbs_feed_pairs(struct verbs_request *request, char *room, size_t *ret_len);
 
@@ -123,9 +133,14 @@ json_t *verbs_events(struct verbs_request *request);
 /* The limit's name of an origin limit:NAME, else NULL. */
 const char *verbs_ban_limit(const char *origin);
 /*
- * Adds live bans with id > @after of @origin (NULL: any) to @rows until they are @limit. Returns 1 where there are more, 0, or the
- * state's error; *ret_last is the last one's id, or @after.
+ * Adds live bans with id > @after of @origin (NULL: any) to @rows until they are @limit. Returns 1
+ * where there are more, 0, or the state's error; *ret_last is the last one's id, or @after.
  */
-int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, size_t limit, json_t *rows, int64_t *ret_last);
-/* Takes the live ban of limit @name that holds @prefix away. Returns 1 done, 0 there is none, or an error with @why. */
-int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, const char *name, char *why, size_t why_bytes);
+int verbs_ban_rows(struct engine *engine, const char *origin, int64_t after, size_t limit,
+		   json_t *rows, int64_t *ret_last);
+/*
+ * Takes the live ban of limit @name that holds @prefix away. Returns 1 done, 0 there is none, or an
+ * error with @why.
+ */
+int verbs_ban_del(struct verbs_request *request, const struct prefix *prefix, const char *name,
+		  char *why, size_t why_bytes);

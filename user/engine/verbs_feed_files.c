@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* feed.add and feed.remove: the values are checked here for a quick word, and again by the keeper, who writes the file. */
+/*
+ * feed.add and feed.remove: the values are checked here for a quick word, and again by the keeper,
+ * who writes the file.
+ */
 #include "verbs.h"
 
 #include <stdio.h>
@@ -27,7 +30,10 @@ static json_t *added(struct engine *engine, struct verbs_wait *wait)
 	return said(engine, wait, json_sprintf("feed %s is added and being fetched; `sekisho feed show %s` tells what came", wait->name, wait->name));
 }
 
-/* The config without it has come before the keeper's answer, and with that all that is known of it is gone (feed_ids.h). */
+/*
+ * The config without it has come before the keeper's answer, and with that all that is known of it
+ * is gone (feed_ids.h).
+ */
 static json_t *out_of_force(struct engine *engine, struct verbs_wait *wait)
 {
 	if (engine->is_compiling || engine->compile_wanted)

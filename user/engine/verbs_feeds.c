@@ -23,7 +23,10 @@ json_t *verbs_no_feed(const char *name)
 	return verbs_error(1, "there is no feed \"%s\"; `sekisho feed list` names them", verbs_shown(name, shown, sizeof(shown)));
 }
 
-/* Of the last update alone; "stale" is the word for the alarm, which rings in any state (feeds_watch.c). */
+/*
+ * Of the last update alone; "stale" is the word for the alarm, which rings in any state
+ * (feeds_watch.c).
+ */
 static const char *feed_state(const struct engine_feed *feed)
 {
 	if (feed->held.data)
@@ -40,9 +43,13 @@ static json_t *list_errors(const struct engine_list *list)
 
 	for (i = 0; list->data && i < list->view.head->n_errors; i++) {
 		const struct list_error *error = &list->view.errors[i];
-		json_t *text = json_stringn(error->text, error->text_len); /* NULL where it is no UTF-8 */
+		/* NULL where it is no UTF-8 */
+		json_t *text = json_stringn(error->text, error->text_len);
 
-		json_array_append_new(rows, json_pack("{s:i,s:s,s:o}", "line", error->line, "reason", feed_error_text(error->reason), "text", text ? text : json_string("(not UTF-8)")));
+		json_array_append_new(rows,
+				      json_pack("{s:i,s:s,s:o}", "line", error->line, "reason",
+						feed_error_text(error->reason), "text",
+						text ? text : json_string("(not UTF-8)")));
 	}
 	return rows;
 }
@@ -68,18 +75,25 @@ static json_t *feed_held(struct engine_feed *feed)
 		return json_null();
 	feed->held_shown = feed->held_number;
 	list_diff(feed->list.data ? &feed->list.view : NULL, &feed->held.view, &diff);
-	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:I,s:o}", "why", feed->state.held_why, "since", (json_int_t)feed->state.held_s,
-			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
-			 "added", (json_int_t)diff.added, "added_first", prefixes(diff.added_first, diff.added),
-			 "removed", (json_int_t)diff.removed, "removed_first", prefixes(diff.removed_first, diff.removed),
-			 "added_largest", prefixes(diff.added_largest, diff.added), "errors_total", (json_int_t)head->errors, "errors", list_errors(&feed->held));
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:I,s:o,s:o,s:I,s:o}", "why",
+			 feed->state.held_why, "since", (json_int_t)feed->state.held_s,
+			 "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6,
+			 "coverage_v4", feed->held.coverage4, "coverage_v6", feed->held.coverage6,
+			 "added", (json_int_t)diff.added, "added_first",
+			 prefixes(diff.added_first, diff.added), "removed",
+			 (json_int_t)diff.removed, "removed_first",
+			 prefixes(diff.removed_first, diff.removed), "added_largest",
+			 prefixes(diff.added_largest, diff.added), "errors_total",
+			 (json_int_t)head->errors, "errors", list_errors(&feed->held));
 }
 
 static json_t *feed_error(const struct engine_feed *feed)
 {
 	if (feed->state.error[0])
 		return json_string(feed->state.error);
-	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it", feed->state.held_why, feed->state.name) : json_null();
+	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it",
+					      feed->state.held_why, feed->state.name)
+			       : json_null();
 }
 
 /* What the list in force was read as, and why. */
@@ -87,8 +101,11 @@ static json_t *feed_origin(const struct engine_feed *feed)
 {
 	const struct list_origin *origin = feed->list.data ? feed->list.view.origin : NULL;
 
-	return json_pack("{s:s,s:s,s:I}", "format", feed_format_name(origin ? origin->format : feed->config->format), "format_why",
-			 origin ? origin->why : "not known: no list, or one that an earlier version read", "skipped", (json_int_t)(origin ? origin->skipped : 0));
+	return json_pack(
+		"{s:s,s:s,s:I}", "format",
+		feed_format_name(origin ? origin->format : feed->config->format), "format_why",
+		origin ? origin->why : "not known: no list, or one that an earlier version read",
+		"skipped", (json_int_t)(origin ? origin->skipped : 0));
 }
 
 json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long)
@@ -98,20 +115,30 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 	const struct list_head *head = feed->list.data ? feed->list.view.head : &none;
 	uint64_t now_ms = uv_now(&engine->loop);
 	char alarm[FEEDS_ALARM_BYTES];
-	json_t *json = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s?,s:s?,s:s?}", "name", feed->state.name, "action", actions[feed->config->action],
-				 "state", feed_state(feed), "entries", (json_int_t)head->n4 + head->n6, "entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6,
-				 "last_success", verbs_time(feed->state.last_success_s), "next_try", (json_int_t)(engine_now_s() + (feed->next_ms > now_ms ? (feed->next_ms - now_ms) / 1000 : 0)),
-				 "error", feed_error(feed), "url", feed->config->url, "path", feed->config->path,
-				 "alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
+	json_t *json = json_pack(
+		"{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:I,s:o,s:s?,s:s?,s:s?}", "name", feed->state.name,
+		"action", actions[feed->config->action], "state", feed_state(feed), "entries",
+		(json_int_t)head->n4 + head->n6, "entries_v4", (json_int_t)head->n4, "entries_v6",
+		(json_int_t)head->n6, "last_success", verbs_time(feed->state.last_success_s),
+		"next_try",
+		(json_int_t)(engine_now_s() +
+			     (feed->next_ms > now_ms ? (feed->next_ms - now_ms) / 1000 : 0)),
+		"error", feed_error(feed), "url", feed->config->url, "path", feed->config->path,
+		"alarm", feeds_alarm(feed, alarm, sizeof(alarm)));
 
 	if (json)
 		json_object_set_new(json, "not_before", verbs_time(feeds_wish_s(feed)));
 	if (!is_long || !json)
 		return json;
-	json_object_update_new(json, json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines", (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
-					       "host_bits", (json_int_t)head->host_bits, "left_out_v4", (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
-					       "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6, "errors_total", (json_int_t)head->errors,
-					       "errors", list_errors(&feed->list), "held", feed_held(feed)));
+	json_object_update_new(
+		json,
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines",
+			  (json_int_t)head->lines, "duplicates", (json_int_t)head->duplicates,
+			  "host_bits", (json_int_t)head->host_bits, "left_out_v4",
+			  (json_int_t)feed->left_out4, "left_out_v6", (json_int_t)feed->left_out6,
+			  "coverage_v4", feed->list.coverage4, "coverage_v6", feed->list.coverage6,
+			  "errors_total", (json_int_t)head->errors, "errors",
+			  list_errors(&feed->list), "held", feed_held(feed)));
 	json_object_set_new(json, "protected", protected_rows(engine, feed));
 	json_object_set_new(json, "names", feeds_names(engine, feed));
 	json_object_set_new(json, "stale_after", json_integer(feed->config->stale_after_s));
@@ -131,7 +158,8 @@ json_t *verbs_feeds(struct engine *engine)
 
 	for (i = 0; i < engine->n_feeds; i++)
 		json_array_append_new(rows, verbs_feed(engine, &engine->feeds[i], false));
-	(void)json_array_append_new(rows, crowdsec_json(engine, false)); /* not in the config: no row */
+	/* not in the config: no row */
+	(void)json_array_append_new(rows, crowdsec_json(engine, false));
 	return rows;
 }
 
@@ -156,14 +184,18 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 	size_t i;
 
 	for (i = 0; i < engine->n_feeds; i++) {
-		if ((!wait->name[0] || !strcmp(wait->name, engine->feeds[i].state.name)) && feeds_is_busy(engine, &engine->feeds[i]))
+		if ((!wait->name[0] || !strcmp(wait->name, engine->feeds[i].state.name)) &&
+		    feeds_is_busy(engine, &engine->feeds[i]))
 			return NULL;
 	}
-	if ((!wait->name[0] || !strcmp(wait->name, CONFIG_CROWDSEC_NAME)) && crowdsec_is_busy(engine))
+	if ((!wait->name[0] || !strcmp(wait->name, CONFIG_CROWDSEC_NAME)) &&
+	    crowdsec_is_busy(engine))
 		return NULL;
 	if (engine->is_compiling || engine->compile_wanted)
 		return NULL;
-	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s", engine->table_error) : verbs_ok(json_object());
+	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s",
+						    engine->table_error)
+				      : verbs_ok(json_object());
 }
 
 static json_t *is_left_alone(const struct engine_feed *feed)
@@ -181,11 +213,13 @@ json_t *verbs_feed_update(struct verbs_request *request)
 {
 	const char *name = verbs_word(request, "name", NULL);
 
-	bool is_crowdsec = name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
+	bool is_crowdsec =
+		name && !strcmp(name, CONFIG_CROWDSEC_NAME) && request->engine->crowdsec->config;
 	int err = is_crowdsec ? 0 : feeds_update(request->engine, name);
 
 	if (err)
-		return err == -EBUSY ? is_left_alone(feeds_find(request->engine, name)) : verbs_no_feed(name);
+		return err == -EBUSY ? is_left_alone(feeds_find(request->engine, name))
+				     : verbs_no_feed(name);
 	if (!name || is_crowdsec)
 		(void)crowdsec_update(request->engine); /* not in the config: nothing to ask */
 	snprintf(request->wait->name, sizeof(request->wait->name), "%s", name ? name : "");
@@ -197,7 +231,9 @@ static json_t *accepted(struct engine *engine, struct verbs_wait *wait)
 {
 	if (engine->is_compiling || engine->compile_wanted)
 		return NULL;
-	return engine->table_error[0] ? verbs_error(1, "the list is taken, but not in force: %s", engine->table_error) : verbs_ok(json_object());
+	return engine->table_error[0] ? verbs_error(1, "the list is taken, but not in force: %s",
+						    engine->table_error)
+				      : verbs_ok(json_object());
 }
 
 json_t *verbs_feed_accept(struct verbs_request *request)

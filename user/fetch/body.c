@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * From bytes as sent to a list file. In: chunks of any size. Out: what the parser made of them.
- * Both sides of a compressed body are counted against the job's limit, so a bomb costs no more than an honest body.
+ * Both sides of a compressed body are counted against the job's limit, so a bomb costs no more than
+ * an honest body.
  */
 #include "fetch/body.h"
 
@@ -144,7 +145,9 @@ static int start(struct body *body, bool says_gzip)
 	body->has_started = true;
 	if (kind == UNPACK_NONE)
 		return push_plain(body, body->head, body->head_len);
-	body->unpack = unpack_new(kind, body->job->format == FETCH_MAXMIND ? unzip_pick_maxmind : NULL, take_unpacked, body);
+	body->unpack =
+		unpack_new(kind, body->job->format == FETCH_MAXMIND ? unzip_pick_maxmind : NULL,
+			   take_unpacked, body);
 	if (!body->unpack)
 		return refuse(body, -ENOMEM, "out of memory");
 	return push_packed(body, body->head, body->head_len);

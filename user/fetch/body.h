@@ -24,7 +24,10 @@ void body_free(struct body *body);
  */
 int body_push(struct body *body, bool says_gzip, const void *data, size_t len);
 
-/* Nothing told where the body ends: a plain one must then end with a whole line, or say how much it holds. */
+/*
+ * Nothing told where the body ends: a plain one must then end with a whole line, or say how much it
+ * holds.
+ */
 void body_doubt_end(struct body *body);
 
 /*

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The order of a fetch's two sandboxes. In: a job. Out: a process that can only read what it was given. */
+/*
+ * The order of a fetch's two sandboxes. In: a job. Out: a process that can only read what it was
+ * given.
+ */
 #include "fetch/confine.h"
 
 #include "fetch/connector.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Both ends of the connector's channel. In: hosts and ports that the reading process asks for, which may be in a server's hands.
- * Out: connected sockets, by the rule that the job alone makes. The connector has no key, no list, no file but the resolver's.
+ * Both ends of the connector's channel. In: hosts and ports that the reading process asks for,
+ * which may be in a server's hands. Out: connected sockets, by the rule that the job alone makes.
+ * The connector has no key, no list, no file but the resolver's.
  */
 #include "fetch/connector.h"
 
@@ -27,9 +28,13 @@
 #define CHANNEL_FD 3	 /* in the connector */
 #define GRACE_MS 1000	 /* that an answer may come late */
 
-/* Leaves in @addresses those that @ask may lead to, in their order. Returns how many; where none, @why says so. */
-static unsigned keep_allowed(const struct connect_rule *rule, const struct connect_ask *ask, struct dial_address *addresses, unsigned n,
-			     char *why, size_t why_bytes)
+/*
+ * Leaves in @addresses those that @ask may lead to, in their order. Returns how many; where none,
+ * @why says so.
+ */
+static unsigned keep_allowed(const struct connect_rule *rule, const struct connect_ask *ask,
+			     struct dial_address *addresses, unsigned n, char *why,
+			     size_t why_bytes)
 {
 	unsigned i, kept = 0;
 
@@ -37,7 +42,9 @@ static unsigned keep_allowed(const struct connect_rule *rule, const struct conne
 		const struct sockaddr *at = &addresses[i].at.any;
 		enum http_addr_kind kind = http_addr_kind(at);
 
-		if (!connect_rule_address(rule, ask, kind, kind == HTTP_ADDR_PUBLIC && dial_is_ours(at), why, why_bytes))
+		if (!connect_rule_address(rule, ask, kind,
+					  kind == HTTP_ADDR_PUBLIC && dial_is_ours(at), why,
+					  why_bytes))
 			addresses[kept++] = addresses[i];
 	}
 	return kept;
@@ -45,14 +52,16 @@ static unsigned keep_allowed(const struct connect_rule *rule, const struct conne
 
 static void say_server(const struct sockaddr *at, char *text, socklen_t size)
 {
-	const void *address = at->sa_family == AF_INET ? (const void *)&((const struct sockaddr_in *)at)->sin_addr :
-							 (const void *)&((const struct sockaddr_in6 *)at)->sin6_addr;
+	const void *address = at->sa_family == AF_INET
+				      ? (const void *)&((const struct sockaddr_in *)at)->sin_addr
+				      : (const void *)&((const struct sockaddr_in6 *)at)->sin6_addr;
 
 	(void)inet_ntop(at->sa_family, address, text, size); /* both families fit */
 }
 
 /* Returns the socket that @answer tells of, or -1. */
-static int serve(const struct connect_rule *rule, const struct connect_ask *ask, struct connect_answer *answer)
+static int serve(const struct connect_rule *rule, const struct connect_ask *ask,
+		 struct connect_answer *answer)
 {
 	struct dial_address addresses[DIAL_ADDRESSES_MAX];
 	uint64_t end_ms = dial_now_ms() + ask->timeout_ms;
@@ -72,7 +81,9 @@ static int serve(const struct connect_rule *rule, const struct connect_ask *ask,
 	if (err == -ETIMEDOUT)
 		(void)snprintf(answer->why, sizeof(answer->why), "timed out: no connection to %.150s port %u", ask->host, ask->port);
 	else if (err)
-		(void)snprintf(answer->why, sizeof(answer->why), "Failed to connect to %.150s port %u: %s", ask->host, ask->port, strerror(-err));
+		(void)snprintf(answer->why, sizeof(answer->why),
+			       "Failed to connect to %.150s port %u: %s", ask->host, ask->port,
+			       strerror(-err));
 	if (err)
 		return -1;
 	answer->is_connected = 1;
@@ -80,7 +91,10 @@ static int serve(const struct connect_rule *rule, const struct connect_ask *ask,
 	return fd;
 }
 
-/* The connector's life. Returns when the other end is gone, or asks for more or for what no fetch does. */
+/*
+ * The connector's life. Returns when the other end is gone, or asks for more or for what no fetch
+ * does.
+ */
 static int run(const struct connect_rule *rule)
 {
 	struct connect_answer answer = {.magic = CONNECT_MAGIC};
@@ -120,7 +134,8 @@ static void become_connector(int fd, pid_t parent, const struct connect_rule *ru
 
 static struct connect_rule make_rule(const struct fetch_job *job)
 {
-	struct connect_rule rule = {.may_be_private = job->may_be_private, .is_alone = job->what != FETCH_FEED};
+	struct connect_rule rule = {.may_be_private = job->may_be_private,
+				    .is_alone = job->what != FETCH_FEED};
 
 	/* What is no URL with a host leads nowhere: curl says what it is. */
 	if (http_url_place(job->url, rule.host, sizeof(rule.host), &rule.port))
@@ -165,15 +180,19 @@ int connector_ask(const struct connect_ask *ask, struct connect_answer *ret_answ
 
 	memset(ret_answer, 0, sizeof(*ret_answer));
 	if (!err && poll(&wait, 1, (int)ask->timeout_ms + GRACE_MS) == 0) {
-		(void)snprintf(ret_answer->why, sizeof(ret_answer->why), "timed out: %.150s was not resolved within %u s", ask->host, (ask->timeout_ms + GRACE_MS) / 1000);
+		(void)snprintf(ret_answer->why, sizeof(ret_answer->why),
+			       "timed out: %.150s was not resolved within %u s", ask->host,
+			       (ask->timeout_ms + GRACE_MS) / 1000);
 		return -1;
 	}
 	if (!err)
-		err = channel_recv(FETCH_CONNECTOR_FD, ret_answer, sizeof(*ret_answer), &len, &fd, 1, &n_fds);
+		err = channel_recv(FETCH_CONNECTOR_FD, ret_answer, sizeof(*ret_answer), &len, &fd,
+				   1, &n_fds);
 	if (err || len != sizeof(*ret_answer) || n_fds != ret_answer->is_connected) {
 		(void)snprintf(ret_answer->why, sizeof(ret_answer->why), "the fetch's own connector is gone");
 		return -1; /* a descriptor that came with nonsense dies with us */
 	}
-	ret_answer->server[sizeof(ret_answer->server) - 1] = ret_answer->why[sizeof(ret_answer->why) - 1] = '\0';
+	ret_answer->server[sizeof(ret_answer->server) - 1] =
+		ret_answer->why[sizeof(ret_answer->why) - 1] = '\0';
 	return fd;
 }

@@ -25,7 +25,8 @@ int file_source_open(const char *path)
 
 	if (fd < 0)
 		return -errno;
-	if (fstatfs(fd, &fs) || fs.f_type == PROC_SUPER_MAGIC) /* it would be about this process, and is no list */
+	/* it would be about this process, and is no list */
+	if (fstatfs(fd, &fs) || fs.f_type == PROC_SUPER_MAGIC)
 		err = -EPERM;
 	if (!err && fd != FETCH_FILE_FD) {
 		err = dup3(fd, FETCH_FILE_FD, O_CLOEXEC) < 0 ? -errno : 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CrowdSec's local API from a bouncer's side. In: a job with the key, which is sent and never told. Out: records of decisions.
- * Nothing but a whole, sound answer becomes any.
+ * CrowdSec's local API from a bouncer's side. In: a job with the key, which is sent and never told.
+ * Out: records of decisions. Nothing but a whole, sound answer becomes any.
  */
 #include "fetch/lapi.h"
 
@@ -29,7 +29,8 @@ static int take_body(void *ctx, enum http_encoding encoding, const void *data, s
 }
 
 /* Sends the request; its body goes to @parser, if there is one. */
-static int ask(const struct fetch_job *job, struct http_request *request, struct decision_parser *parser, struct fetch_result *result)
+static int ask(const struct fetch_job *job, struct http_request *request,
+	       struct decision_parser *parser, struct fetch_result *result)
 {
 	struct http_answer answer;
 	int err;
@@ -51,7 +52,10 @@ static int ask(const struct fetch_job *job, struct http_request *request, struct
 	result->wire_bytes = result->body_bytes = answer.wire_bytes;
 	memcpy(result->server, answer.server, sizeof(result->server));
 	if (err == -ECANCELED)
-		say(result, answer.encoding != HTTP_IDENTITY ? "encoded in a way that was not asked for" : parser ? decision_parser_why(parser) : "");
+		say(result, answer.encoding != HTTP_IDENTITY
+				    ? "encoded in a way that was not asked for"
+			    : parser ? decision_parser_why(parser)
+				     : "");
 	else if (err && answer.code == 403)
 		say(result, "HTTP 403: the key is not known there; `cscli bouncers add NAME` makes one");
 	return err;
@@ -59,7 +63,8 @@ static int ask(const struct fetch_job *job, struct http_request *request, struct
 
 static int pull(const struct fetch_job *job, struct fetch_result *result)
 {
-	struct decision_parser *parser = decision_parser_new(job->max_entries, job->what == FETCH_DECISIONS_ALL);
+	struct decision_parser *parser =
+		decision_parser_new(job->max_entries, job->what == FETCH_DECISIONS_ALL);
 	struct http_request request = {0};
 	void *data = NULL;
 	size_t len = 0;
@@ -91,7 +96,8 @@ static void push(const struct fetch_job *job, struct fetch_result *result)
 	ssize_t n = 1;
 
 	while (n > 0 && request.post_bytes < sizeof(body)) {
-		n = pread(FETCH_FILE_FD, body + request.post_bytes, sizeof(body) - request.post_bytes, (off_t)request.post_bytes);
+		n = pread(FETCH_FILE_FD, body + request.post_bytes,
+			  sizeof(body) - request.post_bytes, (off_t)request.post_bytes);
 		if (n > 0)
 			request.post_bytes += (size_t)n;
 	}

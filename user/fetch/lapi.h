@@ -5,7 +5,8 @@
 #include "lib/fetch_msg.h"
 
 /*
- * Does @job (FETCH_DECISIONS, FETCH_DECISIONS_ALL or FETCH_PUSH). Returns the sealed memfd of decisions (decision.h), or -1:
- * result->status says whether that is well (FETCH_DONE after a push) or not.
+ * Does @job (FETCH_DECISIONS, FETCH_DECISIONS_ALL or FETCH_PUSH). Returns the sealed memfd of
+ * decisions (decision.h), or -1: result->status says whether that is well (FETCH_DONE after a push)
+ * or not.
  */
 int lapi_work(const struct fetch_job *job, struct fetch_result *result);

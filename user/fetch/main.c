@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * sekisho-fetch: one job from descriptor 3, one list fetched and parsed (or CrowdSec asked or told), one result back, exit.
- * In: struct fetch_job. Out: struct fetch_result and a sealed memfd. Everything a stranger sends is read in here, after the
- * sandbox has closed, over connections that another process makes; a file is opened before, by whom it is read: what this user may not see, no feed shows.
+ * sekisho-fetch: one job from descriptor 3, one list fetched and parsed (or CrowdSec asked or
+ * told), one result back, exit. In: struct fetch_job. Out: struct fetch_result and a sealed memfd.
+ * Everything a stranger sends is read in here, after the sandbox has closed, over connections that
+ * another process makes; a file is opened before, by whom it is read: what this user may not see,
+ * no feed shows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,15 +56,20 @@ static int receive_job(struct fetch_job *job)
 
 	if (err)
 		return err;
-	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX || job->is_file > FETCH_LISTED ||
-	    job->may_be_private > 1 || !job->max_entries || !job->max_body_bytes || !job->total_timeout_s ||
-	    job->total_timeout_s > TIMEOUT_MAX_S || job->what >= FETCH_WHAT_MAX || (job->is_file && job->what != FETCH_FEED))
+	if (len != sizeof(*job) || job->magic != FETCH_MAGIC || job->format >= FETCH_FORMAT_MAX ||
+	    job->is_file > FETCH_LISTED || job->may_be_private > 1 || !job->max_entries ||
+	    !job->max_body_bytes || !job->total_timeout_s || job->total_timeout_s > TIMEOUT_MAX_S ||
+	    job->what >= FETCH_WHAT_MAX || (job->is_file && job->what != FETCH_FEED))
 		return -EBADMSG;
 	if (!is_text(job->name, sizeof(job->name)) || !is_text(job->url, sizeof(job->url)) ||
-	    !is_text(job->etag, sizeof(job->etag)) || !is_text(job->last_modified, sizeof(job->last_modified)) ||
-	    !is_text(job->user_agent, sizeof(job->user_agent)) || !is_text(job->secret, sizeof(job->secret)) || !is_text(job->ca_file, sizeof(job->ca_file)) ||
+	    !is_text(job->etag, sizeof(job->etag)) ||
+	    !is_text(job->last_modified, sizeof(job->last_modified)) ||
+	    !is_text(job->user_agent, sizeof(job->user_agent)) ||
+	    !is_text(job->secret, sizeof(job->secret)) ||
+	    !is_text(job->ca_file, sizeof(job->ca_file)) ||
 	    !is_text(job->options.column_name, sizeof(job->options.column_name)) ||
-	    !is_text(job->options.select, sizeof(job->options.select)) || job->options.column > FEED_COLUMN_MAX)
+	    !is_text(job->options.select, sizeof(job->options.select)) ||
+	    job->options.column > FEED_COLUMN_MAX)
 		return -EBADMSG;
 	if (!is_one_line(job->url) || !is_one_line(job->etag) || !is_one_line(job->last_modified) ||
 	    !is_one_line(job->user_agent) || !is_one_line(job->secret))
@@ -79,7 +86,9 @@ static int close_inherited(bool has_file)
 		return -errno;
 	if (dup2(null, 0) < 0 || dup2(null, 1) < 0)
 		return -errno;
-	return syscall(SYS_close_range, has_file ? FETCH_FILE_FD + 1 : FETCH_CHANNEL_FD + 1, ~0u, 0) ? -errno : 0;
+	return syscall(SYS_close_range, has_file ? FETCH_FILE_FD + 1 : FETCH_CHANNEL_FD + 1, ~0u, 0)
+		       ? -errno
+		       : 0;
 }
 
 static int on_body(void *ctx, enum http_encoding encoding, const void *data, size_t len)
@@ -104,8 +113,10 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 	result->retry_after_s = answer.retry_after_s;
 	result->wire_bytes = answer.wire_bytes;
 	if (err == -ECANCELED)
-		(void)snprintf(result->why, sizeof(result->why), "%s", answer.encoding == HTTP_OTHER_ENCODING ?
-			       "encoded in a way that was not asked for" : body_why(body));
+		(void)snprintf(result->why, sizeof(result->why), "%s",
+			       answer.encoding == HTTP_OTHER_ENCODING
+				       ? "encoded in a way that was not asked for"
+				       : body_why(body));
 	if (err)
 		return err;
 	if (!answer.has_end)
@@ -116,15 +127,18 @@ static int fetch_url(const struct fetch_job *job, struct body *body, struct fetc
 	return 0;
 }
 
-/* Fetches and parses; @return the sealed memfd of the list, or -1 with result->status saying what there is instead. */
+/*
+ * Fetches and parses; @return the sealed memfd of the list, or -1 with result->status saying what
+ * there is instead.
+ */
 static int work(const struct fetch_job *job, struct body *body, struct fetch_result *result)
 {
 	void *file = NULL;
 	size_t len = 0;
 	int memfd, err;
 
-	err = job->is_file ? file_source_read(FETCH_FILE_FD, body, result->why, sizeof(result->why)) :
-			     fetch_url(job, body, result);
+	err = job->is_file ? file_source_read(FETCH_FILE_FD, body, result->why, sizeof(result->why))
+			   : fetch_url(job, body, result);
 	if (job->is_file)
 		result->wire_bytes = body_wire_bytes(body);
 	if (!err && result->http_code == 304) {
@@ -178,7 +192,8 @@ static int run_feed(const struct fetch_job *job, struct fetch_result *result)
 /* @open_err: of the job's file, 0 where there is none. */
 static int run(const struct fetch_job *job, int open_err)
 {
-	struct fetch_result result = {.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
+	struct fetch_result result = {
+		.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
 	uint64_t start_ms = now_ms();
 	int memfd = -1, err;
 
@@ -197,7 +212,8 @@ static int run(const struct fetch_job *job, int open_err)
 /* Before anything else is opened: the lowest free descriptor would be FETCH_FILE_FD. */
 static bool opens_file(const struct fetch_job *job)
 {
-	return job->is_file == FETCH_PATH || (job->is_file == FETCH_LISTED && fcntl(FETCH_FILE_FD, F_GETFD) < 0);
+	return job->is_file == FETCH_PATH ||
+	       (job->is_file == FETCH_LISTED && fcntl(FETCH_FILE_FD, F_GETFD) < 0);
 }
 
 int main(int argc, char **argv)

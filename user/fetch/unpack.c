@@ -162,10 +162,11 @@ static int step_zstd(struct unpack *unpack, const uint8_t **data, size_t *len, s
 }
 
 /*
- * Behind the end of a stream: another one (what cat makes of two files is a file), for gzip also zeros up to the end, which
- * tapes leave. xz sees to its own. Source: RFC 1952, 2.2; RFC 8878, 3.
+ * Behind the end of a stream: another one (what cat makes of two files is a file), for gzip also
+ * zeros up to the end, which tapes leave. xz sees to its own. Source: RFC 1952, 2.2; RFC 8878, 3.
  */
-static int start_next(struct unpack *unpack, const uint8_t **data, size_t *len, const char **ret_why)
+static int start_next(struct unpack *unpack, const uint8_t **data, size_t *len,
+		      const char **ret_why)
 {
 	*ret_why = "bytes after the end of the compressed stream";
 	if (unpack->kind == UNPACK_ZSTD) { /* starts over by itself */
@@ -223,7 +224,8 @@ int unpack_end(struct unpack *unpack, const char **ret_why)
 	*ret_why = unpack->kind == UNPACK_GZIP ? "gzip stream cut short"
 		   : unpack->kind == UNPACK_XZ ? "xz stream cut short"
 					       : "zstd stream cut short";
-	if (unpack->kind == UNPACK_XZ) { /* only now is it known that no other stream comes; all bytes were made before */
+	/* only now is it known that no other stream comes; all bytes were made before */
+	if (unpack->kind == UNPACK_XZ) {
 		unpack->xz.next_in = NULL;
 		unpack->xz.avail_in = 0;
 		unpack->xz.next_out = unpack->room;

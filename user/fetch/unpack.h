@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed bodies by their first bytes: gzip, zip with one file (of MaxMind several), xz and zstd. A stream must end,
- * its checksum must be right, and nothing may follow but more such streams, whose texts are then one; memory is bounded
- * whatever the stream asks for.
+ * Compressed bodies by their first bytes: gzip, zip with one file (of MaxMind several), xz and
+ * zstd. A stream must end, its checksum must be right, and nothing may follow but more such
+ * streams, whose texts are then one; memory is bounded whatever the stream asks for.
  */
 #pragma once
 
@@ -22,8 +22,12 @@ typedef int (*unpack_fn)(void *ctx, const void *data, size_t len);
 /* What begins with the @len bytes at @head? */
 enum unpack_kind unpack_kind_of(const uint8_t *head, size_t len);
 
-/* An unpacker of @kind that gives what it finds to @fn; @pick is for unzip.h, NULL: one file. NULL: out of memory. */
-struct unpack *unpack_new(enum unpack_kind kind, bool (*pick)(const char *name, size_t len), unpack_fn fn, void *ctx);
+/*
+ * An unpacker of @kind that gives what it finds to @fn; @pick is for unzip.h, NULL: one file. NULL:
+ * out of memory.
+ */
+struct unpack *unpack_new(enum unpack_kind kind, bool (*pick)(const char *name, size_t len),
+			  unpack_fn fn, void *ctx);
 void unpack_free(struct unpack *unpack);
 
 /*

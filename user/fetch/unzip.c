@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each file: local header, its bytes, perhaps its checksum and sizes. Then the archive's directory, which must name the same
- * files with the same checksums and sizes, and its end. A file is stored or deflated.
+ * Each file: local header, its bytes, perhaps its checksum and sizes. Then the archive's directory,
+ * which must name the same files with the same checksums and sizes, and its end. A file is stored
+ * or deflated.
  * Source: PKWARE APPNOTE 6.3.10, 4.3.
  */
 #include "fetch/unzip.h"
@@ -15,10 +16,12 @@
 #define LOCAL_BYTES 30	       /* local header without name and extra field */
 #define FILES_MAX 64	       /* MaxMind's archive has 14 */
 #define NAME_BYTES 256
-#define TAIL_BYTES (32u << 10)	/* the directory of FILES_MAX files and its end; comments are short */
+#define TAIL_BYTES                                                                                 \
+	(32u << 10) /* the directory of FILES_MAX files and its end; comments are short */
 #define CENTRAL_BYTES 46
 #define END_BYTES 22
-#define THROWN_MAX (64u << 20) /* bytes unpacked for nothing: no archive's other files are as large */
+/* bytes unpacked for nothing: no archive's other files are as large */
+#define THROWN_MAX (64u << 20)
 #define FLAG_ENCRYPTED 1
 #define FLAG_DESCRIPTOR 8 /* checksum and sizes stand behind the file */
 
@@ -170,7 +173,8 @@ static bool is_baggage(const struct unzip *zip)
 {
 	if (zip->name_len == NAME_BYTES) /* may go on */
 		return false;
-	return ends_with(zip->name, zip->name_len, "/") || (zip->name_len > 9 && !memcmp(zip->name, "__MACOSX/", 9));
+	return ends_with(zip->name, zip->name_len, "/") ||
+	       (zip->name_len > 9 && !memcmp(zip->name, "__MACOSX/", 9));
 }
 
 /* A file begins: its name and all before its bytes are known. */
@@ -184,7 +188,8 @@ static int start_file(struct unzip *zip, const char **ret_why)
 	zip->state = zip->method ? ZIP_DEFLATED : ZIP_STORED;
 	if (inflateReset(&zip->inflate) != Z_OK)
 		return bad("out of memory", ret_why);
-	if (zip->is_picked && zip->has_picked) { /* the file before may not have ended its last line */
+	/* the file before may not have ended its last line */
+	if (zip->is_picked && zip->has_picked) {
 		int err = zip->fn(zip->ctx, "\n", 1);
 
 		if (err) {
@@ -255,7 +260,8 @@ static int step_name(struct unzip *zip, const uint8_t **data, size_t *len, const
 }
 
 /* The data descriptor, with its signature or without. */
-static int step_descriptor(struct unzip *zip, const uint8_t **data, size_t *len, const char **ret_why)
+static int step_descriptor(struct unzip *zip, const uint8_t **data, size_t *len,
+			   const char **ret_why)
 {
 	size_t skip;
 
@@ -305,7 +311,10 @@ int unzip_push(struct unzip *zip, const void *data, size_t len, const char **ret
 	return err;
 }
 
-/* Is there a file with this checksum and size that the directory has not named yet? Its order may be another. */
+/*
+ * Is there a file with this checksum and size that the directory has not named yet? Its order may
+ * be another.
+ */
 static bool name_file(struct unzip *zip, uint32_t crc, uint32_t bytes)
 {
 	unsigned i;
@@ -342,7 +351,8 @@ int unzip_end(struct unzip *zip, const char **ret_why)
 	}
 	if (left < END_BYTES)
 		return bad("zip file cut short", ret_why);
-	if (memcmp(at, "PK\5\6", 4) || get16(at + 10) != zip->n_files || left != END_BYTES + get16(at + 20))
+	if (memcmp(at, "PK\5\6", 4) || get16(at + 10) != zip->n_files ||
+	    left != END_BYTES + get16(at + 20))
 		return bad("zip file damaged, or with several files", ret_why);
 	return zip->has_picked ? 0 : bad("a zip file without a list", ret_why);
 }

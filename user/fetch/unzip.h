@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A zip archive as a stream: what is in its file comes out. Several files are refused, for which is the list? But of an
- * archive whose publisher is known, the files that make its list are picked by their names and come out one behind the other.
+ * A zip archive as a stream: what is in its file comes out. Several files are refused, for which is
+ * the list? But of an archive whose publisher is known, the files that make its list are picked by
+ * their names and come out one behind the other.
  */
 #pragma once
 
@@ -10,12 +11,14 @@
 struct unzip;
 
 /*
- * Is the file @name (@len bytes, folders and all) one to give? The others are unpacked all the same, for where they end and
- * what their checksum says, and thrown away.
+ * Is the file @name (@len bytes, folders and all) one to give? The others are unpacked all the
+ * same, for where they end and what their checksum says, and thrown away.
  */
 typedef bool (*unzip_pick_fn)(const char *name, size_t len);
 
-/* Of MaxMind's country archive: not the texts, nor the locations in other languages than English. */
+/*
+ * Of MaxMind's country archive: not the texts, nor the locations in other languages than English.
+ */
 bool unzip_pick_maxmind(const char *name, size_t len);
 
 /* @pick NULL: the archive has one file. NULL: out of memory. */

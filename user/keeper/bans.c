@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bans from the engine into the kernel's map, or out of it: a person's reject, a flush, a restore after a reboot. Each is
- * checked as if an attacker had sent it.
+ * Bans from the engine into the kernel's map, or out of it: a person's reject, a flush, a restore
+ * after a reboot. Each is checked as if an attacker had sent it.
  */
 #include "keeper/job.h"
 
@@ -22,14 +22,18 @@ static bool is_ban_valid(const struct sek_ban *ban, uint64_t now_ns)
 	       ban->limit < SEK_LIMITS_MAX;
 }
 
-/* A rail is passed by the program whatever is banned; a ban of one alone would be a lie, and a wider one tells a mistake. */
+/*
+ * A rail is passed by the program whatever is banned; a ban of one alone would be a lie, and a
+ * wider one tells a mistake.
+ */
 static int put_ban(struct job *job, const struct role_ban *ban, const char **ret_why)
 {
 	struct role_rail rail;
 	int err;
 
 	*ret_why = "the ban is malformed";
-	if (!entries_key_is_valid(&ban->key) || ban->pad || !is_ban_valid(&ban->value, keeper_boot_ns()))
+	if (!entries_key_is_valid(&ban->key) || ban->pad ||
+	    !is_ban_valid(&ban->value, keeper_boot_ns()))
 		return -EINVAL;
 	if (rail_inside(job->rails, job->n_rails, &ban->key, &rail) &&
 	    !bpf_ban_map_has(&job->keeper->bans, &ban->key)) {
@@ -83,7 +87,11 @@ static int do_all(struct job *job, const void *rows)
 void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd)
 {
 	static const struct job_kind bans = {
-		.run = do_all, .row_bytes = sizeof(struct role_ban), .least = 1, .most = ROLE_BANS_MAX, .cut = "the bans do not arrive whole",
+		.run = do_all,
+		.row_bytes = sizeof(struct role_ban),
+		.least = 1,
+		.most = ROLE_BANS_MAX,
+		.cut = "the bans do not arrive whole",
 	};
 	int err = msg->type == ROLE_BAN_SET ? limiter_need(keeper) : 0;
 

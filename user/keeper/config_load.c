@@ -23,7 +23,8 @@ struct config_files {
 	size_t why_bytes;
 };
 
-static void say(const struct config_files *files, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const struct config_files *files, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 static void say(const struct config_files *files, const char *format, ...)
 {
 	char line[5000];
@@ -91,8 +92,8 @@ void keeper_config_feeds_d(const struct keeper_options *options, char *dir)
 {
 	const char *slash = strrchr(options->config_path, '/');
 
-	snprintf(dir, KEEPER_CONFIG_PATH_BYTES, "%.*sfeeds.d", slash ? (int)(slash - options->config_path + 1) : 0,
-		 options->config_path);
+	snprintf(dir, KEEPER_CONFIG_PATH_BYTES, "%.*sfeeds.d",
+		 slash ? (int)(slash - options->config_path + 1) : 0, options->config_path);
 }
 
 static int add_feeds_d(struct config_files *files, const struct keeper_options *options)
@@ -134,7 +135,8 @@ static int parse(struct config_files *files, struct keeper_config *config)
 			errors->error[i].column, errors->error[i].text);
 	for (i = 0; !err && i < errors->n_warnings; i++)
 		fprintf(stderr, "%s:%u:%u: warning: %s\n", errors->warning[i].file,
-			errors->warning[i].line, errors->warning[i].column, errors->warning[i].text);
+			errors->warning[i].line, errors->warning[i].column,
+			errors->warning[i].text);
 	config_errors_clear(errors);
 	free(errors);
 	return err;
@@ -167,7 +169,8 @@ int keeper_config_load(const struct keeper_options *options, struct keeper_confi
 	return 0;
 }
 
-int keeper_config_look(const struct keeper_options *options, const struct config_source *more, struct config **ret_config, char *why, size_t why_bytes)
+int keeper_config_look(const struct keeper_options *options, const struct config_source *more,
+		       struct config **ret_config, char *why, size_t why_bytes)
 {
 	struct config_files *files = calloc(1, sizeof(*files));
 	struct config_errors *errors = calloc(1, sizeof(*errors));
@@ -185,7 +188,8 @@ int keeper_config_look(const struct keeper_options *options, const struct config
 	if (!err)
 		err = config_parse(files->source, files->n + (more != NULL), ret_config, errors);
 	if (err && errors && errors->n)
-		snprintf(why, why_bytes, "%s:%u:%u: %s", errors->error[0].file, errors->error[0].line, errors->error[0].column, errors->error[0].text);
+		snprintf(why, why_bytes, "%s:%u:%u: %s", errors->error[0].file,
+			 errors->error[0].line, errors->error[0].column, errors->error[0].text);
 	if (files)
 		free_files(files);
 	if (errors)

@@ -139,7 +139,10 @@ static int open_no_limiter(struct keeper *keeper, int *fds)
 	return err;
 }
 
-/* Descriptors that are made for the hello, and closed behind it: all but the listeners. -1 where one failed. */
+/*
+ * Descriptors that are made for the hello, and closed behind it: all but the listeners. -1 where
+ * one failed.
+ */
 static int open_maps(struct keeper *keeper, int *fds)
 {
 	static const struct {
@@ -325,7 +328,8 @@ static void engine_died(struct keeper *keeper, int status)
 		return;
 	}
 	uv_update_time(&keeper->loop);
-	wait_ms = backoff_restart_ms(&keeper->engine_deaths, uv_now(&keeper->loop) - keeper->engine_started_ms);
+	wait_ms = backoff_restart_ms(&keeper->engine_deaths,
+				     uv_now(&keeper->loop) - keeper->engine_started_ms);
 	log_line(LOG_ERR, "engine: ended (%s %d), started again in %u ms; the table in force stays",
 		 WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), wait_ms);

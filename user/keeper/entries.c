@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hand-made entries from the engine into the kernel's map, each checked as if an attacker had sent it.
+ * Hand-made entries from the engine into the kernel's map, each checked as if an attacker had sent
+ * it.
  */
 #include "keeper/job.h"
 
@@ -52,7 +53,8 @@ static int put_entry(struct job *job, const struct role_entry *entry, bool is_re
 		return -EPERM;
 	}
 	*ret_why = "more than the addresses of a /8 (IPv6: /16)";
-	if (value.block_until_ns && !is_forced && !is_restored && rail_is_too_wide(&entry->key, false))
+	if (value.block_until_ns && !is_forced && !is_restored &&
+	    rail_is_too_wide(&entry->key, false))
 		return -EPERM;
 	if (value.block_until_ns && is_forced)
 		value.flags |= SEK_E_FORCED;
@@ -95,7 +97,10 @@ static int put_one(struct job *job, const struct role_entry *entry)
 	return err;
 }
 
-/* Room for these and, where there is so much, for those that the engine says will follow: a map grows by being copied. */
+/*
+ * Room for these and, where there is so much, for those that the engine says will follow: a map
+ * grows by being copied.
+ */
 static int make_room(struct job *job)
 {
 	uint64_t need = job->msg.body.entries.count, wish;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The file of events: the engine may open nothing outside its folder, so it is opened, renamed when it is full, and opened
- * anew when it was moved away here, and the engine is handed the descriptor. That it cannot be is no reason not to protect.
+ * The file of events: the engine may open nothing outside its folder, so it is opened, renamed when
+ * it is full, and opened anew when it was moved away here, and the engine is handed the descriptor.
+ * That it cannot be is no reason not to protect.
  */
 #include "keeper.h"
 
@@ -128,7 +129,8 @@ void events_file_tick(struct keeper *keeper)
 		return;
 	is_there = !lstat(path, &named);
 	if (keeper->events_fd >= 0) {
-		if (is_there && !fstat(keeper->events_fd, &held) && named.st_ino == held.st_ino && named.st_dev == held.st_dev && !is_full(keeper, &held))
+		if (is_there && !fstat(keeper->events_fd, &held) && named.st_ino == held.st_ino &&
+		    named.st_dev == held.st_dev && !is_full(keeper, &held))
 			return;
 	}
 	/* What is there and full, ours or one that an earlier agent left. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * feed add and feed remove: one file of feeds.d beside the config, written or deleted for the engine, which cannot. What is
- * asked is made into YAML here, and the whole config with it is checked before a byte is written.
+ * feed add and feed remove: one file of feeds.d beside the config, written or deleted for the
+ * engine, which cannot. What is asked is made into YAML here, and the whole config with it is
+ * checked before a byte is written.
  */
 #include "keeper.h"
 
@@ -36,7 +37,8 @@ static int reload(struct keeper *keeper, char *why, size_t why_bytes)
 	return err;
 }
 
-static int write_and_reload(struct keeper *keeper, const char *name, const char *text, size_t len, char *why, size_t why_bytes)
+static int write_and_reload(struct keeper *keeper, const char *name, const char *text, size_t len,
+			    char *why, size_t why_bytes)
 {
 	char dir[KEEPER_CONFIG_PATH_BYTES], file[CONFIG_FEED_NAME_BYTES + 8];
 	int err;
@@ -63,9 +65,11 @@ static int name_of(const struct role_msg *msg, char name[CONFIG_FEED_NAME_BYTES]
 	return 0;
 }
 
-int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why, size_t why_bytes)
+int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why,
+		   size_t why_bytes)
 {
-	char name[CONFIG_FEED_NAME_BYTES], shown[CONFIG_FEED_NAME_BYTES + 32], pairs[FEED_FILE_BYTES + 1], *text;
+	char name[CONFIG_FEED_NAME_BYTES], shown[CONFIG_FEED_NAME_BYTES + 32],
+		pairs[FEED_FILE_BYTES + 1], *text;
 	struct config_source source = { .name = shown };
 	struct config *config;
 	size_t len;
@@ -101,7 +105,8 @@ static const struct config_feed *find(const struct config *config, const char *n
 }
 
 /* The file goes to a name that is not read, and comes back from there where the reload fails. */
-static int remove_and_reload(struct keeper *keeper, const struct config_feed *feed, char *why, size_t why_bytes)
+static int remove_and_reload(struct keeper *keeper, const struct config_feed *feed, char *why,
+			     size_t why_bytes)
 {
 	char dir[KEEPER_CONFIG_PATH_BYTES], aside[KEEPER_CONFIG_PATH_BYTES + 32];
 	const char *file = strrchr(feed->file, '/');
@@ -125,7 +130,8 @@ static int remove_and_reload(struct keeper *keeper, const struct config_feed *fe
 	return 0;
 }
 
-int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why, size_t why_bytes)
+int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why,
+		      size_t why_bytes)
 {
 	char name[CONFIG_FEED_NAME_BYTES], shown[4 * CONFIG_FEED_NAME_BYTES];
 	const struct config_feed *feed;

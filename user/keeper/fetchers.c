@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One process an update: the keeper writes the job from its own config, so that the engine cannot
- * ask for another URL or file, and hands the engine the other end of the fetcher's channel. It opens no list itself and waits for
- * no fetcher: a file on a mount that does not answer would keep it for ever. The fetcher opens the main config's with our rights
- * (spawn.h), and then only what everybody may read: else a link that somebody puts there would show any file's lines.
+ * ask for another URL or file, and hands the engine the other end of the fetcher's channel. It
+ * opens no list itself and waits for no fetcher: a file on a mount that does not answer would keep
+ * it for ever. The fetcher opens the main config's with our rights (spawn.h), and then only what
+ * everybody may read: else a link that somebody puts there would show any file's lines.
  */
 #include "keeper.h"
 
@@ -30,7 +31,8 @@
 #define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
 #define FILE_TOTAL_S 60                     /* seconds: 256 MiB at four megabytes a second */
 #define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
-#define HANGS_MS 1000                       /* killed for so long and still there: it hangs in the kernel */
+/* killed for so long and still there: it hangs in the kernel */
+#define HANGS_MS 1000
 #define TRY_TOTAL_S 50                      /* seconds: a client waits for 60 (client.h) */
 
 /* Does the URL itself name a private address? Then a redirect to one is no surprise. */
@@ -65,8 +67,13 @@ static void fill_job(const struct config_feed *feed, const struct role_msg *msg,
 	job->format = feed->format;
 	job->options = feed->options;
 	job->is_file = !feed->path ? 0 : feed->is_main ? FETCH_LISTED : FETCH_PATH;
-	/* Up to twice as many are read, so that a person can see what came; the engine holds what is over max-entries. */
-	job->max_entries = feed->guard.max_entries < SEK_PREFIXES_V4_MAX / 2 ? feed->guard.max_entries * 2 : SEK_PREFIXES_V4_MAX;
+	/*
+	 * Up to twice as many are read, so that a person can see what came; the engine holds what
+	 * is over max-entries.
+	 */
+	job->max_entries = feed->guard.max_entries < SEK_PREFIXES_V4_MAX / 2
+				   ? feed->guard.max_entries * 2
+				   : SEK_PREFIXES_V4_MAX;
 	job->max_body_bytes = FETCH_BODY_MAX_BYTES;
 	job->total_timeout_s = job->is_file ? FILE_TOTAL_S : FETCH_TOTAL_S;
 	snprintf(job->name, sizeof(job->name), "%s", feed->name);
@@ -122,7 +129,8 @@ static uint64_t source_of(const struct fetch_job *job)
 }
 
 /* May the source of @job be read, or does one that was killed still hang in it? */
-static int check_source(const struct keeper *keeper, const struct fetch_job *job, char *why, size_t why_bytes)
+static int check_source(const struct keeper *keeper, const struct fetch_job *job, char *why,
+			size_t why_bytes)
 {
 	uint64_t source = source_of(job), now_ms = uv_now(&keeper->loop);
 	int i;
@@ -141,8 +149,12 @@ static int check_source(const struct keeper *keeper, const struct fetch_job *job
 	return 0;
 }
 
-/* @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. Fills @place, but for whom it is. */
-static int start(struct keeper *keeper, const struct fetch_job *job, int given, struct keeper_fetcher *place, int *ret_fd)
+/*
+ * @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. Fills @place, but
+ * for whom it is.
+ */
+static int start(struct keeper *keeper, const struct fetch_job *job, int given,
+		 struct keeper_fetcher *place, int *ret_fd)
 {
 	char path[KEEPER_PATH_BYTES + 32];
 	char *argv[] = {path, NULL};
@@ -155,7 +167,8 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int given, 
 	fds[1] = given;
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
-		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds, given >= 0 ? 2 : 1,
+		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds,
+				  given >= 0 ? 2 : 1,
 				  job->is_file == FETCH_LISTED ? job->url : NULL, &place->pid);
 	if (err) {
 		place->pid = 0;
@@ -183,8 +196,8 @@ static void end(struct keeper *keeper, struct keeper_fetcher *one)
 }
 
 /*
- * Ends the fetchers that nobody waits for: of a config that is no more, or of an engine that died. A server that does
- * not answer would keep each for its whole time limit, and with it a place.
+ * Ends the fetchers that nobody waits for: of a config that is no more, or of an engine that died.
+ * A server that does not answer would keep each for its whole time limit, and with it a place.
  */
 static void end_forgotten(struct keeper *keeper)
 {
@@ -193,7 +206,8 @@ static void end_forgotten(struct keeper *keeper)
 	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
 
-		if (is_at_work(one) && (one->life != keeper->engine_life || (!one->is_try && one->epoch != keeper->current.epoch)))
+		if (is_at_work(one) && (one->life != keeper->engine_life ||
+					(!one->is_try && one->epoch != keeper->current.epoch)))
 			end(keeper, one);
 		if (one->pid && one->is_killed && waitpid(one->pid, NULL, WNOHANG) == one->pid)
 			one->pid = 0;
@@ -206,7 +220,8 @@ void fetchers_reload(struct keeper *keeper)
 }
 
 /* The key goes from its file into the job and nowhere else. */
-static int add_secret(const struct config_feed *feed, struct fetch_job *job, char *why, size_t why_bytes)
+static int add_secret(const struct config_feed *feed, struct fetch_job *job, char *why,
+		      size_t why_bytes)
 {
 	char key[SECRET_BYTES], reason[128];
 	int err;
@@ -219,12 +234,14 @@ static int add_secret(const struct config_feed *feed, struct fetch_job *job, cha
 	else if (feed->key_query[0])
 		snprintf(job->secret, sizeof(job->secret), "?%s=%s", feed->key_query, key);
 	else
-		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header, strchr(feed->key_header, ':') ? "" : ":", key);
+		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header,
+			 strchr(feed->key_header, ':') ? "" : ":", key);
 	explicit_bzero(key, sizeof(key));
 	return err;
 }
 
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd, char *why, size_t why_bytes)
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd,
+		   char *why, size_t why_bytes)
 {
 	struct keeper_fetcher *place;
 	int err;
@@ -242,7 +259,8 @@ int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_
 	return start(keeper, job, file_fd, place, ret_fd);
 }
 
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why,
+		   size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
 	struct fetch_job job;
@@ -276,7 +294,8 @@ int fetchers_read_pairs(int fd, char *room, size_t *ret_len)
 }
 
 /* The one feed that the request's lines make, and whether its descriptors fit it. */
-static int read_try(const int *fds, unsigned n_fds, struct config **ret_config, char *why, size_t why_bytes)
+static int read_try(const int *fds, unsigned n_fds, struct config **ret_config, char *why,
+		    size_t why_bytes)
 {
 	char pairs[FEED_FILE_BYTES + 1];
 	size_t len, unused;
@@ -286,14 +305,16 @@ static int read_try(const int *fds, unsigned n_fds, struct config **ret_config, 
 		err = feed_file_read("try", pairs, len, ret_config, why, why_bytes);
 	if (err)
 		return err;
-	if (((*ret_config)->feeds[0].path != NULL) != (n_fds == 2) || (n_fds == 2 && channel_check_sealed(fds[1], &unused))) {
+	if (((*ret_config)->feeds[0].path != NULL) != (n_fds == 2) ||
+	    (n_fds == 2 && channel_check_sealed(fds[1], &unused))) {
 		config_free(*ret_config);
 		return -EBADMSG;
 	}
 	return 0;
 }
 
-int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes)
+int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why,
+		 size_t why_bytes)
 {
 	struct keeper_fetcher *place;
 	struct config *config;
@@ -323,8 +344,10 @@ static void end_over(struct keeper *keeper, struct keeper_fetcher *one)
 
 	snprintf(result.why, sizeof(result.why), "no end after %u s: process %d, which was to read it, is killed%s", one->total_s, (int)one->pid,
 		 one->is_file ? "; is it on a mount that does not answer?" : "");
-	(void)recv(one->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC); /* a job that nobody took: its end would come before our words */
-	(void)send(one->fd, &result, sizeof(result), MSG_DONTWAIT | MSG_NOSIGNAL); /* the engine may be gone, or the fetcher have filled it */
+	/* a job that nobody took: its end would come before our words */
+	(void)recv(one->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+	/* the engine may be gone, or the fetcher have filled it */
+	(void)send(one->fd, &result, sizeof(result), MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)shutdown(one->fd, SHUT_RDWR);
 	end(keeper, one);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Rows from the engine, each job's own code checks them: this file sees that they arrive whole, and where the work is done. */
+/*
+ * Rows from the engine, each job's own code checks them: this file sees that they arrive whole, and
+ * where the work is done.
+ */
 #include "keeper/job.h"
 
 #include <errno.h>
@@ -61,7 +64,8 @@ static void done(uv_work_t *work, int status)
 	engine_listen(keeper);
 }
 
-void job_start(struct keeper *keeper, const struct job_kind *kind, const struct role_msg *msg, const void *one, uint32_t count, int fd)
+void job_start(struct keeper *keeper, const struct job_kind *kind, const struct role_msg *msg,
+	       const void *one, uint32_t count, int fd)
 {
 	struct job *job = calloc(1, sizeof(*job));
 

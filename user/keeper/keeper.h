@@ -24,7 +24,8 @@
 #define KEEPER_PATH_BYTES 200
 #define KEEPER_FETCHERS_MAX 8 /* at once; the engine asks for at most four */
 #define KEEPER_TRIES_MAX 2    /* of these, for lists that are only looked at */
-#define KEEPER_FETCHERS_ROOM (KEEPER_FETCHERS_MAX + SEK_LISTS_MAX) /* and those that were killed and hang in the kernel: one a source */
+/* and those that were killed and hang in the kernel: one a source */
+#define KEEPER_FETCHERS_ROOM (KEEPER_FETCHERS_MAX + SEK_LISTS_MAX)
 
 struct keeper_options {
 	const char *config_path, *state_dir, *run_dir, *pin_dir;
@@ -66,11 +67,13 @@ struct keeper {
 	struct sek_control control_before; /* as an earlier agent left it */
 	struct bpf_entries entries;
 	struct bpf_ban_map bans;
-	uint64_t swept_ms, window_ms, rows_ms; /* on the loop's clock: bans were swept, the rates' window began, its rows were counted */
+	/* on the loop's clock: bans were swept, the rates' window began, its rows were counted */
+	uint64_t swept_ms, window_ms, rows_ms;
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
-	bool waits[SEK_IFACES_MAX]; /* not attached yet: the program of another layout goes on until is_ready */
+	/* not attached yet: the program of another layout goes on until is_ready */
+	bool waits[SEK_IFACES_MAX];
 	unsigned n_attachments;
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
@@ -112,17 +115,20 @@ struct keeper {
 	} fetcher[KEEPER_FETCHERS_ROOM];
 	bool is_stopping, is_ready, is_swapping;
 	bool is_putting; /* a worker thread has the entries: no request is read */
-	struct swap *swap_next; /* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
+	/* requests.c: a new engine's, while its dead predecessor's is under way; NULL none */
+	struct swap *swap_next;
 	int exit_code;
 };
 
 /* main.c's steps, each in a file of its name. Each returns 0 or has said why in one line. */
 int keeper_config_load(const struct keeper_options *options, struct keeper_config *ret_config);
 /*
- * The config as it is on disk now, with @more (may be NULL) behind its files; nothing is printed, the first error is one line in
+ * The config as it is on disk now, with @more (may be NULL) behind its files; nothing is printed,
+ * the first error is one line in
  * @why. *ret_config is config_free()'s.
  */
-int keeper_config_look(const struct keeper_options *options, const struct config_source *more, struct config **ret_config, char *why, size_t why_bytes);
+int keeper_config_look(const struct keeper_options *options, const struct config_source *more,
+		       struct config **ret_config, char *why, size_t why_bytes);
 /* The folder feeds.d beside the config, to @dir of KEEPER_CONFIG_PATH_BYTES. */
 #define KEEPER_CONFIG_PATH_BYTES 4096
 void keeper_config_feeds_d(const struct keeper_options *options, char *dir);
@@ -138,10 +144,13 @@ void keeper_unprepare(struct keeper *keeper);
 int sockets_open(struct keeper *keeper);
 void sockets_remove(const struct keeper *keeper);
 /*
- * Reload: *ret_fd is a listener where @next says; the one that is there if it says the same, -1 if it says none.
- * Errors: negative errno, and one line for people in @why; -EACCES: that right was given up at the start.
+ * Reload: *ret_fd is a listener where @next says; the one that is there if it says the same, -1 if
+ * it says none.
+ * Errors: negative errno, and one line for people in @why; -EACCES: that right was given up at the
+ * start.
  */
-int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd, char *why, size_t why_bytes);
+int sockets_reopen_metrics(const struct keeper *keeper, const struct config *next, int *ret_fd,
+			   char *why, size_t why_bytes);
 /* Hands that listener to the engine and closes the one before. */
 void sockets_use_metrics(struct keeper *keeper, int fd);
 
@@ -151,7 +160,10 @@ int interfaces_check(const struct keeper *keeper);
 int interfaces_attach(struct keeper *keeper, bool is_start);
 /* Once a second and on every netlink message: attaches again what went and came. */
 void interfaces_watch(struct keeper *keeper);
-/* is_ready has come: takes the place of programs of another layout, and what is left of that one away. */
+/*
+ * is_ready has come: takes the place of programs of another layout, and what is left of that one
+ * away.
+ */
 void interfaces_take_over(struct keeper *keeper);
 /* Reload: attaches to what is new in the config, leaves what is gone from it. */
 void interfaces_reload(struct keeper *keeper);
@@ -167,7 +179,10 @@ bool rails_tick(struct keeper *keeper);
 /* Finds the source of the SSH session that started us, from the environment of our parents. */
 void rails_find_ssh(struct keeper *keeper);
 
-/* Once a second: opens the file of events where it is not there, renames it where it is full (events_file.c). */
+/*
+ * Once a second: opens the file of events where it is not there, renames it where it is full
+ * (events_file.c).
+ */
 void events_file_tick(struct keeper *keeper);
 /* Reload: opens it anew, perhaps another one. */
 void events_file_reload(struct keeper *keeper);
@@ -178,7 +193,10 @@ int engine_start(struct keeper *keeper);
 /* Chooses anew what is waited for on the engine's channel: outbox or is_putting has changed. */
 void engine_listen(struct keeper *keeper);
 void engine_send(struct keeper *keeper, struct role_msg *msg, const int *fds, unsigned n_fds);
-/* Read-only descriptors of the limiter's maps, which must be there; @fds has room for ROLE_LIMITER_FDS. Errors: negative errno. */
+/*
+ * Read-only descriptors of the limiter's maps, which must be there; @fds has room for
+ * ROLE_LIMITER_FDS. Errors: negative errno.
+ */
 int engine_open_limiter(struct keeper *keeper, int *fds);
 void engine_close_limiter(int *fds);
 void engine_tell_ifaces(struct keeper *keeper);
@@ -190,49 +208,71 @@ void engine_reap(struct keeper *keeper);
 /* Answers one request of the engine; takes @fds over. */
 void requests_handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds);
 void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *text);
-/* Puts what a ROLE_ENTRY or ROLE_ENTRIES asks for in force and answers it, the second later; takes @fd over. */
+/*
+ * Puts what a ROLE_ENTRY or ROLE_ENTRIES asks for in force and answers it, the second later; takes
+ * @fd over.
+ */
 void entries_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
 /* Is @key a whole, canonical prefix? */
 bool entries_key_is_valid(const struct sek_entry_key *key);
 /* The same for a ROLE_BAN_SET or ROLE_BAN_DEL (bans.c). */
 void bans_handle(struct keeper *keeper, const struct role_msg *msg, int fd);
-/* feed_files.c: a ROLE_FEED_ADD (with @fd) or ROLE_FEED_REMOVE. Errors: negative errno and one line in @why; then nothing has changed. */
-int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why, size_t why_bytes);
-int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why, size_t why_bytes);
 /*
- * limiter.c. Makes the limiter's maps where they are not there, and hands them to the engine: before a limit or a ban is put in
- * force. limiter_open(), at the start: only if the config has limits or there are bans; else those of before are let go of.
+ * feed_files.c: a ROLE_FEED_ADD (with @fd) or ROLE_FEED_REMOVE. Errors: negative errno and one line
+ * in @why; then nothing has changed.
+ */
+int feed_files_add(struct keeper *keeper, const struct role_msg *msg, int fd, char *why,
+		   size_t why_bytes);
+int feed_files_remove(struct keeper *keeper, const struct role_msg *msg, char *why,
+		      size_t why_bytes);
+/*
+ * limiter.c. Makes the limiter's maps where they are not there, and hands them to the engine:
+ * before a limit or a ban is put in force. limiter_open(), at the start: only if the config has
+ * limits or there are bans; else those of before are let go of.
  * Errors: negative errno, which is in the log.
  */
 int limiter_need(struct keeper *keeper);
 int limiter_open(struct keeper *keeper);
 /* limiter.c: what the config says of limits, but their rates, which are in the table. */
 void limiter_apply(struct keeper *keeper);
-/* Once a second: sweeps bans that are over, and gives the rates their windows. @now_ms is on the loop's clock. */
+/*
+ * Once a second: sweeps bans that are over, and gives the rates their windows. @now_ms is on the
+ * loop's clock.
+ */
 void limiter_tick(struct keeper *keeper, uint64_t now_ms);
 uint64_t keeper_boot_ns(void); /* CLOCK_BOOTTIME */
-/* Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno; @why is a line for people, or stays empty. */
-int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes);
-/* The same for a ROLE_TRY; @fds are its descriptors. Errors: also -EBADMSG with words in @why. */
-int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why, size_t why_bytes);
 /*
- * The lines of a ROLE_TRY or ROLE_FEED_ADD in the sealed memfd @fd, NUL-terminated, to @room of FEED_FILE_BYTES + 1 (feed_file.h).
+ * Starts a fetcher; *ret_fd is the engine's end of its channel. Errors: negative errno; @why is a
+ * line for people, or stays empty.
+ */
+int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why,
+		   size_t why_bytes);
+/* The same for a ROLE_TRY; @fds are its descriptors. Errors: also -EBADMSG with words in @why. */
+int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret_fd, char *why,
+		 size_t why_bytes);
+/*
+ * The lines of a ROLE_TRY or ROLE_FEED_ADD in the sealed memfd @fd, NUL-terminated, to @room of
+ * FEED_FILE_BYTES + 1 (feed_file.h).
  * Errors: of channel_check_sealed(); -EBADMSG too long.
  */
 int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
 /*
- * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run, or the last one of this source
- * has been killed just now; -EBUSY that one was killed and hangs, @why names it; negative errno.
+ * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run, or
+ * the last one of this source has been killed just now; -EBUSY that one was killed and hangs, @why
+ * names it; negative errno.
  */
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd, char *why, size_t why_bytes);
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd,
+		   char *why, size_t why_bytes);
 /*
- * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send, or -1. *ret_fd is the engine's
- * end. Errors: negative errno, and one line in @why.
+ * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send,
+ * or -1. *ret_fd is the engine's end. Errors: negative errno, and one line in @why.
  */
-int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_fd, int *ret_fd, char *why, size_t why_bytes);
+int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_fd, int *ret_fd,
+		   char *why, size_t why_bytes);
 /*
- * Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for, and tells the engine. Who waits
- * for a mount that does not answer may live on: it is left alone, and its source is not read by another one.
+ * Kills those that are over their time at @now_ms (the loop's clock), whatever they wait for, and
+ * tells the engine. Who waits for a mount that does not answer may live on: it is left alone, and
+ * its source is not read by another one.
  */
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms);
 /* Kills all of them. */

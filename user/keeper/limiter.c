@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the limiter needs of the keeper beside the table: its maps, once there is a limit or a ban; its knobs in the control record, a sweep of bans that are over, and
- * windows for the sample of sources' rates. It goes on by itself without us; only bans and rates then pile up.
+ * What the limiter needs of the keeper beside the table: its maps, once there is a limit or a ban;
+ * its knobs in the control record, a sweep of bans that are over, and windows for the sample of
+ * sources' rates. It goes on by itself without us; only bans and rates then pile up.
  */
 #include "keeper.h"
 
@@ -16,7 +17,8 @@
 #define SWEEP_MS 60000	 /* ms: 256 k bans are looked through in 20 ms */
 #define WINDOW_MS 600000 /* ms: long enough for a peak, short enough that new sources find rows */
 #define ROWS_MANY (SEK_RATES_MAX / 2)  /* rows in use: collisions cost too many sources above it */
-#define ROWS_FULL (SEK_RATES_MAX / 4 * 3) /* the window ends now: what finds no row costs each packet, and says nothing */
+/* the window ends now: what finds no row costs each packet, and says nothing */
+#define ROWS_FULL (SEK_RATES_MAX / 4 * 3)
 #define FULL_MS 10000 /* ms between looks at that */
 #define ROWS_FEW (SEK_RATES_MAX / 16)  /* below it a larger sample says more */
 #define SAMPLE_ALL 0xffffffffu
@@ -107,7 +109,8 @@ void limiter_tick(struct keeper *keeper, uint64_t now_ms)
 	}
 	if (!keeper->window_ms)
 		keeper->window_ms = now_ms;
-	is_full = now_ms - keeper->rows_ms >= FULL_MS && bpf_rates_used(&keeper->side, keeper->side.control->rates_window) > ROWS_FULL;
+	is_full = now_ms - keeper->rows_ms >= FULL_MS &&
+		  bpf_rates_used(&keeper->side, keeper->side.control->rates_window) > ROWS_FULL;
 	if (now_ms - keeper->rows_ms >= FULL_MS)
 		keeper->rows_ms = now_ms;
 	if (is_full || now_ms - keeper->window_ms >= WINDOW_MS) {

@@ -152,7 +152,8 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	keeper->current = next;
 	if (next.config->mode != mode_before) {
 		keeper->side.control->mode = next.config->mode;
-		keeper->has_confirm = false; /* else its timer would put back what the config no longer says */
+		/* else its timer would put back what the config no longer says */
+		keeper->has_confirm = false;
 		uv_timer_stop(&keeper->confirm);
 	}
 	apply_config(keeper);

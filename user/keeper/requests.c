@@ -27,7 +27,8 @@ void requests_reply(struct keeper *keeper, uint32_t seq, int err, const char *te
 struct swap {
 	uv_work_t work;
 	struct keeper *keeper;
-	uint32_t seq, life; /* of the engine that asked: a later one must not take the answer for its own */
+	/* of the engine that asked: a later one must not take the answer for its own */
+	uint32_t seq, life;
 	int fd, err;
 	const char *why;
 	uint64_t generation;
@@ -131,7 +132,8 @@ static void handle_swap(struct keeper *keeper, const struct role_msg *msg, int *
 		swap_start(swap);
 		return;
 	}
-	free_swap(keeper->swap_next); /* of an engine that died too, or of one that does not wait for its answers */
+	/* of an engine that died too, or of one that does not wait for its answers */
+	free_swap(keeper->swap_next);
 	keeper->swap_next = swap;
 }
 
@@ -206,7 +208,8 @@ static void handle_fetch(struct keeper *keeper, const struct role_msg *msg)
 		close(fd);
 }
 
-static void handle_try(struct keeper *keeper, const struct role_msg *msg, const int *fds, unsigned n_fds)
+static void handle_try(struct keeper *keeper, const struct role_msg *msg, const int *fds,
+		       unsigned n_fds)
 {
 	struct role_msg answer = {.type = ROLE_REPLY, .seq = msg->seq};
 	int fd = -1;
@@ -255,7 +258,10 @@ static void handle_feed_file(struct keeper *keeper, const struct role_msg *msg, 
 	requests_reply(keeper, msg->seq, err, why[0] ? why : NULL);
 }
 
-/* The one descriptor of a request, which is the caller's from now on; -1: there is none, or several. */
+/*
+ * The one descriptor of a request, which is the caller's from now on; -1: there is none, or
+ * several.
+ */
 static int take_one(int *fds, unsigned n_fds)
 {
 	int fd = n_fds == 1 ? fds[0] : -1;
@@ -286,7 +292,8 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		bans_handle(keeper, msg, take_one(fds, n_fds));
 		break;
 	case ROLE_LIMIT_WIPE:
-		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count), NULL);
+		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count),
+			       NULL);
 		break;
 	case ROLE_FETCH:
 		handle_fetch(keeper, msg);

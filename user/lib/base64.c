@@ -13,7 +13,8 @@ void base64_encode(const void *data, size_t len, char *out)
 	size_t i;
 
 	for (i = 0; i < len; i += 3) {
-		uint32_t three = in[i] << 16 | (i + 1 < len ? in[i + 1] << 8 : 0) | (i + 2 < len ? in[i + 2] : 0);
+		uint32_t three = in[i] << 16 | (i + 1 < len ? in[i + 1] << 8 : 0) |
+				 (i + 2 < len ? in[i + 2] : 0);
 
 		*out++ = letters[three >> 18];
 		*out++ = letters[three >> 12 & 63];

@@ -9,7 +9,7 @@
 /* Writes the text of @len bytes to @out of BASE64_ROOM(@len) bytes. */
 void base64_encode(const void *data, size_t len, char *out);
 /*
- * Reads @len bytes of text to @out, which has room for @len / 4 * 3. Errors: -EINVAL it is no such text; then @out may
- * be partly written.
+ * Reads @len bytes of text to @out, which has room for @len / 4 * 3. Errors: -EINVAL it is no such
+ * text; then @out may be partly written.
  */
 int base64_decode(const char *text, size_t len, void *out, size_t *ret_len);

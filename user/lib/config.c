@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define EVENTS_DEFAULT_PER_S 100
-#define EVENTS_DEFAULT_BYTES (100u << 20) /* bytes: four hours at the default sample, should all of it be used */
+/* bytes: four hours at the default sample, should all of it be used */
+#define EVENTS_DEFAULT_BYTES (100u << 20)
 
 static void one_feed(struct config_walk *w, const yaml_node_t *node, const char *text)
 {

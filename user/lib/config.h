@@ -32,17 +32,25 @@ struct config_feed {
 	struct feed_options options; /* for the formats that take some */
 	enum sek_action action;      /* none: the list judges no packet, it is only looked at */
 	uint32_t interval_s;         /* default 12 h; at least 60 s for a path, 300 s for a url */
-	uint32_t stale_after_s;      /* without a good update for so long there is an alarm; default: four intervals, at least a day */
-	struct feed_guard guard;     /* default: 1,000,000 entries, 50 % change, 2 % coverage, 5 % errors */
+	/*
+	 * without a good update for so long there is an alarm; default: four intervals, at least a
+	 * day
+	 */
+	uint32_t stale_after_s;
+	/* default: 1,000,000 entries, 50 % change, 2 % coverage, 5 % errors */
+	struct feed_guard guard;
 	bool keep_private;           /* private: block */
-	bool known_good;             /* its addresses are known to be good: said of a ban, whatever the action */
+	/* its addresses are known to be good: said of a ban, whatever the action */
+	bool known_good;
 	char *ca_file;               /* NULL: the system's trust anchors */
 	char *key_file;              /* of the secret, read by the keeper alone; NULL: none */
 	char key_header[CONFIG_KEY_HEADER_BYTES]; /* what stands before it, such as "Authorization: Bearer" */
-	char key_query[CONFIG_KEY_HEADER_BYTES];  /* or its name in the url's query; empty: it is in a header */
+	/* or its name in the url's query; empty: it is in a header */
+	char key_query[CONFIG_KEY_HEADER_BYTES];
 	char *file;                  /* where it stands: the source's name */
 	unsigned line;               /* from 1 */
-	bool is_main;                /* in the main file; else in feeds.d, where commands write too */
+	/* in the main file; else in feeds.d, where commands write too */
+	bool is_main;
 };
 
 /* crowdsec: whose decisions are put in force (crowdsec(8)'s local API, a bouncer's side of it). */
@@ -51,7 +59,11 @@ struct config_crowdsec {
 	char *key_file;
 	char *ca_file;               /* NULL: the system's trust anchors */
 	uint32_t interval_s;         /* default 10 s, 1 s to 1 h */
-	uint32_t stale_after_s;      /* without a good answer for so long there is an alarm; default: four intervals, at least an hour */
+	/*
+	 * without a good answer for so long there is an alarm; default: four intervals, at least an
+	 * hour
+	 */
+	uint32_t stale_after_s;
 	uint32_t usage_s;            /* usage-metrics: default 15 min; 0: none are pushed */
 	uint32_t max_decisions;      /* default 500,000 */
 	double max_coverage;         /* share of either family's routable space, default 0.02 */
@@ -76,7 +88,8 @@ struct config {
 	struct config_crowdsec crowdsec;
 	char metrics_host[64]; /* numeric address without brackets; empty: metrics are off */
 	uint16_t metrics_port;
-	struct limit_settings *limits; /* numbers are places here; the state gives those that last */
+	/* numbers are places here; the state gives those that last */
+	struct limit_settings *limits;
 	size_t n_limits;
 	uint8_t source_len6;   /* ipv6-source-prefix: what counts as one IPv6 source, 48..128 */
 	unsigned limiter_bits; /* limiter-memory: 2^this lines of SEK_LINE_BYTES */
@@ -101,14 +114,16 @@ struct config_error {
 struct config_errors {
 	struct config_error error[CONFIG_ERRORS_MAX];
 	unsigned n;
-	struct config_error warning[CONFIG_WARNINGS_MAX]; /* what costs or risks something; no reason to refuse */
+	/* what costs or risks something; no reason to refuse */
+	struct config_error warning[CONFIG_WARNINGS_MAX];
 	unsigned n_warnings;
 };
 
 /*
  * Parses the main file (@sources[0]) and feeds.d files (the rest, one feed each). Unknown keys, bad
  * values and duplicate names are errors. All errors are collected. Errors: -EINVAL with at least
- * one row in @errors; -ENOMEM. Warnings may be there after success too. *ret_config only on success: config_free().
+ * one row in @errors; -ENOMEM. Warnings may be there after success too. *ret_config only on
+ * success: config_free().
  */
 int config_parse(const struct config_source *sources, size_t n, struct config **ret_config,
 		 struct config_errors *errors);

@@ -38,7 +38,8 @@ static void crowdsec_url(struct config_walk *w, const yaml_node_t *node, const c
 	url = w->config->crowdsec.url;
 	for (len = url ? strlen(url) : 0; len && url[len - 1] == '/'; len--)
 		url[len - 1] = '\0';
-	if (!scheme || !text[scheme] || strlen(text) + URL_ROOM >= FETCH_URL_BYTES || strpbrk(text, " \t\r\n?#"))
+	if (!scheme || !text[scheme] || strlen(text) + URL_ROOM >= FETCH_URL_BYTES ||
+	    strpbrk(text, " \t\r\n?#"))
 		config_bad_value(w, node, "url", feed_url_hide(text, shown, sizeof(shown)), "give the local API's address, such as http://127.0.0.1:8080");
 	else if (memchr(text + scheme, '@', strcspn(text + scheme, "/")))
 		config_complain_at(w, node, "url: holds a user or password: remove what stands before the @");
@@ -84,7 +85,8 @@ static void crowdsec_usage(struct config_walk *w, const yaml_node_t *node, const
 {
 	uint64_t s = 0;
 
-	if (strcmp(text, "off") && (units_parse_duration(text, strlen(text), &s) || s < 1 || s > 86400))
+	if (strcmp(text, "off") &&
+	    (units_parse_duration(text, strlen(text), &s) || s < 1 || s > 86400))
 		config_bad_value(w, node, "usage-metrics", text, "give a time from 1s to 24h, such as 15m, or off");
 	else
 		w->config->crowdsec.usage_s = (uint32_t)s;
@@ -94,7 +96,8 @@ static void crowdsec_max(struct config_walk *w, const yaml_node_t *node, const c
 {
 	unsigned long n = strtoul(text, NULL, 10);
 
-	if (!*text || strlen(text) > 7 || text[strspn(text, "0123456789")] || n < 1 || n > CONFIG_DECISIONS_MAX)
+	if (!*text || strlen(text) > 7 || text[strspn(text, "0123456789")] || n < 1 ||
+	    n > CONFIG_DECISIONS_MAX)
 		config_bad_value(w, node, "max-decisions", text, "give a whole number from 1 to 1000000");
 	else
 		w->config->crowdsec.max_decisions = (uint32_t)n;
@@ -105,7 +108,8 @@ static void crowdsec_coverage(struct config_walk *w, const yaml_node_t *node, co
 	size_t len = strlen(text);
 	double percent = strtod(text, NULL);
 
-	if (len < 2 || len > 8 || text[len - 1] != '%' || strspn(text, "0123456789.") != len - 1 || *text == '.' || percent > 100)
+	if (len < 2 || len > 8 || text[len - 1] != '%' || strspn(text, "0123456789.") != len - 1 ||
+	    *text == '.' || percent > 100)
 		config_bad_value(w, node, "max-coverage", text, "give a percentage up to 100%, such as 2%");
 	else
 		w->config->crowdsec.max_coverage = percent / 100;
@@ -135,14 +139,16 @@ void config_read_crowdsec(struct config_walk *w, const yaml_node_t *node, const 
 {
 	struct config_crowdsec *crowdsec = &w->config->crowdsec;
 
-	*crowdsec = (struct config_crowdsec){.interval_s = 10, .usage_s = 900, .max_decisions = 500000, .max_coverage = 0.02};
+	*crowdsec = (struct config_crowdsec){
+		.interval_s = 10, .usage_s = 900, .max_decisions = 500000, .max_coverage = 0.02};
 	config_walk_mapping(w, node, crowdsec_keys, "crowdsec");
 	if (node->type != YAML_MAPPING_NODE)
 		return;
 	if (!crowdsec->url || !crowdsec->key_file)
 		config_complain_at(w, node, "crowdsec: give url and key-file; `cscli bouncers add NAME` makes a key");
 	if (!crowdsec->stale_after_s) /* most decisions last four hours */
-		crowdsec->stale_after_s = crowdsec->interval_s * 4 > 3600 ? crowdsec->interval_s * 4 : 3600;
+		crowdsec->stale_after_s =
+			crowdsec->interval_s * 4 > 3600 ? crowdsec->interval_s * 4 : 3600;
 	check_name(w, node);
 }
 

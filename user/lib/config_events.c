@@ -10,7 +10,8 @@
 #include "rate.h"
 
 #define EVENTS_MAX_PER_S 10e3 /* sampled drops a second: the ring holds some seconds of them */
-#define SIZE_MIN (64ull << 10) /* bytes: some two hundred events; below it the file would turn with every breath */
+/* bytes: some two hundred events; below it the file would turn with every breath */
+#define SIZE_MIN (64ull << 10)
 #define SIZE_MAX_BYTES (1ull << 40)
 
 static void events_path(struct config_walk *w, const yaml_node_t *node, const char *text)
@@ -65,9 +66,10 @@ static void events_sample(struct config_walk *w, const yaml_node_t *node, const 
 
 void config_read_events(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	static const struct config_key keys[] = {
-		{ "path", events_path, true }, { "sample", events_sample, true }, { "max-size", events_max_size, true }, { NULL, NULL, false }
-	};
+	static const struct config_key keys[] = {{"path", events_path, true},
+						 {"sample", events_sample, true},
+						 {"max-size", events_max_size, true},
+						 {NULL, NULL, false}};
 
 	config_walk_mapping(w, node, keys, "events");
 }

@@ -32,8 +32,10 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 	}
 	for (size_t i = 0; i < w->config->n_feeds; i++)
 		if (!strcmp(w->config->feeds[i].name, text))
-			config_complain_at(w, node, "name \"%s\": the feed at %s:%u has this name: choose a different one",
-					   text, w->config->feeds[i].file, w->config->feeds[i].line);
+			config_complain_at(
+				w, node,
+				"name \"%s\": the feed at %s:%u has this name: choose a different one",
+				text, w->config->feeds[i].file, w->config->feeds[i].line);
 	if (!strcmp(text, CONFIG_CROWDSEC_NAME) && w->config->crowdsec.url)
 		config_bad_value(w, node, "name", text,
 				 "crowdsec: has this name already: choose a different one");
@@ -110,7 +112,8 @@ static void check_secret(struct config_walk *w, const yaml_node_t *node)
 	for (size_t i = 0; feed->url && i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		size_t len = strlen(hosts[i]);
 
-		is_safe |= !strncmp(feed->url, hosts[i], len) && strchr(":/?#", feed->url[len]); /* its NUL as well */
+		/* its NUL as well */
+		is_safe |= !strncmp(feed->url, hosts[i], len) && strchr(":/?#", feed->url[len]);
 	}
 	if (feed->key_file && !is_safe)
 		config_complain_at(w, node, "feed \"%s\": key-file: needs a url with https://, or one on this host: the key would be read on the way", feed->name);
@@ -202,15 +205,22 @@ static void check_options(struct config_walk *w, const yaml_node_t *node)
 		bool is_wrong;
 		const char *text;
 	} rows[] = {
-	    {has_column && feed->format != FETCH_CSV, "column: is for format: csv, set that too"},
-	    {options->separator && feed->format != FETCH_CSV, "separator: is for format: csv, set that too"},
-	    {feed->format == FETCH_CSV && !has_column, "format: csv needs column: NUMBER or NAME"},
-	    {options->select[0] && !is_json, "select: is for format: json and ndjson, set one too"},
-	    {is_json && !options->select[0], "format: json and ndjson need select: PATH"},
-	    {options->countries[0][0] && feed->format != FETCH_MAXMIND && feed->format != FETCH_GEOFEED,
-	     "country: is for format: maxmind and geofeed, set one too"},
-	    {feed->format == FETCH_MAXMIND && !options->countries[0][0], "format: maxmind needs country: CODES"},
-	    {options->threshold && feed->format != FETCH_IPSUM, "threshold: is for format: ipsum, set that too"},
+		{has_column && feed->format != FETCH_CSV,
+		 "column: is for format: csv, set that too"},
+		{options->separator && feed->format != FETCH_CSV,
+		 "separator: is for format: csv, set that too"},
+		{feed->format == FETCH_CSV && !has_column,
+		 "format: csv needs column: NUMBER or NAME"},
+		{options->select[0] && !is_json,
+		 "select: is for format: json and ndjson, set one too"},
+		{is_json && !options->select[0], "format: json and ndjson need select: PATH"},
+		{options->countries[0][0] && feed->format != FETCH_MAXMIND &&
+			 feed->format != FETCH_GEOFEED,
+		 "country: is for format: maxmind and geofeed, set one too"},
+		{feed->format == FETCH_MAXMIND && !options->countries[0][0],
+		 "format: maxmind needs country: CODES"},
+		{options->threshold && feed->format != FETCH_IPSUM,
+		 "threshold: is for format: ipsum, set that too"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -401,6 +411,7 @@ void config_read_feed(struct config_walk *w, const yaml_node_t *node)
 	if (!w->feed->url == !w->feed->path)
 		config_complain_at(w, node, "feed \"%s\": give one of url and path", w->feed->name);
 	if (!w->feed->stale_after_s)
-		w->feed->stale_after_s = w->feed->interval_s * 4 > 86400 ? w->feed->interval_s * 4 : 86400;
+		w->feed->stale_after_s =
+			w->feed->interval_s * 4 > 86400 ? w->feed->interval_s * 4 : 86400;
 	check_interval(w, node);
 }

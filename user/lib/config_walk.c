@@ -112,8 +112,8 @@ static unsigned distance(const char *a, const char *b)
 
 #define GUESS_SHARE 3 /* one letter in so many may be wrong: what is further off is another word */
 
-static void unknown_key(struct config_walk *w, const struct config_key *keys, const yaml_node_t *key,
-			const char *name, const char *nearest, unsigned off)
+static void unknown_key(struct config_walk *w, const struct config_key *keys,
+			const yaml_node_t *key, const char *name, const char *nearest, unsigned off)
 {
 	char shown[80], list[320];
 	size_t longer, len = 0;

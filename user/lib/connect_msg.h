@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a fetcher's two processes say to each other: the one that reads what servers send asks for a connection, the other makes
- * it and hands the connected socket back with its answer. One message each way, in turn; the first is the connector's, unasked,
- * once its sandbox has closed.
+ * What a fetcher's two processes say to each other: the one that reads what servers send asks for a
+ * connection, the other makes it and hands the connected socket back with its answer. One message
+ * each way, in turn; the first is the connector's, unasked, once its sandbox has closed.
  */
 #pragma once
 
@@ -12,8 +12,10 @@
 
 #define CONNECT_MAGIC 0x534b434e
 #define CONNECT_HOST_BYTES 256	    /* a name has at most 253. Source: RFC 1035, 2.3.4 */
-#define CONNECT_TIMEOUT_MS 20000u   /* most that one connection takes, its name's resolution included */
-#define CONNECT_ASKS_MAX 12	    /* of a fetch: six URLs, each with a second try; so no ports are tried out */
+/* most that one connection takes, its name's resolution included */
+#define CONNECT_TIMEOUT_MS 20000u
+/* of a fetch: six URLs, each with a second try; so no ports are tried out */
+#define CONNECT_ASKS_MAX 12
 
 struct connect_ask {
 	uint32_t magic;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Judges hosts, ports and kinds of address for a fetch's connections. In: a rule and a wish. Out: yes, or why not. */
+/*
+ * Judges hosts, ports and kinds of address for a fetch's connections. In: a rule and a wish. Out:
+ * yes, or why not.
+ */
 #include "lib/connect_rule.h"
 
 #include <errno.h>
@@ -14,11 +17,13 @@ static bool is_own(const struct connect_rule *rule, const struct connect_ask *as
 
 static bool is_sound(const struct connect_ask *ask)
 {
-	return ask->magic == CONNECT_MAGIC && ask->timeout_ms && ask->timeout_ms <= CONNECT_TIMEOUT_MS && ask->is_redirect <= 1 &&
-	       ask->host[0] && memchr(ask->host, '\0', sizeof(ask->host));
+	return ask->magic == CONNECT_MAGIC && ask->timeout_ms &&
+	       ask->timeout_ms <= CONNECT_TIMEOUT_MS && ask->is_redirect <= 1 && ask->host[0] &&
+	       memchr(ask->host, '\0', sizeof(ask->host));
 }
 
-int connect_rule_place(const struct connect_rule *rule, const struct connect_ask *ask, char *why, size_t why_bytes)
+int connect_rule_place(const struct connect_rule *rule, const struct connect_ask *ask, char *why,
+		       size_t why_bytes)
 {
 	if (!is_sound(ask))
 		return -EBADMSG;
@@ -34,16 +39,18 @@ int connect_rule_place(const struct connect_rule *rule, const struct connect_ask
 	return -EPERM;
 }
 
-int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask, enum http_addr_kind kind, bool is_ours,
-			 char *why, size_t why_bytes)
+int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask,
+			 enum http_addr_kind kind, bool is_ours, char *why, size_t why_bytes)
 {
 	bool is_first = is_own(rule, ask) && !ask->is_redirect;
 
 	if (kind == HTTP_ADDR_PUBLIC && !is_ours)
 		return 0;
-	if (kind == HTTP_ADDR_LINK_LOCAL ? rule->may_be_private && is_own(rule, ask) : rule->may_be_private || is_first)
+	if (kind == HTTP_ADDR_LINK_LOCAL ? rule->may_be_private && is_own(rule, ask)
+					 : rule->may_be_private || is_first)
 		return 0;
-	if (is_first) /* a feed may live in a private network, but nobody names a metadata service by accident */
+	/* a feed may live in a private network, but nobody names a metadata service by accident */
+	if (is_first)
 		(void)snprintf(why, why_bytes, "the name leads to a link-local address, refused");
 	else
 		(void)snprintf(why, why_bytes, "redirect to %s refused", kind == HTTP_ADDR_PUBLIC ? "an address of this host" : "a private address");

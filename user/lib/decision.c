@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Records of decisions: their durations, names and the check of a stranger's. The JSON is read in decision_parse.c. */
+/*
+ * Records of decisions: their durations, names and the check of a stranger's. The JSON is read in
+ * decision_parse.c.
+ */
 #include "decision.h"
 
 #include <errno.h>
@@ -13,8 +16,10 @@
 const char *decision_ignored_text(enum decision_ignored ignored)
 {
 	static const char *const texts[DECISION_IGNORED_MAX] = {
-		[DECISION_TYPE] = "type", [DECISION_SCOPE] = "scope", [DECISION_VALUE] = "value", [DECISION_DURATION] = "duration",
-		[DECISION_ENDED] = "ended", [DECISION_ID] = "id", [DECISION_REFUSED] = "protected",
+		[DECISION_TYPE] = "type",         [DECISION_SCOPE] = "scope",
+		[DECISION_VALUE] = "value",       [DECISION_DURATION] = "duration",
+		[DECISION_ENDED] = "ended",       [DECISION_ID] = "id",
+		[DECISION_REFUSED] = "protected",
 	};
 
 	return ignored < DECISION_IGNORED_MAX ? texts[ignored] : "other";
@@ -97,7 +102,8 @@ static bool is_prefix(const struct prefix *prefix)
 {
 	unsigned max = prefix->family == 4 ? 32 : 128, bit;
 
-	if ((prefix->family != 4 && prefix->family != 6) || prefix->len < 1 || prefix->len > max || prefix->pad[0] || prefix->pad[1])
+	if ((prefix->family != 4 && prefix->family != 6) || prefix->len < 1 || prefix->len > max ||
+	    prefix->pad[0] || prefix->pad[1])
 		return false;
 	for (bit = prefix->len; bit < 128; bit++) {
 		if (prefix->addr_be[bit / 8] & (0x80 >> (bit % 8)))
@@ -119,8 +125,9 @@ static bool is_text(const char *text, size_t size)
 
 static bool is_decision(const struct decision *one)
 {
-	return one->id > 0 && one->left_s > 0 && (double)one->left_s <= GO_MAX_S + 1 && is_prefix(&one->prefix) &&
-	       is_text(one->origin, sizeof(one->origin)) && is_text(one->scenario, sizeof(one->scenario));
+	return one->id > 0 && one->left_s > 0 && (double)one->left_s <= GO_MAX_S + 1 &&
+	       is_prefix(&one->prefix) && is_text(one->origin, sizeof(one->origin)) &&
+	       is_text(one->scenario, sizeof(one->scenario));
 }
 
 int decision_check(const void *data, size_t len, struct decision_view *ret_view)
@@ -130,7 +137,8 @@ int decision_check(const void *data, size_t len, struct decision_view *ret_view)
 	uint32_t i;
 
 	if (len < sizeof(*head) || head->magic != DECISION_MAGIC ||
-	    len != sizeof(*head) + (size_t)head->n_new * sizeof(struct decision) + (size_t)head->n_gone * sizeof(struct decision_gone))
+	    len != sizeof(*head) + (size_t)head->n_new * sizeof(struct decision) +
+			    (size_t)head->n_gone * sizeof(struct decision_gone))
 		return -EBADMSG;
 	view.fresh = (const void *)(head + 1);
 	view.gone = (const void *)(view.fresh + head->n_new);
@@ -139,7 +147,8 @@ int decision_check(const void *data, size_t len, struct decision_view *ret_view)
 			return -EBADMSG;
 	}
 	for (i = 0; i < head->n_gone; i++) {
-		if (view.gone[i].id < 1 || !is_prefix(&view.gone[i].prefix) || (i && view.gone[i - 1].id >= view.gone[i].id))
+		if (view.gone[i].id < 1 || !is_prefix(&view.gone[i].prefix) ||
+		    (i && view.gone[i - 1].id >= view.gone[i].id))
 			return -EBADMSG;
 	}
 	*ret_view = view;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CrowdSec's decisions: the JSON of its /v1/decisions/stream in, in chunks of any size, records out.
- * The fetcher writes them to a sealed memfd, the engine checks them and puts them in force:
+ * CrowdSec's decisions: the JSON of its /v1/decisions/stream in, in chunks of any size, records
+ * out. The fetcher writes them to a sealed memfd, the engine checks them and puts them in force:
  *
  *   struct decision_head | struct decision[n_new] | struct decision_gone[n_gone]
  *
- * Both parts are sorted by id, each id once. Bans of addresses and ranges alone become records; what is not taken is counted.
+ * Both parts are sorted by id, each id once. Bans of addresses and ranges alone become records;
+ * what is not taken is counted.
  * Source: pkg/models/localapi_swagger.yaml of crowdsec, and what versions 1.4.6 and later answer.
  */
 #pragma once
@@ -13,7 +14,8 @@
 #include "prefix.h"
 
 #define DECISION_MAGIC 0x31434544534b4553ull
-#define DECISION_ORIGIN_BYTES 24   /* crowdsec, cscli, CAPI, lists, console, cscli-import, remediation_sync */
+/* crowdsec, cscli, CAPI, lists, console, cscli-import, remediation_sync */
+#define DECISION_ORIGIN_BYTES 24
 #define DECISION_SCENARIO_BYTES 72 /* of the hub's names the longest have about 60 */
 
 /* Why a decision was not taken: index into decision_ignored_text(). */
@@ -23,8 +25,10 @@ enum decision_ignored {
 	DECISION_VALUE,    /* its value is no address or range, or /0 */
 	DECISION_DURATION, /* its duration is none, or longer than Go can say */
 	DECISION_ENDED,    /* it has ended already */
-	DECISION_ID,       /* it has no id that can be told apart, or another address has the same */
-	DECISION_REFUSED,  /* it covers a protected address, or is too wide: told by the engine, not the parser */
+	/* it has no id that can be told apart, or another address has the same */
+	DECISION_ID,
+	/* it covers a protected address, or is too wide: told by the engine, not the parser */
+	DECISION_REFUSED,
 	DECISION_IGNORED_MAX,
 };
 
@@ -71,16 +75,16 @@ const char *decision_ignored_text(enum decision_ignored ignored);
 int decision_duration(const char *text, size_t len, int64_t *ret_s);
 
 /*
- * The share of the routable space of IPv4 or of IPv6, whichever is greater, that @view's new decisions hold; 0..1, as
- * policy_coverage(). Errors: -ENOMEM.
+ * The share of the routable space of IPv4 or of IPv6, whichever is greater, that @view's new
+ * decisions hold; 0..1, as policy_coverage(). Errors: -ENOMEM.
  */
 int decision_coverage(const struct decision_view *view, double *ret_share);
 
 struct decision_parser;
 
 /*
- * A parser that takes at most @max decisions. @is_full: the answer to startup=true, whose "deleted" is left out: what is
- * not in "new" is over. NULL: out of memory.
+ * A parser that takes at most @max decisions. @is_full: the answer to startup=true, whose "deleted"
+ * is left out: what is not in "new" is over. NULL: out of memory.
  */
 struct decision_parser *decision_parser_new(uint32_t max, bool is_full);
 void decision_parser_free(struct decision_parser *parser);

@@ -46,9 +46,11 @@ static int refuse(struct decision_parser *parser, int err, const char *why)
 /* What has no room or a NUL is none we know. */
 static void keep_word(char *slot, const struct feed_json_item *item)
 {
-	bool is_good = item->event == FEED_JSON_STRING && item->len && item->len < WORD_BYTES && !memchr(item->text, 0, item->len);
+	bool is_good = item->event == FEED_JSON_STRING && item->len && item->len < WORD_BYTES &&
+		       !memchr(item->text, 0, item->len);
 
-	(void)snprintf(slot, WORD_BYTES, "%.*s", is_good ? (int)item->len : 1, is_good ? item->text : "?");
+	(void)snprintf(slot, WORD_BYTES, "%.*s", is_good ? (int)item->len : 1,
+		       is_good ? item->text : "?");
 }
 
 /* A name for people: cut where it is long, what a terminal may not see as a question mark. */
@@ -77,7 +79,8 @@ static void keep_id(struct decision_parser *parser, const struct feed_json_item 
 	}
 }
 
-static void take_member(struct decision_parser *parser, const char *name, const struct feed_json_item *item)
+static void take_member(struct decision_parser *parser, const char *name,
+			const struct feed_json_item *item)
 {
 	if (!strcmp(name, "id"))
 		keep_id(parser, item);
@@ -95,7 +98,10 @@ static void take_member(struct decision_parser *parser, const char *name, const 
 		keep_name(parser->one.scenario, sizeof(parser->one.scenario), item);
 }
 
-/* ::ffff:192.0.2.1 is what a daemon on both families says of 192.0.2.1, which is what packets come from. */
+/*
+ * ::ffff:192.0.2.1 is what a daemon on both families says of 192.0.2.1, which is what packets come
+ * from.
+ */
 static bool read_mapped(const char *value, struct prefix *ret_prefix)
 {
 	const char *slash = strchr(value, '/');
@@ -103,10 +109,13 @@ static bool read_mapped(const char *value, struct prefix *ret_prefix)
 	char text[WORD_BYTES];
 	struct in6_addr addr;
 
-	(void)snprintf(text, sizeof(text), "%.*s", slash ? (int)(slash - value) : (int)strlen(value), value);
-	if (inet_pton(AF_INET6, text, &addr) != 1 || !IN6_IS_ADDR_V4MAPPED(&addr) || len <= 96 || len > 128)
+	(void)snprintf(text, sizeof(text), "%.*s",
+		       slash ? (int)(slash - value) : (int)strlen(value), value);
+	if (inet_pton(AF_INET6, text, &addr) != 1 || !IN6_IS_ADDR_V4MAPPED(&addr) || len <= 96 ||
+	    len > 128)
 		return false;
-	*ret_prefix = prefix_of4(ntohl(addr.s6_addr32[3]) & ~0u << (128 - len), (uint8_t)(len - 96));
+	*ret_prefix =
+		prefix_of4(ntohl(addr.s6_addr32[3]) & ~0u << (128 - len), (uint8_t)(len - 96));
 	return true;
 }
 
@@ -159,7 +168,10 @@ static int add_row(struct decision_parser *parser, struct rows *rows, const void
 	return 0;
 }
 
-/* A decision has ended in the text: it becomes a record, or is counted. What is over and was never taken counts for nothing. */
+/*
+ * A decision has ended in the text: it becomes a record, or is counted. What is over and was never
+ * taken counts for nothing.
+ */
 static int take_object(struct decision_parser *parser, bool is_gone)
 {
 	enum decision_ignored ignored = judge(parser, is_gone);
@@ -167,7 +179,8 @@ static int take_object(struct decision_parser *parser, bool is_gone)
 	int err = 0;
 
 	if (ignored == DECISION_IGNORED_MAX)
-		err = is_gone ? add_row(parser, &parser->gone, &gone, sizeof(gone)) : add_row(parser, &parser->fresh, &parser->one, sizeof(parser->one));
+		err = is_gone ? add_row(parser, &parser->gone, &gone, sizeof(gone))
+			      : add_row(parser, &parser->fresh, &parser->one, sizeof(parser->one));
 	else if (!is_gone)
 		parser->head.ignored[ignored]++;
 	memset(&parser->one, 0, sizeof(parser->one));
@@ -180,7 +193,9 @@ static int take_item(void *ctx, const struct feed_json_item *item)
 {
 	struct decision_parser *parser = ctx;
 	bool is_gone = !strncmp(item->path, "deleted", 7);
-	const char *rest = is_gone ? item->path + 7 : !strncmp(item->path, "new", 3) ? item->path + 3 : NULL;
+	const char *rest = is_gone                          ? item->path + 7
+			   : !strncmp(item->path, "new", 3) ? item->path + 3
+							    : NULL;
 
 	if (item->event == FEED_JSON_OBJECT && !item->path[0])
 		parser->is_object = true;
@@ -251,12 +266,15 @@ int decision_parser_push(struct decision_parser *parser, const char *bytes, size
 
 static int compare_ids(const void *a, const void *b)
 {
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b; /* id is the first member of both records */
+	/* id is the first member of both records */
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
 
 	return (x > y) - (x < y);
 }
 
-/* Of one id in an order of their own, so that the same one stays however the answer was shuffled. */
+/*
+ * Of one id in an order of their own, so that the same one stays however the answer was shuffled.
+ */
 static int compare_fresh(const void *a, const void *b)
 {
 	int order = compare_ids(a, b);
@@ -278,7 +296,10 @@ static size_t sort_gone(struct rows *rows)
 	return kept;
 }
 
-/* Of several with one id one stays; those that are of another address cannot be told apart from it, and are counted. */
+/*
+ * Of several with one id one stays; those that are of another address cannot be told apart from it,
+ * and are counted.
+ */
 static size_t sort_fresh(struct rows *rows, uint64_t *ignored)
 {
 	struct decision *at = rows->at;
@@ -306,7 +327,8 @@ int decision_parser_end(struct decision_parser *parser, void **ret_data, size_t 
 	if (err)
 		return err;
 	parser->head.magic = DECISION_MAGIC;
-	parser->head.n_new = (uint32_t)sort_fresh(&parser->fresh, &parser->head.ignored[DECISION_ID]);
+	parser->head.n_new =
+		(uint32_t)sort_fresh(&parser->fresh, &parser->head.ignored[DECISION_ID]);
 	parser->head.n_gone = (uint32_t)sort_gone(&parser->gone);
 	fresh_bytes = parser->head.n_new * sizeof(struct decision);
 	gone_bytes = parser->head.n_gone * sizeof(struct decision_gone);

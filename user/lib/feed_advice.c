@@ -6,7 +6,9 @@
 #include <stdio.h>
 
 #define NOTHING_NEW 0.99	/* share: what is left is no reason for another list */
-#define WIDE 0.01		/* share of a family's routable space: no threat list measured covers more than 0.72 % */
+#define WIDE                                                                                       \
+	0.01 /* share of a family's routable space: no threat list measured covers more than 0.72  \
+		% */
 #define ERRORS_SHARE 0.01	/* of lines not understood: real lists have one or two */
 
 struct verdict {
@@ -15,7 +17,8 @@ struct verdict {
 	size_t n;
 };
 
-static void add(struct verdict *verdict, enum feed_advice advice, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add(struct verdict *verdict, enum feed_advice advice, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 static void add(struct verdict *verdict, enum feed_advice advice, const char *format, ...)
 {
 	va_list args;
@@ -25,7 +28,8 @@ static void add(struct verdict *verdict, enum feed_advice advice, const char *fo
 	if (verdict->n == FEED_REASONS_MAX)
 		return;
 	va_start(args, format);
-	vsnprintf(verdict->reasons[verdict->n++].text, sizeof(verdict->reasons[0].text), format, args);
+	vsnprintf(verdict->reasons[verdict->n++].text, sizeof(verdict->reasons[0].text), format,
+		  args);
 	va_end(args);
 }
 
@@ -48,20 +52,26 @@ static void judge_seen(const struct feed_facts *f, struct verdict *verdict)
 		add(verdict, FEED_ADVICE_MONITOR, "would have dropped %u of %u sources seen lately, which nothing drops now", f->n_would_drop, f->n_seen);
 }
 
-enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret_reasons, size_t *ret_n)
+enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret_reasons,
+			     size_t *ret_n)
 {
 	struct verdict verdict = { .reasons = ret_reasons };
 
 	judge_no(f, &verdict);
 	judge_seen(f, &verdict);
 	if (f->n_protected)
-		add(&verdict, FEED_ADVICE_MONITOR, "names %u protected address%s of this host (passed all the same): the right list?", f->n_protected, f->n_protected == 1 ? "" : "es");
+		add(&verdict, FEED_ADVICE_MONITOR,
+		    "names %u protected address%s of this host (passed all the same): the right list?",
+		    f->n_protected, f->n_protected == 1 ? "" : "es");
 	if (f->known_good_entries)
-		add(&verdict, FEED_ADVICE_MONITOR, "%llu of its entries share addresses with the known-good list %s", (unsigned long long)f->known_good_entries, f->known_good);
+		add(&verdict, FEED_ADVICE_MONITOR,
+		    "%llu of its entries share addresses with the known-good list %s",
+		    (unsigned long long)f->known_good_entries, f->known_good);
 	if (f->private_entries)
 		add(&verdict, FEED_ADVICE_MONITOR, "%llu of its entries are private or reserved ranges (left out unless private: block)", (unsigned long long)f->private_entries);
 	if (f->errors > f->entries * ERRORS_SHARE && f->errors <= f->entries)
-		add(&verdict, FEED_ADVICE_MONITOR, "%llu line%s not understood", (unsigned long long)f->errors, f->errors == 1 ? "" : "s");
+		add(&verdict, FEED_ADVICE_MONITOR, "%llu line%s not understood",
+		    (unsigned long long)f->errors, f->errors == 1 ? "" : "s");
 	if (f->coverage4 > WIDE || f->coverage6 > WIDE)
 		add(&verdict, FEED_ADVICE_MONITOR, "it is wide: %.2f %% of routable IPv4, %.2f %% of IPv6", f->coverage4 * 100, f->coverage6 * 100);
 	if (!verdict.n && f->n_seen)

@@ -183,7 +183,10 @@ static bool is_name(const char *text, size_t len)
 	       !(has_dot && has_digit);
 }
 
-/* A line with # in front that has an address where rows have it: taken out by hand, or a first field that begins so? */
+/*
+ * A line with # in front that has an address where rows have it: taken out by hand, or a first
+ * field that begins so?
+ */
 static bool is_doubtful(const struct feed_reader *reader, const char *text, size_t len)
 {
 	unsigned column = reader->column;
@@ -323,9 +326,11 @@ static int check_location(struct feed_reader *reader, const char *text, size_t l
 
 	for (int i = 0; i < FEED_COUNTRIES_MAX && reader->options->countries[i][0]; i++) {
 		if (!feed_csv_field(text, len, ',', 4, &code, &code_len) || code_len != 2 ||
-		    strncasecmp(code, reader->options->countries[i], 2) || !feed_csv_field(text, len, ',', 0, &id, &id_len))
+		    strncasecmp(code, reader->options->countries[i], 2) ||
+		    !feed_csv_field(text, len, ',', 0, &id, &id_len))
 			continue;
-		if (feed_number(id, id_len, &value) && value == feed_country_id(reader->options->countries[i]))
+		if (feed_number(id, id_len, &value) &&
+		    value == feed_country_id(reader->options->countries[i]))
 			continue;
 		(void)snprintf(reader->why, sizeof(reader->why), "its locations have another number for country %.2s than GeoNames",
 			       reader->options->countries[i]);

@@ -21,12 +21,14 @@
 #include "fetch_msg.h"
 
 #define COLUMNS 8 /* of a CSV are tried */
-#define SMALL_LINES 100 /* an error page is shorter; a list that is longer may hold a slip of words */
+/* an error page is shorter; a list that is longer may hold a slip of words */
+#define SMALL_LINES 100
 #define PROSE_WORDS 3 /* so many in a line that is no entry are a sentence, not a slip */
 
 /* Lines seen, and how many of them each grammar reads. */
 struct census {
-	unsigned content, prose, pairs, excepted, masks, plain, tor, ipsum, dshield, dat, p2p, geofeed;
+	unsigned content, prose, pairs, excepted, masks, plain, tor, ipsum, dshield, dat, p2p,
+		geofeed;
 	unsigned column[4][COLUMNS]; /* by separator: an address there */
 	const char *sign;            /* name of a list that a comment or header tells */
 	uint32_t sign_format;

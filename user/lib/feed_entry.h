@@ -15,8 +15,8 @@ bool feed_number(const char *text, size_t len, uint64_t *ret_value);
 bool feed_is_entry(const char *text, size_t len);
 
 /*
- * Adds @text where it is an IPv4 address or prefix, whole, as feed_entry() would. False: it is something else, and nothing was
- * done. *@ret_rc: errors of feed_sink_add().
+ * Adds @text where it is an IPv4 address or prefix, whole, as feed_entry() would. False: it is
+ * something else, and nothing was done. *@ret_rc: errors of feed_sink_add().
  */
 bool feed_entry4(struct feed_sink *sink, const char *text, size_t len, int *ret_rc);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From KEY=VALUE to a file with one feed: every value in single quotes, where YAML knows one escape, '' for '. */
+/*
+ * From KEY=VALUE to a file with one feed: every value in single quotes, where YAML knows one
+ * escape, '' for '.
+ */
 #include "feed_file.h"
 
 #include <errno.h>
@@ -66,7 +69,8 @@ static int refuse(char *why, size_t why_bytes, const char *word, size_t len, con
 }
 
 /* One line of @pairs, @len bytes without its newline. */
-static int add_pair(struct text *text, const char *line, size_t len, uint32_t *seen, char *why, size_t why_bytes)
+static int add_pair(struct text *text, const char *line, size_t len, uint32_t *seen, char *why,
+		    size_t why_bytes)
 {
 	const char *equals = memchr(line, '=', len);
 	size_t key_len = equals ? (size_t)(equals - line) : 0, i;
@@ -87,7 +91,8 @@ static int add_pair(struct text *text, const char *line, size_t len, uint32_t *s
 	return 0;
 }
 
-int feed_file_make(const char *name, const char *pairs, size_t len, char **ret_text, size_t *ret_len, char *why, size_t why_bytes)
+int feed_file_make(const char *name, const char *pairs, size_t len, char **ret_text,
+		   size_t *ret_len, char *why, size_t why_bytes)
 {
 	struct text text = { .room = 2 * len + 16 * N_KEYS + CONFIG_FEED_NAME_BYTES + 64 };
 	const char *at = pairs, *end = pairs + len, *newline;
@@ -119,7 +124,8 @@ int feed_file_make(const char *name, const char *pairs, size_t len, char **ret_t
 	return 0;
 }
 
-int feed_file_read(const char *name, const char *pairs, size_t len, struct config **ret_config, char *why, size_t why_bytes)
+int feed_file_read(const char *name, const char *pairs, size_t len, struct config **ret_config,
+		   char *why, size_t why_bytes)
 {
 	struct config_source sources[2] = { { "", "", 0 }, { "", NULL, 0 } };
 	struct config_errors *errors;

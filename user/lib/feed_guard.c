@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Sizes, not turnover: real lists replace most of their entries in a day, and hardly change in number. See feed_guard.h. */
+/*
+ * Sizes, not turnover: real lists replace most of their entries in a day, and hardly change in
+ * number. See feed_guard.h.
+ */
 #include "feed_guard.h"
 
 #include <inttypes.h>
@@ -7,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void __attribute__((format(printf, 3, 4))) add(char *why, size_t why_bytes, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+add(char *why, size_t why_bytes, const char *format, ...)
 {
 	size_t len = strlen(why);
 	va_list args;
@@ -34,10 +38,12 @@ static bool is_over_change(const struct feed_guard *guard, const struct feed_gua
 
 static bool is_over_errors(const struct feed_guard *guard, const struct feed_guard_facts *facts)
 {
-	return (facts->errors > FEED_GUARD_ERRORS_MIN || facts->errors >= facts->entries) && (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
+	return (facts->errors > FEED_GUARD_ERRORS_MIN || facts->errors >= facts->entries) &&
+	       (double)facts->errors > guard->max_errors * (double)(facts->entries + facts->errors);
 }
 
-bool feed_guard_passes(const struct feed_guard *guard, const struct feed_guard_facts *facts, char *why, size_t why_bytes)
+bool feed_guard_passes(const struct feed_guard *guard, const struct feed_guard_facts *facts,
+		       char *why, size_t why_bytes)
 {
 	why[0] = '\0';
 	if (facts->now > guard->max_entries)

@@ -21,7 +21,8 @@ enum feed_json_event {
 	FEED_JSON_WORD,   /* true, false, null: the text is the word */
 	FEED_JSON_OBJECT, /* an object has ended: its members came before */
 	FEED_JSON_ROOT,   /* a whole value has ended */
-	FEED_JSON_ARRAY,  /* an array has ended: its path is without the []; see feed_json_tell_arrays() */
+	/* an array has ended: its path is without the []; see feed_json_tell_arrays() */
+	FEED_JSON_ARRAY,
 };
 
 struct feed_json_item {

@@ -25,11 +25,13 @@ struct feed_options {
 };
 _Static_assert(sizeof(struct feed_options) == 400, "part of struct fetch_job");
 
-#define FEED_READING 1 /* of the parsers: another one reads some list otherwise, so that every list is fetched again */
+/* of the parsers: another one reads some list otherwise, so that every list is fetched again */
+#define FEED_READING 1
 
 /*
- * What a body is read by, as a number: @format (enum feed_format), @options and FEED_READING. The same body read by another one may
- * be another list, so a server's "not modified" says nothing then. FNV-1a, 32 bits (draft-eastlake-fnv): equal by chance once in 2^32.
+ * What a body is read by, as a number: @format (enum feed_format), @options and FEED_READING. The
+ * same body read by another one may be another list, so a server's "not modified" says nothing
+ * then. FNV-1a, 32 bits (draft-eastlake-fnv): equal by chance once in 2^32.
  */
 uint32_t feed_reading(uint32_t format, const struct feed_options *options);
 

@@ -39,8 +39,8 @@ struct feed_parser *feed_parse_new(uint32_t format, uint32_t max_entries,
 int feed_parse_push(struct feed_parser *parser, const void *bytes, size_t len);
 
 /*
- * The text may be cut: nothing but its last byte came after it. A text whose last line has no end is then refused, but one that
- * says how much it holds; JSON has an end of its own.
+ * The text may be cut: nothing but its last byte came after it. A text whose last line has no end
+ * is then refused, but one that says how much it holds; JSON has an end of its own.
  */
 void feed_parse_doubt_end(struct feed_parser *parser);
 

@@ -46,7 +46,9 @@ int feed_read_maxmind(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_p2p(struct feed_reader *reader, const char *text, size_t len);
 int feed_read_dat(struct feed_reader *reader, const char *text, size_t len);
 
-/* The text says that it holds @rows. Two such words are two lists joined, which is told at the end. */
+/*
+ * The text says that it holds @rows. Two such words are two lists joined, which is told at the end.
+ */
 void feed_reader_claim(struct feed_reader *reader, uint64_t rows);
 
 /* JSON, by the reader's shape or its options' select. Errors: the same. */

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAIL_SHARE 16 /* up to one key in so many out of order at the end: merging them is less work than sorting all */
+/* up to one key in so many out of order at the end: merging them is less work than sorting all */
+#define TAIL_SHARE 16
 
 struct feed_sink *feed_sink_new(uint32_t max_entries)
 {
@@ -225,7 +226,8 @@ int feed_sink_addresses4(struct feed_sink *sink, uint64_t *ret_addresses)
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < sink->n4; i++) {
-		uint64_t first = sink->k4[i] >> 6, last = first + (1ull << (32 - (sink->k4[i] & 63)));
+		uint64_t first = sink->k4[i] >> 6,
+			 last = first + (1ull << (32 - (sink->k4[i] & 63)));
 
 		first = first > end ? first : end;
 		sum += last > first ? last - first : 0;

@@ -63,7 +63,8 @@ static bool lists_more(const char *text, size_t len)
 {
 	const char *field, *next, *end = text + len;
 
-	for (next = memchr(text, ';', len); next; next = memchr(field, ';', (size_t)(end - field))) {
+	for (next = memchr(text, ';', len); next;
+	     next = memchr(field, ';', (size_t)(end - field))) {
 		const char *stop, *at = field = next + 1;
 		size_t n;
 

@@ -25,7 +25,9 @@ static const char *authority(const char *url)
 
 static int hex(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'                 ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
 }
 
 /* @name in small letters, decoded, without what some write between words. */
@@ -104,7 +106,9 @@ bool feed_url_secret(const char *url, char ret_name[FEED_URL_NAME_BYTES])
 	if (len >= FEED_URL_NAME_BYTES)
 		len = FEED_URL_NAME_BYTES - 1;
 	for (i = 0; i < len; i++)
-		ret_name[i] = (unsigned char)name[i] > ' ' && (unsigned char)name[i] < 0x7f ? name[i] : '?';
+		ret_name[i] = (unsigned char)name[i] > ' ' && (unsigned char)name[i] < 0x7f
+				      ? name[i]
+				      : '?';
 	ret_name[len] = '\0';
 	return true;
 }
@@ -118,7 +122,9 @@ char *feed_url_hide(const char *url, char *buf, size_t size)
 	if (has_secret)
 		len = strcspn(url, "?#");
 	if (user)
-		(void)snprintf(buf, size, "%.*s...%.*s", (int)(host - url), url, (int)(len - (size_t)(user - url)), user); /* cut */
+		/* cut */
+		(void)snprintf(buf, size, "%.*s...%.*s", (int)(host - url), url,
+			       (int)(len - (size_t)(user - url)), user);
 	else
 		(void)snprintf(buf, size, "%.*s", (int)len, url);
 	if (has_secret && strlen(buf) + sizeof("?...") <= size)
@@ -138,7 +144,8 @@ const struct feed_url_rule *feed_url_rule(const char *url)
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		size_t n = strlen(rules[i].host);
 
-		if (len >= n && !strncasecmp(host + len - n, rules[i].host, n) && (len == n || host[len - n - 1] == '.'))
+		if (len >= n && !strncasecmp(host + len - n, rules[i].host, n) &&
+		    (len == n || host[len - n - 1] == '.'))
 			return &rules[i];
 	}
 	return NULL;

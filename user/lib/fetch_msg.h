@@ -3,8 +3,8 @@
  * The two messages of a fetcher's life: the job the keeper writes to its channel (the fetcher's
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
- * The file of a path: feed it opens itself, with no rights but its user's, where it is not there already; for a push the
- * body to send is descriptor 4.
+ * The file of a path: feed it opens itself, with no rights but its user's, where it is not there
+ * already; for a push the body to send is descriptor 4.
  */
 #pragma once
 
@@ -48,12 +48,14 @@ enum fetch_format {
 	FETCH_SPAMHAUS_JSON = 23,
 	FETCH_CROWDSEC = 24,
 	FETCH_RIR = 25,
-	FETCH_FORMAT_MAX = 26, /* append before, never reorder: the config's words are in this order */
+	/* append before, never reorder: the config's words are in this order */
+	FETCH_FORMAT_MAX = 26,
 };
 
 #define FETCH_PATH 1
 #define FETCH_GIVEN 2
-#define FETCH_LISTED 3 /* FETCH_GIVEN where it is open, else FETCH_PATH: the main config's (spawn.h) */
+/* FETCH_GIVEN where it is open, else FETCH_PATH: the main config's (spawn.h) */
+#define FETCH_LISTED 3
 
 /* What a fetcher is for. */
 enum fetch_what {
@@ -69,20 +71,28 @@ enum fetch_what {
 struct fetch_job {
 	uint32_t magic;
 	uint32_t format;	/* enum fetch_format */
-	uint32_t is_file;	/* FETCH_PATH: url is the path of a file; FETCH_GIVEN: it is open as FETCH_FILE_FD; FETCH_LISTED; else 0 */
+	uint32_t is_file;       /* FETCH_PATH: url is the path of a file; FETCH_GIVEN: it is open as
+				   FETCH_FILE_FD; FETCH_LISTED; else 0 */
 	uint32_t max_entries;
 	uint64_t max_body_bytes; /* on the wire, and again after inflation */
 	uint32_t total_timeout_s;
-	uint32_t may_be_private; /* 1: the feed's own URL names a private address, so redirects there are no surprise */
+	/* 1: the feed's own URL names a private address, so redirects there are no surprise */
+	uint32_t may_be_private;
 	char name[64];		 /* of the feed, for messages */
 	char url[FETCH_URL_BYTES];
 	char etag[FETCH_ETAG_BYTES];
 	char last_modified[FETCH_TIME_BYTES];
 	char user_agent[64];
-	char ca_file[256]; /* extra trust anchors for tests and private servers; empty: the system's */
-	char secret[FETCH_SECRET_BYTES]; /* a header line, sent to the url's own server alone; or ?NAME=KEY, for the url's query; empty: none */
+	/* extra trust anchors for tests and private servers; empty: the system's */
+	char ca_file[256];
+	/*
+	 * a header line, sent to the url's own server alone; or ?NAME=KEY, for the url's query;
+	 * empty: none
+	 */
+	char secret[FETCH_SECRET_BYTES];
 	struct feed_options options;
-	uint32_t what; /* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
+	/* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
+	uint32_t what;
 	uint32_t pad;
 };
 
@@ -90,7 +100,8 @@ enum fetch_status {
 	FETCH_LIST = 1,	     /* a list came: the memfd holds at least one prefix */
 	FETCH_UNCHANGED = 2, /* 304 to a validator of ours */
 	FETCH_FAILED = 3,    /* why says so in one line; no memfd */
-	FETCH_DONE = 4,	     /* decisions came: the memfd holds them (decision.h); or a push was taken: no memfd */
+	/* decisions came: the memfd holds them (decision.h); or a push was taken: no memfd */
+	FETCH_DONE = 4,
 };
 
 struct fetch_result {

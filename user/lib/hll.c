@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-#define ALPHA (0.7213 / (1 + 1.079 / HLL_BYTES)) /* the estimate's constant for 128 places and more */
+/* the estimate's constant for 128 places and more */
+#define ALPHA (0.7213 / (1 + 1.079 / HLL_BYTES))
 
 bool hll_add(struct hll *hll, uint64_t hash)
 {

@@ -6,7 +6,8 @@
 
 enum http_addr_kind {
 	HTTP_ADDR_PUBLIC = 0,
-	HTTP_ADDR_PRIVATE, /* loopback, RFC 1918, shared, unique local, unspecified, multicast, unknown family */
+	/* loopback, RFC 1918, shared, unique local, unspecified, multicast, unknown family */
+	HTTP_ADDR_PRIVATE,
 	HTTP_ADDR_LINK_LOCAL, /* 169.254.0.0/16 and fe80::/10: metadata services live there */
 };
 

@@ -29,7 +29,8 @@ struct judge_facts {
 	uint64_t now_ns;		     /* CLOCK_BOOTTIME */
 	unsigned n_known_good; /* lists that are allow or known-good and hold the address */
 	unsigned n_block_lists;		     /* lists with block or monitor that hold it */
-	bool is_hidden; /* for a time its packets were not the ban's to count: silence says nothing */
+	/* for a time its packets were not the ban's to count: silence says nothing */
+	bool is_hidden;
 };
 
 struct judge_row {

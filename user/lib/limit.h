@@ -38,16 +38,20 @@ struct limit_settings {
 	unsigned n_ports;   /* 0: every packet of the protocol */
 	double packets_per_s; /* one of the two rates is 0 */
 	double bits_per_s;
-	double
-	    burst; /* packets or bytes; the config's default is one second's worth, at least one packet */
+	double burst; /* packets or bytes; the config's default is one second's worth, at least one
+			 packet */
 	bool is_monitor;
 	uint8_t len4, len6; /* what counts as one source; len6 0: ipv6-source-prefix */
 	uint8_t number;	    /* 0..15, given by the state: the name's for good */
-	uint64_t held_ns;   /* slots of former settings may be this far ahead and still hold their sources; 0: none */
+	/* slots of former settings may be this far ahead and still hold their sources; 0: none */
+	uint64_t held_ns;
 	struct limit_ban ban;
 };
 
-/* ns that an arrival time may lie ahead of the clock by these settings alone (sek_limit.maxd); 0 where limit_problems() has an error. */
+/*
+ * ns that an arrival time may lie ahead of the clock by these settings alone (sek_limit.maxd); 0
+ * where limit_problems() has an error.
+ */
 uint64_t limit_ahead_ns(const struct limit_settings *limit);
 
 /*

@@ -18,8 +18,8 @@
 	65549 /* bytes: the largest IP packet and an Ethernet header, GRO in generic mode */
 #define CLOCK_SLACK_UNITS                                                                          \
 	(1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
-#define DITHER_BELOW_UNITS                                                                         \
-	6250.0 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
+/* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
+#define DITHER_BELOW_UNITS 6250.0
 #define PORTS 65536
 #define PORT_LINES (PORTS / SEK_LINE_BYTES)
 

@@ -87,7 +87,8 @@ size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned ta
 	else if (most > MATCH_WARN)
 		add(&problems, false, n,
 		    "%u limits can match one packet: each above the first costs it %d ns, above the fourth %d, about %u ns together",
-		    most, MATCH_NS, MATCH_CALL_NS, (MATCH_WARN - 1) * MATCH_NS + (most - MATCH_WARN) * MATCH_CALL_NS);
+		    most, MATCH_NS, MATCH_CALL_NS,
+		    (MATCH_WARN - 1) * MATCH_NS + (most - MATCH_WARN) * MATCH_CALL_NS);
 	for (size_t i = 0; i < n; i++)
 		check_one(&limits[i], i, table_bits, &problems);
 	return problems.n;
@@ -124,7 +125,8 @@ static int check_words(const struct sek_limit *limit, uint32_t *numbers, const c
 	return 0;
 }
 
-static int check_set(const struct sek_limit_list *lists, const struct sek_table_limits *head, const char **ret_why)
+static int check_set(const struct sek_limit_list *lists, const struct sek_table_limits *head,
+		     const char **ret_why)
 {
 	for (int kind = 0; kind < SEK_LIMIT_KINDS; kind++) {
 		if (lists[kind].n > SEK_LIMIT_MATCH_MAX)

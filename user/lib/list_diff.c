@@ -4,16 +4,23 @@
 
 #include <string.h>
 
-/* Keeps the shortest prefixes; an IPv6 /32 counts as an IPv4 /8: both are networks of whole providers. */
+/*
+ * Keeps the shortest prefixes; an IPv6 /32 counts as an IPv4 /8: both are networks of whole
+ * providers.
+ */
 static unsigned width(const struct prefix *prefix)
 {
 	return prefix->family == 4 ? prefix->len * 4u : prefix->len;
 }
 
-/* Will a prefix of this width be shown? Of a list that is new nearly none is, and is then only counted. */
+/*
+ * Will a prefix of this width be shown? Of a list that is new nearly none is, and is then only
+ * counted.
+ */
 static bool is_shown(const struct list_diff *diff, unsigned of_width)
 {
-	return diff->added < LIST_DIFF_SAMPLES || width(&diff->added_largest[LIST_DIFF_SAMPLES - 1]) > of_width;
+	return diff->added < LIST_DIFF_SAMPLES ||
+	       width(&diff->added_largest[LIST_DIFF_SAMPLES - 1]) > of_width;
 }
 
 static void note_added(struct list_diff *diff, struct prefix prefix)
@@ -42,7 +49,8 @@ static int order6(const struct prefix6 *a, const struct prefix6 *b)
 	return a->lo != b->lo ? (a->lo < b->lo ? -1 : 1) : (int)a->len - (int)b->len;
 }
 
-static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix4 *now, uint32_t n_now, struct list_diff *diff)
+static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix4 *now,
+		  uint32_t n_now, struct list_diff *diff)
 {
 	uint32_t i = 0, j = 0;
 
@@ -60,7 +68,8 @@ static void diff4(const struct prefix4 *old, uint32_t n_old, const struct prefix
 	}
 }
 
-static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix6 *now, uint32_t n_now, struct list_diff *diff)
+static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix6 *now,
+		  uint32_t n_now, struct list_diff *diff)
 {
 	uint32_t i = 0, j = 0;
 
@@ -68,7 +77,8 @@ static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix
 		int order = i == n_old ? 1 : j == n_now ? -1 : order6(&old[i], &now[j]);
 
 		if (order < 0 && diff->removed < LIST_DIFF_SAMPLES)
-			diff->removed_first[diff->removed] = prefix_of6(old[i].hi, old[i].lo, old[i].len);
+			diff->removed_first[diff->removed] =
+				prefix_of6(old[i].hi, old[i].lo, old[i].len);
 		if (order > 0 && is_shown(diff, now[j].len))
 			note_added(diff, prefix_of6(now[j].hi, now[j].lo, now[j].len));
 		diff->removed += order < 0;
@@ -78,7 +88,8 @@ static void diff6(const struct prefix6 *old, uint32_t n_old, const struct prefix
 	}
 }
 
-void list_diff(const struct list_view *before, const struct list_view *after, struct list_diff *ret_diff)
+void list_diff(const struct list_view *before, const struct list_view *after,
+	       struct list_diff *ret_diff)
 {
 	static const struct list_head none;
 	const struct list_view empty = { .head = &none };

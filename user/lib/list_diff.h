@@ -4,13 +4,16 @@
 
 #include "list_file.h"
 
-#define LIST_DIFF_SAMPLES 10 /* prefixes shown of each kind; a person wants to recognise them, not read them all */
+/* prefixes shown of each kind; a person wants to recognise them, not read them all */
+#define LIST_DIFF_SAMPLES 10
 
 struct list_diff {
 	uint64_t added, removed; /* prefixes of both families */
 	struct prefix added_first[LIST_DIFF_SAMPLES], removed_first[LIST_DIFF_SAMPLES];
-	struct prefix added_largest[LIST_DIFF_SAMPLES]; /* the widest first; an IPv6 /32 counts as an IPv4 /8 */
+	/* the widest first; an IPv6 /32 counts as an IPv4 /8 */
+	struct prefix added_largest[LIST_DIFF_SAMPLES];
 };
 
 /* Compares two checked lists, IPv4 first. A NULL @before has no prefix. Errors: none. */
-void list_diff(const struct list_view *before, const struct list_view *after, struct list_diff *ret_diff);
+void list_diff(const struct list_view *before, const struct list_view *after,
+	       struct list_diff *ret_diff);

@@ -3,7 +3,8 @@
  * A list as records: what the fetcher hands over in a sealed memfd, what the engine keeps on
  * disk as the last good list, and maps when it compiles. Never trusted without list_file_check().
  *
- *   struct list_head | struct prefix4[n4] | struct prefix6[n6] | struct list_error[n_errors] | struct list_origin
+ *   struct list_head | struct prefix4[n4] | struct prefix6[n6] | struct list_error[n_errors] |
+ * struct list_origin
  *
  * Version 1 had no list_origin; what is on disk of it is still read.
  *
@@ -29,8 +30,8 @@ _Static_assert(sizeof(struct list_error) == 64, "list file format");
 
 /* What the text was read as, and why: recognised or told. */
 struct list_origin {
-	uint64_t
-	    skipped; /* entries left out on purpose: under the threshold, of another country, not blocked */
+	uint64_t skipped; /* entries left out on purpose: under the threshold, of another country,
+			     not blocked */
 	uint32_t format;  /* enum fetch_format of fetch_msg.h */
 	char why[116];	  /* printable ASCII with a NUL */
 };
@@ -42,8 +43,8 @@ struct list_head {
 	uint32_t n4, n6;     /* prefixes that follow */
 	uint32_t n_errors;   /* error rows that follow, at most LIST_ERRORS_MAX */
 	uint64_t lines;	     /* lines read */
-	uint64_t
-	    entries4; /* entries understood, an a-b range counting once, before merging duplicates */
+	uint64_t entries4;   /* entries understood, an a-b range counting once, before merging
+				duplicates */
 	uint64_t entries6;
 	uint64_t duplicates; /* entries that were there already */
 	uint64_t host_bits;  /* entries whose host bits were masked off */

@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Prefixes of before that hold the one we are at, each inside the one below it; with the earliest time so far. */
+/*
+ * Prefixes of before that hold the one we are at, each inside the one below it; with the earliest
+ * time so far.
+ */
 struct nest {
 	struct prefix6 prefix[129]; /* one of each length */
 	uint32_t since_s[129];
@@ -54,7 +57,8 @@ static uint32_t time_in(struct nest *nest, const struct prefix6 *prefix, uint32_
 	return nest->n ? nest->since_s[nest->n - 1] : now_s;
 }
 
-static void make4(const struct list_since *before, const struct list_view *list, uint32_t now_s, struct list_since4 *to)
+static void make4(const struct list_since *before, const struct list_view *list, uint32_t now_s,
+		  struct list_since4 *to)
 {
 	struct nest nest = { .n = 0 };
 	uint32_t i, at = 0, n = before ? before->head->n4 : 0;
@@ -66,11 +70,13 @@ static void make4(const struct list_since *before, const struct list_view *list,
 			was = widen(&before->v4[at].prefix);
 			enter(&nest, &was, before->v4[at].since_s);
 		}
-		to[i] = (struct list_since4){ .prefix = list->v4[i], .since_s = time_in(&nest, &is, now_s) };
+		to[i] = (struct list_since4){.prefix = list->v4[i],
+					     .since_s = time_in(&nest, &is, now_s)};
 	}
 }
 
-static void make6(const struct list_since *before, const struct list_view *list, uint32_t now_s, struct list_since6 *to)
+static void make6(const struct list_since *before, const struct list_view *list, uint32_t now_s,
+		  struct list_since6 *to)
 {
 	struct nest nest = { .n = 0 };
 	uint32_t i, at = 0, n = before ? before->head->n6 : 0;
@@ -78,7 +84,8 @@ static void make6(const struct list_since *before, const struct list_view *list,
 	for (i = 0; i < list->head->n6; i++) {
 		for (; at < n && prefix6_compare(&before->v6[at].prefix, &list->v6[i]) <= 0; at++)
 			enter(&nest, &before->v6[at].prefix, before->v6[at].since_s);
-		to[i] = (struct list_since6){ .prefix = list->v6[i], .since_s = time_in(&nest, &list->v6[i], now_s) };
+		to[i] = (struct list_since6){.prefix = list->v6[i],
+					     .since_s = time_in(&nest, &list->v6[i], now_s)};
 	}
 }
 
@@ -90,7 +97,8 @@ static size_t room4(uint32_t n4)
 
 size_t list_since_bytes(const struct list_view *list)
 {
-	return sizeof(struct list_since_head) + room4(list->head->n4) + (size_t)list->head->n6 * sizeof(struct list_since6);
+	return sizeof(struct list_since_head) + room4(list->head->n4) +
+	       (size_t)list->head->n6 * sizeof(struct list_since6);
 }
 
 int list_since_check(const void *data, size_t len, struct list_since *ret_since)
@@ -103,11 +111,15 @@ int list_since_check(const void *data, size_t len, struct list_since *ret_since)
 	want = sizeof(*head) + room4(head->n4) + (uint64_t)head->n6 * sizeof(struct list_since6);
 	if (want != len || list_file_checksum(head + 1, len - sizeof(*head)) != head->checksum)
 		return -EBADMSG;
-	*ret_since = (struct list_since){ .head = head, .v4 = (const void *)(head + 1), .v6 = (const void *)((const char *)(head + 1) + room4(head->n4)) };
+	*ret_since = (struct list_since){
+		.head = head,
+		.v4 = (const void *)(head + 1),
+		.v6 = (const void *)((const char *)(head + 1) + room4(head->n4))};
 	return 0;
 }
 
-void list_since_make(const struct list_since *before, const struct list_view *list, uint32_t now_s, void *data)
+void list_since_make(const struct list_since *before, const struct list_view *list, uint32_t now_s,
+		     void *data)
 {
 	struct list_since_head *head = data;
 	size_t len = list_since_bytes(list) - sizeof(*head);
@@ -116,8 +128,11 @@ void list_since_make(const struct list_since *before, const struct list_view *li
 	memset(data, 0, len + sizeof(*head));
 	make4(before, list, now_s, (void *)body);
 	make6(before, list, now_s, (void *)(body + room4(list->head->n4)));
-	*head = (struct list_since_head){ .magic = LIST_SINCE_MAGIC, .list_checksum = list->head->checksum, .n4 = list->head->n4, .n6 = list->head->n6,
-					  .checksum = list_file_checksum(body, len) };
+	*head = (struct list_since_head){.magic = LIST_SINCE_MAGIC,
+					 .list_checksum = list->head->checksum,
+					 .n4 = list->head->n4,
+					 .n6 = list->head->n6,
+					 .checksum = list_file_checksum(body, len)};
 }
 
 static int compare4(const void *key, const void *row)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Since when a list has held each of its prefixes, as far as we know: a file beside the list that is carried over from update
- * to update. A prefix that comes back begins anew; one that grows out of a wider one has that one's time. Pure.
+ * Since when a list has held each of its prefixes, as far as we know: a file beside the list that
+ * is carried over from update to update. A prefix that comes back begins anew; one that grows out
+ * of a wider one has that one's time. Pure.
  *
  *   struct list_since_head | struct list_since4[n4] | struct list_since6[n6]
  */
@@ -39,17 +40,21 @@ struct list_since {
 	const struct list_since6 *v6;
 };
 
-/* Checks @len bytes at @data: sizes, magic, checksum. The order is what the writer made it. Errors: -EBADMSG. */
+/*
+ * Checks @len bytes at @data: sizes, magic, checksum. The order is what the writer made it. Errors:
+ * -EBADMSG.
+ */
 int list_since_check(const void *data, size_t len, struct list_since *ret_since);
 
 /* Bytes of the file for @list. */
 size_t list_since_bytes(const struct list_view *list);
 
 /*
- * Writes the file for @list to @data: what @before (NULL: nothing is known) held has its time, the rest @now_s. Both are sorted,
- * so it is one walk.
+ * Writes the file for @list to @data: what @before (NULL: nothing is known) held has its time, the
+ * rest @now_s. Both are sorted, so it is one walk.
  */
-void list_since_make(const struct list_since *before, const struct list_view *list, uint32_t now_s, void *data);
+void list_since_make(const struct list_since *before, const struct list_view *list, uint32_t now_s,
+		     void *data);
 
 /* The earliest time of all prefixes that hold @source, 0: none does. */
 uint32_t list_since_find(const struct list_since *since, const struct prefix *source);

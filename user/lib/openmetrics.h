@@ -15,8 +15,8 @@
 enum openmetrics_kind { OPENMETRICS_COUNTER, OPENMETRICS_GAUGE };
 
 struct openmetrics {
-	char *
-	    data; /* the document so far, NUL-terminated; owned by the caller of openmetrics_end() */
+	char *data; /* the document so far, NUL-terminated; owned by the caller of openmetrics_end()
+		     */
 	size_t len, capacity;
 	bool open;   /* OpenMetrics 1.0.0 */
 	bool failed; /* out of memory: nothing more is written */

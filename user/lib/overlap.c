@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Both families are walked as ranges of 128-bit numbers, so that they are one code. A cursor joins entries that lie inside
- * one another or end where the next begins: what it gives is disjoint, sorted and as long as can be.
+ * Both families are walked as ranges of 128-bit numbers, so that they are one code. A cursor joins
+ * entries that lie inside one another or end where the next begins: what it gives is disjoint,
+ * sorted and as long as can be.
  */
 #include "overlap.h"
 
@@ -92,7 +93,10 @@ static void count_entries(const struct cursor *a, struct cursor b, struct overla
 		struct range one = range_at(a, i);
 
 		while (!b.is_over && b.now.last < one.first)
-			step(&b); /* entries are sorted by their first address: none of them comes back to it */
+			/*
+			 * entries are sorted by their first address: none of them comes back to it
+			 */
+			step(&b);
 		if (b.is_over || b.now.first > one.last)
 			continue;
 		overlap->entries_touched++;
@@ -101,20 +105,24 @@ static void count_entries(const struct cursor *a, struct cursor b, struct overla
 	overlap->entries = a->n;
 }
 
-void overlap4(const struct prefix4 *a, size_t n_a, const struct prefix4 *b, size_t n_b, struct overlap *ret_overlap)
+void overlap4(const struct prefix4 *a, size_t n_a, const struct prefix4 *b, size_t n_b,
+	      struct overlap *ret_overlap)
 {
 	static const struct prefix4 none;
-	struct cursor left = { .v4 = n_a ? a : &none, .n = n_a }, right = { .v4 = n_b ? b : &none, .n = n_b };
+	struct cursor left = {.v4 = n_a ? a : &none, .n = n_a},
+		      right = {.v4 = n_b ? b : &none, .n = n_b};
 
 	*ret_overlap = (struct overlap){ 0 };
 	measure(left, right, ret_overlap);
 	count_entries(&left, right, ret_overlap);
 }
 
-void overlap6(const struct prefix6 *a, size_t n_a, const struct prefix6 *b, size_t n_b, struct overlap *ret_overlap)
+void overlap6(const struct prefix6 *a, size_t n_a, const struct prefix6 *b, size_t n_b,
+	      struct overlap *ret_overlap)
 {
 	static const struct prefix6 none;
-	struct cursor left = { .v6 = n_a ? a : &none, .n = n_a }, right = { .v6 = n_b ? b : &none, .n = n_b };
+	struct cursor left = {.v6 = n_a ? a : &none, .n = n_a},
+		      right = {.v6 = n_b ? b : &none, .n = n_b};
 
 	*ret_overlap = (struct overlap){ 0 };
 	measure(left, right, ret_overlap);
@@ -123,7 +131,8 @@ void overlap6(const struct prefix6 *a, size_t n_a, const struct prefix6 *b, size
 
 static bool holds(const struct policy_prefix6 *outer, const struct policy_prefix6 *inner)
 {
-	struct prefix a = prefix_of6(outer->hi, outer->lo, outer->len), b = prefix_of6(inner->hi, inner->lo, inner->len);
+	struct prefix a = prefix_of6(outer->hi, outer->lo, outer->len),
+		      b = prefix_of6(inner->hi, inner->lo, inner->len);
 
 	return prefix_covers(&a, &b);
 }
@@ -172,13 +181,15 @@ int overlap_classes(const struct policy *policy, struct overlap_class **ret_clas
 	return 0;
 }
 
-struct overlap_sums overlap_both(const struct overlap_class *classes, size_t n, unsigned a, unsigned b)
+struct overlap_sums overlap_both(const struct overlap_class *classes, size_t n, unsigned a,
+				 unsigned b)
 {
 	struct overlap_sums sums = { 0 };
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (!(classes[i].lists[a / 64] >> (a % 64) & 1) || !(classes[i].lists[b / 64] >> (b % 64) & 1))
+		if (!(classes[i].lists[a / 64] >> (a % 64) & 1) ||
+		    !(classes[i].lists[b / 64] >> (b % 64) & 1))
 			continue;
 		sums.v4 += classes[i].v4;
 		sums.v6 += classes[i].v6;

@@ -55,7 +55,8 @@ static void mark_private(struct sweep *s)
 
 	memset(s->has_private, 0, sizeof(s->has_private));
 	for (; n; n--, hole++) {
-		unsigned octet = hole->hi >> 56, last = octet | (hole->len < 8 ? 0xffu >> hole->len : 0);
+		unsigned octet = hole->hi >> 56,
+			 last = octet | (hole->len < 8 ? 0xffu >> hole->len : 0);
 
 		for (; hole->is_private && octet <= last; octet++)
 			s->has_private[octet] = true;
@@ -207,7 +208,10 @@ static int leave(struct sweep *s, const struct item *item)
 	return rc;
 }
 
-/* Does no other prefix lie in @item, which is the next, nor a second list name it? What may follow it is sorted. */
+/*
+ * Does no other prefix lie in @item, which is the next, nor a second list name it? What may follow
+ * it is sorted.
+ */
 static bool is_leaf(const struct sweep *s, const struct item *item)
 {
 	const struct policy_list *list = &s->lists[item->source];
@@ -216,11 +220,15 @@ static bool is_leaf(const struct sweep *s, const struct item *item)
 	if (item->source == s->n_lists)
 		return false;
 	for (size_t i = 1; i < 3 && i < s->n_heap; i++)
-		if (covers(item->hi, item->lo, item->len, s->heap[i].hi, s->heap[i].lo, s->heap[i].len))
+		if (covers(item->hi, item->lo, item->len, s->heap[i].hi, s->heap[i].lo,
+			   s->heap[i].len))
 			return false;
 	if (s->family == 4)
-		return next >= list->n4 || !covers(item->hi, 0, item->len, (uint64_t)list->v4[next].addr << 32, 0, list->v4[next].len);
-	return next >= list->n6 || !covers(item->hi, item->lo, item->len, list->v6[next].hi, list->v6[next].lo, list->v6[next].len);
+		return next >= list->n4 ||
+		       !covers(item->hi, 0, item->len, (uint64_t)list->v4[next].addr << 32, 0,
+			       list->v4[next].len);
+	return next >= list->n6 || !covers(item->hi, item->lo, item->len, list->v6[next].hi,
+					   list->v6[next].lo, list->v6[next].len);
 }
 
 static void start_frame(struct sweep *s, struct frame *f, const struct item *item)
@@ -239,7 +247,10 @@ static void own(const struct sweep *s, struct frame *f, const struct item *item)
 	f->own[id / 64] |= 1ull << (id & 63);
 }
 
-/* The answer of a leaf, which needs no frame: nearly all prefixes of a long list are, and the most of them answer the same. */
+/*
+ * The answer of a leaf, which needs no frame: nearly all prefixes of a long list are, and the most
+ * of them answer the same.
+ */
 static int put_leaf(struct sweep *s, const struct item *item)
 {
 	struct frame *around = &s->stack[s->depth], *f = around + 1;

@@ -12,13 +12,15 @@
 struct policy_list {
 	uint16_t id;		/* 0..SEK_LISTS_MAX-1, unique among the lists given */
 	enum sek_action action; /* ALLOW, BLOCK or MONITOR */
-	bool keep_private;	/* false: private and reserved ranges in it are left out (allow lists: always kept) */
+	bool keep_private; /* false: private and reserved ranges in it are left out (allow lists:
+			      always kept) */
 	const struct prefix4 *v4;
 	size_t n4;
 	const struct prefix6 *v6;
 	size_t n6;
 	/* out */
-	uint64_t left_out4, left_out6; /* prefixes left out whole or cut because of private ranges */
+	/* prefixes left out whole or cut because of private ranges */
+	uint64_t left_out4, left_out6;
 };
 
 /* IPv4 answer: disjoint ranges, sorted, neighbours of one class merged. */
@@ -42,7 +44,8 @@ struct policy_prefix6 {
 struct limit_settings;
 
 struct policy {
-	struct sek_class *classes; /* classes[0] is none; counter fields are 0 until the caller sets them */
+	/* classes[0] is none; counter fields are 0 until the caller sets them */
+	struct sek_class *classes;
 	uint32_t n_classes;
 	struct policy_range4 *v4;
 	size_t n4;
@@ -50,8 +53,12 @@ struct policy {
 	size_t n6;
 	uint32_t prefixes_v4; /* distinct prefixes of all lists, after leaving out */
 	uint32_t prefixes_v6;
-	uint32_t merged_classes; /* answers whose list set was reduced to the winner: over SEK_CLASSES_MAX */
-	/* Limits of the same generation, the caller's to set and to keep; policy_flatten() leaves none. */
+	/* answers whose list set was reduced to the winner: over SEK_CLASSES_MAX */
+	uint32_t merged_classes;
+	/*
+	 * Limits of the same generation, the caller's to set and to keep; policy_flatten() leaves
+	 * none.
+	 */
 	const struct limit_settings *limits;
 	size_t n_limits;
 	uint8_t source_len6; /* ipv6-source-prefix; with limits */
@@ -77,8 +84,9 @@ void policy_free(struct policy *policy);
 double policy_coverage(const struct policy_list *list, int family);
 
 /*
- * Is @prefix wholly inside a private or reserved range, which lists leave out? RFC 1918, RFC 6598, loopback,
- * link-local, multicast, reserved; ULA. Documentation ranges are not (demos and tests use them).
+ * Is @prefix wholly inside a private or reserved range, which lists leave out? RFC 1918, RFC 6598,
+ * loopback, link-local, multicast, reserved; ULA. Documentation ranges are not (demos and tests use
+ * them).
  */
 bool policy_is_private(const struct prefix *prefix);
 

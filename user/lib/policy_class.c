@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The answer of one place: the winner among the lists around it, and one class for each set of lists. */
+/*
+ * The answer of one place: the winner among the lists around it, and one class for each set of
+ * lists.
+ */
 #include "policy_sweep.h"
 
 #include <string.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What lists leave out, what does not count as routable, and the share of the rest that a list covers. */
+/*
+ * What lists leave out, what does not count as routable, and the share of the rest that a list
+ * covers.
+ */
 #include "policy_private.h"
 
 #include <math.h>
@@ -31,7 +34,8 @@ static const struct policy_hole holes6[] = {
 
 const struct policy_hole *policy_holes(int family, unsigned *ret_n)
 {
-	*ret_n = family == 4 ? sizeof(holes4) / sizeof(holes4[0]) : sizeof(holes6) / sizeof(holes6[0]);
+	*ret_n = family == 4 ? sizeof(holes4) / sizeof(holes4[0])
+			     : sizeof(holes6) / sizeof(holes6[0]);
 	return family == 4 ? holes4 : holes6;
 }
 
@@ -41,8 +45,9 @@ bool policy_is_private(const struct prefix *prefix)
 	const struct policy_hole *hole = policy_holes(prefix->family, &n);
 
 	for (; n; n--, hole++) {
-		struct prefix outer = prefix->family == 4 ? prefix_of4((uint32_t)(hole->hi >> 32), hole->len) :
-							    prefix_of6(hole->hi, hole->lo, hole->len);
+		struct prefix outer = prefix->family == 4
+					      ? prefix_of4((uint32_t)(hole->hi >> 32), hole->len)
+					      : prefix_of6(hole->hi, hole->lo, hole->len);
 
 		if (hole->is_private && prefix_covers(&outer, prefix))
 			return true;
@@ -57,7 +62,8 @@ size_t policy_private4(struct prefix4 *ret_ranges)
 	_Static_assert(sizeof(holes4) / sizeof(holes4[0]) <= POLICY_PRIVATE_MAX, "room for all");
 	for (i = 0; i < sizeof(holes4) / sizeof(holes4[0]); i++) {
 		if (holes4[i].is_private)
-			ret_ranges[n++] = (struct prefix4){ .addr = (uint32_t)(holes4[i].hi >> 32), .len = holes4[i].len };
+			ret_ranges[n++] = (struct prefix4){.addr = (uint32_t)(holes4[i].hi >> 32),
+							   .len = holes4[i].len};
 	}
 	return n;
 }
@@ -69,7 +75,8 @@ size_t policy_private6(struct prefix6 *ret_ranges)
 	_Static_assert(sizeof(holes6) / sizeof(holes6[0]) <= POLICY_PRIVATE_MAX, "room for all");
 	for (i = 0; i < sizeof(holes6) / sizeof(holes6[0]); i++) {
 		if (holes6[i].is_private)
-			ret_ranges[n++] = (struct prefix6){ .hi = holes6[i].hi, .lo = holes6[i].lo, .len = holes6[i].len };
+			ret_ranges[n++] = (struct prefix6){
+				.hi = holes6[i].hi, .lo = holes6[i].lo, .len = holes6[i].len};
 	}
 	return n;
 }
@@ -111,16 +118,20 @@ double policy_coverage(const struct policy_list *list, int family)
 
 	mark_holes(has_hole);
 	for (size_t i = 0; family == 4 && i < list->n4; i++) {
-		uint64_t first = list->v4[i].addr, last = first + (1ull << (32 - list->v4[i].len)) - 1;
+		uint64_t first = list->v4[i].addr,
+			 last = first + (1ull << (32 - list->v4[i].len)) - 1;
 
 		if (first < next)
 			continue;
-		sum4 += first >> 24 == last >> 24 && !has_hole[first >> 24] ? last - first + 1 : routable4(first, last);
+		sum4 += first >> 24 == last >> 24 && !has_hole[first >> 24]
+				? last - first + 1
+				: routable4(first, last);
 		next = last + 1;
 	}
 	for (size_t i = 0; family == 6 && i < list->n6; i++) {
 		const struct prefix6 *p = &list->v6[i];
-		struct prefix outer = top ? prefix_of6(top->hi, top->lo, top->len) : (struct prefix){ 0 };
+		struct prefix outer =
+			top ? prefix_of6(top->hi, top->lo, top->len) : (struct prefix){0};
 		struct prefix inner = prefix_of6(p->hi, p->lo, p->len);
 
 		if (top && prefix_covers(&outer, &inner))

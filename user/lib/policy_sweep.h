@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Inside of policy_flatten(): where a sweep over all lists stands, and the class of one frame. For policy.c and
- * policy_class.c only.
+ * Inside of policy_flatten(): where a sweep over all lists stands, and the class of one frame. For
+ * policy.c and policy_class.c only.
  */
 #pragma once
 
@@ -54,7 +54,8 @@ struct sweep {
 };
 
 /*
- * Decides who wins at @f, innermost frame of @s, and who holds it (f->best, f->set, for the frames inside it). Returns the class,
- * new or one that was there; 0: none. Over SEK_CLASSES_MAX the set is cut down to the winner, and merged_classes counts it.
+ * Decides who wins at @f, innermost frame of @s, and who holds it (f->best, f->set, for the frames
+ * inside it). Returns the class, new or one that was there; 0: none. Over SEK_CLASSES_MAX the set
+ * is cut down to the winner, and merged_classes counts it.
  */
 uint32_t policy_class_of(struct sweep *s, struct frame *f);

@@ -47,9 +47,9 @@ static uint32_t digit_of(char c)
 }
 
 /*
- * Reads one to three digits, no zero before another, up to 255; returns where they end, NULL where it is no such number. A
- * fourth digit is left. How many there are is a guess that a processor often gets wrong: with three bytes to look at it is
- * computed.
+ * Reads one to three digits, no zero before another, up to 255; returns where they end, NULL where
+ * it is no such number. A fourth digit is left. How many there are is a guess that a processor
+ * often gets wrong: with three bytes to look at it is computed.
  */
 static const char *read_octet(const char *at, const char *end, uint32_t *ret_value)
 {
@@ -59,7 +59,8 @@ static const char *read_octet(const char *at, const char *end, uint32_t *ret_val
 	if (end - at >= 3) {
 		two = digit_of(at[1]) <= 9;
 		more = two + (two & (digit_of(at[2]) <= 9));
-		value = digit_of(at[0]) * weights[more][0] + digit_of(at[1]) * weights[more][1] + digit_of(at[2]) * weights[more][2];
+		value = digit_of(at[0]) * weights[more][0] + digit_of(at[1]) * weights[more][1] +
+			digit_of(at[2]) * weights[more][2];
 		if ((digit_of(at[0]) > 9) | (value > 255) | (two & (at[0] == '0')))
 			return NULL;
 		*ret_value = value;
@@ -100,7 +101,8 @@ bool prefix_parse4(const char *text, size_t len, struct prefix4 *ret_prefix, boo
 	if (!used)
 		return false;
 	at = text + used;
-	if (at < end && (*at != '/' || read_octet(at + 1, end, &prefix_len) != end || prefix_len < 1 || prefix_len > 32))
+	if (at < end && (*at != '/' || read_octet(at + 1, end, &prefix_len) != end ||
+			 prefix_len < 1 || prefix_len > 32))
 		return false;
 	host = prefix_len < 32 ? UINT32_MAX >> prefix_len : 0;
 	*ret_prefix = (struct prefix4){ .addr = addr & ~host, .len = (uint8_t)prefix_len };
@@ -267,7 +269,8 @@ static enum prefix_error parse6(const char *text, size_t len, struct prefix *ret
 	}
 	if (p.hi == 0 && p.lo >> 32 == 0xffff)
 		return PREFIX_MAPPED;
-	*ret_prefix = prefix_of6(p.hi & mask64(prefix.len), p.lo & mask64(prefix.len > 64 ? prefix.len - 64u : 0), prefix.len);
+	*ret_prefix = prefix_of6(p.hi & mask64(prefix.len),
+				 p.lo & mask64(prefix.len > 64 ? prefix.len - 64u : 0), prefix.len);
 	if (ret_host_bits)
 		*ret_host_bits = memcmp(ret_prefix->addr_be, prefix.addr_be, 16) != 0;
 	return PREFIX_OK;

@@ -72,8 +72,9 @@ enum prefix_error prefix_parse(const char *text, size_t len, struct prefix *ret_
 			       bool *ret_host_bits);
 
 /*
- * The short way for what most lines of most lists are. True: prefix_parse() takes @text for this IPv4 prefix too. False: it
- * is another family's, or no prefix, which prefix_parse() tells; nothing is written.
+ * The short way for what most lines of most lists are. True: prefix_parse() takes @text for this
+ * IPv4 prefix too. False: it is another family's, or no prefix, which prefix_parse() tells; nothing
+ * is written.
  */
 bool prefix_parse4(const char *text, size_t len, struct prefix4 *ret_prefix, bool *ret_host_bits);
 

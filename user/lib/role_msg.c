@@ -7,7 +7,8 @@
 
 static int is_known_type(uint16_t type)
 {
-	return (type >= ROLE_HELLO && type <= ROLE_EVENTS) || (type >= ROLE_SWAP && type <= ROLE_CROWDSEC) ||
+	return (type >= ROLE_HELLO && type <= ROLE_EVENTS) ||
+	       (type >= ROLE_SWAP && type <= ROLE_CROWDSEC) ||
 	       (type >= ROLE_TRY && type <= ROLE_FEED_REMOVE);
 }
 

@@ -15,59 +15,89 @@
 #define ROLE_FDS_MAX 16
 #define ROLE_BANS_MAX SEK_BANS_MAX /* in one message */
 #define ROLE_TEXT_BYTES 256
-#define ROLE_CONFIRM_MAX_S 86400 /* seconds a mode may wait for its confirmation: nobody watches for longer than a day */
+/* seconds a mode may wait for its confirmation: nobody watches for longer than a day */
+#define ROLE_CONFIRM_MAX_S 86400
 #define ROLE_ENGINE_FD 3 /* the engine's end of the pair when it is started */
 
 enum role_type {
 	/* keeper to engine, first message. Descriptors in the order of enum role_hello_fd. */
 	ROLE_HELLO = 1,
 	ROLE_CONFIG = 2,  /* keeper to engine: a new config bundle is in force; one descriptor */
-	ROLE_RAILS = 3,	  /* keeper to engine: descriptor of a memfd of struct role_rail[body.count] */
+	/* keeper to engine: descriptor of a memfd of struct role_rail[body.count] */
+	ROLE_RAILS = 3,
 	ROLE_IFACES = 4,  /* keeper to engine: body.ifaces changed */
 	ROLE_REPLY = 5,	  /* keeper to engine: answers the request of the same seq; err and text */
 	ROLE_STOP = 6,	  /* keeper to engine: finish, store, exit 0 within 2 s */
-	ROLE_METRICS = 7, /* keeper to engine: the descriptor is the metrics listener from now on; none: there is no more */
-	ROLE_LIMITER = 8, /* keeper to engine: the limiter's maps were made: three descriptors, those of the hello from ROLE_FD_SLOTS on */
-	ROLE_EVENTS = 9,  /* keeper to engine: the descriptor is the file of events from now on; none: it cannot be written now */
+	/*
+	 * keeper to engine: the descriptor is the metrics listener from now on; none: there is no
+	 * more
+	 */
+	ROLE_METRICS = 7,
+	/*
+	 * keeper to engine: the limiter's maps were made: three descriptors, those of the hello
+	 * from ROLE_FD_SLOTS on
+	 */
+	ROLE_LIMITER = 8,
+	/*
+	 * keeper to engine: the descriptor is the file of events from now on; none: it cannot be
+	 * written now
+	 */
+	ROLE_EVENTS = 9,
 	/* engine to keeper; each is answered by ROLE_REPLY with the same seq */
 	ROLE_SWAP = 32,	   /* sealed memfd of a table image; body.swap */
 	ROLE_ENTRY = 33,   /* body.entry: set; both untils 0: delete */
-	ROLE_ENTRIES = 34, /* sealed memfd of struct role_entry[body.entries.count]; replace: these are all */
-	ROLE_FETCH = 35,   /* body.fetch; the reply carries the engine's end of the fetcher's channel */
+	/* sealed memfd of struct role_entry[body.entries.count]; replace: these are all */
+	ROLE_ENTRIES = 34,
+	/* body.fetch; the reply carries the engine's end of the fetcher's channel */
+	ROLE_FETCH = 35,
 	ROLE_MODE = 36,	   /* body.mode */
 	ROLE_CONFIRM = 37,
 	ROLE_RELOAD = 38,
 	ROLE_DETACH = 39,
 	ROLE_EXPLAIN = 40, /* body.explain, answered in the reply's body */
-	ROLE_READY = 41,   /* the first generation with every last good list is in force: tell systemd */
+	/* the first generation with every last good list is in force: tell systemd */
+	ROLE_READY = 41,
 	/*
-	 * A person's reject, a flush, a restore after a reboot. No descriptor: body.ban; one: a sealed memfd of struct
-	 * role_ban[body.count], put or deleted on a worker. Times are CLOCK_BOOTTIME. A ban that covers a rail is refused
-	 * with -EPERM, a full map with -ENOSPC; one that is not there is deleted all the same (0).
+	 * A person's reject, a flush, a restore after a reboot. No descriptor: body.ban; one: a
+	 * sealed memfd of struct role_ban[body.count], put or deleted on a worker. Times are
+	 * CLOCK_BOOTTIME. A ban that covers a rail is refused with -EPERM, a full map with -ENOSPC;
+	 * one that is not there is deleted all the same (0).
 	 */
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
-	ROLE_LIMIT_WIPE = 44, /* body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots are emptied */
-	ROLE_CROWDSEC = 45, /* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
 	/*
-	 * A list that no config has: fetched with a config's limits, changes nothing. A sealed memfd of KEY=VALUE lines
-	 * (feed_file.h), and for a path: a second with the file's content, so that no path of a request is ever opened. The reply
-	 * is as to ROLE_FETCH.
+	 * body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots
+	 * are emptied
+	 */
+	ROLE_LIMIT_WIPE = 44,
+	/* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
+	ROLE_CROWDSEC = 45,
+	/*
+	 * A list that no config has: fetched with a config's limits, changes nothing. A sealed
+	 * memfd of KEY=VALUE lines (feed_file.h), and for a path: a second with the file's content,
+	 * so that no path of a request is ever opened. The reply is as to ROLE_FETCH.
 	 */
 	ROLE_TRY = 48,
-	/* Writes feeds.d/NAME.yaml from a sealed memfd of such lines, or deletes the file that feed NAME stands in; and reloads. */
+	/*
+	 * Writes feeds.d/NAME.yaml from a sealed memfd of such lines, or deletes the file that feed
+	 * NAME stands in; and reloads.
+	 */
 	ROLE_FEED_ADD = 49,
 	ROLE_FEED_REMOVE = 50,
 };
 
-/* Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must write to. */
+/*
+ * Descriptors of ROLE_HELLO; the maps are read-only, but for the ring buffer, which its reader must
+ * write to.
+ */
 enum role_hello_fd {
 	ROLE_FD_CONFIG = 0, /* memfd, config_bundle_unpack() */
 	ROLE_FD_COUNTERS,
 	ROLE_FD_CONTROL,
 	ROLE_FD_LISTENER, /* control socket */
 	ROLE_FD_VIEW,	  /* view socket */
-	ROLE_FD_SLOTS,	  /* the limiter's lines; this and the next two without body.hello.has_limiter: no such map */
+	/* the limiter's lines; this and the next two without body.hello.has_limiter: no such map */
+	ROLE_FD_SLOTS,
 	ROLE_FD_BANS,
 	ROLE_FD_EVIDENCE,
 	ROLE_FD_EVENTS, /* ring buffer */
@@ -126,7 +156,8 @@ struct role_msg {
 			uint32_t n_cpus; /* possible CPUs: entries of the counters map */
 			uint32_t has_limiter; /* the limiter's maps are there */
 			uint32_t config_epoch;
-			uint64_t generation; /* of the table in force, 0 none: number the next one above it */
+			/* of the table in force, 0 none: number the next one above it */
+			uint64_t generation;
 		} hello;
 		struct {
 			uint32_t config_epoch; /* counts the configs; goes into body.fetch */
@@ -136,7 +167,8 @@ struct role_msg {
 			uint32_t count;
 			struct role_iface iface[SEK_IFACES_MAX];
 			uint32_t mode;		/* enum sek_mode in force */
-			uint32_t confirm_left_s; /* seconds until the mode goes back; 0: no such thing */
+			/* seconds until the mode goes back; 0: no such thing */
+			uint32_t confirm_left_s;
 			uint32_t entries_used, entries_size; /* entry map */
 		} ifaces;
 		struct {
@@ -148,7 +180,11 @@ struct role_msg {
 		struct {
 			uint32_t count;
 			uint32_t replace;
-			uint32_t to_come; /* entries that follow in later requests: room is made for all at once, while that is quick */
+			/*
+			 * entries that follow in later requests: room is made for all at once,
+			 * while that is quick
+			 */
+			uint32_t to_come;
 		} entries;
 		struct {
 			uint32_t config_epoch;
@@ -174,5 +210,8 @@ struct role_msg {
 };
 _Static_assert(sizeof(struct role_msg) == 16 + 768 + 256, "fixed size on the pair");
 
-/* Is @len a whole, well-formed message (magic, type, n_fds, text ends in NUL)? Anything may be given. */
+/*
+ * Is @len a whole, well-formed message (magic, type, n_fds, text ends in NUL)? Anything may be
+ * given.
+ */
 int role_msg_check(const void *data, size_t len, const struct role_msg **ret_msg);

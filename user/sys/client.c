@@ -132,6 +132,9 @@ int client_call(int fd, const char *line, size_t len, char **ret_reply, size_t *
 {
 	int err = client_send(fd, line, len);
 
-	/* The agent may refuse and hang up before it has read all: what it said is still there to read. */
+	/*
+	 * The agent may refuse and hang up before it has read all: what it said is still there to
+	 * read.
+	 */
 	return err && err != -EPIPE ? err : client_receive(fd, ret_reply, ret_len);
 }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Resolves, and connects by racing what it is given. In: names and addresses. Out: a connected socket. It sends and reads no byte. */
+/*
+ * Resolves, and connects by racing what it is given. In: names and addresses. Out: a connected
+ * socket. It sends and reads no byte.
+ */
 #include "sys/dial.h"
 
 #include <errno.h>
@@ -28,7 +31,8 @@ uint64_t dial_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses, unsigned max, unsigned *ret_n)
+int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses, unsigned max,
+		 unsigned *ret_n)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *all, *one;
@@ -51,7 +55,10 @@ int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses
 	return 0;
 }
 
-/* An address without its port, and an IPv4 one inside IPv6, to which the kernel connects all the same, as itself. */
+/*
+ * An address without its port, and an IPv4 one inside IPv6, to which the kernel connects all the
+ * same, as itself.
+ */
 struct plain {
 	uint8_t bytes[16];
 	bool is_v6;
@@ -70,7 +77,8 @@ static bool read_plain(const struct sockaddr *address, struct plain *ret_plain)
 	} else if (address->sa_family == AF_INET6) {
 		memcpy(&in6, address, sizeof(in6));
 		plain.is_v6 = !IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr);
-		memcpy(plain.bytes, in6.sin6_addr.s6_addr + (plain.is_v6 ? 0 : 12), plain.is_v6 ? 16 : 4);
+		memcpy(plain.bytes, in6.sin6_addr.s6_addr + (plain.is_v6 ? 0 : 12),
+		       plain.is_v6 ? 16 : 4);
 	} else {
 		return false;
 	}
@@ -87,7 +95,8 @@ bool dial_is_ours(const struct sockaddr *address)
 	if (!read_plain(address, &wanted) || getifaddrs(&all))
 		return true;
 	for (one = all; one && !is_ours; one = one->ifa_next)
-		is_ours = one->ifa_addr && read_plain(one->ifa_addr, &have) && have.is_v6 == wanted.is_v6 &&
+		is_ours = one->ifa_addr && read_plain(one->ifa_addr, &have) &&
+			  have.is_v6 == wanted.is_v6 &&
 			  !memcmp(have.bytes, wanted.bytes, sizeof(have.bytes));
 	freeifaddrs(all);
 	return is_ours;
@@ -100,7 +109,8 @@ static int begin(struct race *race)
 	struct pollfd *attempt = &race->attempts[race->begun++];
 
 	attempt->events = POLLOUT;
-	attempt->fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+	attempt->fd = socket(to->at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			     IPPROTO_TCP);
 	if (attempt->fd >= 0 && !connect(attempt->fd, &to->at.any, to->bytes))
 		return attempt->fd;
 	if (attempt->fd >= 0 && errno == EINPROGRESS) {
@@ -120,7 +130,10 @@ static bool finish(struct race *race, unsigned i)
 	struct pollfd *attempt = &race->attempts[i];
 	const struct dial_address *to = &race->addresses[i];
 
-	/* Asked again, the kernel says what became of it, and takes a connected socket for one that is. */
+	/*
+	 * Asked again, the kernel says what became of it, and takes a connected socket for one that
+	 * is.
+	 */
 	if (!connect(attempt->fd, &to->at.any, to->bytes))
 		return true;
 	race->err = -errno;
@@ -137,7 +150,8 @@ static int run(struct race *race, uint64_t end_ms)
 	unsigned i;
 	int failed;
 
-	for (now = dial_now_ms(); now < end_ms && (race->waiting || race->begun < race->n); now = dial_now_ms()) {
+	for (now = dial_now_ms(); now < end_ms && (race->waiting || race->begun < race->n);
+	     now = dial_now_ms()) {
 		uint64_t until_ms = end_ms;
 
 		if (race->begun < race->n && (now >= next_ms || !race->waiting)) {
@@ -149,7 +163,8 @@ static int run(struct race *race, uint64_t end_ms)
 			continue;
 		if (race->begun < race->n && next_ms < end_ms)
 			until_ms = next_ms;
-		if (poll(race->attempts, race->begun, (int)(until_ms > now ? until_ms - now : 0)) <= 0)
+		if (poll(race->attempts, race->begun, (int)(until_ms > now ? until_ms - now : 0)) <=
+		    0)
 			continue;
 		for (failed = 0, i = 0; i < race->begun; i++) {
 			if (race->attempts[i].fd < 0 || !race->attempts[i].revents)
@@ -163,9 +178,11 @@ static int run(struct race *race, uint64_t end_ms)
 	return race->waiting || !race->err ? -ETIMEDOUT : race->err;
 }
 
-int dial_connect(const struct dial_address *addresses, unsigned n, uint64_t end_ms, int *ret_fd, unsigned *ret_which)
+int dial_connect(const struct dial_address *addresses, unsigned n, uint64_t end_ms, int *ret_fd,
+		 unsigned *ret_which)
 {
-	struct race race = {.addresses = addresses, .n = n < DIAL_ADDRESSES_MAX ? n : DIAL_ADDRESSES_MAX};
+	struct race race = {.addresses = addresses,
+			    .n = n < DIAL_ADDRESSES_MAX ? n : DIAL_ADDRESSES_MAX};
 	unsigned i;
 	int which;
 

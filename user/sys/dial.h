@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* From a name to a connected TCP socket (the only file that resolves names). Which addresses are tried is the caller's to say. */
+/*
+ * From a name to a connected TCP socket (the only file that resolves names). Which addresses are
+ * tried is the caller's to say.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -18,10 +21,12 @@ struct dial_address {
 };
 
 /*
- * The addresses of @host, a name or an address, with @port, in the order to try them in; those beyond @max are left out. It waits
- * as long as the system's resolver does. Errors: -ENOENT it has none, or nobody could say.
+ * The addresses of @host, a name or an address, with @port, in the order to try them in; those
+ * beyond @max are left out. It waits as long as the system's resolver does. Errors: -ENOENT it has
+ * none, or nobody could say.
  */
-int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses, unsigned max, unsigned *ret_n);
+int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses, unsigned max,
+		 unsigned *ret_n);
 
 /* Milliseconds on CLOCK_MONOTONIC. */
 uint64_t dial_now_ms(void);
@@ -30,10 +35,13 @@ uint64_t dial_now_ms(void);
 bool dial_is_ours(const struct sockaddr *address);
 
 /*
- * Connects to the first of @n @addresses that takes it: each a moment after the one before it, or at once when that one failed.
+ * Connects to the first of @n @addresses that takes it: each a moment after the one before it, or
+ * at once when that one failed.
  * @ret_fd is non-blocking and the caller's; @ret_which says to whom.
  *
- * Errors: -ETIMEDOUT none did by @end_ms (dial_now_ms); else of connect(2) or socket(2), of the last that failed.
+ * Errors: -ETIMEDOUT none did by @end_ms (dial_now_ms); else of connect(2) or socket(2), of the
+ * last that failed.
  * Source: RFC 8305, 5.
  */
-int dial_connect(const struct dial_address *addresses, unsigned n, uint64_t end_ms, int *ret_fd, unsigned *ret_which);
+int dial_connect(const struct dial_address *addresses, unsigned n, uint64_t end_ms, int *ret_fd,
+		 unsigned *ret_which);

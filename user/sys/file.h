@@ -19,7 +19,10 @@ int file_read(const char *path, size_t max_bytes, char **ret_text, size_t *ret_l
  */
 int file_lock_dir(const char *path, mode_t mode, uid_t uid, gid_t gid, int *ret_fd, bool *ret_made);
 
-/* Writes all of @data to @fd, where it is short or interrupted too. Errors: of write(2); a part may be written. */
+/*
+ * Writes all of @data to @fd, where it is short or interrupted too. Errors: of write(2); a part may
+ * be written.
+ */
 int file_write(int fd, const void *data, size_t len);
 
 /* May @uid:@gid make files in folder @fd? Errors: -EACCES no, by its mode; -EROFS; else errno. */

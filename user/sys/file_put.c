@@ -83,7 +83,8 @@ int file_put(const char *dir, const char *name, const void *data, size_t len)
 		(void)unlinkat(dir_fd, new_name, 0); /* as it was before */
 	if (!err && fsync(dir_fd)) {
 		err = -errno;
-		(void)unlinkat(dir_fd, name, 0); /* it may be gone after a power cut: then it is better gone now */
+		/* it may be gone after a power cut: then it is better gone now */
+		(void)unlinkat(dir_fd, name, 0);
 	}
 	close(dir_fd);
 	return err;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a fetch's processes may still do before the first byte of a stranger is read: no capability, almost no file, no new program
- * or process, no local socket, bounded memory and time. Only the connector makes connections, and it reads none of them.
+ * What a fetch's processes may still do before the first byte of a stranger is read: no capability,
+ * almost no file, no new program or process, no local socket, bounded memory and time. Only the
+ * connector makes connections, and it reads none of them.
  */
 #pragma once
 
@@ -9,8 +10,9 @@
 
 enum sandbox_fetch_role {
 	SANDBOX_FETCH_FILE = 0, /* reads what it has open: no socket, no file */
-	SANDBOX_FETCH_HTTP,	/* the same over sockets that it is given: it makes, connects and binds none; reads trust anchors */
-	SANDBOX_FETCH_CONNECT,	/* resolves and connects; reads what names are resolved with */
+	SANDBOX_FETCH_HTTP, /* the same over sockets that it is given: it makes, connects and binds
+			       none; reads trust anchors */
+	SANDBOX_FETCH_CONNECT, /* resolves and connects; reads what names are resolved with */
 };
 
 struct sandbox_fetch {

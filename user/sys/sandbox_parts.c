@@ -21,7 +21,8 @@ int sandbox_drop_capabilities(void)
 	if (!none)
 		return -ENOMEM;
 	for (cap = 0; cap <= CAP_LAST_CAP; cap++)
-		(void)cap_drop_bound(cap); /* fails without CAP_SETPCAP; there is no exec to gain by it anyway */
+		/* fails without CAP_SETPCAP; there is no exec to gain by it anyway */
+		(void)cap_drop_bound(cap);
 	(void)cap_reset_ambient(); /* setting none empties the ambient set too */
 	if (cap_set_proc(none))
 		err = -errno;
@@ -33,7 +34,9 @@ int sandbox_drop_capabilities(void)
 
 int sandbox_files_begin(const char *others, int *ret_ruleset, uint64_t *ret_rights)
 {
-	/* Bits 0 to 12 are ABI 1 (Linux 5.13); REFER, TRUNCATE and IOCTL_DEV came with 2, 3 and 5. */
+	/*
+	 * Bits 0 to 12 are ABI 1 (Linux 5.13); REFER, TRUNCATE and IOCTL_DEV came with 2, 3 and 5.
+	 */
 	static const uint64_t rights[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff };
 	struct landlock_ruleset_attr attr = { 0 };
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -46,8 +49,10 @@ int sandbox_files_begin(const char *others, int *ret_ruleset, uint64_t *ret_righ
 		*ret_rights = 0;
 		return 0;
 	}
-	attr.handled_access_fs = rights[abi < (long)SANDBOX_COUNT(rights) ? abi : (long)SANDBOX_COUNT(rights) - 1];
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
+	attr.handled_access_fs =
+		rights[abi < (long)SANDBOX_COUNT(rights) ? abi : (long)SANDBOX_COUNT(rights) - 1];
+	ruleset =
+		(int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	if (ruleset < 0)
 		return -errno;
 	*ret_ruleset = ruleset;
@@ -57,7 +62,9 @@ int sandbox_files_begin(const char *others, int *ret_ruleset, uint64_t *ret_righ
 
 int sandbox_files_allow(int ruleset, const char *path, uint64_t rights)
 {
-	static const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE;
+	static const uint64_t of_files = LANDLOCK_ACCESS_FS_EXECUTE |
+					 LANDLOCK_ACCESS_FS_WRITE_FILE |
+					 LANDLOCK_ACCESS_FS_READ_FILE;
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights };
 	int err = 0;
 
@@ -65,7 +72,8 @@ int sandbox_files_allow(int ruleset, const char *path, uint64_t rights)
 		return 0;
 	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
-		return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -errno; /* out of this user's reach: the rule would give nothing */
+		/* out of this user's reach: the rule would give nothing */
+		return errno == ENOENT || errno == EACCES || errno == ENOTDIR ? 0 : -errno;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0)) {
 		rule.allowed_access &= of_files; /* a file has no entries to read */
 		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
@@ -87,23 +95,78 @@ int sandbox_files_end(int ruleset, int err)
 
 static const int common_calls[] = {
 	/* memory, threads, signals, time, the end */
-	SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk),
-	SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(sysinfo), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
-	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getrlimit),
-	SCMP_SYS(restart_syscall), SCMP_SYS(exit), SCMP_SYS(exit_group),
+	SCMP_SYS(mmap),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(time),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
 	/* the descriptors it has, and answers in memory */
-	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(close), SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(lseek), SCMP_SYS(fcntl), SCMP_SYS(memfd_create), SCMP_SYS(ftruncate),
+	SCMP_SYS(read),
+	SCMP_SYS(readv),
+	SCMP_SYS(pread64),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(close),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(lseek),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(memfd_create),
+	SCMP_SYS(ftruncate),
 };
 
-/* Nothing here ever has an honest reason: the process ends on the spot. bpf is the engine's to argue about. */
+/*
+ * Nothing here ever has an honest reason: the process ends on the spot. bpf is the engine's to
+ * argue about.
+ */
 static const int deadly_calls[] = {
-	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(fork), SCMP_SYS(vfork), SCMP_SYS(ptrace), SCMP_SYS(mount), SCMP_SYS(umount2),
-	SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns), SCMP_SYS(unshare), SCMP_SYS(init_module), SCMP_SYS(finit_module),
-	SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(reboot),
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(fork),
+	SCMP_SYS(vfork),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(mount),
+	SCMP_SYS(umount2),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(chroot),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(init_module),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(add_key),
+	SCMP_SYS(reboot),
 };
 
 int sandbox_calls_add(scmp_filter_ctx filter, uint32_t action, const int *calls, size_t n)
@@ -125,11 +188,14 @@ int sandbox_calls_begin(scmp_filter_ctx *ret_filter)
 		return -ENOMEM;
 	err = sandbox_calls_add(filter, SCMP_ACT_ALLOW, common_calls, SANDBOX_COUNT(common_calls));
 	if (!err) /* abort(), and no neighbour of the same user */
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
 	if (!err)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+				       SCMP_A0(SCMP_CMP_EQ, 0));
 	if (!err)
-		err = sandbox_calls_add(filter, SCMP_ACT_KILL_PROCESS, deadly_calls, SANDBOX_COUNT(deadly_calls));
+		err = sandbox_calls_add(filter, SCMP_ACT_KILL_PROCESS, deadly_calls,
+					SANDBOX_COUNT(deadly_calls));
 	if (err)
 		seccomp_release(filter);
 	else
@@ -139,7 +205,8 @@ int sandbox_calls_begin(scmp_filter_ctx *ret_filter)
 
 int sandbox_calls_add_threads(scmp_filter_ctx filter)
 {
-	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
 
 	if (!err) /* its flags are behind a pointer: glibc then takes clone */
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
@@ -153,7 +220,8 @@ int sandbox_calls_add_asks(scmp_filter_ctx filter)
 	int err = 0;
 
 	for (i = 0; !err && i < SANDBOX_COUNT(asks); i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, asks[i]));
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_EQ, asks[i]));
 	return err;
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Opens, judges the file by its descriptor (never by its name again), reads, trims. See secret.h. */
+/*
+ * Opens, judges the file by its descriptor (never by its name again), reads, trims. See secret.h.
+ */
 #include "secret.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A secret (an API key) from a file of its own. It goes to the buffer it was asked for and nowhere
- * else: never into a log, an error text or a command line. Who is done with it calls explicit_bzero(3).
+ * else: never into a log, an error text or a command line. Who is done with it calls
+ * explicit_bzero(3).
  */
 #pragma once
 
@@ -10,11 +11,13 @@
 #define SECRET_BYTES 512 /* with the NUL: API keys have 32 to 256 characters */
 
 /*
- * Reads @path: one line of printable ASCII without blanks inside, blanks and line ends around it left out. The file must
- * be a regular one that belongs to root or to us, and be closed to the group and to others.
+ * Reads @path: one line of printable ASCII without blanks inside, blanks and line ends around it
+ * left out. The file must be a regular one that belongs to root or to us, and be closed to the
+ * group and to others.
  *
- * Errors: -EPERM its owner or mode; -EINVAL no regular file; -ENOKEY empty; -EBADMSG more than one line, a blank or
- * another byte no header may have; -EFBIG; those of open(2) and read(2). @why gets one line in each case, without the path;
+ * Errors: -EPERM its owner or mode; -EINVAL no regular file; -ENOKEY empty; -EBADMSG more than one
+ * line, a blank or another byte no header may have; -EFBIG; those of open(2) and read(2). @why gets
+ * one line in each case, without the path;
  * @secret then is empty.
  */
 int secret_read(const char *path, char secret[SECRET_BYTES], char *why, size_t why_bytes);

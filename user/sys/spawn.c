@@ -36,8 +36,9 @@ static void place_fds(const int *fds, unsigned n_fds)
 }
 
 /*
- * A file that everybody may read, in folders that only root may enter, such as its home: by no link on the way, since who
- * owns a folder could point one at what is nobody's business. It may take for ever: nothing of our parent is open here.
+ * A file that everybody may read, in folders that only root may enter, such as its home: by no link
+ * on the way, since who owns a folder could point one at what is nobody's business. It may take for
+ * ever: nothing of our parent is open here.
  */
 static void add_file(const char *path, int target)
 {
@@ -78,7 +79,8 @@ static void become(char *const argv[], char *const env[], uid_t uid, gid_t gid, 
 		_exit(127);
 	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		_exit(127);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+	    getppid() != parent)
 		_exit(127); /* set again: another user clears it, prctl(2) */
 	syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);
 	_exit(127);
@@ -100,8 +102,8 @@ static char *journal_stream(void)
 	return NULL;
 }
 
-int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds, const char *file,
-		pid_t *ret_pid)
+int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds,
+		const char *file, pid_t *ret_pid)
 {
 	char *const env[] = {journal_stream(), NULL};
 	pid_t parent = getpid(), pid;

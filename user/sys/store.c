@@ -35,7 +35,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE audit(time_s INTEGER NOT NULL, uid INTEGER NOT NULL, user TEXT NOT NULL, verb TEXT NOT NULL,"
 	" detail TEXT NOT NULL, result TEXT NOT NULL);",
 	"ALTER TABLE entries ADD COLUMN forced INTEGER NOT NULL DEFAULT 0;",
-	/* Held updates; entries counted by origin as they come and go, so that a scrape reads a few rows, not all. */
+	/*
+	 * Held updates; entries counted by origin as they come and go, so that a scrape reads a few
+	 * rows, not all.
+	 */
 	"ALTER TABLE feeds ADD COLUMN format INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE feeds ADD COLUMN held_s INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE feeds ADD COLUMN held_why TEXT NOT NULL DEFAULT '';"
@@ -49,7 +52,9 @@ static const char *const migrations[] = {
 	" UPDATE entry_counts SET n = n - 1 WHERE origin = old.origin;"
 	" DELETE FROM entry_counts WHERE origin = old.origin AND n <= 0; END;"
 	"CREATE INDEX audit_time ON audit(time_s);",
-	/* Bans with their evidence, what people said of them, and the counts that outlive the rows. */
+	/*
+	 * Bans with their evidence, what people said of them, and the counts that outlive the rows.
+	 */
 	"CREATE TABLE bans(id INTEGER PRIMARY KEY AUTOINCREMENT, addr BLOB NOT NULL, family INTEGER NOT NULL, len INTEGER NOT NULL,"
 	" random INTEGER NOT NULL, limit_name TEXT NOT NULL, threshold REAL NOT NULL, rate REAL NOT NULL, window_ms INTEGER NOT NULL,"
 	" is_bits INTEGER NOT NULL, since_s INTEGER NOT NULL, until_s INTEGER NOT NULL, trial_until_s INTEGER NOT NULL,"
@@ -67,7 +72,10 @@ static const char *const migrations[] = {
 	"CREATE TABLE ban_lists(ban INTEGER NOT NULL, list TEXT NOT NULL, PRIMARY KEY(ban, list)) WITHOUT ROWID;"
 	"CREATE TABLE review(kind INTEGER NOT NULL, name TEXT NOT NULL, bans INTEGER NOT NULL DEFAULT 0, confirmed INTEGER NOT NULL DEFAULT 0,"
 	" rejected INTEGER NOT NULL DEFAULT 0, PRIMARY KEY(kind, name)) WITHOUT ROWID;",
-	/* Limits' numbers and counts (six totals, six of what the kernel said), and the rates of sources by day. */
+	/*
+	 * Limits' numbers and counts (six totals, six of what the kernel said), and the rates of
+	 * sources by day.
+	 */
 	"CREATE TABLE limits(number INTEGER PRIMARY KEY CHECK(number BETWEEN 0 AND 15), name TEXT NOT NULL UNIQUE, used_s INTEGER NOT NULL,"
 	" t0 INTEGER NOT NULL, t1 INTEGER NOT NULL, t2 INTEGER NOT NULL, t3 INTEGER NOT NULL, t4 INTEGER NOT NULL, t5 INTEGER NOT NULL,"
 	" s0 INTEGER NOT NULL, s1 INTEGER NOT NULL, s2 INTEGER NOT NULL, s3 INTEGER NOT NULL, s4 INTEGER NOT NULL, s5 INTEGER NOT NULL);"
@@ -79,8 +87,8 @@ static const char *const migrations[] = {
 	"CREATE TABLE feed_days(name TEXT NOT NULL, day INTEGER NOT NULL, hits INTEGER NOT NULL, unique_hits INTEGER NOT NULL,"
 	" added INTEGER NOT NULL, removed INTEGER NOT NULL, updates INTEGER NOT NULL, PRIMARY KEY(name, day)) WITHOUT ROWID;",
 	/*
-	 * Entries with a number of their origin's own (store_refs.c): one origin may hold a prefix many times. They are counted by
-	 * who made them, so that nobody has to read them all.
+	 * Entries with a number of their origin's own (store_refs.c): one origin may hold a prefix
+	 * many times. They are counted by who made them, so that nobody has to read them all.
 	 */
 	"CREATE TABLE entries_new(id INTEGER PRIMARY KEY AUTOINCREMENT, addr BLOB NOT NULL, family INTEGER NOT NULL,"
 	" len INTEGER NOT NULL, kind INTEGER NOT NULL, origin TEXT NOT NULL, reason TEXT NOT NULL,"
@@ -105,7 +113,10 @@ static const char *const migrations[] = {
 	"CREATE TRIGGER refs_gone AFTER DELETE ON entries WHEN old.ref > 0 BEGIN"
 	" UPDATE ref_counts SET n = n - 1 WHERE origin = old.origin AND by_user = old.by_user AND family = old.family;"
 	" DELETE FROM ref_counts WHERE origin = old.origin AND by_user = old.by_user AND family = old.family AND n <= 0; END;",
-	/* Why a ban's drops are not all that its source sent (enum store_hidden); nobody knows it of bans from before. */
+	/*
+	 * Why a ban's drops are not all that its source sent (enum store_hidden); nobody knows it
+	 * of bans from before.
+	 */
 	"ALTER TABLE bans ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0; UPDATE bans SET hidden = 6;",
 	"ALTER TABLE feeds ADD COLUMN wish_s INTEGER NOT NULL DEFAULT 0;",
 };
@@ -141,7 +152,10 @@ static struct store_kept *kept_of(struct store *store, const char *sql)
 	return i < STORE_KEPT_MAX ? &store->kept[i] : NULL;
 }
 
-/* The kept statement of @sql, or a new one: kept where there is room, and where a walk is using the kept one not. */
+/*
+ * The kept statement of @sql, or a new one: kept where there is room, and where a walk is using the
+ * kept one not.
+ */
 static int make_ready(struct store *store, const char *sql, sqlite3_stmt **ret_stmt)
 {
 	struct store_kept *kept = kept_of(store, sql);
@@ -176,7 +190,8 @@ void store_release(struct store *store, sqlite3_stmt *stmt)
 /* No bytes: NULL. */
 static int bind_bytes(sqlite3_stmt *stmt, int i, const struct store_bytes *bytes)
 {
-	return bytes->n ? sqlite3_bind_blob(stmt, i, bytes->data, bytes->n, SQLITE_TRANSIENT) : sqlite3_bind_null(stmt, i);
+	return bytes->n ? sqlite3_bind_blob(stmt, i, bytes->data, bytes->n, SQLITE_TRANSIENT)
+			: sqlite3_bind_null(stmt, i);
 }
 
 static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
@@ -187,18 +202,21 @@ static int bind(sqlite3_stmt *stmt, const char *format, va_list ap)
 		if (*format == 'i')
 			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
 		else if (*format == 's')
-			rc = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+			rc = sqlite3_bind_text(stmt, i, va_arg(ap, const char *), -1,
+					       SQLITE_TRANSIENT);
 		else if (*format == 'd')
 			rc = sqlite3_bind_double(stmt, i, va_arg(ap, double));
 		else if (*format == 'B')
 			rc = bind_bytes(stmt, i, va_arg(ap, const struct store_bytes *));
 		else
-			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16, SQLITE_TRANSIENT);
+			rc = sqlite3_bind_blob(stmt, i, va_arg(ap, const void *), 16,
+					       SQLITE_TRANSIENT);
 	}
 	return rc;
 }
 
-int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...)
+int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format,
+		  ...)
 {
 	sqlite3_stmt *stmt;
 	va_list ap;
@@ -267,7 +285,8 @@ int store_begin_lazy(struct store *store)
 	if (r == 0)
 		r = store_begin(store);
 	if (r < 0)
-		(void)set_sync(store, store->is_relaxed); /* fails only where nothing can be written either */
+		/* fails only where nothing can be written either */
+		(void)set_sync(store, store->is_relaxed);
 	return r;
 }
 
@@ -282,7 +301,8 @@ void store_rollback(struct store *store)
 {
 	if (!sqlite3_get_autocommit(store->db))
 		exec(store, "ROLLBACK");
-	(void)set_sync(store, store->is_relaxed); /* fails only where nothing can be written either */
+	/* fails only where nothing can be written either */
+	(void)set_sync(store, store->is_relaxed);
 }
 
 int store_relax(struct store *store, bool is_relaxed)
@@ -368,7 +388,9 @@ static int open_once(const char *path, struct store *store)
 	int rc, r;
 
 	rc = sqlite3_open_v2(path, &store->db,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW |
+				     SQLITE_OPEN_NOMUTEX,
+			     NULL);
 	r = store_errno(rc);
 	if (r < 0)
 		return r;
@@ -376,9 +398,14 @@ static int open_once(const char *path, struct store *store)
 	r = check_sound(store);
 	if (r == 0)
 		r = exec(store, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
-				" PRAGMA cache_size=-65536;"); /* kB: a million entries' keys; SQLite's 2 MB reads them again for every slice of an import */
+				/*
+				 * kB: a million entries' keys; SQLite's 2 MB reads them again for
+				 * every slice of an import
+				 */
+				" PRAGMA cache_size=-65536;");
 	if (r == 0)
-		(void)sqlite3_wal_hook(store->db, note_log, store); /* in place of SQLite's own, which writes back on this thread */
+		/* in place of SQLite's own, which writes back on this thread */
+		(void)sqlite3_wal_hook(store->db, note_log, store);
 	return r < 0 ? r : migrate(store);
 }
 

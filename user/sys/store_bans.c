@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_COLUMNS                                                                                                       \
-	"id, addr, family, len, limit_name, threshold, rate, window_ms, is_bits, since_s, until_s, trial_until_s, ended_s," \
-	" config_hash, state, how, verdict, ban, hidden"
+#define SHORT_COLUMNS \
+	"id, addr, family, len, limit_name, threshold, rate, window_ms, is_bits," \
+	" since_s, until_s, trial_until_s, ended_s, config_hash, state, how, verdict, ban, hidden"
 #define COLUMNS SHORT_COLUMNS ", lists, evidence, headers"
 #define SHORT_N 19 /* columns of the short form */
 

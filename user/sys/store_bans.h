@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The state's bans: what was known when each began, how it ended, and what people said of it. Bounded: of ended bans that
- * nobody judged the oldest go; a ban that lives and one that a person judged stay.
+ * The state's bans: what was known when each began, how it ended, and what people said of it.
+ * Bounded: of ended bans that nobody judged the oldest go; a ban that lives and one that a person
+ * judged stay.
  */
 #pragma once
 
@@ -23,14 +24,17 @@ enum store_ban_state {
 	STORE_BAN_LOST = 4,	/* it vanished from the kernel before its time */
 };
 
-/* What stood over a ban for a time, first: packets of its source were then not the ban's to count. */
+/*
+ * What stood over a ban for a time, first: packets of its source were then not the ban's to count.
+ */
 enum store_hidden {
 	STORE_HIDDEN_NOT = 0,
 	STORE_HIDDEN_MODE = 1,	 /* mode monitor */
 	STORE_HIDDEN_DETACH = 2, /* an interface was detached */
 	STORE_HIDDEN_ENTRY = 3,	 /* a block or allow entry */
 	STORE_HIDDEN_LIST = 4,	 /* allow: in the config, or an allow list */
-	STORE_HIDDEN_AWAY = 5,	 /* the kernel's maps were made anew: a reboot, or a stop that detached */
+	/* the kernel's maps were made anew: a reboot, or a stop that detached */
+	STORE_HIDDEN_AWAY = 5,
 	STORE_HIDDEN_OLD = 6,	 /* the ban is from before this was noted */
 	STORE_HIDDEN_MAX,
 };
@@ -41,7 +45,8 @@ struct store_ban {
 	int64_t id;
 	struct prefix source;
 	char limit[STORE_BAN_LIMIT_BYTES];
-	double threshold_per_s, rate_per_s; /* packets, or bits where is_bits; rate 0: not measured */
+	/* packets, or bits where is_bits; rate 0: not measured */
+	double threshold_per_s, rate_per_s;
 	uint64_t window_ms;		    /* the rate was measured over */
 	bool is_bits;
 	int64_t since_s, until_s, trial_until_s, ended_s; /* Unix time; ended_s 0: it lives */
@@ -84,10 +89,12 @@ struct store_ban_query {
 typedef int (*store_ban_fn)(void *arg, const struct store_ban *ban); /* not 0 ends the walk */
 
 /*
- * Adds @ban, and counts it for its limit and each of @lists (NULL ends them). @ban's id is not read. Inside a transaction of the caller.
+ * Adds @ban, and counts it for its limit and each of @lists (NULL ends them). @ban's id is not
+ * read. Inside a transaction of the caller.
  * Errors: -EEXIST the same ban (source, random, since within a second) is there: *ret_id is its id.
  */
-int store_ban_add(struct store *store, const struct store_ban *ban, const char *const *lists, int64_t *ret_id);
+int store_ban_add(struct store *store, const struct store_ban *ban, const char *const *lists,
+		  int64_t *ret_id);
 /* Writes what changes while it lives and when it ends: the kernel's record, times, state, how. */
 int store_ban_update(struct store *store, const struct store_ban *ban);
 /* Notes what hides a ban's source from its count; what was noted before stays. */
@@ -95,16 +102,29 @@ int store_ban_hide(struct store *store, int64_t id, enum store_hidden hidden);
 /* -ENOENT. */
 int store_ban_get(struct store *store, int64_t id, struct store_ban *ret_ban);
 /* Newest first. Returns the walker's value or an error. */
-int store_ban_each(struct store *store, const struct store_ban_query *query, store_ban_fn fn, void *arg);
-/* Those that live or are on probation at @now_s with id > @after, by id; no evidence, headers and lists are read. @limit NULL: any. */
-int store_ban_live(struct store *store, int64_t after, int64_t now_s, const char *limit, store_ban_fn fn, void *arg);
-/* Deletes at most @max of the oldest ended and undecided ones over STORE_BANS_MAX; counts them as bans_forgotten. */
+int store_ban_each(struct store *store, const struct store_ban_query *query, store_ban_fn fn,
+		   void *arg);
+/*
+ * Those that live or are on probation at @now_s with id > @after, by id; no evidence, headers and
+ * lists are read. @limit NULL: any.
+ */
+int store_ban_live(struct store *store, int64_t after, int64_t now_s, const char *limit,
+		   store_ban_fn fn, void *arg);
+/*
+ * Deletes at most @max of the oldest ended and undecided ones over STORE_BANS_MAX; counts them as
+ * bans_forgotten.
+ */
 int store_ban_trim(struct store *store, unsigned keep, unsigned max, unsigned *ret_n);
 
-/* A person's word: a row, the ban's verdict, and the counts of its limit and its lists. A second word replaces the first. -ENOENT. */
+/*
+ * A person's word: a row, the ban's verdict, and the counts of its limit and its lists. A second
+ * word replaces the first. -ENOENT.
+ */
 int store_verdict_add(struct store *store, const struct store_verdict_row *row);
-int store_verdict_each(struct store *store, int64_t ban, int (*fn)(void *arg, const struct store_verdict_row *row), void *arg);
+int store_verdict_each(struct store *store, int64_t ban,
+		       int (*fn)(void *arg, const struct store_verdict_row *row), void *arg);
 /* No such limit or list: all 0. */
-int store_review_get(struct store *store, enum store_review_kind kind, const char *name, struct store_review *ret_review);
+int store_review_get(struct store *store, enum store_review_kind kind, const char *name,
+		     struct store_review *ret_review);
 /* Undecided bans, ended or not; those that live. */
 int store_ban_counts(struct store *store, uint64_t *ret_undecided, uint64_t *ret_live);

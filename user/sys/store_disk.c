@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What takes the disk's own time, for a thread beside the store's: each call opens the files for itself and shares nothing with a
- * struct store.
+ * What takes the disk's own time, for a thread beside the store's: each call opens the files for
+ * itself and shares nothing with a struct store.
  */
 #include "store_private.h"
 
@@ -17,7 +17,8 @@ int store_flush(const char *path)
 	int fd, err;
 
 	snprintf(wal, sizeof(wal), "%.4000s-wal", path);
-	fd = open(wal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* SQLite's locks are on other files: closing this one drops none */
+	/* SQLite's locks are on other files: closing this one drops none */
+	fd = open(wal, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	err = fdatasync(fd) ? -errno : 0;
@@ -30,7 +31,9 @@ int store_checkpoint(const char *path)
 	sqlite3 *db = NULL;
 	int rc;
 
-	rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(path, &db,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
+			     NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL); /* opens the log */
 	if (rc == SQLITE_OK)

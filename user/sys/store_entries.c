@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The state's entries: one row a prefix, kind and origin; of an origin that numbers its own one a number (store_refs.c). */
+/*
+ * The state's entries: one row a prefix, kind and origin; of an origin that numbers its own one a
+ * number (store_refs.c).
+ */
 #include "store_private.h"
 
 #include <string.h>
@@ -44,16 +47,17 @@ int store_entry_put(struct store *store, const struct store_entry *e)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced)"
-			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin, ref) DO UPDATE SET"
-			  " expires_s = CASE WHEN expires_s IS NULL OR excluded.expires_s IS NULL THEN NULL"
-			  " ELSE max(expires_s, excluded.expires_s) END,"
-			  " reason = CASE WHEN excluded.reason = '' THEN reason ELSE excluded.reason END,"
-			  " by_user = excluded.by_user, forced = max(forced, excluded.forced)",
-			  "biiissiisi", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
-			  (int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user,
-			  (int64_t)e->is_forced);
+	r = store_prepare(
+		store, &stmt,
+		"INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced)"
+		" VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?) ON CONFLICT(addr, len, family, kind, origin, ref) DO UPDATE SET"
+		" expires_s = CASE WHEN expires_s IS NULL OR excluded.expires_s IS NULL THEN NULL"
+		" ELSE max(expires_s, excluded.expires_s) END,"
+		" reason = CASE WHEN excluded.reason = '' THEN reason ELSE excluded.reason END,"
+		" by_user = excluded.by_user, forced = max(forced, excluded.forced)",
+		"biiissiisi", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
+		(int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user,
+		(int64_t)e->is_forced);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -66,15 +70,17 @@ static int run_counted(struct store *store, sqlite3_stmt *stmt, int *ret_n)
 	return r;
 }
 
-int store_entry_delete(struct store *store, const struct prefix *prefix, enum sek_action kind, const char *origin,
-		       int *ret_n)
+int store_entry_delete(struct store *store, const struct prefix *prefix, enum sek_action kind,
+		       const char *origin, int *ret_n)
 {
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "DELETE FROM entries WHERE addr = ? AND len = ? AND family = ? AND kind = ? AND origin = ?",
-			  "biiis", prefix->addr_be, (int64_t)prefix->len, (int64_t)prefix->family, (int64_t)kind, origin);
+	r = store_prepare(
+		store, &stmt,
+		"DELETE FROM entries WHERE addr = ? AND len = ? AND family = ? AND kind = ? AND origin = ?",
+		"biiis", prefix->addr_be, (int64_t)prefix->len, (int64_t)prefix->family,
+		(int64_t)kind, origin);
 	return r < 0 ? r : run_counted(store, stmt, ret_n);
 }
 
@@ -87,8 +93,8 @@ int store_entry_delete_id(struct store *store, int64_t id)
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after, store_entry_fn fn,
-		     void *arg)
+int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after,
+		     store_entry_fn fn, void *arg)
 {
 	sqlite3_stmt *stmt;
 	int r;
@@ -100,7 +106,8 @@ int store_entry_each(struct store *store, enum sek_action kind, const char *orig
 	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
-int store_entry_exact(struct store *store, const struct prefix *prefix, store_entry_fn fn, void *arg)
+int store_entry_exact(struct store *store, const struct prefix *prefix, store_entry_fn fn,
+		      void *arg)
 {
 	sqlite3_stmt *stmt;
 	int r;
@@ -119,7 +126,8 @@ int store_entry_expired(struct store *store, int64_t now_s, store_entry_fn fn, v
 	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
-int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n), void *arg)
+int store_entry_counts(struct store *store, void (*fn)(void *arg, const char *origin, uint64_t n),
+		       void *arg)
 {
 	char origin[STORE_ORIGIN_BYTES];
 	sqlite3_stmt *stmt;

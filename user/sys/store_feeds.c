@@ -150,7 +150,8 @@ static int wipe(struct store *store, uint32_t id)
 	return store_feed_put(store, &feed);
 }
 
-int store_feed_wipe(struct store *store, bool (*is_known)(void *arg, const char *name), void *arg, uint64_t *ret_gone)
+int store_feed_wipe(struct store *store, bool (*is_known)(void *arg, const char *name), void *arg,
+		    uint64_t *ret_gone)
 {
 	uint64_t gone[SEK_LISTS_MAX / 64] = { 0 };
 	struct store_feed feed;

@@ -24,8 +24,8 @@ struct store_limit {
 	char name[64];
 	int64_t used_s; /* Unix time it was last in a config */
 	uint64_t total[STORE_LIMIT_COUNTS];
-	uint64_t seen
-	    [STORE_LIMIT_COUNTS]; /* what the kernel's counters said when they were last added to the totals */
+	uint64_t seen[STORE_LIMIT_COUNTS]; /* what the kernel's counters said when they were last
+					      added to the totals */
 };
 
 int store_limit_put(struct store *store, const struct store_limit *limit);

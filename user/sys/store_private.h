@@ -26,11 +26,12 @@ struct store_bytes {
 };
 
 /*
- * Makes @sql, a literal, ready and binds values by the format: i int64, d double, s text, b 16-byte address, B a struct
- * store_bytes by its address (none: NULL); then runs nothing. It is kept
- * for the next time: preparing takes longer than most of them run. store_release() gives it back.
+ * Makes @sql, a literal, ready and binds values by the format: i int64, d double, s text, b 16-byte
+ * address, B a struct store_bytes by its address (none: NULL); then runs nothing. It is kept for
+ * the next time: preparing takes longer than most of them run. store_release() gives it back.
  */
-int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format, ...);
+int store_prepare(struct store *store, sqlite3_stmt **ret_stmt, const char *sql, const char *format,
+		  ...);
 void store_release(struct store *store, sqlite3_stmt *stmt);
 /* Steps a statement that returns no row, and releases it. */
 int store_run(struct store *store, sqlite3_stmt *stmt);

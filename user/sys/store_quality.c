@@ -13,8 +13,11 @@ int store_quality_put(struct store *store, const struct store_quality *q)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT OR REPLACE INTO feed_quality(name, since_s, changed_s, added, removed, updates, hits) VALUES(?,?,?,?,?,?,?)", "siiiiiB",
-			  q->name, q->since_s, q->changed_s, (int64_t)q->added, (int64_t)q->removed, (int64_t)q->updates, &hits);
+	r = store_prepare(
+		store, &stmt,
+		"INSERT OR REPLACE INTO feed_quality(name, since_s, changed_s, added, removed, updates, hits) VALUES(?,?,?,?,?,?,?)",
+		"siiiiiB", q->name, q->since_s, q->changed_s, (int64_t)q->added,
+		(int64_t)q->removed, (int64_t)q->updates, &hits);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
@@ -35,8 +38,10 @@ int store_quality_get(struct store *store, const char *name, struct store_qualit
 		ret_quality->added = sqlite3_column_int64(stmt, 2);
 		ret_quality->removed = sqlite3_column_int64(stmt, 3);
 		ret_quality->updates = sqlite3_column_int64(stmt, 4);
-		if (sqlite3_column_bytes(stmt, 5) == sizeof(ret_quality->hits.rank)) /* else damaged: counted anew */
-			memcpy(ret_quality->hits.rank, sqlite3_column_blob(stmt, 5), sizeof(ret_quality->hits.rank));
+		/* else damaged: counted anew */
+		if (sqlite3_column_bytes(stmt, 5) == sizeof(ret_quality->hits.rank))
+			memcpy(ret_quality->hits.rank, sqlite3_column_blob(stmt, 5),
+			       sizeof(ret_quality->hits.rank));
 	}
 	store_release(store, stmt);
 	return rc == SQLITE_ROW ? 0 : rc == SQLITE_DONE ? -ENOENT : store_errno(rc);
@@ -47,12 +52,16 @@ int store_quality_day_put(struct store *store, const struct store_quality_day *d
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt, "INSERT OR REPLACE INTO feed_days(name, day, hits, unique_hits, added, removed, updates) VALUES(?,?,?,?,?,?,?)", "siiiiii",
-			  d->name, d->day, (int64_t)d->count[0], (int64_t)d->count[1], (int64_t)d->count[2], (int64_t)d->count[3], (int64_t)d->count[4]);
+	r = store_prepare(
+		store, &stmt,
+		"INSERT OR REPLACE INTO feed_days(name, day, hits, unique_hits, added, removed, updates) VALUES(?,?,?,?,?,?,?)",
+		"siiiiii", d->name, d->day, (int64_t)d->count[0], (int64_t)d->count[1],
+		(int64_t)d->count[2], (int64_t)d->count[3], (int64_t)d->count[4]);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_quality_sum(struct store *store, const char *name, int64_t first_day, int64_t but_day, uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days)
+int store_quality_sum(struct store *store, const char *name, int64_t first_day, int64_t but_day,
+		      uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days)
 {
 	sqlite3_stmt *stmt;
 	int r, rc, i;
@@ -70,7 +79,8 @@ int store_quality_sum(struct store *store, const char *name, int64_t first_day, 
 	return store_errno(rc);
 }
 
-int store_quality_day_get(struct store *store, const char *name, int64_t day, struct store_quality_day *ret_day)
+int store_quality_day_get(struct store *store, const char *name, int64_t day,
+			  struct store_quality_day *ret_day)
 {
 	sqlite3_stmt *stmt;
 	int r, rc, i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The state's record of how good lists are: what each did since it is known, and by day. By name: an id may go to another
- * feed. Bounded: days are forgotten.
+ * The state's record of how good lists are: what each did since it is known, and by day. By name:
+ * an id may go to another feed. Bounded: days are forgotten.
  */
 #pragma once
 
@@ -12,7 +12,8 @@ struct store_quality {
 	char name[64];	   /* the feed's */
 	int64_t since_s;   /* Unix time its record began */
 	int64_t changed_s; /* Unix time of the last update that changed an entry; 0 none */
-	uint64_t added, removed, updates; /* entries that updates brought and took; updates that changed any */
+	/* entries that updates brought and took; updates that changed any */
+	uint64_t added, removed, updates;
 	struct hll hits;   /* entries that a sampled packet hit */
 };
 
@@ -37,7 +38,9 @@ int store_quality_get(struct store *store, const char *name, struct store_qualit
 
 int store_quality_day_put(struct store *store, const struct store_quality_day *day);
 /* One day; all 0 where nothing is known of it. */
-int store_quality_day_get(struct store *store, const char *name, int64_t day, struct store_quality_day *ret_day);
+int store_quality_day_get(struct store *store, const char *name, int64_t day,
+			  struct store_quality_day *ret_day);
 /* Sums of the days from @first_day on, but not @but_day; *ret_days: how many days there were. */
-int store_quality_sum(struct store *store, const char *name, int64_t first_day, int64_t but_day, uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days);
+int store_quality_sum(struct store *store, const char *name, int64_t first_day, int64_t but_day,
+		      uint64_t ret_sum[STORE_QUALITY_COUNTS], unsigned *ret_days);
 int store_quality_forget(struct store *store, int64_t before_day);

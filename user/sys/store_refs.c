@@ -35,7 +35,8 @@ static int find(struct store *store, const char *origin, int64_t ref, struct fou
 
 static bool is_same(const struct prefix *a, const struct prefix *b)
 {
-	return a->family == b->family && a->len == b->len && !memcmp(a->addr_be, b->addr_be, sizeof(a->addr_be));
+	return a->family == b->family && a->len == b->len &&
+	       !memcmp(a->addr_be, b->addr_be, sizeof(a->addr_be));
 }
 
 static int set_end(struct store *store, int64_t id, int64_t expires_s)
@@ -51,15 +52,18 @@ static int insert(struct store *store, const struct store_entry *e)
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced, ref)"
-			  " VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?,?)",
-			  "biiissiisii", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len, (int64_t)e->kind, e->origin, e->reason,
-			  e->since_s, e->expires_s, e->by_user, (int64_t)e->is_forced, e->ref);
+	r = store_prepare(
+		store, &stmt,
+		"INSERT INTO entries(addr, family, len, kind, origin, reason, since_s, expires_s, by_user, forced, ref)"
+		" VALUES(?,?,?,?,?,?,?,nullif(?,0),?,?,?)",
+		"biiissiisii", e->prefix.addr_be, (int64_t)e->prefix.family, (int64_t)e->prefix.len,
+		(int64_t)e->kind, e->origin, e->reason, e->since_s, e->expires_s, e->by_user,
+		(int64_t)e->is_forced, e->ref);
 	return r < 0 ? r : store_run(store, stmt);
 }
 
-int store_ref_put(struct store *store, const struct store_entry *entry, enum store_ref_change *ret_change, struct prefix *ret_was)
+int store_ref_put(struct store *store, const struct store_entry *entry,
+		  enum store_ref_change *ret_change, struct prefix *ret_was)
 {
 	struct found found;
 	int r = find(store, entry->origin, entry->ref, &found);
@@ -87,7 +91,8 @@ int store_ref_put(struct store *store, const struct store_entry *entry, enum sto
 	return 0;
 }
 
-int store_ref_delete(struct store *store, const char *origin, int64_t ref, const struct prefix *prefix, struct prefix *ret_was)
+int store_ref_delete(struct store *store, const char *origin, int64_t ref,
+		     const struct prefix *prefix, struct prefix *ret_was)
 {
 	struct found found;
 	int r = find(store, origin, ref, &found);
@@ -101,7 +106,8 @@ int store_ref_delete(struct store *store, const char *origin, int64_t ref, const
 	return r;
 }
 
-int store_ref_each(struct store *store, const char *origin, int64_t after, store_entry_fn fn, void *arg)
+int store_ref_each(struct store *store, const char *origin, int64_t after, store_entry_fn fn,
+		   void *arg)
 {
 	struct store_entry entry;
 	sqlite3_stmt *stmt;
@@ -125,7 +131,8 @@ int store_ref_each(struct store *store, const char *origin, int64_t after, store
 	return r ? r : store_errno(rc);
 }
 
-int store_ref_counts(struct store *store, const char *origin, void (*fn)(void *arg, const char *by_user, int family, uint64_t n), void *arg)
+int store_ref_counts(struct store *store, const char *origin,
+		     void (*fn)(void *arg, const char *by_user, int family, uint64_t n), void *arg)
 {
 	char by_user[STORE_USER_BYTES];
 	sqlite3_stmt *stmt;
