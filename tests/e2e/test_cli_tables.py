@@ -134,10 +134,10 @@ def clock(when):
 
 
 @pytest.mark.parametrize("more, said", [
-    ({"state": "live", "how": "", "ended": None, "until": NOW + 7200}, f"still in force  until {clock(NOW + 7200)} (1h "),
+    ({"state": "live", "how": "", "ended": None, "until": NOW + 7000}, f"still in force  until {clock(NOW + 7000)} (1h "),
     ({"state": "ended", "how": "", "ended": NOW - 7200, "until": NOW - 7200}, f"how it ended    its time was over, {clock(NOW - 7200)} (2h"),
     ({"state": "rejected", "how": "rejected by " + HOSTILE, "ended": NOW - 120}, r"how it ended    rejected by bad \x1b]0;owned"),
-    ({"state": "probation", "how": "", "ended": NOW - 5, "trial_until": NOW + 7200}, f"on probation    until {clock(NOW + 7200)} (1h ")])
+    ({"state": "probation", "how": "", "ended": NOW - 5, "trial_until": NOW + 7000}, f"on probation    until {clock(NOW + 7000)} (1h ")])
 def test_a_ban_is_in_force_or_has_ended(engine, more, said):
     DATA["review.show"] = dict(BAN, **more)
     lines = [line for line in run(engine, "review", "show", "4").stdout.splitlines()]

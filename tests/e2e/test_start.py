@@ -37,7 +37,7 @@ CONFIG_ERRORS = {
     "feed, no source": ("feeds:\n  - {name: a}\n", "2:5: ", "give one of url and path"),
     "feed, two sources": (FEED % 'url: "http://h/"', "2:5: ", "give one of url and path"),
     "feed, url": ("feeds:\n  - {name: a, url: \"ftp://h/\"}\n", "2:20: ", "http:// or https://"),
-    "feed, password": ("feeds:\n  - {name: a, url: \"https://u:p@h/\"}\n", "2:20: ", "remove what stands before the @"),
+    "feed, password": ("feeds:\n  - {name: a, url: \"https://u:p@h/\"}\n", "2:20: ", "take out what stands before the @"),
     "feed, path": ("feeds:\n  - {name: a, path: x}\n", "2:21: ", "give an absolute path"),
     "feed, ca-file": (FEED % "ca-file: x", "2:34: ", "give an absolute path"),
     "feed, format": (FEED % "format: xml", "2:33: ", "use auto, plain, netset or another name"),
