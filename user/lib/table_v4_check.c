@@ -184,9 +184,7 @@ int table_v4_check(const void *image, const struct sek_table_head *head, const c
 	    (const void *)((const uint64_t *)image + SEK_TABLE_V4_LINE * 8);
 	struct check check = { .image = image, .v4 = v4, .n_classes = head->n_classes };
 
-	if ((v4->filter_mask >> SEK_V4_FILTER_BITS &&
-	     v4->filter_mask != (1u << SEK_V4_FILTER_FINE_BITS) - 1) ||
-	    (v4->filter_mask & (v4->filter_mask + 1)))
+	if (v4->filter_mask >> SEK_V4_FILTER_BITS || v4->filter_mask & (v4->filter_mask + 1))
 		return bad("v4 filter_mask", ret_why);
 	if (v4->bucket_bits > SEK_V4_BUCKET_BITS)
 		return bad("v4 bucket_bits", ret_why);
