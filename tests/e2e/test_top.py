@@ -96,3 +96,12 @@ def test_what_counts_as_one_ipv6_source(lab, agent, gun):
         return {"2001:db8:1::1", "2001:db8:1::2"} <= shown().keys()
 
     wait_for(two_addresses, 5, "two sources")
+
+
+def test_who_is_quiet_for_the_moment_is_shown_for_a_minute(lab, agent, gun):
+    one = agent().start()
+    gun.send(*[gun.udp("198.18.0.9", 4000)] * 9)
+    row = lambda by="packets": next((r for r in one.ask("top", "--by", by)["sources"] if r["address"] == "198.18.0.9"), None)
+    assert wait_for(lambda: row(), 5, "the source")["packets"] == 9
+    wait_for(lambda: row() and row()["packets_per_s"] == 0, 10, "its row without a rate")
+    assert (row()["packets"], row("bytes")["packets"], row("drops")) == (9, 9, None)

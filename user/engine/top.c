@@ -185,14 +185,30 @@ size_t top_sources(struct engine *engine, struct top_seen *ret_seen, size_t max)
 struct ranked {
 	struct top_source source;	 /* all since its row began */
 	double packets, bytes, drops;	 /* a second */
-	double rank;
+	double rank, whole;		 /* the one of them, and of all since, that is asked for */
 };
 
+/* The busiest now; then, of those that are quiet for the moment, the busiest of before. */
 static int by_rank(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 
-	return (x->rank < y->rank) - (x->rank > y->rank);
+	if (x->rank != y->rank)
+		return (x->rank < y->rank) - (x->rank > y->rank);
+	return (x->whole < y->whole) - (x->whole > y->whole);
+}
+
+static void set_rank(struct ranked *one, const char *by)
+{
+	one->rank = one->packets;
+	one->whole = one->source.packets;
+	if (!strcmp(by, "bytes")) {
+		one->rank = one->bytes;
+		one->whole = one->source.bytes;
+	} else if (!strcmp(by, "drops")) {
+		one->rank = one->drops;
+		one->whole = one->source.drops;
+	}
 }
 
 /* What @source gained since @before; all it has, less what it inherited, where it is new. */
@@ -250,14 +266,14 @@ json_t *top_rows(struct engine *engine, const char *by, unsigned max)
 	for (i = 0; i < now->n && rows; i++) {
 		ranked[i] = rate(&now->source[i], before,
 				 before->time_ns ? (now->time_ns - before->time_ns) / 1e9 : 1);
-		ranked[i].rank = !strcmp(by, "bytes")   ? ranked[i].bytes
-				 : !strcmp(by, "drops") ? ranked[i].drops
-							: ranked[i].packets;
+		set_rank(&ranked[i], by);
 	}
 	if (rows)
 		qsort(ranked, now->n, sizeof(*ranked), by_rank);
-	for (i = 0; i < now->n && i < max && rows && ranked[i].rank > 0; i++)
-		json_array_append_new(rows, row_json(&ranked[i], len6));
+	for (i = 0; i < now->n && i < max && rows; i++) {
+		if (ranked[i].rank > 0 || ranked[i].whole > 0)
+			json_array_append_new(rows, row_json(&ranked[i], len6));
+	}
 	if (now->time_ns - top->looks[1].time_ns >= AGAIN_NS)
 		keep(top);
 	free(ranked);
