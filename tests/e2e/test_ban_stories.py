@@ -169,7 +169,7 @@ def test_explain_tells_limit_list_entry_and_nobody_apart(lab, agent):
     """The question of the one screen, for each answer that there is."""
     one = agent()
     (one.dir / "list").write_text("198.51.100.99\n")
-    one.write("events: {sample: 100/s}\nlimits:\n  - {name: some, protocol: udp, packets: 50/s, burst: 50}\n" +
+    one.write("events: {sample: 10k/s}\nlimits:\n  - {name: some, protocol: udp, packets: 50/s, burst: 50}\n" +
               f"feeds:\n  - {{name: bad, path: \"{one.dir}/list\", format: plain}}\n")
     one.start()
     one.cli("block", "add", "198.51.100.98")
