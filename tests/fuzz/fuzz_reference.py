@@ -254,9 +254,23 @@ class Decision:
         return None, (self.id, net, None if is_gone else (left_s, self.names["origin"], self.names["scenario"]))
 
 
+def row_order(row):
+    """Which of several decisions of one id stays: the first by its bytes, however the answer was shuffled."""
+    _, net, (left_s, origin, scenario) = row
+    return net.network_address.packed.ljust(16, b"\0"), net.version, net.prefixlen, left_s.to_bytes(8, "little"), origin or "", scenario or ""
+
+
+def one_of_each(rows):
+    """(the rows that stay, how many are of an id whose row is of another address)."""
+    kept, others = {}, 0
+    for row in sorted(rows, key=row_order):
+        others += kept.setdefault(row[0], row)[1] != row[1]
+    return sorted(kept.values()), others
+
+
 def read_decision(body):
     """CrowdSec's stream; None where a name holds more than ASCII and so is not compared."""
-    is_full, one, rows, ignored, has_part = body[:1] and body[0] & 1, Decision(), {"new": {}, "deleted": {}}, [0] * 7, False
+    is_full, one, rows, ignored, has_part = body[:1] and body[0] & 1, Decision(), {"new": [], "deleted": []}, [0] * 7, False
     if not body:
         return REFUSED
     try:
@@ -278,16 +292,19 @@ def read_decision(body):
         elif rest == "[]" and what == "object":
             why, row = one.judged(part == "deleted")
             if row:
-                rows[part].setdefault(row[0], row)
+                rows[part].append(row)
             elif part == "new":
                 ignored[why] += 1
             one = Decision()
     if not isinstance(root, feed_reference.Members) or not has_part:
         return REFUSED
-    fresh = [f"new {number} {network_text(net)} {rest[0]}\t{rest[1]}\t{rest[2]}" for number, net, rest in sorted(rows["new"].values())]
-    if any(None in rest for _, _, rest in rows["new"].values()):
+    if any(None in rest for _, _, rest in rows["new"]):
         return None
-    return ["ignored " + " ".join(map(str, ignored)), *fresh, *(f"gone {number} {network_text(net)}" for number, net, _ in sorted(rows["deleted"].values()))]
+    new, others = one_of_each(rows["new"])
+    ignored[5] += others
+    gone = {number: net for number, net, _ in reversed(rows["deleted"])}  # the first of one id stays
+    return ["ignored " + " ".join(map(str, ignored)), *(f"new {number} {network_text(net)} {rest[0]}\t{rest[1]}\t{rest[2]}" for number, net, rest in new),
+            *(f"gone {number} {network_text(gone[number])}" for number in sorted(gone))]
 
 
 def texts(value):
