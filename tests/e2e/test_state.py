@@ -33,6 +33,19 @@ def test_corrupt_state_is_set_aside_and_protection_goes_on(lab, agent):
     assert lab.probe(BAD) == 20
 
 
+def test_a_state_of_a_later_version_says_what_to_do(lab, agent):
+    one = agent("on-exit: keep\n")
+    one.start()
+    one.cli("block", "add", BAD)
+    one.stop()
+    with sqlite3.connect(one.dir / "state/state.db") as db:
+        later = db.execute("PRAGMA user_version").fetchone()[0] + 1
+        db.execute(f"PRAGMA user_version = {later}")
+    one.start(wait=False)
+    wait_for(lambda: "is of a later version of Sekisho: install that one again, or move the file away" in one.said(), what="the mend")
+    assert [lab.probe(s) for s in (BAD, GOOD)] == [0, 20]
+
+
 def test_full_disk_is_one_clear_error_and_loses_nothing(lab, agent):
     one = agent("on-exit: keep\n")
     state, user = one.dir / "state", pwd.getpwnam("sekisho")

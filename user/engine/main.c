@@ -44,7 +44,9 @@ static int open_state(struct engine *engine)
 	engine->state_is_lost = aside[0] != '\0';
 	if (aside[0])
 		log_line(LOG_ERR, "state: %s was damaged and is set aside as %s; lists and entries in force stay, entries are no longer listed", path, aside);
-	if (err)
+	if (err == -ENOTSUP)
+		log_line(LOG_ERR, "state: %s is of a later version of Sekisho: install that one again, or move the file away, and begin without its entries and history", path);
+	else if (err)
 		log_line(LOG_ERR, "state: %s cannot be opened: %s", path, strerror(-err));
 	return err;
 }
