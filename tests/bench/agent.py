@@ -103,7 +103,6 @@ def measure(folder, adds):
         wait_for(lambda: agent.ask("status")["table"]["prefixes_v4"] == 1, what="the first list in force")
         empty = kernel_bytes(agent)
         stream = Stream(lab)
-        found["adds"] = measure_adds(agent, stream, adds) if adds else {}
         found["load_s"], found["replace_s"] = measure_load(agent, stream, text)
         table = agent.ask("status")["table"]
         found["prefixes"] = table["prefixes_v4"] + table["prefixes_v6"]
@@ -112,6 +111,7 @@ def measure(folder, adds):
         found["per_prefix"] = max(0, found["kernel"] - FIXED_BYTES) / found["prefixes"]
         found["is_busy"] = is_busy()
         found["rss_mib"], found["pss_mib"] = memory_mib(agent, "Rss"), memory_mib(agent, "Pss")
+        found["adds"] = measure_adds(agent, stream, adds) if adds else {}  # with the whole list in force
         return found
     finally:
         if stream:
