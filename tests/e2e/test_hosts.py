@@ -44,6 +44,38 @@ def test_several_interfaces_at_once(lab, agent):
     one.config.write_text(f'interfaces: ["{lab.iface}"]\nmetrics: {{listen: "127.0.0.1:9477"}}\n')
     one.cli("reload")
     assert [lab.probe(BAD), lab.probe("10.98.0.2", to="10.98.0.1")] == [0, 20]  # edge1 left the config
+    assert [i["name"] for i in one.ask("status")["interfaces"]] == [lab.iface]
+    assert "not protected" not in one.cli("status").stdout
+    assert 'sekisho_attached{interface="edge1"' not in one.get("/metrics")
+
+
+def test_an_interface_that_leaves_the_config_is_free_after_a_restart_too(lab, agent):
+    second_link(lab)
+    one = agent("on-exit: keep\n")
+    one.config.write_text(f'interfaces: ["{lab.iface}", edge1]\nmetrics: off\non-exit: keep\n')
+    one.start()
+    for source in (BAD, "10.98.0.2"):
+        one.cli("block", "add", source)
+    one.stop()
+    one.config.write_text(f'interfaces: ["{lab.iface}"]\nmetrics: off\non-exit: keep\n')
+    assert [lab.probe(BAD), lab.probe("10.98.0.2", to="10.98.0.1")] == [0, 0]
+    one.start()
+    assert [lab.probe(BAD), lab.probe("10.98.0.2", to="10.98.0.1")] == [0, 20]
+    assert "detached from 1 interfaces" in one.said()
+    assert "xdp" not in lab.ip(lab.edge, "link", "show", "dev", "edge1").stdout
+
+
+def test_a_seventeenth_interface_name_is_protected(lab, agent):
+    """There is room for 16; names that left the config hold none of it."""
+    one = agent()
+    one.start()
+    for i in range(17):
+        lab.ip(lab.edge, "link", "add", f"d{i}", "type", "veth", "peer", "name", f"e{i}")
+        one.config.write_text(f'interfaces: ["{lab.iface}", d{i}]\nmetrics: {{listen: "127.0.0.1:9477"}}\n')
+        one.cli("reload")
+    shown = [(i["name"], i["attached"]) for i in one.ask("status")["interfaces"]]
+    assert sorted(shown) == sorted([(lab.iface, True), ("d16", True)])
+    assert by_interface(one, "pass", "none")["d16"] == 0
 
 
 def test_reboot_keeps_lists_and_entries_without_network(lab, agent):

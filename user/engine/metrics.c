@@ -208,8 +208,9 @@ static void add_state(struct engine *engine, struct openmetrics *om)
 	for (i = 0; i < engine->ifaces.body.ifaces.count; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
-		openmetrics_sample(om, iface->attached, "interface", iface->name, "attach",
-				   iface->native ? "native" : "generic", NULL);
+		if (iface->wanted || iface->attached)
+			openmetrics_sample(om, iface->attached, "interface", iface->name, "attach",
+					   iface->native ? "native" : "generic", NULL);
 	}
 	openmetrics_family(om, "sekisho_build_info", OPENMETRICS_GAUGE, "The version that runs.");
 	openmetrics_sample(om, 1, "version", SEKISHO_VERSION, NULL);

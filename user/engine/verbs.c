@@ -61,6 +61,8 @@ static json_t *interfaces(const struct engine *engine)
 	for (i = 0; i < engine->ifaces.body.ifaces.count && i < SEK_IFACES_MAX; i++) {
 		const struct role_iface *iface = &engine->ifaces.body.ifaces.iface[i];
 
+		if (!iface->wanted && !iface->attached)
+			continue;
 		json_array_append_new(rows,
 				      json_pack("{s:s,s:s,s:i,s:b,s:b}", "name", iface->name,
 						"attach", iface->native ? "native" : "generic",

@@ -119,7 +119,25 @@ static int attach_slot(struct keeper *keeper, unsigned slot)
 	return 0;
 }
 
-static unsigned slot_of(struct keeper *keeper, const char *name)
+/* A slot of nobody's; else that of an interface no longer in @list, whose counters end. */
+static unsigned free_slot(struct keeper *keeper, const struct name_list *list)
+{
+	unsigned i;
+
+	if (keeper->n_attachments < SEK_IFACES_MAX)
+		return keeper->n_attachments++;
+	for (i = 0; i < SEK_IFACES_MAX; i++) {
+		if (!keeper->is_attached[i] && !keeper->waits[i] &&
+		    !has_name(list, keeper->attachment[i].name))
+			break;
+	}
+	if (i < SEK_IFACES_MAX)
+		bpf_side_zero_slot(&keeper->side, i);
+	return i;
+}
+
+/* SEK_IFACES_MAX: there is no room, which is said. */
+static unsigned slot_of(struct keeper *keeper, const struct name_list *list, const char *name)
 {
 	unsigned i;
 
@@ -127,11 +145,17 @@ static unsigned slot_of(struct keeper *keeper, const char *name)
 		if (!strcmp(keeper->attachment[i].name, name))
 			return i;
 	}
+	i = free_slot(keeper, list);
 	if (i < SEK_IFACES_MAX) {
+		keeper->attachment[i] = (struct bpf_attachment){.link_fd = -1};
 		snprintf(keeper->attachment[i].name, sizeof(keeper->attachment[i].name), "%s",
 			 name);
-		keeper->attachment[i].link_fd = -1;
-		keeper->n_attachments++;
+		keeper->was_told[i] = false;
+	} else if (!keeper->no_slot_was_told) {
+		log_line(LOG_ERR,
+			 "interface %s: not protected: %d others are, and there is room for no more",
+			 name, SEK_IFACES_MAX);
+		keeper->no_slot_was_told = true;
 	}
 	return i;
 }
@@ -145,8 +169,11 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 
 	wanted(keeper, &list);
 	for (i = 0; i < list.n; i++) {
-		slot = slot_of(keeper, list.name[i]);
-		if (slot >= SEK_IFACES_MAX || keeper->is_attached[slot])
+		slot = slot_of(keeper, &list, list.name[i]);
+		if (slot >= SEK_IFACES_MAX)
+			continue;
+		keeper->is_wanted[slot] = true;
+		if (keeper->is_attached[slot])
 			continue;
 		err = attach_slot(keeper, slot);
 		if (err && !first)
@@ -260,9 +287,11 @@ void interfaces_reload(struct keeper *keeper)
 	unsigned i;
 
 	keeper->is_detached = false;
+	keeper->no_slot_was_told = false;
 	wanted(keeper, &list);
 	for (i = 0; i < keeper->n_attachments; i++) {
-		if (!has_name(&list, keeper->attachment[i].name) && keeper->is_attached[i]) {
+		keeper->is_wanted[i] = has_name(&list, keeper->attachment[i].name);
+		if (!keeper->is_wanted[i] && keeper->is_attached[i]) {
 			log_line(LOG_INFO, "interface %s: no longer in the config, detached",
 				 keeper->attachment[i].name);
 			bpf_attach_remove(&keeper->side, &keeper->attachment[i]);
@@ -271,6 +300,19 @@ void interfaces_reload(struct keeper *keeper)
 	}
 	(void)interfaces_attach(keeper, false); /* each failure is said and tried again */
 	engine_tell_ifaces(keeper);
+}
+
+void interfaces_drop_others(struct keeper *keeper)
+{
+	unsigned n;
+
+	/* A default route may be missing for a moment: what auto found before stays protected. */
+	if (!keeper->options.n_interfaces && keeper->current.config->interfaces_auto)
+		return;
+	n = bpf_attach_remove_but(&keeper->side, keeper->attachment, keeper->n_attachments);
+	if (n)
+		log_line(LOG_NOTICE, "detached from %u interfaces that are no longer in the config",
+			 n);
 }
 
 void interfaces_detach(struct keeper *keeper)
@@ -307,6 +349,7 @@ void interfaces_describe(const struct keeper *keeper, struct role_msg *msg)
 		to->attached = is_on;
 		to->native = from->is_native;
 		to->shared = from->is_shared;
+		to->wanted = keeper->is_wanted[i];
 	}
 	msg->body.ifaces.mode = keeper->side.control->mode;
 	msg->body.ifaces.confirm_left_s =

@@ -71,10 +71,12 @@ struct keeper {
 	uint64_t swept_ms, window_ms, rows_ms;
 	struct bpf_attachment attachment[SEK_IFACES_MAX];
 	bool is_attached[SEK_IFACES_MAX];
+	bool is_wanted[SEK_IFACES_MAX]; /* in the config or -i when last read, or auto found it */
 	bool was_told[SEK_IFACES_MAX]; /* the reason it is not attached was logged */
 	/* not attached yet: the program of another layout goes on until is_ready */
 	bool waits[SEK_IFACES_MAX];
 	unsigned n_attachments;
+	bool no_slot_was_told;
 	bool is_detached; /* by `sekisho detach`: not attached again until a reload */
 
 	struct role_rail rails[SEK_RAILS_MAX];
@@ -167,6 +169,11 @@ void interfaces_watch(struct keeper *keeper);
 void interfaces_take_over(struct keeper *keeper);
 /* Reload: attaches to what is new in the config, leaves what is gone from it. */
 void interfaces_reload(struct keeper *keeper);
+/*
+ * Once the start cannot fail any more: off interfaces that an earlier agent protected and the
+ * config does not name.
+ */
+void interfaces_drop_others(struct keeper *keeper);
 void interfaces_detach(struct keeper *keeper);
 /* Fills body.ifaces for the engine. */
 void interfaces_describe(const struct keeper *keeper, struct role_msg *msg);

@@ -376,6 +376,7 @@ static int run(struct keeper *keeper)
 		undo_start(keeper);
 		return 1;
 	}
+	interfaces_drop_others(keeper);
 	uv_run(&keeper->loop, UV_RUN_DEFAULT);
 	if (keeper->engine_pid > 0)
 		kill(keeper->engine_pid, SIGKILL);

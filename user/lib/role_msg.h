@@ -138,7 +138,8 @@ struct role_iface {
 	uint8_t attached; /* 1 now */
 	uint8_t native;	  /* 1 native, 0 generic */
 	uint8_t shared;	  /* 1 through libxdp's dispatcher */
-	uint32_t pad;
+	uint8_t wanted;	  /* 0 no longer in the config: its counters are all that is left */
+	uint8_t pad[3];
 };
 
 struct role_msg {

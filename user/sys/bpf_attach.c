@@ -202,5 +202,31 @@ void bpf_attach_remove(const struct bpf_side *side, struct bpf_attachment *attac
 
 unsigned bpf_attach_remove_all(const struct bpf_side *side)
 {
-	return attach_alone_remove_all(side->pin_dir) + attach_shared_remove_all(side);
+	return attach_alone_remove_but(side->pin_dir, NULL, 0) + attach_shared_remove_all(side);
+}
+
+static bool is_kept(unsigned ifindex, const struct bpf_attachment *keep, unsigned n_keep)
+{
+	unsigned i;
+
+	for (i = 0; i < n_keep && keep[i].ifindex != ifindex; i++)
+		;
+	return i < n_keep;
+}
+
+unsigned bpf_attach_remove_but(const struct bpf_side *side, const struct bpf_attachment *keep,
+			       unsigned n_keep)
+{
+	unsigned n = attach_alone_remove_but(side->pin_dir, keep, n_keep);
+	struct if_nameindex *all, *one;
+	char why[160];
+
+	all = bpf_attach_probe(why, sizeof(why)) ? NULL : if_nameindex();
+	for (one = all; one && one->if_index; one++) {
+		if (!is_kept(one->if_index, keep, n_keep))
+			n += attach_shared_remove(side, one->if_index);
+	}
+	if (all)
+		if_freenameindex(all);
+	return n;
 }

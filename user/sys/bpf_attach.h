@@ -80,3 +80,6 @@ unsigned bpf_former_remove(struct bpf_side *side);
 
 /* Takes off every program that uses @side's maps, whatever interface it is on. Returns how many. */
 unsigned bpf_attach_remove_all(const struct bpf_side *side);
+/* The same but for the interfaces of @keep. */
+unsigned bpf_attach_remove_but(const struct bpf_side *side, const struct bpf_attachment *keep,
+			       unsigned n_keep);

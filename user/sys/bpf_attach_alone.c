@@ -195,7 +195,23 @@ void attach_alone_remove(const struct bpf_side *side, const struct bpf_attachmen
 	(void)unlink(path); /* may be gone with the interface */
 }
 
-unsigned attach_alone_remove_all(const char *pin_dir)
+/* Is @path the pin of one of @keep? */
+static bool is_kept(const char *pin_dir, const char *path, const struct bpf_attachment *keep,
+		    unsigned n_keep)
+{
+	char kept[400];
+	unsigned i;
+
+	for (i = 0; i < n_keep; i++) {
+		link_path(pin_dir, keep[i].name, kept, sizeof(kept));
+		if (!strcmp(kept, path))
+			return true;
+	}
+	return false;
+}
+
+unsigned attach_alone_remove_but(const char *pin_dir, const struct bpf_attachment *keep,
+				 unsigned n_keep)
 {
 	DIR *dir = opendir(pin_dir);
 	char path[600];
@@ -210,6 +226,8 @@ unsigned attach_alone_remove_all(const char *pin_dir)
 		if (strncmp(entry->d_name, "link-", 5))
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", pin_dir, entry->d_name);
+		if (is_kept(pin_dir, path, keep, n_keep))
+			continue;
 		fd = bpf_obj_get(path);
 		is_on = fd >= 0 && link_ifindex(fd) != 0;
 		n += unlink(path) == 0 && is_on;

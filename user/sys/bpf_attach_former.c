@@ -131,7 +131,7 @@ unsigned bpf_former_remove(struct bpf_side *side)
 		return 0;
 	n = attach_shared_remove_former(side);
 	for (i = 0; i < side->n_former; i++) {
-		n += attach_alone_remove_all(side->former[i].pin_dir);
+		n += attach_alone_remove_but(side->former[i].pin_dir, NULL, 0);
 		remove_pins(side->former[i].pin_dir);
 	}
 	side->n_former = 0;

@@ -28,8 +28,9 @@ int attach_alone_new(const struct bpf_side *side, struct bpf_attachment *attachm
 		     enum bpf_attach_want want, char *why, size_t why_bytes);
 bool attach_alone_is_alive(const struct bpf_attachment *attachment);
 void attach_alone_remove(const struct bpf_side *side, const struct bpf_attachment *attachment);
-/* Unpins every link in @pin_dir. Returns how many were on an interface. */
-unsigned attach_alone_remove_all(const char *pin_dir);
+/* Unpins every link in @pin_dir but those of @keep. Returns how many were on an interface. */
+unsigned attach_alone_remove_but(const char *pin_dir, const struct bpf_attachment *keep,
+				 unsigned n_keep);
 
 /* Shared: a component of libxdp's dispatcher. */
 

@@ -223,6 +223,19 @@ void bpf_side_close(struct bpf_side *side)
 	}
 }
 
+void bpf_side_zero_slot(const struct bpf_side *side, unsigned slot)
+{
+	size_t bytes = side->n_cpus * sizeof(struct sek_cpu);
+	struct sek_cpu *cpus = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, side->map_fd[BPF_MAP_COUNTERS], 0);
+	unsigned i;
+
+	if (cpus == MAP_FAILED)
+		return; /* then they go on from what they were */
+	for (i = 0; i < side->n_cpus; i++)
+		memset(cpus[i].verdicts[slot], 0, sizeof(cpus[i].verdicts[slot]));
+	munmap(cpus, bytes);
+}
+
 void bpf_side_unpin(struct bpf_side *side)
 {
 	char path[300];

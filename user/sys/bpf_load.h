@@ -50,6 +50,9 @@ int bpf_side_open(struct bpf_side *side, const char *pin_dir, unsigned limiter_b
 void bpf_side_settle(struct bpf_side *side);
 void bpf_side_close(struct bpf_side *side);
 
+/* Empties the counters of the interface @slot, which no attached program has: they become another's. */
+void bpf_side_zero_slot(const struct bpf_side *side, unsigned slot);
+
 /* Unpins the maps and removes the folder: protection ends when the last link is gone too. */
 void bpf_side_unpin(struct bpf_side *side);
 
