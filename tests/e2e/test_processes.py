@@ -200,6 +200,19 @@ def test_a_reload_that_changes_the_mode_ends_the_wait_for_a_confirmation(lab, ag
     assert one.cli("confirm", check=False).returncode == 1
 
 
+def test_a_start_takes_the_mode_of_the_config_and_says_so(lab, agent):
+    one = agent().start()
+    one.cli("block", "add", BAD)
+    one.cli("mode", "monitor")
+    one.cli("reload")  # the config says what it said: it stays
+    assert one.ask("status")["mode"] == "monitor" and lab.probe(BAD) == 20
+    one.stop(signal.SIGKILL)
+    assert lab.probe(BAD) == 20
+    one.start()
+    assert one.ask("status")["mode"] == "enforce" and lab.probe(BAD) == 0
+    assert "mode: enforce, as the config says; until now it was monitor" in one.said()
+
+
 def test_reload_takes_mode_malformed_interfaces_and_metrics(lab, agent):
     one = agent().start()
     one.cli("block", "add", BAD)

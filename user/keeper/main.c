@@ -271,6 +271,22 @@ static void init_loop(struct keeper *keeper)
 	uv_poll_start(&keeper->netlink_poll, UV_READABLE, on_netlink);
 }
 
+static const char *mode_name(enum sek_mode mode)
+{
+	return mode == SEK_MODE_MONITOR ? "monitor" : "enforce";
+}
+
+static void say_adopted(const struct keeper *keeper)
+{
+	enum sek_mode before = keeper->control_before.mode, now = keeper->current.config->mode;
+
+	log_line(LOG_NOTICE, "adopted: the maps of an earlier agent, generation %llu still in force",
+		 bpf_table_generation(&keeper->side));
+	if (before != now)
+		log_line(LOG_NOTICE, "mode: %s, as the config says; until now it was %s",
+			 mode_name(now), mode_name(before));
+}
+
 static int start(struct keeper *keeper)
 {
 	const char *why = "";
@@ -288,9 +304,7 @@ static int start(struct keeper *keeper)
 	bpf_former_find(&keeper->side, keeper->options.pin_dir);
 	keeper->control_before = *keeper->side.control;
 	if (keeper->side.adopted)
-		log_line(LOG_NOTICE,
-			 "adopted: the maps of an earlier agent, generation %llu still in force",
-			 bpf_table_generation(&keeper->side));
+		say_adopted(keeper);
 	if (keeper->side.limiter_is_new)
 		log_line(LOG_NOTICE, "limiter-memory: another size than before: it begins without sources");
 	keeper->side.control->mode = keeper->current.config->mode;
