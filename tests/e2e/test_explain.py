@@ -91,6 +91,18 @@ def test_a_watched_source_that_was_banned(lab, agent):
     assert words_of(one, OTHER) == ("monitor", "nobody", "Not stopped: seen would, but for monitor.")
 
 
+def test_one_that_is_banned_again_makes_nothing_unknown_of_others(lab, agent):
+    """Its record begins anew with each ban: nothing of another source is lost with that."""
+    one = agent("events: {sample: 1/m}\nlimits:\n  - {name: some, protocol: udp, packets: 20/s, burst: 20, ban: {after: 1s, for: 1s}}\n").start()
+    flood = Stream(lab, [BAD], 400, port=4003)
+    try:
+        wait_for(lambda: len(one.ask("review", "list")["bans"]) >= 2, 20, "two bans of one source")
+        wait_for(lambda: one.ask("explain", BAD)["reason"] == "limit", 10, "its third offence, in a record of its own")
+    finally:
+        flood.stop()
+    assert words_of(one, GOOD)[:2] == ("pass", "nobody"), one.ask("explain", GOOD)
+
+
 def test_the_last_moment_of_a_ban(agent):
     """The program's clock is up to two ticks behind: a ban that still drops is not said to be over."""
     one = agent(LIMITS).start()

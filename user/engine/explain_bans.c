@@ -217,7 +217,7 @@ static json_t *of_silence(struct engine *engine, const struct prefix *address,
 		return json_sprintf("Stopped in part by the rate limit %s: %u sampled times over it in the last 15 minutes; what is within the limit passes.",
 				    busiest_limit(engine, drops->over_of), drops->overs);
 	*ret_by = "unknown";
-	if (!explain_is_known(engine, drops->since_ns))
+	if (!explain_is_known(engine, address, drops->since_ns))
 		return json_string("Not stopped now: no list, entry, ban or limit holds it. Whether any of its packets was dropped in the last 15 minutes is not known: not all drops were sampled.");
 	*ret_by = "nobody";
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
