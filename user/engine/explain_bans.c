@@ -223,24 +223,49 @@ static json_t *of_silence(struct engine *engine, const struct prefix *address,
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
 }
 
-/* It passes now; was it us a moment ago? */
-static json_t *of_past(struct engine *engine, const struct prefix *address,
-		       const struct drops_walk *drops, const struct bans_walk *bans,
-		       const char **ret_by)
+/* The kernel holds the live ban, and something stands over it: an allow, or mode monitor. */
+static bool is_held(const struct sek_explain *kernel, const struct bans_walk *bans)
+{
+	return bans->live.id && kernel->ban_len && kernel->ban.random == bans->live.ban.random &&
+	       kernel->ban.until_ns > bans->now_ns;
+}
+
+/* Such a ban, by what it dropped before; NULL: nothing lately. */
+static json_t *of_held(const struct sek_explain *kernel, const struct store_ban *ban,
+		       uint64_t since_ns)
 {
 	struct bans_clock clock = bans_clock();
+	char since[32], last[32];
+
+	if (!kernel->ban.dropped || kernel->ban.last_ns < since_ns)
+		return NULL;
+	return json_sprintf("Stopped by a rate limit until %s ago: %s banned it %s ago, and %llu of its packets were dropped.",
+			    ago(bans_unix_s(&clock, kernel->ban.last_ns), last), ban->limit,
+			    ago(ban->since_s, since), (unsigned long long)kernel->ban.dropped);
+}
+
+/* It passes now; was it us a moment ago? */
+static json_t *of_past(struct engine *engine, const struct prefix *address,
+		       const struct sek_explain *kernel, const struct drops_walk *drops,
+		       const struct bans_walk *bans, const char **ret_by)
+{
+	struct bans_clock clock = bans_clock();
+	bool held = is_held(kernel, bans);
+	json_t *held_answer = held ? of_held(kernel, &bans->live, drops->since_ns) : NULL;
 	const struct store_ban *last = bans->live.id ? &bans->live : &bans->last;
 	bool is_live = bans->live.id != 0;
 	int64_t ended_s = is_live ? engine_now_s() : last->ended_s ? last->ended_s : last->until_s;
-	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S &&
+	bool is_ban_last = !held && last->id && ended_s > engine_now_s() - LATELY_S &&
 			   bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
 
 	*ret_by = "limit";
+	if (held_answer)
+		return held_answer;
 	if (drops->lately[SEK_R_LIMIT] && !is_ban_last)
 		return json_sprintf(
 			"Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.",
 			busiest_limit(engine, drops->by_limit), drops->lately[SEK_R_LIMIT]);
-	if (drops->lately[SEK_R_BAN] || is_ban_last)
+	if ((drops->lately[SEK_R_BAN] && !held) || is_ban_last)
 		return of_past_ban(last, ended_s, is_live);
 	if (!drops->n_lately)
 		return of_silence(engine, address, drops, ret_by);
@@ -335,8 +360,8 @@ static json_t *of_detached(json_t *would)
 #define NOT_STOPPED "Not stopped: "
 
 /*
- * @now is what only watches; what stopped the source lately is told before it, and is who stopped
- * it.
+ * @now is what lets it pass, monitor or an allow; what stopped the source lately is told before it,
+ * and is who stopped it.
  */
 static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const char **ret_by)
 {
@@ -370,11 +395,11 @@ static json_t *answer_of(struct engine *engine, const struct prefix *address,
 	}
 	if (!now && rail)
 		return json_sprintf("Not stopped: it is protected (%s) and never dropped.", rail);
-	if (now && kernel->verdict == SEK_V_WOULD) {
-		past = of_past(engine, address, drops, bans, &past_by);
+	if (now && (kernel->verdict == SEK_V_WOULD || kernel->reason == SEK_R_ALLOW)) {
+		past = of_past(engine, address, kernel, drops, bans, &past_by);
 		return of_watched(now, past, past_by, ret_by);
 	}
-	return now ? now : of_past(engine, address, drops, bans, ret_by);
+	return now ? now : of_past(engine, address, kernel, drops, bans, ret_by);
 }
 
 void explain_add_bans(struct engine *engine, const struct prefix *address,
