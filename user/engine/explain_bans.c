@@ -25,6 +25,7 @@ struct bans_walk {
 	uint64_t now_ns; /* explain_now_ns() */
 	json_t *rows;
 	struct store_ban live, last; /* id 0: none */
+	bool is_on_trial; /* the last one, as its row says: the second may turn meanwhile */
 	struct store_ban kernel; /* limit "": none, or the state has a live one */
 };
 
@@ -32,17 +33,22 @@ static int add_ban(void *arg, const struct store_ban *ban)
 {
 	struct bans_walk *walk = arg;
 	struct store_ban copy = *ban;
+	json_t *row = review_row_at(walk->engine, &copy, walk->now_ns);
+	const char *state = json_string_value(json_object_get(row, "state"));
 
-	bans_settle(walk->engine, &copy, walk->now_ns);
-	if (json_array_size(walk->rows) < BANS_MAX)
-		json_array_append_new(walk->rows, review_row_at(walk->engine, &copy, walk->now_ns));
 	/* The longest is met first, and is the one that the kernel finds. */
 	if (copy.state == STORE_BAN_LIVE &&
 	    (!walk->live.id ||
 	     (ban->source.len == walk->live.source.len && ban->id > walk->live.id)))
 		walk->live = copy;
-	if (ban->id > walk->last.id)
+	if (ban->id > walk->last.id) {
 		walk->last = copy;
+		walk->is_on_trial = state && !strcmp(state, "probation");
+	}
+	if (json_array_size(walk->rows) < BANS_MAX)
+		json_array_append_new(walk->rows, row);
+	else
+		json_decref(row);
 	return 0;
 }
 
@@ -191,14 +197,15 @@ static json_t *of_record(const struct engine *engine, const struct explain_over 
 }
 
 /* A ban that the state knows: in force as far as we know, or over. */
-static json_t *of_past_ban(const struct store_ban *ban, int64_t ended_s, bool is_live)
+static json_t *of_past_ban(const struct store_ban *ban, int64_t ended_s, bool is_live,
+			   bool is_on_trial)
 {
 	char since[32], rest[32], trial[64] = "";
 
 	if (is_live)
 		return json_sprintf("Not stopped now, though the rate limit %s banned it %s ago, for another %s: the kernel does not find that ban.", ban->limit,
 				    ago(ban->since_s, since), left(ban->until_s, rest));
-	if (ban->state == STORE_BAN_ENDED && ban->trial_until_s > engine_now_s())
+	if (is_on_trial)
 		snprintf(trial, sizeof(trial), "; for another %s the next offence is a repeat", left(ban->trial_until_s, rest));
 	return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago%s%s%s.", ban->id ? ban->limit : "(forgotten)", ago(ended_s, since),
 			    ban->how[0] ? ": " : "", ban->how, trial);
@@ -266,7 +273,7 @@ static json_t *of_past(struct engine *engine, const struct prefix *address,
 			"Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.",
 			busiest_limit(engine, drops->by_limit), drops->lately[SEK_R_LIMIT]);
 	if ((drops->lately[SEK_R_BAN] && !held) || is_ban_last)
-		return of_past_ban(last, ended_s, is_live);
+		return of_past_ban(last, ended_s, is_live, bans->is_on_trial);
 	if (!drops->n_lately)
 		return of_silence(engine, address, drops, ret_by);
 	*ret_by = drops->lately[SEK_R_FEED] ? "list" : drops->lately[SEK_R_BLOCK] ? "entry" : "nobody";
