@@ -62,8 +62,8 @@ static __always_inline bool evidence_claim(struct sek_evidence *e, const struct 
 
 	if (busy && !is_ours && !evidence_is_free(e, now_ns))
 		return false;
-	/* Grows by two, never 0: two CPUs that find the same quiet owner cannot both win. */
-	if (__sync_val_compare_and_swap(&e->busy, busy, (busy + 2) | 1) != busy)
+	/* Grows, never 0: two CPUs that find the same quiet owner cannot both win. */
+	if (__sync_val_compare_and_swap(&e->busy, busy, (busy + (is_ours ? SEK_EVIDENCE_AGAIN : SEK_EVIDENCE_OWNER)) | 1) != busy)
 		return false;
 	__builtin_memset(&e->first_ns, 0, sizeof(*e) - __builtin_offsetof(struct sek_evidence, first_ns));
 	e->source = *key;

@@ -15,6 +15,8 @@
 	60000000000ull /* ns without an update: the record may go to another source */
 #define SEK_EVIDENCE_SMALL 64		      /* fewer packets over a limit than that, */
 #define SEK_EVIDENCE_SMALL_IDLE_NS 2000000000ull /* and it may go so soon: spoofed sources cannot hold the records */
+#define SEK_EVIDENCE_OWNER 2u	   /* added to busy by a new owner, */
+#define SEK_EVIDENCE_AGAIN 0x10000u /* and by the same one that begins anew */
 #define SEK_EVIDENCE_SIZES 12
 
 /* What a source did by one limit since it went over it: what the limit's ban is measured by. */
@@ -32,7 +34,7 @@ struct sek_evidence_rate {
 struct sek_evidence {
 	struct sek_entry_key
 	    source; /* as for the ban: len is that of the limit that is nearest to over */
-	__u32 busy;		     /* claimed by compare-and-swap: 0 free */
+	__u32 busy;		     /* claimed by compare-and-swap: 0 free; grows by SEK_EVIDENCE_* */
 	__u64 first_ns, last_ns;
 	__u64 packets, bytes;
 	__u64 second;			 /* boot second that now_* count */

@@ -264,6 +264,24 @@ def test_known_good_lists_are_told_of_a_ban(lab, agent):
     assert [(row["list"], row["action"], row["known_good"], row["prefix"]) for row in lists] == [("good", "monitor", True, "198.51.100.0/28"), ("bad", "monitor", False, ONE)]
 
 
+def test_known_good_hosts_inside_a_banned_network_are_told(lab, agent):
+    """Every IPv6 source is a network, and lists hold hosts: a known-good one speaks against the ban, a bad one not for all of it."""
+    one = agent()
+    (one.dir / "good").write_text("2001:db8:1::5\n203.0.113.7\n2001:db8:9::1\n")
+    (one.dir / "bad").write_text("2001:db8:2::6\n198.51.100.0/26\n")
+    feed = "  - {{name: {0}, path: \"{1}/{0}\", format: plain, action: none{2}}}\n"
+    one.write(LIMITS + "feeds:\n" + feed.format("good", one.dir, ", known-good: true") + feed.format("bad", one.dir, "").replace("none", "monitor"))
+    one.start()
+    put(one, ["2001:db8:1::/64", "2001:db8:2::/64", "203.0.113.0/24", "198.51.100.0/24", "2001:db8:8::/64"])
+    found = {r["source"]: r for r in recorded(one, 5)}
+    assert {s: r["brief"] for s, r in found.items()} == {"2001:db8:1::/64": "?known-good", "2001:db8:2::/64": "", "203.0.113.0/24": "?known-good",
+                                                         "198.51.100.0/24": "", "2001:db8:8::/64": ""}
+    lists = {s: [(row["list"], row["prefix"], row["part"]) for row in one.ask("review", "show", r["id"])["lists"]] for s, r in found.items()}
+    assert lists == {"2001:db8:1::/64": [("good", "2001:db8:1::5", True)], "2001:db8:2::/64": [("bad", "2001:db8:2::6", True)],
+                     "203.0.113.0/24": [("good", "203.0.113.7", True)], "198.51.100.0/24": [("bad", "198.51.100.0/26", True)], "2001:db8:8::/64": []}
+    assert one.ask("feed", "show", "bad")["review"]["bans"] == 0  # it is not of the network
+
+
 def test_a_wider_ban_and_what_is_inside_it(lab, agent):
     """Allow, then a block entry, then a ban, then lists, whatever the lengths; the kernel and the state tell the same."""
     one = agent()

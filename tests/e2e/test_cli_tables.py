@@ -51,7 +51,7 @@ def test_last_column_wraps_inside_a_terminal_and_is_whole_in_a_pipe(engine):
     engine.entries = [dict(entry(1), prefix="2001:db8:" + "ffff:" * 5 + "ffff", origin="o" * 40, reason="word " * 40)]
     lines = on_terminal(engine, "block", "list").splitlines()
     assert max(map(len, lines)) <= 80 and lines[1].startswith("2001:db8:ffff:") and "ffff:ffff" in lines[2][:20]  # others get narrower too
-    assert len(on_terminal(engine, "block", "list", width=50).splitlines()) == 2  # no room: the terminal's own wrapping, not slivers
+    assert len(on_terminal(engine, "block", "list", width=44).splitlines()) == 2  # no room: the terminal's own wrapping, not slivers
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -59,12 +59,14 @@ def test_tables_and_texts_fit_a_terminal(engine, width):
     """Words stay whole where they can, commands always, and what tells nothing goes."""
     limit = {"name": "everything-of-everyone", "protocol": "tcp-syn", "ports": "22,2200-2299", "packets": None, "bits": "200M/s", "burst": 25e6, "per": "/32, /64",
              "action": "monitor", "dropped": 123456, "would_drop": 7, "over_now": 1, "bans": 3, "review": {"confirmed": 0, "rejected": 0}}
+    over = {"name": "everything-of-everyone", "source": "198.51.100.50", "protocol": "tcp-syn", "ports": "22,80,443,2200-2299,8000-8999", "action": "monitor",
+            "packets": "50/s", "bits": "200M/s", "prefix_len": 32, "used": .996, "over": True, "over_s": 12.345}
     long_error = "Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to the server of the list"
     command = "sekisho block del 2001:db8:1111:2222:3333:4444:5555:6666 --origin fail2ban:some-jail --and=more"
     quality = {"name": "a-list-with-a-long-name-of-fifty-characters-in-all", "action": "monitor", "entries": 1000000, "hits": 123456789, "unique_hits": 12345678,
                "unique_share": .1234, "hit_entries": 123456, "churn_per_day": .0123, "changed": None, "rejected": 0}
     before = dict(DATA)
-    DATA.update({"limit.list": {"limits": [limit]}, "explain": dict(DATA["explain"], advice=command), "feed.quality": {"lists": [quality] * 2, "overlaps": [], "days": 7},
+    DATA.update({"limit.list": {"limits": [limit]}, "explain": dict(DATA["explain"], advice=command, limits=[over]), "feed.quality": {"lists": [quality] * 2, "overlaps": [], "days": 7},
                  "feed.list": {"feeds": [dict(FEED, name="a-feed-with-quite-a-long-name", error=long_error)]}, "review.show": dict(BAN, state="live", until=NOW + 60)})
     try:
         for words in (("limit", "list"), ("feed", "list"), ("feed", "quality"), ("explain", "192.0.2.1"), ("review", "show", "4")):
@@ -75,6 +77,9 @@ def test_tables_and_texts_fit_a_terminal(engine, width):
         assert set(long_error.split()) <= {word for line in lines for word in line.split()}
         assert "RIGHT" not in on_terminal(engine, "limit", "list", width=80) and "RIGHT" in run(engine, "limit", "list").stdout
         limit["review"]["confirmed"] = 2
+        said = on_terminal(engine, "limit", "list", width=width, env={"NO_COLOR": "1"})
+        assert "2 of 2" in said and max(map(len, said.splitlines())) <= width  # judged, and it fits all the same
+        assert "12.345" in on_terminal(engine, "explain", "192.0.2.1", width=width)  # since when, where it is over
         assert "2 of 2" in run(engine, "limit", "list").stdout and "200Mbit/s" in run(engine, "limit", "list").stdout
     finally:
         DATA.clear()

@@ -69,7 +69,10 @@ def test_a_source_is_told_of_alike_through_its_ban(lab, agent):
     put(one, [OTHER + "/32"], random=2)
     number = wait_for(lambda: (lambda a: a["bans"] and a["bans"][0]["id"])(one.ask("explain", OTHER)), 10, "the other ban")
     one.cli("review", "reject", number, "--allow", "1h")
-    assert words_of(one, OTHER) == ("pass", "nobody", "Not stopped: it is allowed by review.")
+    verdict, by, answer = words_of(one, OTHER)
+    assert (verdict, by) == ("pass", "limit") and re.search(r"had banned it until \d+s ago: rejected by .* Now it is allowed by review\.$", answer), answer
+    one.cli("allow", "add", GOOD)
+    assert words_of(one, GOOD) == ("pass", "nobody", "Not stopped: it is allowed by manual.")
     one.cli("allow", "del", OTHER, "--origin", "review")
     verdict, by, answer = words_of(one, OTHER)
     assert (verdict, by) == ("pass", "limit") and re.search(r"had banned it until \d+s ago: rejected by ", answer) and "repeat" not in answer
@@ -89,6 +92,39 @@ def test_a_watched_source_that_was_banned(lab, agent):
     assert (verdict, by) == ("monitor", "limit")
     assert answer.startswith("Not stopped now. The rate limit ssh had banned it until ") and answer.endswith(" Now seen would, but for monitor."), answer
     assert words_of(one, OTHER) == ("monitor", "nobody", "Not stopped: seen would, but for monitor.")
+
+
+def test_a_ban_that_monitor_or_an_allow_stands_over(lab, agent):
+    """It is told by what it dropped before, and never as one that the kernel does not find."""
+    one = agent(LIMITS).start()
+    put(one, [BAD + "/32"], random=1)
+    put(one, [OTHER + "/32"], random=2)
+    wait_for(lambda: one.ask("explain", BAD)["bans"] and one.ask("explain", OTHER)["bans"], 10, "the bans")
+    assert lab.probe(BAD, 5) == 0
+    one.cli("mode", "monitor")
+    assert lab.probe(OTHER, 5) == 5
+    was = r"Stopped by a rate limit until \d+s ago: ssh banned it \d+s ago, and 5 of its packets were dropped\. Now "
+    verdict, by, answer = words_of(one, BAD)
+    assert (verdict, by) == ("monitor", "limit") and re.fullmatch(was + r"limit:ssh would, but for monitor\.", answer), answer
+    assert words_of(one, OTHER) == ("monitor", "nobody", "Not stopped: limit:ssh would, but for monitor.")
+    one.cli("mode", "enforce")
+    one.cli("allow", "add", BAD)
+    one.cli("allow", "add", OTHER)
+    verdict, by, answer = words_of(one, BAD)
+    assert (verdict, by) == ("pass", "limit") and re.fullmatch(was + r"it is allowed by manual\.", answer), answer
+    assert words_of(one, OTHER) == ("pass", "nobody", "Not stopped: it is allowed by manual.")
+
+
+def test_one_that_is_banned_again_makes_nothing_unknown_of_others(lab, agent):
+    """Its record begins anew with each ban: nothing of another source is lost with that."""
+    one = agent("events: {sample: 1/m}\nlimits:\n  - {name: some, protocol: udp, packets: 20/s, burst: 20, ban: {after: 1s, for: 1s}}\n").start()
+    flood = Stream(lab, [BAD], 400, port=4003)
+    try:
+        wait_for(lambda: len(one.ask("review", "list")["bans"]) >= 2, 20, "two bans of one source")
+        wait_for(lambda: one.ask("explain", BAD)["reason"] == "limit", 10, "its third offence, in a record of its own")
+    finally:
+        flood.stop()
+    assert words_of(one, GOOD)[:2] == ("pass", "nobody"), one.ask("explain", GOOD)
 
 
 def test_the_last_moment_of_a_ban(agent):

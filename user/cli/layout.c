@@ -6,6 +6,7 @@
 
 #define LAST_LEAST 20 /* terminal columns of the last text: narrower is unreadable */
 #define TEXT_LEAST 8  /* of others: an IPv6 address in five lines */
+#define TEXT_TIGHT 6  /* of others, where the lines would not fit otherwise */
 
 static size_t max(size_t a, size_t b)
 {
@@ -33,13 +34,13 @@ static size_t narrow(struct layout_column *column, size_t over, size_t least)
 	return off;
 }
 
-static struct layout_column *widest(struct layout_column *columns, size_t n)
+static struct layout_column *widest(struct layout_column *columns, size_t n, size_t least)
 {
 	struct layout_column *found = NULL;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (columns[i].is_text && columns[i].width > max(columns[i].title, TEXT_LEAST) &&
+		if (columns[i].is_text && columns[i].width > max(columns[i].title, least) &&
 		    (!found || columns[i].width > found->width))
 			found = &columns[i];
 	}
@@ -70,7 +71,9 @@ bool layout_fit(struct layout_column *columns, size_t n, size_t room)
 		(void)narrow(&columns[n - 1], total(columns, n) - room,
 			     LAST_LEAST); /* the loop goes on where it was not enough */
 	while (total(columns, n) > room) {
-		column = widest(columns, n - 1);
+		column = widest(columns, n - 1, TEXT_LEAST);
+		if (!column)
+			column = widest(columns, n - 1, TEXT_TIGHT);
 		if (!column) {
 			set_natural(columns, n);
 			return false;

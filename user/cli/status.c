@@ -79,7 +79,7 @@ static const struct print_column state_columns[] = {
 	{"ACTION", "action", PRINT_STATE}, {"PROTOCOL", "protocol", PRINT_TEXT},
 	{"PORTS", "ports", PRINT_TEXT},    {"PACKETS", "packets", PRINT_RATE},
 	{"BITS", "bits", PRINT_RATE},      {"USED", "used", PRINT_PERCENT},
-	{"OVER", "over", PRINT_YES},       {"OVER FOR S", "over_s", PRINT_NUMBER},
+	{"OVER", "over", PRINT_YES},       {"FOR S", "over_s", PRINT_NUMBER},
 	{NULL, NULL, PRINT_TEXT},
 };
 

@@ -53,7 +53,7 @@ static int show(const struct cli *cli, json_t *data)
 		print_text(
 			NULL,
 			"Counted from every packet where a CPU is quiet, from one in %" JSON_INTEGER_FORMAT
-			" where it is busy; PACKETS and DROPS are too high by ERROR at most, see sekisho(1).",
+			" where it is busy: off by chance there, see sekisho(1). Else PACKETS are too high by ERROR at most.",
 			json_integer_value(json_object_get(data, "sample")));
 	}
 	return status;

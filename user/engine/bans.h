@@ -14,10 +14,11 @@
 #include "sys/store_bans.h"
 
 /*
- * ns: a ban still drops for so long after its end, as the program's clock is up to two ticks
- * behind. Source: bpf/clock.bpf.h; a tick is 10 ms where HZ is 100.
+ * ns: a ban may still drop for so long after its end, as the program's clock is up to two ticks
+ * behind, and more where a virtual machine's tick comes late: its end is not written down before.
+ * Source: bpf/clock.bpf.h; a tick is 10 ms where HZ is 100.
  */
-#define BANS_CLOCK_BEHIND_NS 20000000ull
+#define BANS_CLOCK_BEHIND_NS 200000000ull
 
 /* The clocks of the kernel's records and of the state, taken together. */
 struct bans_clock {

@@ -16,23 +16,30 @@
 
 static const char *const actions[] = { "none", "allow", "block", "monitor" };
 
-/* One more list that holds the source. False: no room. */
+/*
+ * One more list that holds the source, or @is_part: some of it, and then it does not count for the
+ * list. False: no room.
+ */
 static bool add_list(struct evidence_lists *lists, json_t *rows, const struct engine_feed *feed,
-		     const struct prefix *prefix, const struct prefix *source)
+		     const struct prefix *prefix, bool is_part)
 {
 	enum sek_action action = feed->config->action;
 	char text[PREFIX_TEXT_BYTES];
 
-	if (lists->n == EVIDENCE_LISTS_MAX)
+	if (json_array_size(rows) >= EVIDENCE_LISTS_MAX)
 		return false;
-	snprintf(lists->names[lists->n], sizeof(lists->names[0]), "%s", feed->state.name);
-	lists->all[lists->n] = lists->names[lists->n];
-	lists->all[++lists->n] = NULL;
-	json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:s,s:o,s:o}", "list", feed->state.name,
-					      "action", actions[action], "known_good",
+	if (!is_part) {
+		snprintf(lists->names[lists->n], sizeof(lists->names[0]), "%s", feed->state.name);
+		lists->all[lists->n] = lists->names[lists->n];
+		lists->all[++lists->n] = NULL;
+	}
+	json_array_append_new(rows, json_pack("{s:s,s:s,s:b,s:s,s:b,s:o,s:o}", "list",
+					      feed->state.name, "action", actions[action],
+					      "known_good",
 					      action == SEK_A_ALLOW || feed->config->known_good,
-					      "prefix", prefix_format(prefix, text), "since",
-					      verbs_time(since_find(feed, source)), "as_of",
+					      "prefix", prefix_format(prefix, text), "part",
+					      is_part, "since",
+					      verbs_time(since_find(feed, prefix)), "as_of",
 					      verbs_time(feed->state.last_success_s)));
 	return true;
 }
@@ -50,8 +57,10 @@ void evidence_lists(struct engine *engine, const struct prefix *source,
 	for (i = 0; i < engine->n_feeds; i++) {
 		const struct engine_feed *feed = &engine->feeds[i];
 
-		if (lists_find(&feed->list, source, &prefix) &&
-		    !add_list(ret_lists, rows, feed, &prefix, source))
+		bool is_whole = lists_find(&feed->list, source, &prefix);
+
+		if ((is_whole || lists_find_inside(&feed->list, source, &prefix)) &&
+		    !add_list(ret_lists, rows, feed, &prefix, !is_whole))
 			break;
 	}
 	do { /* 32 lists with the longest names are 6 kB: then the last are not noted */
@@ -76,7 +85,8 @@ static void count_lists(const struct store_ban *ban, struct judge_facts *facts)
 
 		if (json_is_true(json_object_get(row, "known_good")))
 			facts->n_known_good++;
-		else if (action && (!strcmp(action, "block") || !strcmp(action, "monitor")))
+		else if (action && !json_is_true(json_object_get(row, "part")) &&
+			 (!strcmp(action, "block") || !strcmp(action, "monitor")))
 			facts->n_block_lists++;
 	}
 	json_decref(rows);

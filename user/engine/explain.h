@@ -36,7 +36,7 @@ struct explain_over explain_over_of(struct engine *engine, const struct prefix *
  * Were @address dropped after @since_ns by a limit, a list or an entry, would events, records or
  * what is in force tell of it? False: what is missing may have told.
  */
-bool explain_is_known(struct engine *engine, uint64_t since_ns);
+bool explain_is_known(struct engine *engine, const struct prefix *address, uint64_t since_ns);
 /* The kernel's counters were read just now. */
 void explain_watch(struct engine *engine);
 /* An entry or a list may hold a source no more that it held until now. */

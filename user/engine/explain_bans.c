@@ -25,6 +25,7 @@ struct bans_walk {
 	uint64_t now_ns; /* explain_now_ns() */
 	json_t *rows;
 	struct store_ban live, last; /* id 0: none */
+	bool is_on_trial; /* the last one, as its row says: the second may turn meanwhile */
 	struct store_ban kernel; /* limit "": none, or the state has a live one */
 };
 
@@ -32,17 +33,22 @@ static int add_ban(void *arg, const struct store_ban *ban)
 {
 	struct bans_walk *walk = arg;
 	struct store_ban copy = *ban;
+	json_t *row = review_row_at(walk->engine, &copy, walk->now_ns);
+	const char *state = json_string_value(json_object_get(row, "state"));
 
-	bans_settle(walk->engine, &copy, walk->now_ns);
-	if (json_array_size(walk->rows) < BANS_MAX)
-		json_array_append_new(walk->rows, review_row_at(walk->engine, &copy, walk->now_ns));
 	/* The longest is met first, and is the one that the kernel finds. */
 	if (copy.state == STORE_BAN_LIVE &&
 	    (!walk->live.id ||
 	     (ban->source.len == walk->live.source.len && ban->id > walk->live.id)))
 		walk->live = copy;
-	if (ban->id > walk->last.id)
+	if (ban->id > walk->last.id) {
 		walk->last = copy;
+		walk->is_on_trial = state && !strcmp(state, "probation");
+	}
+	if (json_array_size(walk->rows) < BANS_MAX)
+		json_array_append_new(walk->rows, row);
+	else
+		json_decref(row);
 	return 0;
 }
 
@@ -191,14 +197,15 @@ static json_t *of_record(const struct engine *engine, const struct explain_over 
 }
 
 /* A ban that the state knows: in force as far as we know, or over. */
-static json_t *of_past_ban(const struct store_ban *ban, int64_t ended_s, bool is_live)
+static json_t *of_past_ban(const struct store_ban *ban, int64_t ended_s, bool is_live,
+			   bool is_on_trial)
 {
 	char since[32], rest[32], trial[64] = "";
 
 	if (is_live)
 		return json_sprintf("Not stopped now, though the rate limit %s banned it %s ago, for another %s: the kernel does not find that ban.", ban->limit,
 				    ago(ban->since_s, since), left(ban->until_s, rest));
-	if (ban->state == STORE_BAN_ENDED && ban->trial_until_s > engine_now_s())
+	if (is_on_trial)
 		snprintf(trial, sizeof(trial), "; for another %s the next offence is a repeat", left(ban->trial_until_s, rest));
 	return json_sprintf("Not stopped now. The rate limit %s had banned it until %s ago%s%s%s.", ban->id ? ban->limit : "(forgotten)", ago(ended_s, since),
 			    ban->how[0] ? ": " : "", ban->how, trial);
@@ -217,31 +224,56 @@ static json_t *of_silence(struct engine *engine, const struct prefix *address,
 		return json_sprintf("Stopped in part by the rate limit %s: %u sampled times over it in the last 15 minutes; what is within the limit passes.",
 				    busiest_limit(engine, drops->over_of), drops->overs);
 	*ret_by = "unknown";
-	if (!explain_is_known(engine, drops->since_ns))
+	if (!explain_is_known(engine, address, drops->since_ns))
 		return json_string("Not stopped now: no list, entry, ban or limit holds it. Whether any of its packets was dropped in the last 15 minutes is not known: not all drops were sampled.");
 	*ret_by = "nobody";
 	return json_string("Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.");
 }
 
-/* It passes now; was it us a moment ago? */
-static json_t *of_past(struct engine *engine, const struct prefix *address,
-		       const struct drops_walk *drops, const struct bans_walk *bans,
-		       const char **ret_by)
+/* The kernel holds the live ban, and something stands over it: an allow, or mode monitor. */
+static bool is_held(const struct sek_explain *kernel, const struct bans_walk *bans)
+{
+	return bans->live.id && kernel->ban_len && kernel->ban.random == bans->live.ban.random &&
+	       kernel->ban.until_ns > bans->now_ns;
+}
+
+/* Such a ban, by what it dropped before; NULL: nothing lately. */
+static json_t *of_held(const struct sek_explain *kernel, const struct store_ban *ban,
+		       uint64_t since_ns)
 {
 	struct bans_clock clock = bans_clock();
+	char since[32], last[32];
+
+	if (!kernel->ban.dropped || kernel->ban.last_ns < since_ns)
+		return NULL;
+	return json_sprintf("Stopped by a rate limit until %s ago: %s banned it %s ago, and %llu of its packets were dropped.",
+			    ago(bans_unix_s(&clock, kernel->ban.last_ns), last), ban->limit,
+			    ago(ban->since_s, since), (unsigned long long)kernel->ban.dropped);
+}
+
+/* It passes now; was it us a moment ago? */
+static json_t *of_past(struct engine *engine, const struct prefix *address,
+		       const struct sek_explain *kernel, const struct drops_walk *drops,
+		       const struct bans_walk *bans, const char **ret_by)
+{
+	struct bans_clock clock = bans_clock();
+	bool held = is_held(kernel, bans);
+	json_t *held_answer = held ? of_held(kernel, &bans->live, drops->since_ns) : NULL;
 	const struct store_ban *last = bans->live.id ? &bans->live : &bans->last;
 	bool is_live = bans->live.id != 0;
 	int64_t ended_s = is_live ? engine_now_s() : last->ended_s ? last->ended_s : last->until_s;
-	bool is_ban_last = last->id && ended_s > engine_now_s() - LATELY_S &&
+	bool is_ban_last = !held && last->id && ended_s > engine_now_s() - LATELY_S &&
 			   bans_unix_s(&clock, drops->last_limited_ns) <= ended_s;
 
 	*ret_by = "limit";
+	if (held_answer)
+		return held_answer;
 	if (drops->lately[SEK_R_LIMIT] && !is_ban_last)
 		return json_sprintf(
 			"Stopped in part by the rate limit %s: %u sampled drops in the last 15 minutes; what is within the limit passes.",
 			busiest_limit(engine, drops->by_limit), drops->lately[SEK_R_LIMIT]);
-	if (drops->lately[SEK_R_BAN] || is_ban_last)
-		return of_past_ban(last, ended_s, is_live);
+	if ((drops->lately[SEK_R_BAN] && !held) || is_ban_last)
+		return of_past_ban(last, ended_s, is_live, bans->is_on_trial);
 	if (!drops->n_lately)
 		return of_silence(engine, address, drops, ret_by);
 	*ret_by = drops->lately[SEK_R_FEED] ? "list" : drops->lately[SEK_R_BLOCK] ? "entry" : "nobody";
@@ -335,8 +367,8 @@ static json_t *of_detached(json_t *would)
 #define NOT_STOPPED "Not stopped: "
 
 /*
- * @now is what only watches; what stopped the source lately is told before it, and is who stopped
- * it.
+ * @now is what lets it pass, monitor or an allow; what stopped the source lately is told before it,
+ * and is who stopped it.
  */
 static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const char **ret_by)
 {
@@ -370,11 +402,11 @@ static json_t *answer_of(struct engine *engine, const struct prefix *address,
 	}
 	if (!now && rail)
 		return json_sprintf("Not stopped: it is protected (%s) and never dropped.", rail);
-	if (now && kernel->verdict == SEK_V_WOULD) {
-		past = of_past(engine, address, drops, bans, &past_by);
+	if (now && (kernel->verdict == SEK_V_WOULD || kernel->reason == SEK_R_ALLOW)) {
+		past = of_past(engine, address, kernel, drops, bans, &past_by);
 		return of_watched(now, past, past_by, ret_by);
 	}
-	return now ? now : of_past(engine, address, drops, bans, ret_by);
+	return now ? now : of_past(engine, address, kernel, drops, bans, ret_by);
 }
 
 void explain_add_bans(struct engine *engine, const struct prefix *address,

@@ -10,8 +10,9 @@
 #include "bans.h"
 #include "events.h"
 
-/* sek_evidence.busy of a record that had no owner before this one: evidence_claim() */
-#define FIRST_OWNER 3
+/* Of sek_evidence.busy: by how often another source took the record, and the first one's count. */
+#define OWNERS(busy) ((busy) & (SEK_EVIDENCE_AGAIN - 1))
+#define FIRST_OWNER (SEK_EVIDENCE_OWNER | 1)
 
 static struct {
 	uint64_t unsampled, unwritten; /* counters as last read: events; packets without a record */
@@ -85,8 +86,17 @@ struct explain_over explain_over_of(struct engine *engine, const struct prefix *
 	return over;
 }
 
-/* Has every source that was near a limit after @since_ns still its record? */
-static bool has_all_records(struct engine *engine, uint64_t since_ns)
+/* Was there more in the record that would tell of @address than is there now? */
+static bool has_lost(const struct sek_evidence *record, const struct prefix *address)
+{
+	struct prefix source = bans_prefix(&record->source);
+
+	return OWNERS(record->busy) > FIRST_OWNER ||
+	       (record->busy >= SEK_EVIDENCE_AGAIN && prefix_covers(&source, address));
+}
+
+/* Is all still there that records told of @address after @since_ns? */
+static bool has_all_records(struct engine *engine, const struct prefix *address, uint64_t since_ns)
 {
 	struct sek_evidence *records;
 	bool has_all = past.unwritten_ns < since_ns;
@@ -97,7 +107,7 @@ static bool has_all_records(struct engine *engine, uint64_t since_ns)
 	records = read_records(engine);
 	for (i = 0; records && i < SEK_EVIDENCE_MAX; i++)
 		has_all = has_all &&
-			  (records[i].busy <= FIRST_OWNER || records[i].first_ns < since_ns);
+			  (records[i].first_ns < since_ns || !has_lost(&records[i], address));
 	has_all = has_all && records;
 	free(records);
 	return has_all;
@@ -121,11 +131,11 @@ static bool has_all_events(uint64_t since_ns)
 	       (events_after(0, 1, take_time, &oldest) <= 1 || oldest.time_ns < since_ns);
 }
 
-bool explain_is_known(struct engine *engine, uint64_t since_ns)
+bool explain_is_known(struct engine *engine, const struct prefix *address, uint64_t since_ns)
 {
 	if (bpf_read_refresh(&engine->read))
 		return false;
 	explain_watch(engine);
 	return has_all_events(since_ns) ||
-	       (past.lifted_ns < since_ns && has_all_records(engine, since_ns));
+	       (past.lifted_ns < since_ns && has_all_records(engine, address, since_ns));
 }

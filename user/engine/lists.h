@@ -80,6 +80,9 @@ void lists_unmap(struct engine_list *list);
  */
 bool lists_find(const struct engine_list *list, const struct prefix *address,
 		struct prefix *ret_prefix);
+/* The first prefix of @list inside @prefix, or as wide. False: none is, or there is no list. */
+bool lists_find_inside(const struct engine_list *list, const struct prefix *prefix,
+		       struct prefix *ret_prefix);
 /* What @from is where the same bytes are mapped at @data, which *@ret_list owns. */
 void lists_at(const struct engine_list *from, void *data, struct engine_list *ret_list);
 /*

@@ -51,6 +51,55 @@ bool lists_find(const struct engine_list *list, const struct prefix *address,
 	return false;
 }
 
+/* The first of @n sorted elements of @size bytes that is not below @key; NULL: all are. */
+static const void *first_from(const void *key, const void *sorted, size_t n, size_t size,
+			      int (*compare)(const void *, const void *))
+{
+	const char *base = sorted;
+	size_t low = 0, high = n, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (compare(base + middle * size, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < n ? base + low * size : NULL;
+}
+
+bool lists_find_inside(const struct engine_list *list, const struct prefix *prefix,
+		       struct prefix *ret_prefix)
+{
+	struct prefix first;
+	const void *found = NULL;
+	struct prefix4 key4;
+	struct prefix6 key6;
+
+	if (list->data && prefix->family == 4) {
+		key4 = prefix_to4(prefix);
+		found = first_from(&key4, list->view.v4, list->view.head->n4, sizeof(key4),
+				   prefix4_compare);
+	} else if (list->data) {
+		key6 = prefix_to6(prefix);
+		found = first_from(&key6, list->view.v6, list->view.head->n6, sizeof(key6),
+				   prefix6_compare);
+	}
+	if (!found)
+		return false;
+	if (prefix->family == 4) {
+		memcpy(&key4, found, sizeof(key4));
+		first = prefix_of4(key4.addr, key4.len);
+	} else {
+		memcpy(&key6, found, sizeof(key6));
+		first = prefix_of6(key6.hi, key6.lo, key6.len);
+	}
+	if (!prefix_covers(prefix, &first))
+		return false;
+	*ret_prefix = first;
+	return true;
+}
+
 /* What @part of @from is at @data. */
 static const void *part_at(const struct engine_list *from, const void *part, const char *data)
 {

@@ -76,7 +76,7 @@ static void against(const struct judge_facts *facts, struct rows *rows)
 		    "%u of %u packets looked up belong to TCP connections that this host has open",
 		    e->established, e->established_asked);
 	if (facts->n_known_good)
-		add(rows, JUDGE_KNOWN_GOOD, true, "%u known-good list%s held the address",
+		add(rows, JUDGE_KNOWN_GOOD, true, "%u known-good list%s held the address, or one of the network",
 		    facts->n_known_good, facts->n_known_good == 1 ? "" : "s");
 	if (!facts->is_hidden && facts->now_ns > ban->since_ns + STOPPED_AFTER_NS &&
 	    later <= STOPPED_MOST_PACKETS)
