@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sys/store.h"
@@ -265,6 +266,37 @@ static void test_entries(void **state)
 	store_close(store);
 }
 
+static double walk_ms(struct store *store, const char *origin, int times, int want)
+{
+	struct timespec begin, end;
+	int n = 0;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+	for (int i = 0; i < times; i++)
+		assert_int_equal(store_entry_each(store, SEK_A_BLOCK, origin, 0, count_row, &n), 0);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+	assert_int_equal(n, times * want);
+	return (end.tv_sec - begin.tv_sec) * 1e3 + (end.tv_nsec - begin.tv_nsec) / 1e6;
+}
+
+/* A flush asks for an origin's rows a slice at a time: what others have must not be read for each. */
+static void test_one_origin_among_many(void **state)
+{
+	struct store *store = open_it();
+	struct store_entry row;
+
+	assert_int_equal(store_begin(store), 0);
+	for (uint32_t i = 0; i < 20000; i++) {
+		row = entry(0x0b000000 + i, "many");
+		assert_int_equal(store_entry_put(store, &row), 0);
+	}
+	row = entry(0x0b000000, "one");
+	assert_int_equal(store_entry_put(store, &row), 0);
+	assert_int_equal(store_commit(store), 0);
+	assert_true(walk_ms(store, "one", 100, 1) < walk_ms(store, "many", 1, 20000));
+	store_close(store);
+}
+
 static void test_feeds(void **state)
 {
 	struct store *store = open_it();
@@ -392,6 +424,7 @@ int main(void)
 		cmocka_unit_test_setup(test_old_version, fresh), cmocka_unit_test_setup(test_newer_version, fresh),
 		cmocka_unit_test_setup(test_damage, fresh), cmocka_unit_test_setup(test_not_a_file, fresh),
 		cmocka_unit_test_setup(test_full_disk, fresh), cmocka_unit_test_setup(test_entries, fresh),
+		cmocka_unit_test_setup(test_one_origin_among_many, fresh),
 		cmocka_unit_test_setup(test_log, fresh), cmocka_unit_test_setup(test_feeds, fresh), cmocka_unit_test_setup(test_audit, fresh),
 	};
 

@@ -93,16 +93,23 @@ int store_entry_delete_id(struct store *store, int64_t id)
 	return r < 0 ? r : store_run(store, stmt);
 }
 
+/* Of one origin the index leads to its rows, however many others there are. */
 int store_entry_each(struct store *store, enum sek_action kind, const char *origin, int64_t after,
 		     store_entry_fn fn, void *arg)
 {
 	sqlite3_stmt *stmt;
 	int r;
 
-	r = store_prepare(store, &stmt,
-			  "SELECT " COLUMNS " FROM entries WHERE id > ?1 AND (?2 = 0 OR kind = ?2)"
-			  " AND (?3 = '' OR origin = ?3) ORDER BY id",
-			  "iis", after, (int64_t)kind, origin ? origin : "");
+	if (kind && origin && *origin)
+		r = store_prepare(store, &stmt,
+				  "SELECT " COLUMNS " FROM entries"
+				  " WHERE kind = ? AND origin = ? AND id > ? ORDER BY id",
+				  "isi", (int64_t)kind, origin, after);
+	else
+		r = store_prepare(store, &stmt,
+				  "SELECT " COLUMNS " FROM entries WHERE id > ?1 AND (?2 = 0 OR kind = ?2)"
+				  " AND (?3 = '' OR origin = ?3) ORDER BY id",
+				  "iis", after, (int64_t)kind, origin ? origin : "");
 	return r < 0 ? r : walk(store, stmt, fn, arg);
 }
 
