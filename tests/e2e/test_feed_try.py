@@ -113,7 +113,7 @@ def test_advice_against_and_for(lab, agent, server):
     assert (said["advice"], said["seen"]["would_drop"]) == ("block", 0)
     server.say("ok", "0.0.0.0/1")
     said = one.ask("feed", "try", URL, "--format", "plain")
-    assert said["advice"] == "no" and "max-coverage" in " ".join(said["reasons"])
+    assert said["advice"] == "no" and "`sekisho feed accept` refused: it covers 5" in said["reasons"][0]
     server.say("ok", "0.0.0.0/1")
     assert one.ask("feed", "try", URL, "--format", "plain", "max-coverage=60%")["advice"] == "monitor"  # the feed's own guards are asked
     server.say("ok", *(f"192.0.2.{i}" for i in range(20)), "host.example", "other.example", "a.example", "b.example")

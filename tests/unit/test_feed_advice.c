@@ -30,6 +30,7 @@ static void test_rules(void **state)
 	expect(WITH(f.coverage4 = 0.02), FEED_ADVICE_MONITOR, "wide");
 	expect(WITH(f.coverage6 = 0.0101), FEED_ADVICE_MONITOR, "wide");
 	expect(WITH(f.held_why = "4 of 5 lines"), FEED_ADVICE_NO, "held until `sekisho feed accept`: 4 of 5 lines");
+	expect(WITH(f.held_why = "it covers", f.is_whole = true), FEED_ADVICE_NO, "`sekisho feed accept` refused: it covers");
 	expect(WITH(f.coverage4 = 0.01), FEED_ADVICE_BLOCK, "nothing");
 	expect(WITH(f.errors = 10), FEED_ADVICE_BLOCK, "nothing");
 	expect(WITH(f.errors = 11), FEED_ADVICE_MONITOR, "11 lines");

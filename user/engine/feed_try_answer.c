@@ -172,6 +172,8 @@ static void take_facts(const struct feed_try *job, struct feed_facts *facts)
 	facts->coverage4 = job->list.coverage4;
 	facts->coverage6 = job->list.coverage6;
 	facts->held_why = job->held_why[0] ? job->held_why : NULL;
+	facts->is_whole = feed_guard_is_whole(&job->config->feeds[0].guard, facts->coverage4,
+					      facts->coverage6);
 	facts->private_entries = job->private4.entries_inside + job->private6.entries_inside;
 	for (i = 0; i < job->n_lists; i++) {
 		const struct feed_try_list *list = &job->lists[i];

@@ -91,9 +91,13 @@ static json_t *feed_error(const struct engine_feed *feed)
 {
 	if (feed->state.error[0])
 		return json_string(feed->state.error);
-	return feed->held.data ? json_sprintf("held: %s; `sekisho feed accept %s` takes it",
-					      feed->state.held_why, feed->state.name)
-			       : json_null();
+	if (!feed->held.data)
+		return json_null();
+	if (feed_guard_is_whole(&feed->config->guard, feed->held.coverage4, feed->held.coverage6))
+		return json_sprintf("held: %s; where that is meant, raise max-coverage in the config and reload",
+				    feed->state.held_why);
+	return json_sprintf("held: %s; `sekisho feed accept %s` takes it", feed->state.held_why,
+			    feed->state.name);
 }
 
 /* What the list in force was read as, and why. */

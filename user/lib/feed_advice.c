@@ -36,7 +36,10 @@ static void add(struct verdict *verdict, enum feed_advice advice, const char *fo
 static void judge_no(const struct feed_facts *f, struct verdict *verdict)
 {
 	if (f->held_why)
-		add(verdict, FEED_ADVICE_NO, "it would be held until `sekisho feed accept`: %s", f->held_why);
+		add(verdict, FEED_ADVICE_NO,
+		    f->is_whole ? "it would be held, and `sekisho feed accept` refused: %s"
+				: "it would be held until `sekisho feed accept`: %s",
+		    f->held_why);
 	if (f->errors > f->entries)
 		add(verdict, FEED_ADVICE_NO, "%llu lines not understood, for %llu prefixes: no list, or in another format",
 		    (unsigned long long)f->errors, (unsigned long long)f->entries);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct feed_facts {
 	double coverage4, coverage6;   /* of routable space, 0..1 */
 	/* the bounds of the feed that it is over, see feed_guard.h; NULL: none */
 	const char *held_why;
+	bool is_whole; /* nor would a person's word take it: feed_guard_is_whole() */
 	uint64_t private_entries;      /* wholly private or reserved */
 	/* that share addresses with a known-good list; the most of any */
 	uint64_t known_good_entries;
