@@ -98,7 +98,10 @@ def test_what_a_list_would_do(lab, agent, server):
     assert [feed["name"] for feed in one.ask("feed", "list")["feeds"]] == ["drop", "good", "pass_"] and not (one.dir / "feeds.d").exists()
     text = one.cli("feed", "try", URL, "--format", "plain").stdout
     assert "advice" in text and f"sekisho feed add NAME '{URL}' --action monitor --format plain" in text
-    assert [row["verb"] for row in one.ask("audit")["entries"] if row["result"] == "done"].count("feed.try") == 3
+    text = one.cli("feed", "try", URL, "format=csv", "column=1", "separator= ", "max-errors=50%").stdout
+    said = next(line for line in text.splitlines() if line.startswith("to add it"))
+    assert said.endswith(f" NAME '{URL}' --action monitor format='csv' column='1' separator=' ' max-errors='50%'")
+    assert [row["verb"] for row in one.ask("audit")["entries"] if row["result"] == "done"].count("feed.try") == 4
 
 
 def test_advice_against_and_for(lab, agent, server):

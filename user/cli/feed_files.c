@@ -232,13 +232,46 @@ static int show_tables(const json_t *data)
 	return status;
 }
 
+/* 'VALUE', as a shell reads it. */
+static void show_quoted(const char *value)
+{
+	char text[PRINT_CELL_BYTES];
+	json_t *string = json_string(value);
+
+	putchar('\'');
+	for (const char *c = print_cell(string, PRINT_TEXT, text); *c; c++)
+		fputs(*c == '\'' ? "'\\''" : (char[]){*c, '\0'}, stdout);
+	putchar('\'');
+	json_decref(string);
+}
+
+/* With all that it was tried with: without its threshold or select it would be another list. */
+static void show_add(const struct feed_words *words, const char *advice)
+{
+	const char *key, *format = words->option[0];
+	json_t *value;
+
+	printf("%-15s sekisho feed add NAME ", "to add it");
+	show_quoted(words->source);
+	printf(" --action %s", advice);
+	if (format)
+		printf(" --format %s", format);
+	json_object_foreach(words->set, key, value) {
+		if (!strcmp(key, "url") || !strcmp(key, "path") || !strcmp(key, "action") ||
+		    (format && !strcmp(key, "format")))
+			continue;
+		printf(" %s=", key);
+		show_quoted(json_string_value(value));
+	}
+	putchar('\n');
+}
+
 static void show_end(const json_t *data, const struct feed_words *words)
 {
 	static const struct print_column field = {"advice", "advice", PRINT_STATE};
-	const char *advice = json_string_value(json_object_get(data, "advice")),
-		   *format = words->option[0];
+	const char *advice = json_string_value(json_object_get(data, "advice"));
 	char text[PRINT_CELL_BYTES];
-	json_t *reason, *source = json_string(words->source);
+	json_t *reason;
 	size_t i;
 
 	putchar('\n');
@@ -246,10 +279,7 @@ static void show_end(const json_t *data, const struct feed_words *words)
 	json_array_foreach(json_object_get(data, "reasons"), i, reason)
 		print_text(i ? "" : "because", "%s", print_cell(reason, PRINT_TEXT, text));
 	if (advice && strcmp(advice, "no"))
-		printf("%-15s sekisho feed add NAME '%s' --action %s%s%s\n", "to add it",
-		       print_cell(source, PRINT_TEXT, text), advice, format ? " --format " : "",
-		       format ? format : "");
-	json_decref(source);
+		show_add(words, advice);
 }
 
 static int show_try(const json_t *data, const struct feed_words *words)
