@@ -94,6 +94,13 @@ static const struct {
     {"feeds:\n  - name: a\n    path: /x\n    format: ipsum\n    threshold: 0\n", 5, 16, "1 to 1000"},
     {"feeds:\n  - name: a\n    url: http://u:p@h/\n", 3, 10, "password"},
     {"feeds:\n  - name: a\n    url: ftp://h/\n", 3, 10, "http:// or https://"},
+    {"feeds:\n  - name: a\n    url: \"http://[::1/\"\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: \"http://[]/\"\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: http:///x\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: http://::1/x\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: http://h:65536/\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: http://h:0\n", 3, 10, "give a host"},
+    {"feeds:\n  - name: a\n    url: http://h:8a/\n", 3, 10, "give a host"},
     {"feeds:\n  - name: a\n    path: /x\n  - name: a\n    path: /y\n", 4, 11, "the feed at a.yaml:2 has this name"},
     {"feeds:\n  - name: a\n", 2, 5, "one of url and path"},
     {"feeds:\n  - name: a\n    url: https://h/\n    key-file: x\n", 4, 15, "not the key"},
@@ -151,6 +158,27 @@ static void test_errors(void **state)
 }
 
 /* What is given, what is not, and when the key would cross a network in the clear. */
+/* What is refused of a URL's host and port stands in the rows above; these are as they may be. */
+static void test_urls(void **state)
+{
+	static const char *const urls[] = {"http://h", "http://h/", "https://h:1/x", "http://h:65535?q=1", "http://h:/", "http://h#f",
+					   "http://[::1]", "http://[::1]:8080/a:b", "http://[fe80::1%25eth0]/", "http://h/a@b:c[", "HTTP://h"};
+	struct config_errors errors;
+	struct config *config;
+	char text[200];
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		int want = i + 1 < sizeof(urls) / sizeof(urls[0]) ? 0 : -EINVAL; /* the control: schemes are small */
+
+		snprintf(text, sizeof(text), "feeds:\n  - {name: a, url: \"%s\"}\n", urls[i]);
+		if (config_parse(&(struct config_source){"a", text, strlen(text)}, 1, &config, &errors) != want)
+			fail_msg("%s", urls[i]);
+		if (!want)
+			config_free(config);
+		config_errors_clear(&errors);
+	}
+}
+
 static void test_crowdsec(void **state)
 {
 	static const struct {
@@ -379,7 +407,7 @@ static void test_a_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_errors), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_crowdsec_stale_after_of_a_slow_one),
+	    cmocka_unit_test(test_errors), cmocka_unit_test(test_urls), cmocka_unit_test(test_crowdsec), cmocka_unit_test(test_crowdsec_stale_after_of_a_slow_one),
 	    cmocka_unit_test(test_whole),
 	    cmocka_unit_test(test_many_limits), cmocka_unit_test(test_small_table), cmocka_unit_test(test_publishers_rules),
 	    cmocka_unit_test(test_one_mistake_is_said_once),

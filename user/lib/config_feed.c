@@ -2,6 +2,7 @@
 /* One feed of the config: its keys, their values and what must hold between them. */
 #include "config_private.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,24 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 	strcpy(w->feed->name, text);
 }
 
+/* Does a host stand there, and behind it at most a port from 1 on? */
+static bool has_place(const char *authority)
+{
+	size_t len = strcspn(authority, "/?#"), host, digits;
+	const char *user = memrchr(authority, '@', len), *end = authority + len;
+
+	authority = user ? user + 1 : authority;
+	host = *authority == '[' ? strcspn(authority, "]/?#") : strcspn(authority, "[]:/?#");
+	if (*authority == '[' && (host < 3 || authority[host++] != ']'))
+		return false;
+	authority += host;
+	if (!host || authority == end)
+		return host;
+	digits = strspn(authority + 1, "0123456789");
+	return *authority == ':' && authority + 1 + digits == end && digits <= 5 &&
+	       (!digits || (atoi(authority + 1) > 0 && atoi(authority + 1) <= UINT16_MAX));
+}
+
 /* What it holds that is secret is in no message. */
 static void read_url(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
@@ -52,6 +71,9 @@ static void read_url(struct config_walk *w, const yaml_node_t *node, const char 
 	if (!scheme || !text[scheme] || strlen(text) >= FETCH_URL_BYTES || strpbrk(text, " \t\r\n"))
 		config_bad_value(w, node, "url", feed_url_hide(text, shown, sizeof(shown)),
 				 "give an http:// or https:// address, or use path: for a file");
+	else if (!has_place(text + scheme))
+		config_bad_value(w, node, "url", feed_url_hide(text, shown, sizeof(shown)),
+				 "give a host, an IPv6 address in brackets, and a port from 1 to 65535 or none");
 	else if (memchr(text + scheme, '@', strcspn(text + scheme, "/?#")))
 		config_complain_at(w, node, "url: holds a user or password: take out what stands before the @; base64 of USER:PASSWORD goes into a file of root's, for key-file: with key-header: \"Authorization: Basic\"");
 	else if (feed_url_secret(text, name))
