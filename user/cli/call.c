@@ -17,6 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the agent has escaped is not escaped again: its backslashes are as it sent them. */
+static char *keep_backslashes(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; from++) {
+		*to++ = *from;
+		if (!strncmp(from, "\\x5c", 4))
+			from += 3;
+	}
+	*to = '\0';
+	return text;
+}
+
 int cli_fail(int status, const char *format, ...)
 {
 	char line[PRINT_CELL_BYTES], safe[PRINT_CELL_BYTES];
@@ -25,7 +39,7 @@ int cli_fail(int status, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof(line), format, args); /* a longer line is cut */
 	va_end(args);
-	fprintf(stderr, "sekisho: %s\n", escape_text(line, strlen(line), safe, sizeof(safe)));
+	fprintf(stderr, "sekisho: %s\n", keep_backslashes(escape_text(line, strlen(line), safe, sizeof(safe))));
 	return status;
 }
 
