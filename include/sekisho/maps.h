@@ -13,7 +13,7 @@
 #include <sekisho/types.h>
 
 #ifndef SEK_LAYOUT /* a test builds an agent of another one */
-#define SEK_LAYOUT 6 /* version of this header and table.h together; in the pin path */
+#define SEK_LAYOUT 7 /* version of this header and table.h together; in the pin path */
 #endif
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */
@@ -96,8 +96,10 @@ struct sek_control {
 	__u32 top_gap;	       /* at least one packet in so many goes into sek_top, at random; 0: none; at most 65536 */
 	__u64 top_ignore_be[2]; /* address bits that tell no sources of sek_top apart: of IPv6 those behind ipv6-source-prefix, which no IPv4 address has */
 	__u64 pad[3];
+	/* the keeper's own: whose counters those of each slot are, NUL behind the name; empty: nobody's */
+	char iface_name[SEK_IFACES_MAX][16];
 };
-_Static_assert(sizeof(struct sek_control) == 256, "shared with the kernel program");
+_Static_assert(sizeof(struct sek_control) == 512, "shared with the kernel program");
 
 /* Key of the rail map (HASH, exact addresses, value __u32 kind). Same form as an entry key's address. */
 struct sek_rail_key {

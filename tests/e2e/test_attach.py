@@ -49,6 +49,7 @@ def test_foreign_program_alone_is_named_and_left(lab, agent, alone):
     one = agent().start(wait=False)
     assert one.process.wait(80) == 1
     assert f'another XDP program is attached ("xdpfilt_alw_all", id {before}, generic); it is left alone' in one.said()
+    assert len(one.said().strip().splitlines()) == 1  # what a start says on its way is no news where it failed
     assert program_on(lab) == before
     in_edge(lab, "xdp-filter", "unload", lab.iface)
     one.mark = len(one.said())

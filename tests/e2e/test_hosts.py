@@ -65,6 +65,21 @@ def test_an_interface_that_leaves_the_config_is_free_after_a_restart_too(lab, ag
     assert "xdp" not in lab.ip(lab.edge, "link", "show", "dev", "edge1").stdout
 
 
+def test_counters_stay_their_interfaces_own_over_a_restart(lab, agent):
+    second_link(lab)
+    one, names, seen = agent("on-exit: keep\n"), [lab.iface, "edge1"], None
+    for order in (names, names[::-1], names[1:], names):
+        one.config.write_text(f'interfaces: [{", ".join(order)}]\nmetrics: {{listen: "127.0.0.1:9477"}}\non-exit: keep\n')
+        one.start()
+        if not seen:
+            lab.probe("10.98.0.2", 100, to="10.98.0.1")
+        now = by_interface(one, "pass", "none")
+        seen = seen or now
+        assert now["edge1"] >= 100 and now[lab.iface] < 50, (order, now)
+        assert all(now[name] >= seen[name] for name in names), (order, now, seen)
+        one.stop()
+
+
 def test_a_seventeenth_interface_name_is_protected(lab, agent):
     """There is room for 16; names that left the config hold none of it."""
     one = agent()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which interfaces are protected. An interface keeps its counter slot for the agent's life; one
- * that went and came back is attached again; one that is not there is said once, not every second.
+ * Which interfaces are protected. An interface keeps its counter slot as long as the maps live,
+ * over restarts too; one that went and came back is attached again; one that is not there is said
+ * once, not every second.
  */
 #include "keeper.h"
 
@@ -136,6 +137,30 @@ static unsigned free_slot(struct keeper *keeper, const struct name_list *list)
 	return i;
 }
 
+/* @slot is the interface @name's, attached to nothing yet. */
+static void name_slot(struct keeper *keeper, unsigned slot, const char *name)
+{
+	keeper->attachment[slot] = (struct bpf_attachment){.link_fd = -1};
+	snprintf(keeper->attachment[slot].name, sizeof(keeper->attachment[slot].name), "%.15s",
+		 name);
+	memcpy(keeper->side.control->iface_name[slot], keeper->attachment[slot].name,
+	       sizeof(keeper->attachment[slot].name));
+	keeper->was_told[slot] = false;
+}
+
+/* The slots as an earlier agent gave them: the counters in the maps are of those interfaces. */
+static void recall_slots(struct keeper *keeper)
+{
+	char name[16];
+
+	for (; keeper->n_attachments < SEK_IFACES_MAX; keeper->n_attachments++) {
+		memcpy(name, keeper->side.control->iface_name[keeper->n_attachments], sizeof(name));
+		if (!name[0])
+			return;
+		name_slot(keeper, keeper->n_attachments, name);
+	}
+}
+
 /* SEK_IFACES_MAX: there is no room, which is said. */
 static unsigned slot_of(struct keeper *keeper, const struct name_list *list, const char *name)
 {
@@ -147,10 +172,7 @@ static unsigned slot_of(struct keeper *keeper, const struct name_list *list, con
 	}
 	i = free_slot(keeper, list);
 	if (i < SEK_IFACES_MAX) {
-		keeper->attachment[i] = (struct bpf_attachment){.link_fd = -1};
-		snprintf(keeper->attachment[i].name, sizeof(keeper->attachment[i].name), "%s",
-			 name);
-		keeper->was_told[i] = false;
+		name_slot(keeper, i, name);
 	} else if (!keeper->no_slot_was_told) {
 		log_line(LOG_ERR,
 			 "interface %s: not protected: %d others are, and there is room for no more",
@@ -167,6 +189,8 @@ int interfaces_attach(struct keeper *keeper, bool is_start)
 	int err, first = 0;
 	char why[160];
 
+	if (is_start)
+		recall_slots(keeper);
 	wanted(keeper, &list);
 	for (i = 0; i < list.n; i++) {
 		slot = slot_of(keeper, &list, list.name[i]);
@@ -245,6 +269,15 @@ static bool attach_missing(struct keeper *keeper)
 	return changed;
 }
 
+static unsigned count_wanted(const struct keeper *keeper)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < keeper->n_attachments; i++)
+		n += keeper->is_wanted[i];
+	return n;
+}
+
 void interfaces_watch(struct keeper *keeper)
 {
 	bool changed = false;
@@ -264,10 +297,10 @@ void interfaces_watch(struct keeper *keeper)
 	}
 	changed |= attach_missing(keeper);
 	if (keeper->current.config->interfaces_auto && !keeper->options.n_interfaces) {
-		unsigned before = keeper->n_attachments;
+		unsigned before = count_wanted(keeper);
 
 		(void)interfaces_attach(keeper, false); /* said by it */
-		changed |= keeper->n_attachments != before;
+		changed |= count_wanted(keeper) != before;
 	}
 	if (keeper->is_ready)
 		remove_former(keeper);
@@ -304,12 +337,17 @@ void interfaces_reload(struct keeper *keeper)
 
 void interfaces_drop_others(struct keeper *keeper)
 {
-	unsigned n;
+	struct bpf_attachment keep[SEK_IFACES_MAX];
+	unsigned i, n = 0;
 
 	/* A default route may be missing for a moment: what auto found before stays protected. */
 	if (!keeper->options.n_interfaces && keeper->current.config->interfaces_auto)
 		return;
-	n = bpf_attach_remove_but(&keeper->side, keeper->attachment, keeper->n_attachments);
+	for (i = 0; i < keeper->n_attachments; i++) {
+		if (keeper->is_wanted[i])
+			keep[n++] = keeper->attachment[i];
+	}
+	n = bpf_attach_remove_but(&keeper->side, keep, n);
 	if (n)
 		log_line(LOG_NOTICE, "detached from %u interfaces that are no longer in the config",
 			 n);

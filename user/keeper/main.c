@@ -137,6 +137,7 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	}
 	if (next.config->n_limits && limiter_need(keeper)) {
 		snprintf(why, why_bytes, "the kernel has no memory for the limiter's maps; the old config stays in force");
+		log_line(LOG_ERR, "reload: %s", why);
 		keeper_config_free(&next);
 		return -ENOMEM;
 	}
@@ -380,7 +381,10 @@ static int run(struct keeper *keeper)
 	if (err)
 		return 1;
 	init_loop(keeper);
-	if (start(keeper)) {
+	log_hold();
+	err = start(keeper);
+	log_let_go(!err);
+	if (err) {
 		undo_start(keeper);
 		return 1;
 	}

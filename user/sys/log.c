@@ -6,13 +6,20 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define LOG_LINE_BYTES 1024 /* longer lines are cut: nobody reads them */
+#define LOG_HELD_BYTES (32 << 10) /* a start on 16 interfaces says some 40 lines */
 
 static const char *log_program = "sekisho";
 static bool log_to_journal, log_is_verbose;
 static struct log_budget *log_budget; /* NULL: no end */
+static struct {
+	bool is_on;
+	size_t bytes;
+	char lines[LOG_HELD_BYTES];
+} held;
 
 void log_init(const char *program)
 {
@@ -52,6 +59,12 @@ static void write_line(int priority, const char *format, va_list args)
 	if (body > (int)sizeof(line) - head - 2)
 		body = sizeof(line) - head - 2;
 	line[head + body] = '\n';
+	if (held.is_on && priority > LOG_ERR && priority < LOG_DEBUG &&
+	    held.bytes + head + body + 1 <= sizeof(held.lines)) {
+		memcpy(held.lines + held.bytes, line, head + body + 1);
+		held.bytes += head + body + 1;
+		return;
+	}
 	if (write(STDERR_FILENO, line, head + body + 1) < 0)
 		return; /* nobody is there to be told */
 }
@@ -91,4 +104,18 @@ void log_line(int priority, const char *format, ...)
 	va_start(args, format);
 	write_line(priority, format, args);
 	va_end(args);
+}
+
+void log_hold(void)
+{
+	held.is_on = true;
+}
+
+void log_let_go(bool is_wanted)
+{
+	ssize_t done = is_wanted ? write(STDERR_FILENO, held.lines, held.bytes) : 0;
+
+	(void)done; /* nobody may be there to be told */
+	held.is_on = false;
+	held.bytes = 0;
 }

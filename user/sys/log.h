@@ -29,3 +29,10 @@ void log_set_budget(struct log_budget *budget, uint64_t now_ms);
 /* Writes one line; @priority is one of syslog(3)'s. The text must have passed escape.c where
  * outsiders chose it. */
 void log_line(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * From now on log_line() keeps what is no error, at most 32 KiB, until log_let_go() writes it,
+ * or forgets it where it is not @is_wanted: a start that fails has one line to say.
+ */
+void log_hold(void);
+void log_let_go(bool is_wanted);
