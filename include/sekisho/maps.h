@@ -13,7 +13,7 @@
 #include <sekisho/types.h>
 
 #ifndef SEK_LAYOUT /* a test builds an agent of another one */
-#define SEK_LAYOUT 6 /* version of this header and table.h together; in the pin path */
+#define SEK_LAYOUT 7 /* version of this header and table.h together; in the pin path */
 #endif
 
 #define SEK_FOREVER (~0ull) /* an expiry that never comes */

@@ -282,9 +282,9 @@ def test_another_size_of_the_limiter_begins_anew(lab, agent):
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
     assert one.ask("limit", "list")["memory"] == 4 << 20
     one.stop()
-    one.write("limiter-memory: 1M\n" + limits(SLOW))
+    one.write("limiter-memory: 2M\n" + limits(SLOW))
     one.start()
-    assert one.ask("limit", "list")["memory"] == 1 << 20
+    assert one.ask("limit", "list")["memory"] == 2 << 20
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
     one.stop()
     one.start()  # the same size: it is kept
@@ -348,11 +348,11 @@ def test_top(lab, agent, stream):
 
 
 MANY = limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)])
-SMALL = "limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5")
+SMALL = "limiter-memory: 2M\n" + limits("name: a, packets: 30/m, burst: 5")
 
 
 @pytest.mark.parametrize("text, words, at", [(MANY, "limits: 5 limits can match one packet: each above the first costs it 20 ns, above the fourth 40, about 100 ns together", 4),
-                                             (SMALL, 'limit "a": the limiter\'s table of 1 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
+                                             (SMALL, 'limit "a": the limiter\'s table of 2 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
 def test_a_config_that_costs_warns_everywhere_and_is_taken(lab, agent, text, words, at):
     """check-config, -t, the start, a reload and status say it; without cause nobody does."""
     one = agent(text)

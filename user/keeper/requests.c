@@ -292,7 +292,8 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		bans_handle(keeper, msg, take_one(fds, n_fds));
 		break;
 	case ROLE_LIMIT_WIPE:
-		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count),
+		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.wipe.whole,
+							 msg->body.wipe.parity),
 			       NULL);
 		break;
 	case ROLE_FETCH:

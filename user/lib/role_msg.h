@@ -66,8 +66,7 @@ enum role_type {
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
 	/*
-	 * body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots
-	 * are emptied
+	 * body.wipe: limits whose slots are emptied
 	 */
 	ROLE_LIMIT_WIPE = 44,
 	/* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
@@ -176,6 +175,11 @@ struct role_msg {
 			uint64_t bytes;
 			uint64_t generation;
 		} swap;
+		struct {
+			/* sets of limits' numbers: that are another limit's now; of which the */
+			/* arrival times of either parity go, before settings get that parity */
+			uint16_t whole, parity[2];
+		} wipe;
 		struct role_entry entry;
 		struct role_ban ban;
 		struct {
