@@ -144,8 +144,8 @@ static __always_inline __u32 limit_victim(const volatile struct sek_limit_line *
  */
 static __always_inline __u64 limit_converted(const struct sek_limit *limit, __u64 d)
 {
-	__u64 edge = limit->tau + (limit->cost_packet >> 1) + limit->cost_byte * 512;
-	__u64 units = (d >> SEK_LIMIT_TAT_SHIFT) * limit->former_mant >> (limit->former_shift & 63);
+	__u64 edge = limit->tau + (limit->cost_packet >> 1) + limit->cost_byte * SEK_LIMIT_EDGE_BYTES;
+	__u64 units = sek_limit_level(d >> SEK_LIMIT_TAT_SHIFT, limit->former_mant, limit->former_shift & 63);
 
 	if (units > edge >> SEK_LIMIT_TAT_SHIFT)
 		units = edge >> SEK_LIMIT_TAT_SHIFT;

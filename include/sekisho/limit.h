@@ -33,11 +33,15 @@
 #define SEK_LIMIT_QUANTUM_SHIFT 20 /* units in a quantum of an over-since slot: 16.8 ms */
 #define SEK_LIMIT_BURST_MAX_S 3600 /* s: burst / rate; keeps tau under 2^39 units */
 #define SEK_LIMIT_SLOTS 8	 /* slots a line */
+#define SEK_LIMIT_EDGE_BYTES 512 /* half a usual frame: what a source over a bits limit is over it, on average */
 #define SEK_LIMIT_KIND_SHIFT 23 /* where the kind lies in a slot */
 #define SEK_LIMIT_PARITY_SHIFT 17 /* where the parity of its settings lies in a slot */
 #define SEK_LIMIT_LINES_MIN_BITS 15 /* 2^15 lines = 2 MiB: below it an IPv4 tag would not be exact */
 #define SEK_LIMIT_LINES_BITS 16	 /* default: 4 MiB, half a million slots: a line is mostly in the cache still */
 #define SEK_LIMIT_LINES_MAX_BITS 20 /* 64 MiB */
+
+/* Level of a slot of former settings, in units, by those that sek_limit.former_* is for. */
+#define sek_limit_level(units, mant, shift) ((units) * (__u64)(mant) >> (shift))
 
 /* What a packet is to the limits. A later fragment is of its protocol, to no port: set 0. */
 enum sek_limit_kind {
@@ -66,7 +70,7 @@ struct sek_limit {
 	__u8 len4;	   /* prefix length that counts as one source: 32, or less with per: /N */
 	__u8 len6;	   /* the same for IPv6: ipv6-source-prefix, or less */
 	__u32 mark;    /* number and parity, as they stand in a slot */
-	/* Slots of the other parity, until all of them are idle: their level in units * former_mant >> former_shift is that by these settings. */
+	/* Slots of the other parity, until all of them are idle: sek_limit_level() is their level by these settings. */
 	__u64 former_maxd; /* slot word: one further ahead says nothing; 0: there are none */
 	__u32 former_mant; /* below 2^24: a level is below 2^40 */
 	__u8 former_shift; /* at most 63 */

@@ -172,13 +172,13 @@ void limits_compile(struct engine *engine)
 	limits_hold_compile(engine);
 }
 
-static int wipe(struct engine *engine, const uint16_t parity[2])
+static int wipe(struct engine *engine, struct role_msg *msg)
 {
-	struct role_msg msg = {.type = ROLE_LIMIT_WIPE}, reply;
+	struct role_msg reply;
 
-	msg.body.wipe.whole = engine->limits->wipe_compiled;
-	memcpy(msg.body.wipe.parity, parity, sizeof(msg.body.wipe.parity));
-	role_call(engine, &msg, NULL, 0, &reply, NULL);
+	msg->type = ROLE_LIMIT_WIPE;
+	msg->body.wipe.whole = engine->limits->wipe_compiled;
+	role_call(engine, msg, NULL, 0, &reply, NULL);
 	return reply.err;
 }
 
@@ -188,21 +188,21 @@ static int wipe(struct engine *engine, const uint16_t parity[2])
  */
 void limits_swapping(struct engine *engine)
 {
-	uint16_t parity[2];
+	struct role_msg msg = {0};
 	int err = 0;
 
-	limits_hold_swapping(engine, parity);
-	if (engine->limits->wipe_compiled || parity[0] || parity[1])
-		err = wipe(engine, parity);
-	if (err && (parity[0] || parity[1])) /* else limits_swapped() says what is wrong */
-		log_line(LOG_ERR, "limits: old slots of changed limits cannot be wiped: %s; some sources begin with a full burst", strerror(-err));
+	msg.body.wipe.n_folds = limits_hold_swapping(engine, msg.body.wipe.fold);
+	if (engine->limits->wipe_compiled || msg.body.wipe.n_folds)
+		err = wipe(engine, &msg);
+	if (err && msg.body.wipe.n_folds) /* else limits_swapped() says what is wrong */
+		log_line(LOG_ERR, "limits: old slots of changed limits cannot be folded: %s; some sources begin with a full burst", strerror(-err));
 }
 
 void limits_swapped(struct engine *engine)
 {
 	struct limits *limits = engine->limits;
-	static const uint16_t none[2];
-	int err = limits->wipe_compiled ? wipe(engine, none) : 0;
+	struct role_msg msg = {0};
+	int err = limits->wipe_compiled ? wipe(engine, &msg) : 0;
 
 	limits_hold_swapped(engine);
 	if (err) {

@@ -93,13 +93,12 @@ const struct store_limit *limits_row(const struct engine *engine,
 /*
  * limits_hold.c: what the state knows of the slots' settings, read at the start; gives the limits
  * of the config that is compiled their parity and former settings; writes them before that
- * generation is in force, *ret_parity being the numbers whose slots of either parity must be gone
- * by then; it is in force; takes the former settings back, once all their slots are idle, with a
- * new generation.
+ * generation is in force, returning how many limits' slots must be folded by then; it is in force;
+ * takes the former settings back, once all their slots are idle, with a new generation.
  */
 void limits_hold_open(struct engine *engine);
 void limits_hold_compile(struct engine *engine);
-void limits_hold_swapping(struct engine *engine, uint16_t ret_parity[2]);
+unsigned limits_hold_swapping(struct engine *engine, struct limit_fold ret_folds[SEK_LIMITS_MAX]);
 void limits_hold_swapped(struct engine *engine);
 void limits_tick(struct engine *engine);
 

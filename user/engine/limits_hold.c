@@ -131,22 +131,24 @@ static bool is_changed(const struct limits_hold *a, const struct limits_hold *b)
  * Written before: an engine that ends in between starts with the same settings, and they are then
  * right whichever generation is in force.
  */
-void limits_hold_swapping(struct engine *engine, uint16_t ret_parity[2])
+unsigned limits_hold_swapping(struct engine *engine, struct limit_fold ret_folds[SEK_LIMITS_MAX])
 {
 	struct limits *limits = engine->limits;
+	unsigned n_folds = 0;
 	int err = 0;
 
-	ret_parity[0] = ret_parity[1] = 0;
 	for (unsigned i = 0; i < SEK_LIMITS_MAX; i++) {
-		const struct limits_hold *next = &limits->hold_next[i];
+		const struct limits_hold *next = &limits->hold_next[i], *hold = &limits->hold[i];
 
-		if (next->parity != limits->hold[i].parity)
-			ret_parity[next->parity] |= 1u << i;
-		if (!err && is_changed(next, &limits->hold[i]))
+		if (next->parity != hold->parity)
+			limit_fold(&hold->former, &hold->now, i, next->parity,
+				   &ret_folds[n_folds++]);
+		if (!err && is_changed(next, hold))
 			err = put(engine->store, i, next);
 	}
 	if (err)
 		log_line(LOG_ERR, "limits: their settings cannot be kept: %s; a change over the next start lets sources begin anew", store_error(engine->store));
+	return n_folds;
 }
 
 void limits_hold_swapped(struct engine *engine)

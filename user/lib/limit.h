@@ -62,6 +62,23 @@ int limit_scale(const struct limit_settings *limit, struct limit_scale *ret_scal
 uint64_t limit_scale_ahead_ns(const struct limit_scale *scale);
 
 /*
+ * A limit's slots of one parity, that its next settings are to get: live ones of them become slots
+ * of the other parity, whose settings are in force, and none is left.
+ */
+struct limit_fold {
+	uint64_t former_maxd; /* as in sek_limit of the settings in force; 0: none is live */
+	uint64_t most;	      /* units: the highest level by these settings */
+	uint32_t former_mant;
+	uint8_t former_shift, number, parity, pad;
+};
+
+/* *ret_fold of slots by @former into those by @own; @former->cost 0: they just go. */
+void limit_fold(const struct limit_scale *former, const struct limit_scale *own, uint8_t number,
+		uint8_t parity, struct limit_fold *ret_fold);
+/* May the keeper believe it? It comes from the engine. */
+bool limit_fold_is_sound(const struct limit_fold *fold);
+
+/*
  * Adds the limits' part to an image and points line SEK_TABLE_LIMITS_LINE at it; nothing where @n
  * is 0.
  * @source_len6 is ipv6-source-prefix, 1..128.

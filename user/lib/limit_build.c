@@ -160,6 +160,21 @@ int limit_words(const struct limit_settings *limit, uint8_t source_len6,
 	return 0;
 }
 
+void limit_fold(const struct limit_scale *former, const struct limit_scale *own, uint8_t number,
+		uint8_t parity, struct limit_fold *ret_fold)
+{
+	uint64_t over = own->is_bytes ? own->cost * SEK_LIMIT_EDGE_BYTES : own->cost / 2;
+
+	memset(ret_fold, 0, sizeof(*ret_fold));
+	ret_fold->number = number;
+	ret_fold->parity = parity;
+	if (!former->cost)
+		return;
+	ret_fold->most = (own->tau + over) >> SEK_LIMIT_TAT_SHIFT;
+	ret_fold->former_maxd = maxd_of(former);
+	former_factor(former, own, &ret_fold->former_mant, &ret_fold->former_shift);
+}
+
 uint64_t limit_scale_ahead_ns(const struct limit_scale *scale)
 {
 	return (maxd_of(scale) >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;

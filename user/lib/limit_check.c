@@ -94,6 +94,12 @@ size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned ta
 	return problems.n;
 }
 
+bool limit_fold_is_sound(const struct limit_fold *fold)
+{
+	return fold->number < SEK_LIMITS_MAX && fold->parity < 2 && !(fold->former_maxd >> 63) &&
+	       !(fold->former_mant >> 24) && fold->former_shift < 64 && !(fold->most >> 39);
+}
+
 static int bad(const char *why, const char **ret_why)
 {
 	*ret_why = why;
