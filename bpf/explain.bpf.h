@@ -63,6 +63,21 @@ static __always_inline void explain_source(struct sek_explain *q, const struct s
 	q->answered = 1;
 }
 
+/* How far ahead the source's arrival time is, slot word; 0: it is idle. By the former settings, too: converted, as its next packet will. */
+static __always_inline __s64 explain_ahead(const struct sek_limit_line *line, const struct sek_limit *limit, __u32 tag, __u64 now)
+{
+	__u64 slot = 0;
+	__s64 ahead;
+
+	if (limit_find(line, tag, &slot) < SEK_LIMIT_SLOTS) {
+		ahead = slot - now;
+		return ahead > 0 && ahead <= (__s64)limit->maxd ? ahead : 0;
+	}
+	if (limit->former_maxd && limit_find_former(line, limit, tag, &slot, &now) < SEK_LIMIT_SLOTS)
+		return limit_converted(limit, slot - now);
+	return 0;
+}
+
 /* One limit's state for @source. */
 static __always_inline void explain_limit(const struct limits_run *run, const struct source *source,
 					  const struct sek_limit *limit, struct sek_explain_limit *row)
@@ -81,14 +96,10 @@ static __always_inline void explain_limit(const struct limits_run *run, const st
 	line = limits_slots(run, &place, limit, &tag);
 	if (!line)
 		return;
-	if (limit_find(line, tag, &slot) < SEK_LIMIT_SLOTS) {
-		ahead = slot - now;
-		if (ahead > 0 && ahead <= (__s64)limit->maxd) {
-			row->ahead_ns = ((__u64)ahead >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
-			row->is_over = ahead > (__s64)limit->tau;
-		}
-	}
-	if (limit_find(line, tag | LIMIT_TAG_OVER, &slot) >= SEK_LIMIT_SLOTS)
+	ahead = explain_ahead(line, limit, tag, now);
+	row->ahead_ns = ((__u64)ahead >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
+	row->is_over = ahead > (__s64)limit->tau;
+	if (limit_find(line, limit_tag_over(tag), &slot) >= SEK_LIMIT_SLOTS)
 		return;
 	ahead = slot - now;
 	if (ahead < 0 || (__u64)ahead >> LIMIT_QUANTUM_SHIFT > limit->gap_quanta)

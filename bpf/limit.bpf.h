@@ -19,10 +19,10 @@
 #define LIMIT_TRIES 4 /* tries: a second only when a slot changes hands under us; a test takes none */
 #endif
 #define LIMIT_TAG 0xffffffull
-#define LIMIT_TAG_NUMBER_SHIFT SEK_LIMIT_NUMBER_SHIFT
+#define LIMIT_TAG_PARITY (1u << SEK_LIMIT_PARITY_SHIFT)
 #define LIMIT_TAG_FAMILY6 (1u << 18)
-#define LIMIT_TAG_OVER (1u << 23)
-#define LIMIT_TAG_REST ((1u << 18) - 1)
+#define LIMIT_TAG_OVER (1u << SEK_LIMIT_KIND_SHIFT)
+#define LIMIT_TAG_REST ((1u << 17) - 1)
 #define LIMIT_QUANTUM_SHIFT (SEK_LIMIT_TAT_SHIFT + SEK_LIMIT_QUANTUM_SHIFT) /* of a slot word */
 #define LIMIT_QUANTA_MASK ((1u << 20) - 1)
 #define LIMIT_SINCE_SHIFT SEK_LIMIT_TAT_SHIFT
@@ -70,6 +70,12 @@ static __always_inline __u64 limit_cost(const struct sek_limit *limit, __u32 byt
 	else
 		units += LIMIT_HALF_UNIT;
 	return units >> SEK_LIMIT_FRACTION << SEK_LIMIT_TAT_SHIFT;
+}
+
+/* Of the slot that says since when the source is over: whatever its limit's settings. */
+static __always_inline __u32 limit_tag_over(__u32 tag)
+{
+	return (tag & ~LIMIT_TAG_PARITY) | LIMIT_TAG_OVER;
 }
 
 /* 1 if @slot has another tag, else 0: no branch, as where a source's slot lies is anybody's guess to the CPU. */
@@ -132,8 +138,53 @@ static __always_inline __u32 limit_victim(const volatile struct sek_limit_line *
 	return index;
 }
 
-/* One try of limit_charge(); LIMIT_AGAIN: the slot changed hands. */
-static __always_inline int limit_try(struct sek_limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet, __u64 ahead)
+/*
+ * How far ahead an arrival time is by @limit's settings that was @d ahead by the former ones, slot words: what was used of the
+ * burst is used still, and of a smaller burst no more than all of it (of a bits limit, and half a usual frame).
+ */
+static __always_inline __u64 limit_converted(const struct sek_limit *limit, __u64 d)
+{
+	__u64 edge = limit->tau + (limit->cost_packet >> 1) + limit->cost_byte * SEK_LIMIT_EDGE_BYTES;
+	__u64 units = sek_limit_level(d >> SEK_LIMIT_TAT_SHIFT, limit->former_mant, limit->former_shift & 63);
+
+	if (units > edge >> SEK_LIMIT_TAT_SHIFT)
+		units = edge >> SEK_LIMIT_TAT_SHIFT;
+	return units << SEK_LIMIT_TAT_SHIFT;
+}
+
+/* Index of the slot of @tag's other parity that is live by @limit's former settings at *ret_now, slot word; else SEK_LIMIT_SLOTS. */
+static __always_inline __u32 limit_find_former(const volatile struct sek_limit_line *line, const struct sek_limit *limit, __u64 tag,
+					       __u64 *ret_slot, __u64 *ret_now)
+{
+	__u32 index = limit_find(line, tag ^ LIMIT_TAG_PARITY, ret_slot);
+
+	if (index >= SEK_LIMIT_SLOTS)
+		return SEK_LIMIT_SLOTS;
+	*ret_now = limit_word(LIMIT_PRECISE_NS()); /* after the slot, as in limit_try() */
+	return *ret_slot - *ret_now <= limit->former_maxd ? index : SEK_LIMIT_SLOTS;
+}
+
+/*
+ * Converts the source's slot of the former settings, if it has one and none by these. False: it changed under us. In place, by
+ * compare-and-swap: whoever else charges it meanwhile by the former settings finds another tag, and begins again.
+ */
+static __always_inline bool limit_convert(struct sek_limit_line *line, const struct sek_limit *limit, __u64 tag)
+{
+	__u64 slot = 0, now = 0, converted;
+	__u32 index;
+
+	if (limit_find(line, tag, &slot) < SEK_LIMIT_SLOTS)
+		return true;
+	index = limit_find_former(line, limit, tag, &slot, &now);
+	if (index >= SEK_LIMIT_SLOTS)
+		return true;
+	converted = now + limit_converted(limit, slot - now);
+	return __sync_val_compare_and_swap(&line->slot[index & 7], slot, converted | tag) == slot;
+}
+
+/* One try of limit_charge(); LIMIT_AGAIN: the slot changed hands, or, unless @is_converted, there may be one of the former settings. */
+static __always_inline int limit_try(struct sek_limit_line *line, const struct sek_limit *limit, const struct limit_packet *packet, __u64 ahead,
+				     bool is_converted)
 {
 	__u64 now = limit_word(packet->now_ns), cost = limit_cost(limit, packet->bytes), slot = 0;
 	__u32 index = limit_find(line, packet->tag, &slot);
@@ -159,6 +210,8 @@ static __always_inline int limit_try(struct sek_limit_line *line, const struct s
 			return LIMIT_AGAIN;
 		}
 	} else {
+		if (!is_converted && limit->former_maxd)
+			return LIMIT_AGAIN;
 		index = limit_victim(line, now, ahead, &slot, &is_live);
 		if (index >= SEK_LIMIT_SLOTS)
 			return LIMIT_AGAIN;
@@ -180,7 +233,9 @@ __noinline int limit_charge(struct sek_limit_line *line, const struct sek_limit 
 	if (!line || !limit || !packet)
 		return LIMIT_GAVE_UP;
 	for (int i = 0; i < LIMIT_TRIES; i++) {
-		answer = limit_try(line, limit, packet, ahead);
+		if (limit->former_maxd && !limit_convert(line, limit, packet->tag))
+			continue;
+		answer = limit_try(line, limit, packet, ahead, true);
 		if (answer != LIMIT_AGAIN)
 			return answer;
 	}
@@ -220,7 +275,7 @@ static __always_inline int limit_over(struct sek_limit_line *line, const struct 
 	bool is_live;
 	__s64 left;
 
-	tag = packet->tag | LIMIT_TAG_OVER;
+	tag = limit_tag_over(packet->tag);
 	now = limit_word(packet->now_ns);
 	quantum = since = now >> LIMIT_QUANTUM_SHIFT;
 	until = (__u64)((quantum + limit->gap_quanta) & LIMIT_QUANTA_MASK) << LIMIT_QUANTUM_SHIFT;
@@ -256,8 +311,8 @@ static __always_inline __u64 limit_mask(__u64 half, __u32 len)
 
 /*
  * The source's place: a line of 2^bits and what of the hash the line does not say. IPv4 is exact
- * (the mix is a bijection and 32 - bits <= 18); two IPv6 sources share a place with a chance below
- * 2^-15 in a full table.
+ * (the mix is a bijection and 32 - bits <= 17); two IPv6 sources share a place with a chance below
+ * 2^-14 in a full table.
  */
 struct limit_place {
 	__u32 line;
@@ -309,6 +364,5 @@ static __always_inline struct limit_place limit_place(const struct source *sourc
 static __always_inline __u32 limit_tag(const struct limit_place *place,
 				       const struct sek_limit *limit)
 {
-	return place->rest | (__u32)(limit->number & (SEK_LIMITS_MAX - 1))
-				 << LIMIT_TAG_NUMBER_SHIFT;
+	return place->rest | limit->mark;
 }

@@ -187,7 +187,7 @@ static __always_inline bool limits_charge_one(const struct limits_run *run, cons
 	if (run->control->rates_threshold)
 		limits_rate(run, &place, limit->number, pkt);
 	if (is_near && LIMIT_TRIES)
-		answer = limit_try(line, limit, packet, run->head->ahead);
+		answer = limit_try(line, limit, packet, run->head->ahead, false);
 	if (answer == LIMIT_AGAIN)
 		answer = limit_charge(line, limit, packet, run->head->ahead);
 	answer |= run->cpu->zero; /* one state to the verifier, whatever the way here */

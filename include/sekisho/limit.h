@@ -9,9 +9,14 @@
  *   23      kind: 0 TAT, 1 "over since"
  *   22..19  limit number
  *   18      family, 1 = IPv6
- *   17..0   what is left of the source's hash
+ *   17      parity of the limit's settings that the TAT is by; 0 of an "over since" slot
+ *   16..0   what is left of the source's hash
  * An "over since" slot has the expiry (bits 63..44) and the start (43..24) in quanta of 2^20 units (16.8 ms), so that
  * read as a TAT it is its own expiry.
+ *
+ * A TAT says how much of a burst is used only by the settings it was put by. So a limit whose rate or burst changes gets the
+ * other parity: no slot is taken for one by the new settings, and the first packet of a source that has one of the former
+ * parity converts it (former_* of struct sek_limit): what the source had used it has used still.
  */
 #pragma once
 
@@ -28,9 +33,15 @@
 #define SEK_LIMIT_QUANTUM_SHIFT 20 /* units in a quantum of an over-since slot: 16.8 ms */
 #define SEK_LIMIT_BURST_MAX_S 3600 /* s: burst / rate; keeps tau under 2^39 units */
 #define SEK_LIMIT_SLOTS 8	 /* slots a line */
-#define SEK_LIMIT_LINES_MIN_BITS 14 /* 2^14 lines = 1 MiB: below it an IPv4 tag would not be exact */
+#define SEK_LIMIT_EDGE_BYTES 512 /* half a usual frame: what a source over a bits limit is over it, on average */
+#define SEK_LIMIT_KIND_SHIFT 23 /* where the kind lies in a slot */
+#define SEK_LIMIT_PARITY_SHIFT 17 /* where the parity of its settings lies in a slot */
+#define SEK_LIMIT_LINES_MIN_BITS 15 /* 2^15 lines = 2 MiB: below it an IPv4 tag would not be exact */
 #define SEK_LIMIT_LINES_BITS 16	 /* default: 4 MiB, half a million slots: a line is mostly in the cache still */
 #define SEK_LIMIT_LINES_MAX_BITS 20 /* 64 MiB */
+
+/* Level of a slot of former settings, in units, by those that sek_limit.former_* is for. */
+#define sek_limit_level(units, mant, shift) ((units) * (__u64)(mant) >> (shift))
 
 /* What a packet is to the limits. A later fragment is of its protocol, to no port: set 0. */
 enum sek_limit_kind {
@@ -58,8 +69,12 @@ struct sek_limit {
 	__u8 flags;	   /* SEK_LIMIT_F_* */
 	__u8 len4;	   /* prefix length that counts as one source: 32, or less with per: /N */
 	__u8 len6;	   /* the same for IPv6: ipv6-source-prefix, or less */
-	__u32 pad;
-	__u64 pad2[2];
+	__u32 mark;    /* number and parity, as they stand in a slot */
+	/* Slots of the other parity, until all of them are idle: sek_limit_level() is their level by these settings. */
+	__u64 former_maxd; /* slot word: one further ahead says nothing; 0: there are none */
+	__u32 former_mant; /* below 2^24: a level is below 2^40 */
+	__u8 former_shift; /* at most 63 */
+	__u8 pad[3];
 	/* second line: read when a ban is due */
 	__u64 ban_for_ns;
 	__u64 ban_most_ns;  /* at-most: cap of repeats */
@@ -86,7 +101,7 @@ struct sek_table_limits {
 	__u32 n_sets;	  /* at most SEK_LIMIT_SETS_MAX; set 0 is what every port without a limit of its own has */
 	__u32 port_base;  /* line of u8 set[65536] by destination port, 1024 lines; 0: all ports are set 0; with by_kind only */
 	__u32 has_ban;	  /* any limit has SEK_LIMIT_F_BAN */
-	__u64 ahead;	  /* slot word: largest maxd + 1 s */
+	__u64 ahead;	  /* slot word: largest maxd or former_maxd + 1 s */
 	__u32 source_len6; /* ipv6-source-prefix: what a ban of an IPv6 source blocks */
 	__u32 by_kind;	   /* 1: which limits a packet meets depends on its protocol or port; 0: every packet meets those of any kind */
 	__u32 pad[6];

@@ -191,20 +191,32 @@ def test_a_reload_keeps_what_limits_hold(lab, agent):
     assert row(one, "other")["number"] != number
 
 
-@pytest.mark.parametrize("changed, arrive_good", [("packets: 1/m, burst: 5", 5), ("packets: 2/m, burst: 10", 10), ("packets: 1/m, burst: 12", 12)],
-                         ids=["a smaller burst", "a higher rate", "a larger burst"])
-def test_a_changed_limit_goes_on_holding(lab, agent, changed, arrive_good):
-    """Whoever was over it is not given a new burst, over a restart of the agent with other settings neither."""
-    one = agent(limits(SLOW)).start()
-    assert lab.probe(BAD) == 10
-    if changed.startswith("packets: 2/m"):
-        one.stop()
-        one.write(limits("name: slow, " + changed))
-        one.start()
-    else:
-        reload_with(one, limits("name: slow, " + changed))
-    assert lab.probe(BAD) == (2 if "12" in changed else 0)  # two more fit into the larger burst
-    assert lab.probe(GOOD) == arrive_good
+PART, RESTART = "192.0.2.7", "restart"
+CHANGES = {  # settings one after the other; what arrives of 20 from a source over the first, from one that had sent four, and from a newcomer
+    "a smaller burst": (["1/m, burst: 10", "1/m, burst: 5"], (0, 1, 5)),
+    "a higher rate": (["1/m, burst: 10", RESTART, "2/m, burst: 10"], (0, 6, 10)),
+    "a larger burst": (["1/m, burst: 10", "1/m, burst: 12"], (2, 8, 12)),
+    "a lower rate": (["2/m, burst: 10", "1/m, burst: 10"], (0, 6, 10)),
+    "changed twice quickly": (["1/m, burst: 10", "2/m, burst: 10", "1/m, burst: 8"], (0, 4, 8)),
+    "changed and back": (["1/m, burst: 10", "2/m, burst: 10", RESTART, "1/m, burst: 10"], (0, 6, 10)),
+}
+
+
+@pytest.mark.parametrize("settings, arrive", CHANGES.values(), ids=CHANGES.keys())
+def test_a_changed_limit_goes_on_holding(lab, agent, settings, arrive):
+    """What a source has used of its burst it has used still: by other settings, at the next start with others, and whether
+    or not it sends anything in between."""
+    one = agent(limits(f"name: slow, packets: {settings[0]}")).start()
+    assert [lab.probe(BAD), lab.probe(PART, 4)] == [10, 4]
+    for text, then in zip(settings[1:], settings[2:] + [""]):
+        if text == RESTART:
+            one.stop()
+            one.write(limits(f"name: slow, packets: {then}"))
+            one.start()
+        else:
+            reload_with(one, limits(f"name: slow, packets: {text}"))
+    assert one.ask("explain", BAD)["limits"][0]["used"] > 0.8  # as its next packet finds it
+    assert [lab.probe(BAD), lab.probe(PART), lab.probe(GOOD)] == list(arrive)
 
 
 def test_a_removed_limit_holds_nobody(lab, agent):
@@ -282,9 +294,9 @@ def test_another_size_of_the_limiter_begins_anew(lab, agent):
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
     assert one.ask("limit", "list")["memory"] == 4 << 20
     one.stop()
-    one.write("limiter-memory: 1M\n" + limits(SLOW))
+    one.write("limiter-memory: 2M\n" + limits(SLOW))
     one.start()
-    assert one.ask("limit", "list")["memory"] == 1 << 20
+    assert one.ask("limit", "list")["memory"] == 2 << 20
     assert [lab.probe(BAD), lab.probe(BAD)] == [10, 0]
     one.stop()
     one.start()  # the same size: it is kept
@@ -348,11 +360,11 @@ def test_top(lab, agent, stream):
 
 
 MANY = limits(*[f"name: l{i}, packets: 100k/s" for i in range(5)])
-SMALL = "limiter-memory: 1M\n" + limits("name: a, packets: 1/s, burst: 5")
+SMALL = "limiter-memory: 2M\n" + limits("name: a, packets: 30/m, burst: 5")
 
 
 @pytest.mark.parametrize("text, words, at", [(MANY, "limits: 5 limits can match one packet: each above the first costs it 20 ns, above the fourth 40, about 100 ns together", 4),
-                                             (SMALL, 'limit "a": the limiter\'s table of 1 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
+                                             (SMALL, 'limit "a": the limiter\'s table of 2 MiB holds 52429 new sources a second at this rate', 5)], ids=["many", "small"])
 def test_a_config_that_costs_warns_everywhere_and_is_taken(lab, agent, text, words, at):
     """check-config, -t, the start, a reload and status say it; without cause nobody does."""
     one = agent(text)

@@ -61,7 +61,7 @@ CONFIG_ERRORS = {
     "limit, ban": (LIMIT % "packets: 10/s, ban: {for: 1h}", "2:35: ", "give after: and for:"),
     "limits, too many match": ("limits:\n" + "".join(f"  - {{name: l{i}, packets: 10/s}}\n" for i in range(9)), "2:3: ", "give some of them ports"),
     "ipv6-source-prefix": ("ipv6-source-prefix: 32\n", "1:21: ", "from 48 to 128"),
-    "limiter-memory": ("limiter-memory: 8\n", "1:17: ", "use 1M, 2M"),
+    "limiter-memory": ("limiter-memory: 8\n", "1:17: ", "use 2M, 4M"),
     "events, sample": ("events: {sample: many}\n", "1:18: ", "such as 100/s"),
     "a tab": ("feeds:\n\t- name: a\n", "2:1: ", "a tab: indent with spaces"),
     "an open quote": ("mode: \"enforce\n", "2:1: ", "check the indentation, quotes and brackets"),

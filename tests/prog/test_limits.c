@@ -440,6 +440,38 @@ static void generations(void **state)
 	check_held("another number", &f, true);
 }
 
+/* Changed settings: explain says what the next packet finds, before and after it was converted. */
+static void explained_over_a_change(void **state)
+{
+	struct limit_settings l = limit(LIMIT_UDP, 0, 0);
+	const uint64_t packet_ns = SECOND_NS / SLOW;
+	struct sek_explain q;
+	struct frame f;
+
+	for (int family = 4; family <= 6; family += 2) {
+		const uint8_t *source = family == 4 ? frame_source4 : frame_source6;
+
+		l = limit(LIMIT_UDP, 0, 0);
+		l.burst = 6;
+		set_limits(&l, 1);
+		frame_l4(&f, family, IPPROTO_UDP, 1, 53, 0);
+		for (int i = 0; i < 4; i++)
+			harness_expect("four of six", &f, XDP_PASS, SEK_R_NONE, HARNESS_NO_WOULD);
+		assert_int_equal(limit_scale(&l, &l.former), 0);
+		l.packets_per_s = SLOW / 10;
+		l.parity = 1;
+		harness_relimit(&l, 1);
+		q = harness_explain(family, source);
+		assert_in_range(q.limits[0].ahead_ns, 40 * packet_ns - 10 * SECOND_NS, 40 * packet_ns);
+		assert_false(q.limits[0].is_over);
+		for (int i = 0; i < 4; i++)
+			harness_expect("two more", &f, i < 2 ? XDP_PASS : XDP_DROP, i < 2 ? SEK_R_NONE : SEK_R_LIMIT, HARNESS_NO_WOULD);
+		q = harness_explain(family, source);
+		assert_in_range(q.limits[0].ahead_ns, 60 * packet_ns - 10 * SECOND_NS, 60 * packet_ns);
+		assert_true(q.limits[0].is_over && q.limits[0].over_ns);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -454,6 +486,7 @@ int main(void)
 		cmocka_unit_test(order),
 		cmocka_unit_test(allowed_is_not_charged),
 		cmocka_unit_test(explained),
+		cmocka_unit_test(explained_over_a_change),
 		cmocka_unit_test(generations),
 	};
 

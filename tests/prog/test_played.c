@@ -307,8 +307,8 @@ static const struct flood_row floods[] = {
 	{ "1000/s", 1000, 50, 1112, 0, 600000, 0, false },
 	{ "1000/s, coarse clock", 1000, 50, 1112, 0, 600000, TICK_NS, false },
 	{ "1000/s, an offender at 10 x", 1000, 50, 1112, 111, 600000, 0, false },
-	{ "10/s, full lines", 10, 20, 111112, 0, 1200000, 0, true },
-	{ "10/s, full lines, an offender at 10 x", 10, 20, 111112, 5555, 1200000, 0, true },
+	{ "5/s, full lines", 5, 20, 222223, 0, 1200000, 0, true },
+	{ "5/s, full lines, an offender at 20 x", 5, 20, 222223, 11111, 1200000, 0, true },
 };
 
 /* No packet is dropped that is not the offender's: spoofed sources send one each, and what it loses is known exactly. */
@@ -327,7 +327,7 @@ static void flood(const struct flood_row *r, int cpus)
 		      (r->steps - innocent - scene()->offered) / elapsed_s / 1e6, (unsigned long long)innocent,
 		      (unsigned long long)c.dropped, (unsigned long long)c.evicted);
 	assert_true((r->steps - innocent - scene()->offered) / elapsed_s >= 1e6);
-	assert_true(r->is_full ? c.evicted > r->steps / 10 : !c.evicted); /* the table holds 131,072 slots */
+	assert_true(r->is_full ? c.evicted > r->steps / 10 : !c.evicted); /* the table holds 262,144 slots */
 	if (!r->offender_every) {
 		assert_int_equal(c.dropped, 0);
 		return;

@@ -69,7 +69,7 @@ static const struct {
     {"limits:\n  - {name: a, packets: 10/s, actoin: drop}\n", 2, 30, "did you mean action?"},
     {"ipv6-source-prefix: 47\n", 1, 21, "48 to 128"},
     {"ipv6-source-prefix: 129\n", 1, 21, "48 to 128"},
-    {"limiter-memory: 3M\n", 1, 17, "1M, 2M, 4M"},
+    {"limiter-memory: 3M\n", 1, 17, "2M, 4M"},
     {"events: {path: x}\n", 1, 16, "absolute path of a file"},
     {"events: {path: /x/}\n", 1, 16, "absolute path of a file"},
     {"events: {max-size: 63k}\n", 1, 20, "64k to 1024G"},
@@ -299,17 +299,17 @@ static void test_many_limits(void **state)
 static void test_small_table(void **state)
 {
 	static const char small[] =
-	    "limits:\n  - {name: a, packets: 1/s, burst: 5}\nlimiter-memory: 1M\n";
+	    "limits:\n  - {name: a, packets: 30/m, burst: 5}\nlimiter-memory: 2M\n";
 	struct config_errors errors;
 	struct config *config;
 
 	assert_int_equal(parse(small, &config, &errors), 0);
-	assert_int_equal(config->limiter_bits, 14);
+	assert_int_equal(config->limiter_bits, 15);
 	assert_int_equal(errors.n_warnings, 1);
 	assert_int_equal(errors.warning[0].line, 2);
 	assert_int_equal(errors.warning[0].column, 5);
 	assert_non_null(strstr(errors.warning[0].text, "limit \"a\": "));
-	assert_non_null(strstr(errors.warning[0].text, "1 MiB"));
+	assert_non_null(strstr(errors.warning[0].text, "2 MiB"));
 	config_errors_clear(&errors);
 	config_free(config);
 }

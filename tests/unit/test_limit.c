@@ -70,6 +70,67 @@ static void test_words_of_a_ban(void **state)
 	assert_int_equal(words.ban_most_ns, words.ban_for_ns);
 }
 
+/* Slot word: the level of @former's at which @packets, or bytes, are used; as the kernel program converts it, without the edge. */
+static uint64_t converted(const struct sek_limit *words, double cost_units, double packets)
+{
+	return (uint64_t)(cost_units * packets) * words->former_mant >> words->former_shift;
+}
+
+/* A level of the former settings in units of these: what was used is used still; the keeper takes the words. */
+static void test_former(void **state)
+{
+	static const struct {
+		double former_pps, former_bps, former_burst, pps, bps, burst, used, want_used;
+	} rows[] = {
+		{ 100, 0, 10, 10, 0, 10, 5, 5 },	   { 10, 0, 10, 100, 0, 10, 5, 5 },
+		{ 1e6, 0, 1e5, 1, 0, 10, 8, 8 },	   { 1. / 60, 0, 10, 1e3, 0, 100, 7, 7 },
+		{ 3, 0, 7, 7, 0, 3, 2, 2 },		   { 0, 8e6, 1e6, 0, 8e3, 1e5, 1e5, 1e5 },
+		{ 0, 8e9, 1e9, 0, 8e3, 1e5, 3600, 3600 }, { 100, 0, 10, 0, 8e6, 1e6, 5, 5e5 },
+		{ 0, 8e6, 1e6, 100, 0, 10, 5e5, 5 },
+	};
+	struct sek_limit words;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct limit_settings one = limit("a", LIMIT_ANY, rows[i].former_pps, rows[i].former_burst);
+		double former_cost, cost;
+
+		one.bits_per_s = rows[i].former_bps;
+		former_cost = 62.5e6 / (rows[i].former_pps > 0 ? rows[i].former_pps : rows[i].former_bps / 8);
+		assert_int_equal(limit_scale(&one, &one.former), 0);
+		one.packets_per_s = rows[i].pps;
+		one.bits_per_s = rows[i].bps;
+		one.burst = rows[i].burst;
+		cost = 62.5e6 / (rows[i].pps > 0 ? rows[i].pps : rows[i].bps / 8);
+		one.number = 5;
+		one.parity = 1;
+		assert_int_equal(limit_words(&one, 64, &words), 0);
+		assert_int_equal(words.mark, 5 << 19 | 1 << 17);
+		assert_true(words.former_mant < 1u << 24 && words.former_shift < 64);
+		assert_float_equal(converted(&words, former_cost, rows[i].used) / cost / rows[i].want_used, 1, 1e-5);
+		assert_true(limit_scale_ahead_ns(&one.former) > former_cost * rows[i].former_burst * SEK_LIMIT_UNIT_NS);
+		assert_int_equal(words.former_maxd >> SEK_LIMIT_TAT_SHIFT, limit_scale_ahead_ns(&one.former) / SEK_LIMIT_UNIT_NS);
+		one.parity = 2;
+		assert_int_equal(limit_words(&one, 64, &words), -EINVAL);
+	}
+}
+
+/* Factors beyond the words' range: the largest there is, or none. */
+static void test_former_beyond(void **state)
+{
+	struct limit_settings one = limit("a", LIMIT_ANY, 1000, 10);
+	struct sek_limit words;
+
+	one.former = (struct limit_scale){ 1, one.burst, false };
+	assert_int_equal(limit_words(&one, 64, &words), 0);
+	assert_int_equal(words.former_mant, (1 << 24) - 1);
+	assert_int_equal(words.former_shift, 0);
+	one.packets_per_s = 1e9;
+	one.former = (struct limit_scale){ 1ull << 62, 1ull << 62, false };
+	assert_int_equal(limit_words(&one, 64, &words), 0);
+	assert_true(words.former_shift <= 63 && words.former_mant < 1u << 24);
+	assert_int_equal((1ull << 38) * words.former_mant >> words.former_shift, 0);
+}
+
 static void test_unsound_is_refused(void **state)
 {
 	struct limit_settings one = limit("a", LIMIT_ANY, 0, 10);
@@ -181,6 +242,44 @@ static void test_no_limits_leave_no_trace(void **state)
 	table_image_free(&image);
 }
 
+/* A field of @image spoilt is refused for @says; as it was, it is sound. */
+#define ROW(field, value, says)                                                             \
+	do {                                                                                \
+		typeof(field) keep = field;                                                 \
+		field = value;                                                              \
+		assert_int_equal(check(&image, &why), -EBADMSG);  \
+		assert_string_equal(why, says);                                             \
+		field = keep;                                                               \
+		assert_int_equal(check(&image, &why), 0);         \
+	} while (0)
+
+static void test_spoilt_former_is_refused(void **state)
+{
+	struct limit_settings one = limit("a", LIMIT_UDP, 100, 100);
+	struct table_image image;
+	struct sek_limit *words;
+	const char *why = "";
+
+	one.number = 1;
+	image = image_of(&one, 1);
+	words = line(&image, ((struct sek_table_limits *)line(&image, SEK_TABLE_LIMITS_LINE))->limit_base);
+	ROW(words[0].mark, 0, "limit mark");
+	ROW(words[0].mark, words[0].mark ^ 1, "limit mark");
+	ROW(words[0].mark, words[0].mark | 1u << SEK_LIMIT_KIND_SHIFT, "limit mark");
+	ROW(words[0].former_maxd, 1ull << 63, "limit former");
+	ROW(words[0].former_mant, 1u << 24, "limit former");
+	ROW(words[0].former_mant, 1, "limit former"); /* of nothing */
+	ROW(words[0].former_shift, 1, "limit former");
+	words[0].former_maxd = words[0].maxd;
+	ROW(words[0].former_mant, 1u << 24, "limit former");
+	ROW(words[0].former_shift, 64, "limit former");
+	words[0].former_mant = (1u << 24) - 1;
+	words[0].former_shift = 63;
+	words[0].mark ^= 1u << SEK_LIMIT_PARITY_SHIFT; /* either is sound */
+	assert_int_equal(check(&image, &why), 0);
+	table_image_free(&image);
+}
+
 static void test_spoilt_images_are_refused(void **state)
 {
 	struct limit_settings limits[] = { limit("a", LIMIT_UDP, 100, 100),
@@ -200,15 +299,6 @@ static void test_spoilt_images_are_refused(void **state)
 	words = line(&image, head->limit_base);
 	list = line(&image, head->set_base);
 	ports = line(&image, head->port_base);
-#define ROW(field, value, says)                                                             \
-	do {                                                                                \
-		typeof(field) keep = field;                                                 \
-		field = value;                                                              \
-		assert_int_equal(check(&image, &why), -EBADMSG);  \
-		assert_string_equal(why, says);                                             \
-		field = keep;                                                               \
-		assert_int_equal(check(&image, &why), 0);         \
-	} while (0)
 	ROW(head->n_limits, 17, "limit_base");
 	ROW(head->n_limits, 0, "limits without any");
 	ROW(head->limit_base, image.n_lines - 3, "limit_base");
@@ -223,7 +313,7 @@ static void test_spoilt_images_are_refused(void **state)
 	ROW(head->source_len6, 0, "limit source_len6");
 	ROW(head->source_len6, 129, "limit source_len6");
 	ROW(words[0].number, 16, "limit number");
-	ROW(words[0].number, 1, "limit number");
+	ROW(words[1].number, 0, "limit number");
 	ROW(words[1].flags, 0x80, "limit flags");
 	ROW(words[1].len4, 0, "limit prefix length");
 	ROW(words[1].len4, 33, "limit prefix length");
@@ -353,10 +443,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_words_of_a_ban),
+		cmocka_unit_test(test_former),
+		cmocka_unit_test(test_former_beyond),
 		cmocka_unit_test(test_unsound_is_refused),
 		cmocka_unit_test(test_which_packet_gets_which),
 		cmocka_unit_test(test_no_limits_leave_no_trace),
 		cmocka_unit_test(test_spoilt_images_are_refused),
+		cmocka_unit_test(test_spoilt_former_is_refused),
 		cmocka_unit_test(test_whole_image),
 		cmocka_unit_test(test_problems),
 		cmocka_unit_test(test_bounds_of_sets),

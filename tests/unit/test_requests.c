@@ -44,7 +44,7 @@ void bpf_ban_map_settle(struct bpf_ban_map *bans, const void *lines) {}
 int bpf_explain(const struct bpf_side *side, struct sek_explain *explain) { return -ENOSYS; }
 void entries_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
 void bans_handle(struct keeper *asked, const struct role_msg *msg, int fd) { fail(); }
-int bpf_slots_wipe(const struct bpf_side *side, unsigned numbers) { return -ENOSYS; }
+int bpf_slots_wipe(const struct bpf_side *side, uint32_t whole, const struct limit_fold *folds, uint32_t n_folds) { return -ENOSYS; }
 int fetchers_start(struct keeper *asked, const struct role_msg *msg, int *ret_fd, char *why, size_t why_bytes)
 {
 	return -ENOSYS;

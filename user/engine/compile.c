@@ -257,9 +257,9 @@ static int start(struct engine *engine)
 	if (compile->plan && compile->lists && compile->maps && compile->map_bytes &&
 	    getrandom(&compile->seed, sizeof(compile->seed), 0) == sizeof(compile->seed))
 		err = add_allow(compile);
+	limits_compile(engine);
 	if (!err)
 		err = copy_limits(compile);
-	limits_compile(engine);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
 		if (engine->feeds[i].list.data && engine->feeds[i].state.id &&
 		    engine->feeds[i].config->action)

@@ -126,8 +126,6 @@ static void give(struct engine *engine, struct store_limit *row, const char *nam
 
 	if (row->name[0]) {
 		engine->limits->wipe |= 1u << number;
-		/* they are wiped */
-		engine->limits->ahead_ns[number] = engine->limits->ahead_until_s[number] = 0;
 		engine->limits->given_event[number] = events_last();
 		engine->limits->given_window[number] = engine->read.control->rates_window;
 		log_line(LOG_NOTICE, "limit %s: it takes the place of %s, which is in no config any more: its counts begin at 0", name, row->name);
@@ -162,7 +160,6 @@ void limits_configure(struct engine *engine)
 		}
 		row->used_s = engine_now_s();
 		config->limits[i].number = row->number;
-		limits_hold(engine, &config->limits[i]);
 		if (store_limit_put(engine->store, row))
 			log_line(LOG_ERR, "limit %s: its number cannot be kept: %s", row->name, store_error(engine->store));
 	}
@@ -172,15 +169,16 @@ void limits_configure(struct engine *engine)
 void limits_compile(struct engine *engine)
 {
 	engine->limits->wipe_compiled = engine->limits->wipe;
+	limits_hold_compile(engine);
 }
 
-static int wipe(struct engine *engine)
+static int wipe(struct engine *engine, struct role_msg *msg)
 {
-	struct role_msg msg = {.type = ROLE_LIMIT_WIPE,
-			       .body.count = engine->limits->wipe_compiled},
-			reply;
+	struct role_msg reply;
 
-	role_call(engine, &msg, NULL, 0, &reply, NULL);
+	msg->type = ROLE_LIMIT_WIPE;
+	msg->body.wipe.whole = engine->limits->wipe_compiled;
+	role_call(engine, msg, NULL, 0, &reply, NULL);
 	return reply.err;
 }
 
@@ -190,15 +188,23 @@ static int wipe(struct engine *engine)
  */
 void limits_swapping(struct engine *engine)
 {
-	if (engine->limits->wipe_compiled)
-		(void)wipe(engine); /* limits_swapped() says what is wrong */
+	struct role_msg msg = {0};
+	int err = 0;
+
+	msg.body.wipe.n_folds = limits_hold_swapping(engine, msg.body.wipe.fold);
+	if (engine->limits->wipe_compiled || msg.body.wipe.n_folds)
+		err = wipe(engine, &msg);
+	if (err && msg.body.wipe.n_folds) /* else limits_swapped() says what is wrong */
+		log_line(LOG_ERR, "limits: old slots of changed limits cannot be folded: %s; some sources begin with a full burst", strerror(-err));
 }
 
 void limits_swapped(struct engine *engine)
 {
 	struct limits *limits = engine->limits;
-	int err = limits->wipe_compiled ? wipe(engine) : 0;
+	struct role_msg msg = {0};
+	int err = limits->wipe_compiled ? wipe(engine, &msg) : 0;
 
+	limits_hold_swapped(engine);
 	if (err) {
 		log_line(LOG_ERR, "limits: slots of another limit cannot be wiped: %s; tried again with the next generation", strerror(-err));
 		return;
@@ -300,4 +306,5 @@ void limits_open(struct engine *engine)
 		memset(limits->row[i].seen, 0, sizeof(limits->row[i].seen));
 	for (i = 0; i < LIMITS_COUNTS; i++)
 		limits->count[i].seen = 0;
+	memset(limits->hold, 0, sizeof(limits->hold));
 }

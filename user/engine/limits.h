@@ -45,10 +45,17 @@ struct limits {
 	uint64_t given_event[SEK_LIMITS_MAX];
 	/* window of rates in which it was given: its rows are of both owners; 0: never */
 	uint64_t given_window[SEK_LIMITS_MAX];
-	/* how far ahead arrival times may lie, by these settings or those before; 0: not known */
-	uint64_t ahead_ns[SEK_LIMITS_MAX];
-	/* Unix time at which those of the settings before have passed; 0: it is by these */
-	uint64_t ahead_until_s[SEK_LIMITS_MAX];
+	/*
+	 * limits_hold.c, by number: what a limit's slots are by; and what they will be by with the
+	 * generation that is being compiled.
+	 */
+	struct limits_hold {
+		struct limit_scale now, former; /* of this parity; of the other, while until_s */
+		/* Unix time at which all slots by the former are idle; 0: there are none */
+		uint64_t until_s;
+		uint8_t parity;
+	} hold[SEK_LIMITS_MAX], hold_next[SEK_LIMITS_MAX];
+	uint64_t hold_asked_s; /* Unix time at which limits_tick() last wanted a generation */
 };
 
 /* Reads what the state knows. Ends the process where there is no memory. */
@@ -63,8 +70,8 @@ uint64_t limits_missed_lately(const struct engine *engine);
 int limits_put(struct engine *engine);
 
 /*
- * A generation is begun; is about to be in force; is in force: numbers that it gave to other limits
- * are wiped in the kernel.
+ * A generation is begun, with the limits as they are in the config after this; is about to be in
+ * force; is in force: numbers that it gave to other limits are wiped in the kernel.
  */
 void limits_compile(struct engine *engine);
 void limits_swapping(struct engine *engine);
@@ -84,12 +91,15 @@ const struct store_limit *limits_row(const struct engine *engine,
 				     const struct limit_settings *limit);
 
 /*
- * limits_hold.c: what the state knows of settings before these, read at the start; gives @limit,
- * whose number is set, the time that slots of the settings before may still lie ahead (held_ns);
- * takes it back once that time has passed, with a new generation.
+ * limits_hold.c: what the state knows of the slots' settings, read at the start; gives the limits
+ * of the config that is compiled their parity and former settings; writes them before that
+ * generation is in force, returning how many limits' slots must be folded by then; it is in force;
+ * takes the former settings back, once all their slots are idle, with a new generation.
  */
 void limits_hold_open(struct engine *engine);
-void limits_hold(struct engine *engine, struct limit_settings *limit);
+void limits_hold_compile(struct engine *engine);
+unsigned limits_hold_swapping(struct engine *engine, struct limit_fold ret_folds[SEK_LIMITS_MAX]);
+void limits_hold_swapped(struct engine *engine);
 void limits_tick(struct engine *engine);
 
 /*

@@ -15,7 +15,7 @@
 #include "engine.h"
 
 #define CHUNK 2048 /* lines a turn: 1-3 ms */
-#define KIND_OVER (1u << 23)
+#define KIND_OVER (1u << SEK_LIMIT_KIND_SHIFT)
 #define SLACK_QUANTA 60 /* a second: the slots go on while they are read */
 #define QUANTUM_SHIFT (SEK_LIMIT_TAT_SHIFT + SEK_LIMIT_QUANTUM_SHIFT)
 

@@ -271,6 +271,12 @@ static int take_one(int *fds, unsigned n_fds)
 	return fd;
 }
 
+static int wipe_slots(struct keeper *keeper, const struct role_msg *msg)
+{
+	return bpf_slots_wipe(&keeper->side, msg->body.wipe.whole, msg->body.wipe.fold,
+			      msg->body.wipe.n_folds);
+}
+
 /* One row a request: over 40 lines for the number of them. */
 static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, unsigned n_fds)
 {
@@ -292,8 +298,7 @@ static void handle(struct keeper *keeper, const struct role_msg *msg, int *fds, 
 		bans_handle(keeper, msg, take_one(fds, n_fds));
 		break;
 	case ROLE_LIMIT_WIPE:
-		requests_reply(keeper, msg->seq, bpf_slots_wipe(&keeper->side, msg->body.count),
-			       NULL);
+		requests_reply(keeper, msg->seq, wipe_slots(keeper, msg), NULL);
 		break;
 	case ROLE_FETCH:
 		handle_fetch(keeper, msg);

@@ -378,9 +378,9 @@ void config_read_source_prefix(struct config_walk *w, const yaml_node_t *node, c
 
 void config_read_limiter_memory(struct config_walk *w, const yaml_node_t *node, const char *text)
 {
-	static const char *const words[] = {"1M", "2M", "4M", "8M", "16M", "32M", "64M", NULL};
+	static const char *const words[] = {"2M", "4M", "8M", "16M", "32M", "64M", NULL};
 	int i = config_choose(w, node, "limiter-memory", text, words,
-			      "use 1M, 2M, 4M, 8M, 16M, 32M or 64M");
+			      "use 2M, 4M, 8M, 16M, 32M or 64M");
 
 	if (i >= 0)
 		w->config->limiter_bits = SEK_LIMIT_LINES_MIN_BITS + (unsigned)i;

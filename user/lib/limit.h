@@ -30,6 +30,13 @@ struct limit_ban {
 	uint64_t trial_s;  /* probation; 0: as long as the ban that ended */
 };
 
+/* What a slot's level says of the burst that is used: few numbers, for the state to keep. */
+struct limit_scale {
+	uint64_t cost;	/* sek_limit.cost_packet or cost_byte; 0: not known */
+	uint64_t tau;	/* sek_limit.tau */
+	bool is_bytes;
+};
+
 /* One limit. Rates are a second, on a source. */
 struct limit_settings {
 	char name[LIMIT_NAME_BYTES];
@@ -43,16 +50,33 @@ struct limit_settings {
 	bool is_monitor;
 	uint8_t len4, len6; /* what counts as one source; len6 0: ipv6-source-prefix */
 	uint8_t number;	    /* 0..15, given by the state: the name's for good */
-	/* slots of former settings may be this far ahead and still hold their sources; 0: none */
-	uint64_t held_ns;
+	uint8_t parity;	    /* 0 or 1, of its slots; given by the state, another at each change */
+	struct limit_scale former; /* what slots of the other parity are by; cost 0: none are */
 	struct limit_ban ban;
 };
 
+/* What slots are by with these settings. Errors: -EINVAL as limit_words(). */
+int limit_scale(const struct limit_settings *limit, struct limit_scale *ret_scale);
+
+/* How far ahead of the clock an arrival time by @scale may lie, ns. */
+uint64_t limit_scale_ahead_ns(const struct limit_scale *scale);
+
 /*
- * ns that an arrival time may lie ahead of the clock by these settings alone (sek_limit.maxd); 0
- * where limit_problems() has an error.
+ * A limit's slots of one parity, that its next settings are to get: live ones of them become slots
+ * of the other parity, whose settings are in force, and none is left.
  */
-uint64_t limit_ahead_ns(const struct limit_settings *limit);
+struct limit_fold {
+	uint64_t former_maxd; /* as in sek_limit of the settings in force; 0: none is live */
+	uint64_t most;	      /* units: the highest level by these settings */
+	uint32_t former_mant;
+	uint8_t former_shift, number, parity, pad;
+};
+
+/* *ret_fold of slots by @former into those by @own; @former->cost 0: they just go. */
+void limit_fold(const struct limit_scale *former, const struct limit_scale *own, uint8_t number,
+		uint8_t parity, struct limit_fold *ret_fold);
+/* May the keeper believe it? It comes from the engine. */
+bool limit_fold_is_sound(const struct limit_fold *fold);
 
 /*
  * Adds the limits' part to an image and points line SEK_TABLE_LIMITS_LINE at it; nothing where @n

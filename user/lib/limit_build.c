@@ -20,6 +20,7 @@
 	(1u << SEK_LIMIT_QUANTUM_SHIFT) /* 16.8 ms: how far a stolen CPU's clock may be behind */
 /* cost of 10,000 packets/s: rounding to a unit errs by 0.008 % there and less below */
 #define DITHER_BELOW_UNITS 6250.0
+#define FORMER_MANT_BITS 24 /* of the factor's mantissa: right to a millisecond in an hour */
 #define PORTS 65536
 #define PORT_LINES (PORTS / SEK_LINE_BYTES)
 
@@ -70,47 +71,113 @@ static void ban_words(const struct limit_ban *ban, struct sek_limit *words)
 	words->repeat_x256 = (uint32_t)lround(ban->repeat * 256);
 }
 
-int limit_words(const struct limit_settings *limit, uint8_t source_len6,
-		struct sek_limit *ret_limit)
+int limit_scale(const struct limit_settings *limit, struct limit_scale *ret_scale)
 {
-	struct sek_limit words = { 0 };
-	double cost, largest, burst_units;
+	double cost, burst_units;
 
 	if (!is_sound(limit))
 		return -EINVAL;
 	cost = unit_cost(limit);
 	burst_units = limit->burst * cost;
-	largest = limit->packets_per_s > 0 ? cost : cost * FRAME_BYTES_MAX;
-	if (limit->packets_per_s > 0) {
-		words.cost_packet = (uint64_t)llround(cost * FRACTION_ONE);
-		words.tau = word(burst_units - cost / 2) | (FRACTION_ONE - 1);
-	} else {
-		words.cost_byte = (uint64_t)llround(cost * FRACTION_ONE);
-		words.tau = word(burst_units) | (FRACTION_ONE - 1);
+	ret_scale->is_bytes = limit->packets_per_s <= 0;
+	ret_scale->cost = (uint64_t)llround(cost * FRACTION_ONE);
+	if (!ret_scale->is_bytes)
+		burst_units -= cost / 2;
+	ret_scale->tau = word(burst_units) | (FRACTION_ONE - 1);
+	return 0;
+}
+
+/* Slot word: the furthest that a charge by @scale puts an arrival time. */
+static uint64_t maxd_of(const struct limit_scale *scale)
+{
+	double largest = (double)scale->cost / FRACTION_ONE;
+
+	if (scale->is_bytes)
+		largest *= FRAME_BYTES_MAX;
+	return scale->tau + word(largest + CLOCK_SLACK_UNITS);
+}
+
+/* Slot word: a level at which the whole burst is used. */
+static double full_of(const struct limit_scale *scale)
+{
+	return (double)scale->tau + (scale->is_bytes ? 0 : (double)scale->cost / 2);
+}
+
+/*
+ * What a level of @former's counts times in @own's: by what a packet, or a byte, costs; from
+ * packets to bytes and back, by the share of the burst that is used.
+ */
+static void former_factor(const struct limit_scale *former, const struct limit_scale *own,
+			  uint32_t *ret_mant, uint8_t *ret_shift)
+{
+	double mant = former->is_bytes == own->is_bytes ? (double)own->cost / (double)former->cost
+							: full_of(own) / full_of(former);
+	int exponent, shift;
+
+	mant = frexp(mant, &exponent);
+	shift = FORMER_MANT_BITS - exponent;
+	if (shift < 0) { /* 16 million times as strict, or more: taken for that */
+		mant = 1;
+		shift = 0;
+	} else if (shift > 63) { /* any is idle */
+		mant = 0;
+		shift = 0;
 	}
-	words.maxd = words.tau + word(largest + CLOCK_SLACK_UNITS);
-	if (word(limit->held_ns / SEK_LIMIT_UNIT_NS) > words.maxd)
-		words.maxd = word(limit->held_ns / SEK_LIMIT_UNIT_NS);
+	mant = round(ldexp(mant, FORMER_MANT_BITS));
+	*ret_mant = (uint32_t)fmin(mant, (1 << FORMER_MANT_BITS) - 1);
+	*ret_shift = shift;
+}
+
+int limit_words(const struct limit_settings *limit, uint8_t source_len6,
+		struct sek_limit *ret_limit)
+{
+	struct sek_limit words = { 0 };
+	struct limit_scale own;
+	double cost, slowest;
+
+	if (limit_scale(limit, &own) || limit->parity > 1)
+		return -EINVAL;
+	cost = unit_cost(limit);
+	*(own.is_bytes ? &words.cost_byte : &words.cost_packet) = own.cost;
+	words.tau = own.tau;
+	words.maxd = maxd_of(&own);
 	words.number = limit->number;
+	words.mark = limit->number << SEK_LIMIT_NUMBER_SHIFT |
+		     limit->parity << SEK_LIMIT_PARITY_SHIFT;
+	if (limit->former.cost) {
+		words.former_maxd = maxd_of(&limit->former);
+		former_factor(&limit->former, &own, &words.former_mant, &words.former_shift);
+	}
 	words.flags = flags_of(limit, cost);
 	words.len4 = limit->len4;
 	words.len6 = limit->len6 ? limit->len6 : source_len6;
-	words.gap_quanta = quanta(fmax(UNITS_PER_S, cost));
+	/* a source that was over by the former settings is so still, and since when it was */
+	slowest = fmax(cost, (double)limit->former.cost / FRACTION_ONE);
+	words.gap_quanta = quanta(fmax(UNITS_PER_S, slowest));
 	if (limit->ban.is_set)
 		ban_words(&limit->ban, &words);
 	*ret_limit = words;
 	return 0;
 }
 
-uint64_t limit_ahead_ns(const struct limit_settings *limit)
+void limit_fold(const struct limit_scale *former, const struct limit_scale *own, uint8_t number,
+		uint8_t parity, struct limit_fold *ret_fold)
 {
-	struct limit_settings own = *limit;
-	struct sek_limit words;
+	uint64_t over = own->is_bytes ? own->cost * SEK_LIMIT_EDGE_BYTES : own->cost / 2;
 
-	own.held_ns = 0;
-	if (limit_words(&own, 64, &words))
-		return 0;
-	return (words.maxd >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
+	memset(ret_fold, 0, sizeof(*ret_fold));
+	ret_fold->number = number;
+	ret_fold->parity = parity;
+	if (!former->cost)
+		return;
+	ret_fold->most = (own->tau + over) >> SEK_LIMIT_TAT_SHIFT;
+	ret_fold->former_maxd = maxd_of(former);
+	former_factor(former, own, &ret_fold->former_mant, &ret_fold->former_shift);
+}
+
+uint64_t limit_scale_ahead_ns(const struct limit_scale *scale)
+{
+	return (maxd_of(scale) >> SEK_LIMIT_TAT_SHIFT) * SEK_LIMIT_UNIT_NS;
 }
 
 static bool wants_kind(const struct limit_settings *limit, enum sek_limit_kind kind)
@@ -250,6 +317,8 @@ static int add_limits(struct table_image *image, const struct limit_settings *li
 		err = limit_words(&limits[i], source_len6, &words[i]);
 		if (!err && words[i].maxd + word(UNITS_PER_S) > head->ahead)
 			head->ahead = words[i].maxd + word(UNITS_PER_S);
+		if (!err && words[i].former_maxd + word(UNITS_PER_S) > head->ahead)
+			head->ahead = words[i].former_maxd + word(UNITS_PER_S);
 		head->has_ban |= limits[i].ban.is_set;
 	}
 	head->n_limits = n;

@@ -94,6 +94,12 @@ size_t limit_problems(const struct limit_settings *limits, size_t n, unsigned ta
 	return problems.n;
 }
 
+bool limit_fold_is_sound(const struct limit_fold *fold)
+{
+	return fold->number < SEK_LIMITS_MAX && fold->parity < 2 && !(fold->former_maxd >> 63) &&
+	       !(fold->former_mant >> 24) && fold->former_shift < 64 && !(fold->most >> 39);
+}
+
 static int bad(const char *why, const char **ret_why)
 {
 	*ret_why = why;
@@ -103,6 +109,20 @@ static int bad(const char *why, const char **ret_why)
 static const void *line_at(const void *image, uint32_t line)
 {
 	return (const char *)image + (size_t)line * SEK_LINE_BYTES;
+}
+
+/* What tells the slots of these settings from those of the former ones, and converts those. */
+static int check_former(const struct sek_limit *limit, const char **ret_why)
+{
+	uint32_t either = 1u << SEK_LIMIT_PARITY_SHIFT;
+
+	if ((limit->mark | either) != (limit->number << SEK_LIMIT_NUMBER_SHIFT | either))
+		return bad("limit mark", ret_why);
+	if (limit->former_maxd >> 63 || limit->former_mant >> 24 || limit->former_shift > 63)
+		return bad("limit former", ret_why);
+	if (!limit->former_maxd && (limit->former_mant || limit->former_shift))
+		return bad("limit former", ret_why);
+	return 0;
 }
 
 static int check_words(const struct sek_limit *limit, uint32_t *numbers, const char **ret_why)
@@ -118,6 +138,8 @@ static int check_words(const struct sek_limit *limit, uint32_t *numbers, const c
 		return bad("limit cost", ret_why);
 	if (limit->tau >> 63 || limit->maxd >> 63 || limit->maxd < limit->tau)
 		return bad("limit burst", ret_why);
+	if (check_former(limit, ret_why))
+		return -EBADMSG;
 	if (limit->flags & SEK_LIMIT_F_BAN &&
 	    (!limit->ban_for_ns || limit->ban_most_ns < limit->ban_for_ns ||
 	     limit->repeat_x256 < 256))

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "limit.h"
+
 #define ROLE_MAGIC 0x534b524d
 #define ROLE_FDS_MAX 16
 #define ROLE_BANS_MAX SEK_BANS_MAX /* in one message */
@@ -66,8 +68,7 @@ enum role_type {
 	ROLE_BAN_SET = 42,
 	ROLE_BAN_DEL = 43, /* the keys alone count */
 	/*
-	 * body.count: set of limits' numbers (bits 0..15) that are another limit's now: their slots
-	 * are emptied
+	 * body.wipe: limits whose slots are emptied, or folded into those of their other parity
 	 */
 	ROLE_LIMIT_WIPE = 44,
 	/* body.crowdsec; FETCH_PUSH: a sealed memfd of what to send; answered like ROLE_FETCH */
@@ -176,6 +177,11 @@ struct role_msg {
 			uint64_t bytes;
 			uint64_t generation;
 		} swap;
+		struct {
+			uint32_t whole; /* set of numbers that are another limit's now */
+			uint32_t n_folds;
+			struct limit_fold fold[SEK_LIMITS_MAX];
+		} wipe;
 		struct role_entry entry;
 		struct role_ban ban;
 		struct {
