@@ -4,6 +4,7 @@ Runs in the virtual machines of `make vmtest`, whose kernels have freplace; no r
 import os, pathlib, signal, socket, threading, time
 import pytest
 from lab import EDGE, PORT, run, wait_for
+from test_hosts import second_link
 
 OURS, THEIRS, GOOD = "198.51.100.7", "203.0.113.7", "203.0.113.9"
 XDP_PINS = pathlib.Path("/sys/fs/bpf/xdp")
@@ -23,9 +24,9 @@ def unload_filter(lab):
     in_edge(lab, "xdp-filter", "unload", lab.iface)
 
 
-def components(lab):
-    """(priority, name) of each program in the dispatcher on the edge's interface, in their order."""
-    rows = [line.split() for line in in_edge(lab, "xdp-loader", "status", lab.iface).stdout.splitlines()]
+def components(lab, iface=None):
+    """(priority, name) of each program in the dispatcher on the edge's interface, or @iface, in their order."""
+    rows = [line.split() for line in in_edge(lab, "xdp-loader", "status", iface or lab.iface).stdout.splitlines()]
     return [(int(row[1]), row[2]) for row in rows if row and row[0] == "=>"]
 
 
@@ -133,6 +134,20 @@ def test_restart_in_the_dispatcher_leaves_no_gap(lab, agent):
     assert "adopted, native, in a dispatcher" in one.said()
     assert min(ours.sent, theirs.sent, good.sent) > 500
     assert (ours.arrived, theirs.arrived, good.sent - good.arrived) == (0, 0, 0)
+
+
+def test_an_interface_that_leaves_the_config_keeps_the_others_program(lab, agent):
+    second_link(lab)
+    one = agent("on-exit: keep\n")
+    one.config.write_text(f"interfaces: [{lab.iface}, edge1]\nmetrics: off\non-exit: keep\n")
+    one.start()
+    in_edge(lab, "xdp-filter", "load", "edge1")
+    assert (components(lab), components(lab, "edge1")) == (BOTH[:1], BOTH)
+    one.stop()
+    one.config.write_text(f"interfaces: [{lab.iface}]\nmetrics: off\non-exit: keep\n")
+    one.start()
+    wait_for(lambda: components(lab, "edge1") == BOTH[1:], 30, "ours off the interface that left the config")
+    assert components(lab) == BOTH[:1]
 
 
 def test_two_agents_share_one_interface_and_detach_their_own(lab, agent):
