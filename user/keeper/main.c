@@ -120,6 +120,20 @@ static void apply_config(struct keeper *keeper)
 	limiter_apply(keeper);
 }
 
+/* The first error of the config on disk, which keeper_config_load() has printed whole. */
+static void say_config_error(const struct keeper *keeper, char *why, size_t why_bytes)
+{
+	struct config *config = NULL;
+	char first[ROLE_TEXT_BYTES - 40];
+
+	if (keeper_config_look(&keeper->options, NULL, &config, first, sizeof(first)))
+		snprintf(why, why_bytes, "%s; the old config stays in force", first);
+	else
+		snprintf(why, why_bytes,
+			 "the config had errors, the old one stays in force: reload again");
+	config_free(config);
+}
+
 int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 {
 	struct keeper_config next = {.epoch = keeper->current.epoch};
@@ -128,11 +142,9 @@ int keeper_reload(struct keeper *keeper, char *why, size_t why_bytes)
 	int fd, metrics_fd, err = keeper_config_load(&keeper->options, &next);
 
 	if (err) {
-		snprintf(
-		    why, why_bytes,
-		    "the config has errors, the old one stays in force: sekishod -t -c %s shows them",
-		    keeper->options.config_path);
-		log_line(LOG_ERR, "reload: %s", why);
+		say_config_error(keeper, why, why_bytes);
+		log_line(LOG_ERR, "reload: the config has errors, the old one stays in force: sekishod -t -c %s shows them",
+			 keeper->options.config_path);
 		return -EINVAL;
 	}
 	if (next.config->n_limits && limiter_need(keeper)) {
