@@ -62,6 +62,11 @@ def status(pid):
     return dict(line.rstrip("\n").split(":\t", 1) for line in open(f"/proc/{pid}/status") if ":\t" in line)
 
 
+def rights(pid, name):
+    """That capability set of each of its threads."""
+    return {int(re.search(rf"^{name}:\t(\w+)$", open(f"/proc/{pid}/task/{task}/status").read(), re.M)[1], 16) for task in os.listdir(f"/proc/{pid}/task")}
+
+
 def descriptors(pid):
     """{number: what it is}, with the BPF maps' access."""
     found = {}
@@ -79,12 +84,11 @@ def descriptors(pid):
 def test_rights_of_each_process(hanging):
     keeper, engine, fetcher = hanging.process.pid, child(hanging, "sekisho-engine"), child(hanging, "sekisho-fetch")
     connects = connector(fetcher)
-    of = status(keeper)
-    assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")] == [KEEPER_CAPS] * 3
-    assert int(of["CapInh"], 16) == 0 and int(of["CapAmb"], 16) == 0
+    assert [rights(os.getpid(), "CapBnd") != {0}, rights(os.getpid(), "CapPrm") != {0}] == [True] * 2  # control: whose child it is
+    assert [rights(keeper, k) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")] == [{KEEPER_CAPS}] * 2 + [{0}] * 3
     for pid, user in ((engine, "sekisho"), (fetcher, "sekisho-fetch"), (connects, "sekisho-fetch")):
         of = status(pid)
-        assert [int(of[k], 16) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb")] == [0] * 4, user
+        assert [rights(pid, k) for k in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")] == [{0}] * 5, user
         uid, gid = run("id", "-u", user).stdout.strip(), run("id", "-g", user).stdout.strip()
         assert (of["Uid"].split(), of["Gid"].split(), of["Groups"].split()) == ([uid] * 4, [gid] * 4, []), user
         assert of["NoNewPrivs"] == "1", user

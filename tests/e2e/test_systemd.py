@@ -55,8 +55,9 @@ def test_start_is_over_when_the_agent_is_ready(installed):
 def test_the_units_hardening_is_in_force(installed):
     said = dict(line.split(":\t", 1) for line in open(f"/proc/{show('MainPID')}/status").read().splitlines() if ":\t" in line)
     wanted = set(re.search(r"^CapabilityBoundingSet=(.*)$", open(UNIT).read(), re.M).group(1).lower().split())
-    bounding = set(run("capsh", f"--decode={said['CapBnd']}").stdout.strip().split("=")[1].split(","))
-    assert bounding == wanted - {"cap_chown", "cap_dac_read_search", "cap_setpcap"}  # these go when it has started
+    has = set(run("capsh", f"--decode={said['CapPrm']}").stdout.strip().split("=")[1].split(","))
+    assert has == wanted - {"cap_chown", "cap_dac_read_search", "cap_setpcap"}  # these go when it has started
+    assert int(said["CapBnd"], 16) == 0
     assert (said["NoNewPrivs"], said["Seccomp"]) == ("1", "2")
     mounts = [line.split() for line in open(f"/proc/{show('MainPID')}/mountinfo")]
     options = {words[4]: words[5].split(",") for words in mounts}

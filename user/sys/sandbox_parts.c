@@ -21,7 +21,7 @@ int sandbox_drop_capabilities(void)
 	if (!none)
 		return -ENOMEM;
 	for (cap = 0; cap <= CAP_LAST_CAP; cap++)
-		/* fails without CAP_SETPCAP; there is no exec to gain by it anyway */
+		/* the keeper emptied it before our start; without CAP_SETPCAP this would fail */
 		(void)cap_drop_bound(cap);
 	(void)cap_reset_ambient(); /* setting none empties the ambient set too */
 	if (cap_set_proc(none))
