@@ -296,7 +296,25 @@ static const char *limit_over(const struct engine *engine, const struct sek_expl
 	return limit ? limit->name : "(changing)";
 }
 
-/* What the program says of the source now; NULL: it passes, and nothing wants it to. */
+/*
+ * What lets the source pass, monitor or an allow, to stand behind words on what became of it. NULL:
+ * neither does.
+ */
+static json_t *of_passing(const struct engine *engine, const struct sek_explain *kernel,
+			  const json_t *winner)
+{
+	const char *source = json_string_value(json_object_get(winner, "source"));
+
+	if (kernel->verdict == SEK_V_WOULD && kernel->reason == SEK_R_LIMIT)
+		return json_sprintf("the rate limit %s would, but for monitor.", limit_over(engine, kernel, true));
+	if (kernel->verdict == SEK_V_WOULD)
+		return json_sprintf("%s would, but for monitor.", winner ? source : "something");
+	if (kernel->reason == SEK_R_ALLOW)
+		return json_sprintf("it is allowed by %s.", winner ? source : "an entry");
+	return NULL;
+}
+
+/* What stops the source now; NULL: it passes. */
 static json_t *of_now(const struct engine *engine, const struct sek_explain *kernel,
 		      const json_t *winner, const struct bans_walk *bans, const char **ret_by)
 {
@@ -322,16 +340,6 @@ static json_t *of_now(const struct engine *engine, const struct sek_explain *ker
 		*ret_by = "limit";
 		return json_sprintf("Stopped in part by the rate limit %s: it is over it now; what is within the limit passes.", limit_over(engine, kernel, false));
 	}
-	if (kernel->verdict == SEK_V_WOULD && kernel->reason == SEK_R_LIMIT)
-		return json_sprintf("Not stopped: the rate limit %s would, but for monitor.", limit_over(engine, kernel, true));
-	if (kernel->verdict == SEK_V_WOULD)
-		return json_sprintf("Not stopped: %s would, but for monitor.",
-				    winner ? json_string_value(json_object_get(winner, "source"))
-					   : "something");
-	if (kernel->reason == SEK_R_ALLOW)
-		return json_sprintf("Not stopped: it is allowed by %s.",
-				    winner ? json_string_value(json_object_get(winner, "source"))
-					   : "an entry");
 	return NULL;
 }
 
@@ -364,27 +372,29 @@ static json_t *of_detached(json_t *would)
 	return answer;
 }
 
-#define NOT_STOPPED "Not stopped: "
+static bool is_stopped(const char *by)
+{
+	return strcmp(by, "nobody") && strcmp(by, "unknown");
+}
 
 /*
- * @now is what lets it pass, monitor or an allow; what stopped the source lately is told before it,
- * and is who stopped it.
+ * @passing is what lets it pass; what stopped the source lately, if it was stopped (@past, may be
+ * NULL), is told before it, and is who stopped it. Takes both.
  */
-static json_t *of_watched(json_t *now, json_t *past, const char *past_by, const char **ret_by)
+static json_t *of_passed(json_t *passing, json_t *past, const char *past_by, const char **ret_by)
 {
-	const char *text = json_string_value(now);
-	json_t *both;
+	const char *text = json_string_value(passing);
+	bool is_past = past && is_stopped(past_by);
+	json_t *answer = NULL;
 
-	if (!past || !text || strncmp(text, NOT_STOPPED, strlen(NOT_STOPPED)) ||
-	    !strcmp(past_by, "nobody") || !strcmp(past_by, "unknown")) {
-		json_decref(past);
-		return now;
-	}
-	both = json_sprintf("%s Now %s", json_string_value(past), text + strlen(NOT_STOPPED));
-	*ret_by = past_by;
+	if (text && is_past)
+		answer = json_sprintf("%s Now %s", json_string_value(past), text);
+	else if (text)
+		answer = json_sprintf("Not stopped: %s", text);
+	*ret_by = is_past ? past_by : "nobody";
 	json_decref(past);
-	json_decref(now);
-	return both;
+	json_decref(passing);
+	return answer;
 }
 
 static json_t *answer_of(struct engine *engine, const struct prefix *address,
@@ -393,19 +403,23 @@ static json_t *answer_of(struct engine *engine, const struct prefix *address,
 			 const json_t *data, const char **ret_by)
 {
 	const char *rail = json_string_value(json_object_get(data, "protected"));
-	json_t *now = of_now(engine, kernel, winner, bans, ret_by), *past;
-	const char *past_by;
+	json_t *passing = of_passing(engine, kernel, winner), *now, *past = NULL;
+	bool is_attached = explain_is_attached(engine);
+	const char *past_by = "nobody";
 
-	if (!explain_is_attached(engine)) {
+	if (passing) {
+		if (is_attached)
+			past = of_past(engine, address, kernel, drops, bans, &past_by);
+		now = of_passed(passing, past, past_by, ret_by);
+	} else {
+		now = of_now(engine, kernel, winner, bans, ret_by);
+	}
+	if (!is_attached) {
 		*ret_by = "nobody";
 		return of_detached(now);
 	}
 	if (!now && rail)
 		return json_sprintf("Not stopped: it is protected (%s) and never dropped.", rail);
-	if (now && (kernel->verdict == SEK_V_WOULD || kernel->reason == SEK_R_ALLOW)) {
-		past = of_past(engine, address, kernel, drops, bans, &past_by);
-		return of_watched(now, past, past_by, ret_by);
-	}
 	return now ? now : of_past(engine, address, kernel, drops, bans, ret_by);
 }
 
