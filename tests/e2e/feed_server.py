@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """A feed's server that behaves as the file `mode` beside it says; every request is a line in `requests`.
-usage: feed_server.py FOLDER PORT"""
+usage: feed_server.py FOLDER PORT [ADDRESS]"""
 import gzip, hashlib, http.server, pathlib, sys, time
 
 FOLDER = pathlib.Path(sys.argv[1])
@@ -54,7 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(200, body, ETag=etag)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), Handler)
+server = http.server.ThreadingHTTPServer((sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1", int(sys.argv[2])), Handler)
 server.daemon_threads = True
 print("ready", flush=True)
 server.serve_forever()

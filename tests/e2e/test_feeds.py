@@ -21,9 +21,9 @@ class Server:
         if lines:
             (self.folder / "list").write_text("\n".join(lines) + "\n")
 
-    def start(self):
+    def start(self, namespace=None, *place):
         script = pathlib.Path(__file__).with_name("feed_server.py")
-        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.lab.edge}", "/usr/bin/python3", script, self.folder, "8099"],
+        self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{namespace or self.lab.edge}", "/usr/bin/python3", script, self.folder, *(place or ("8099",))],
                                         stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
         return self
@@ -137,6 +137,60 @@ def test_a_server_that_wants_to_be_left_alone(lab, agent, server):
     one.cli("reload")
     wait_for(lambda: feed(one, "web")["state"] == "ok" and drops(lab, BAD, GOOD) == [True, False], what="the list")
     assert server.requests() == ["busy /list none", "ok /list?moved none"] and feed(one, "web")["not_before"] is None
+
+
+@pytest.fixture
+def publishers(lab, tmp_path):
+    """Hosts whose publishers say how often one may ask, and one that does not: one server, at an address that a feed may lead to."""
+    address, one = "11.22.33.44", Server(lab, tmp_path)
+    lab.ip(lab.attacker, "addr", "add", address + "/32", "dev", "atk0")
+    lab.ip(lab.edge, "route", "add", address, "dev", lab.iface)
+    (tmp_path / "hosts").write_text(f"127.0.0.1 localhost\n{address} www.spamhaus.org www.dan.me.uk api.abuseipdb.com lists.example.org\n")
+    run("mount", "--bind", tmp_path / "hosts", "/etc/hosts")  # in the test run's own mount namespace
+    one.again = lambda: one.start(lab.attacker, "80", address)
+    try:
+        yield one.again()
+    finally:
+        one.stop()
+        run("umount", "/etc/hosts")
+
+
+def test_a_failure_at_a_publisher_who_wants_rarer_requests(lab, agent, publishers):
+    """After an answer that is no list its terms are kept, by a start too, until a person asks; where no answer came they are not."""
+    terms = {"spamhaus": ("www.spamhaus.org", 3600), "dan": ("www.dan.me.uk", 1800), "abuse": ("api.abuseipdb.com", 17280), "other": ("lists.example.org", None)}
+    config = "feeds:\n" + "".join(f"  - {{name: {name}, url: \"http://{host}/{name}\", format: plain, interval: 12h}}\n" for name, (host, _) in terms.items())
+
+    def waits(most=66):
+        """Seconds to the next try of each are what its terms say, and not over a fifth more; where there are none at most @most."""
+        for name, (_, wait_s) in terms.items():
+            said = one.ask("feed", "show", name)
+            left_s = said["next_try"] - time.time()
+            assert (wait_s - 60 <= left_s <= 1.2 * wait_s + 2) if wait_s else left_s <= most, (name, left_s)
+            assert bool(said["next_why"]) == bool(wait_s) and said["not_before"] is None, said
+
+    publishers.say("500")
+    one = agent(config).start()
+    wait_for(lambda: all(feed(one, name)["state"] == "failing" for name in terms), what="the refusals")
+    asked = [f"500 /{name} none" for name in sorted(terms)]
+    assert sorted(publishers.requests()) == asked
+    waits()
+    text = re.sub(r"\s+", " ", one.cli("feed", "show", "dan").stdout)
+    assert "because its publisher wants 30m between requests, and the last one failed; sekisho feed update dan asks now all the same" in text
+    one.stop()
+    one.start()  # nobody has a list: all but those are asked at once
+    wait_for(lambda: len(publishers.requests()) == 5, what="the other's request")
+    assert publishers.requests()[4:] == ["500 /other none"]
+    assert "HTTP 500" in one.cli("feed", "update", "dan", check=False).stderr and publishers.requests()[5:] == ["500 /dan none"]
+    waits(132)
+    publishers.stop()
+    for name in terms:
+        assert re.search("refused", one.cli("feed", "update", name, check=False).stderr)
+    assert [feed(one, name)["next_try"] - time.time() < 600 for name in terms] == [True] * 4
+    assert [one.ask("feed", "show", name)["next_why"] for name in terms] == [None] * 4
+    publishers.again()
+    publishers.say("ok", BAD)
+    one.cli("feed", "update")
+    assert drops(lab, BAD, GOOD) == [True, False]
 
 
 @pytest.mark.parametrize("mode, said", [("html", "HTML"), ("500", "500"), ("busy", "503"), ("empty", "empty|no entr|no prefix"),

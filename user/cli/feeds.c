@@ -249,6 +249,7 @@ static int show_feed(json_t *feed)
 		{"alarm", "alarm", PRINT_TEXT},
 		{"age", "last_success", PRINT_AGO},
 		{"next try in", "next_try", PRINT_LEFT},
+		{"because", "next_why", PRINT_TEXT},
 		{"entries", "entries", PRINT_NUMBER},
 		{"IPv4", "entries_v4", PRINT_NUMBER},
 		{"IPv6", "entries_v6", PRINT_NUMBER},

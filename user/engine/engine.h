@@ -41,6 +41,7 @@ struct engine_feed {
 	uint64_t left_out4, left_out6;
 	uint64_t next_ms;    /* on the loop's clock */
 	uint32_t retry_after_s; /* the server's wish with the last failure */
+	bool was_answered;   /* by the server, at the last try, or nobody knows */
 	bool is_fetching;    /* until the update is judged and stored */
 	bool was_fetching;   /* when a reload came between */
 	bool is_damaged;     /* its stored list is, and it was not asked since */
@@ -131,6 +132,13 @@ void feeds_tick(struct engine *engine);
 int feeds_update(struct engine *engine, const char *name);
 /* Unix time before which the feed's server wants no request; 0: any time will do. */
 int64_t feeds_wish_s(const struct engine_feed *feed);
+/*
+ * The same by its publisher's terms, after a request that it answered and that failed all the same:
+ * a person may ask before.
+ */
+int64_t feeds_terms_s(const struct engine_feed *feed);
+/* Seconds that those terms want between two requests; 0: none are known. */
+uint32_t feeds_terms_between_s(const struct engine_feed *feed);
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
 /*

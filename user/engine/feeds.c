@@ -35,12 +35,30 @@ static void save_state(struct engine *engine, const struct engine_feed *feed)
 		log_line(LOG_ERR, "feed %s: the state cannot be written: %s", feed->state.name, store_error(engine->store));
 }
 
+/*
+ * Seconds that the server is left alone for; a publisher's terms count only after a failure that it
+ * answered: it may be how it tells those who ask too often.
+ */
+static uint32_t keep_wish(struct engine_feed *feed, bool is_failure)
+{
+	uint32_t terms_s = is_failure && feed->was_answered ? feeds_terms_between_s(feed) : 0;
+
+	if (terms_s > feed->retry_after_s) {
+		feed->state.wish_s = -(feed->state.last_try_s + terms_s);
+		return terms_s;
+	}
+	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
+	return feed->retry_after_s;
+}
+
 /* The try is over: its error (empty: none) is kept, and the next one planned. */
 static void finish(struct engine *engine, struct engine_feed *feed, const char *error)
 {
+	uint32_t wish_s;
+
 	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
-	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
+	wish_s = keep_wish(feed, error[0]);
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
 		feed->state.failures++;
@@ -50,8 +68,9 @@ static void finish(struct engine *engine, struct engine_feed *feed, const char *
 		feed->state.failures = 0;
 	}
 	save_state(engine, feed);
-	feed->next_ms = uv_now(&engine->loop) + backoff_wait_ms(feed->config->interval_s, feed->state.failures, feed->retry_after_s, random32());
+	feed->next_ms = uv_now(&engine->loop) + backoff_wait_ms(feed->config->interval_s, feed->state.failures, wish_s, random32());
 	feed->retry_after_s = 0;
+	feed->was_answered = false;
 	control_poll_waiting(engine);
 }
 
@@ -256,6 +275,7 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		return;
 	stop_poll(feed);
 	end_texts(result);
+	feed->was_answered = err || len != sizeof(*result) || result->http_code;
 	if (err || len != sizeof(*result) || result->magic != FETCH_MAGIC) {
 		finish(engine, feed, "the fetcher died");
 	} else if (result->status == FETCH_UNCHANGED) {
@@ -411,7 +431,7 @@ static void inherit(struct engine *engine, struct engine_feed *feed)
 /* A file is read at once; a server is not asked by every start and reload, but when its time has come. */
 static void plan_first(struct engine *engine, struct engine_feed *feed)
 {
-	int64_t gone_s = engine_now_s() - feed->state.last_try_s, wish_s = feeds_wish_s(feed);
+	int64_t gone_s = engine_now_s() - feed->state.last_try_s, wish_s = feeds_wish_s(feed) ?: feeds_terms_s(feed);
 	uint64_t wait_ms = backoff_wait_ms(feed->config->interval_s, feed->state.failures, 0, random32());
 
 	if (feed->config->url && feed->list.data && !feed->was_fetching && feed->state.last_try_s && gone_s >= 0 && (uint64_t)gone_s * 1000 < wait_ms)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A person asks for feeds now: which are fetched, which of their servers want to be left alone, and
- * until when.
+ * until when, by their own word or by their publishers'.
  */
 #include "engine.h"
 
 #include <errno.h>
 
 #include "lib/backoff.h"
+#include "lib/feed_url.h"
 
 int64_t feeds_wish_s(const struct engine_feed *feed)
 {
@@ -16,6 +17,23 @@ int64_t feeds_wish_s(const struct engine_feed *feed)
 	/* more: the clock was set back */
 	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S ? feed->state.wish_s
 									       : 0;
+}
+
+int64_t feeds_terms_s(const struct engine_feed *feed)
+{
+	int64_t left_s = -feed->state.wish_s - engine_now_s();
+
+	return feed->config->url && left_s > 0 && left_s <= BACKOFF_WISH_MAX_S
+		       ? -feed->state.wish_s
+		       : 0;
+}
+
+uint32_t feeds_terms_between_s(const struct engine_feed *feed)
+{
+	const struct feed_url_rule *rule =
+		feed->config->url ? feed_url_rule(feed->config->url) : NULL;
+
+	return rule ? rule->interval_s / 10 * 9 : 0; /* without the tenth for an interval's jitter */
 }
 
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)

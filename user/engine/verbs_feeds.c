@@ -100,6 +100,17 @@ static json_t *feed_error(const struct engine_feed *feed)
 			    feed->state.name);
 }
 
+/* Why the next try is later than after other failures; null where it is not. */
+static json_t *feed_terms(const struct engine_feed *feed)
+{
+	char between[32];
+
+	if (!feeds_terms_s(feed))
+		return json_null();
+	return json_sprintf("its publisher wants %s between requests, and the last one failed; sekisho feed update %s asks now all the same",
+			    units_format_duration(feeds_terms_between_s(feed), between), feed->state.name);
+}
+
 /* What the list in force was read as, and why. */
 static json_t *feed_origin(const struct engine_feed *feed)
 {
@@ -134,6 +145,7 @@ json_t *verbs_feed(struct engine *engine, struct engine_feed *feed, bool is_long
 		json_object_set_new(json, "not_before", verbs_time(feeds_wish_s(feed)));
 	if (!is_long || !json)
 		return json;
+	json_object_set_new(json, "next_why", feed_terms(feed));
 	json_object_update_new(
 		json,
 		json_pack("{s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:o,s:o}", "lines",

@@ -52,7 +52,10 @@ struct store_feed {
 	char held_why[256];
 	char held_etag[192];	 /* the held update's validators */
 	char held_modified[64];
-	/* Unix time before which the server wants no request (Retry-After); 0: it said none */
+	/*
+	 * Unix time before which the server wants no request (Retry-After); 0: it said none. Below
+	 * 0: not its word but its publisher's terms, before -wish_s we do not ask by ourselves
+	 */
 	int64_t wish_s;
 };
 
