@@ -167,13 +167,13 @@ def test_metrics_are_in_the_page_and_nothing_else(lab, agent):
     one = agent()
     path = one.dir / "list"
     path.write_text("198.51.100.7\n")
-    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n"
+    one.write(f"feeds:\n  - {{name: one, path: \"{path}\", format: plain}}\n  - {{name: two, path: \"{path}\", format: plain}}\n"
               "limits:\n  - {name: l, packets: 1k/s}\n"
               "crowdsec: {url: \"http://127.0.0.1:1\", key-file: /nowhere}\n")
     one.start()
     one.cli("block", "add", "192.0.2.1")
     put(one, ["198.51.100.7/32"])
-    wait_for(lambda: one.ask("review", "list")["bans"], 10, "a ban")
+    wait_for(lambda: one.ask("review", "list")["bans"] and one.ask("feed", "quality")["overlaps"], 10, "a ban, and two lists that overlap")
     one.cli("review", "confirm", "1")  # precision is told of what was judged
     said = set(re.findall(r"^(sekisho_\w+)", one.get("/metrics"), re.M))
     assert len(said) > 15

@@ -10,7 +10,7 @@ OPEN = "application/openmetrics-text"
 PROMTOOL = "/usr/local/libexec/sekisho-tests/promtool"  # scripts/install-deps.sh puts it there
 PROMISED = """sekisho_packets_total sekisho_bytes_total sekisho_would_drop_packets_total sekisho_feed_dropped_packets_total
 sekisho_feed_dropped_bytes_total sekisho_feed_would_drop_packets_total sekisho_feed_entries sekisho_feed_last_success_timestamp_seconds
-sekisho_feed_up sekisho_feed_held sekisho_feed_update_failures_total sekisho_feed_fetch_duration_seconds sekisho_entries sekisho_table_prefixes
+sekisho_feed_up sekisho_feed_held sekisho_feed_overlap_pair_ratio sekisho_feed_update_failures_total sekisho_feed_fetch_duration_seconds sekisho_entries sekisho_table_prefixes
 sekisho_table_bytes sekisho_table_generation sekisho_table_build_seconds sekisho_attached sekisho_build_info""".split()
 
 

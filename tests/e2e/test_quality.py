@@ -80,9 +80,21 @@ def test_the_matrix(agent):
     said = dict(re.findall(r'^sekisho_feed_overlap_ratio\{feed="(\w+)",family="ipv4"\} (\S+)$', one.get("/metrics"), re.M))
     assert {name: float(share) for name, share in said.items()} == {"a": 0.5, "b": 0.5, "c": 0, "d": 0}
     assert 'sekisho_feed_overlap_ratio{feed="a",family="ipv6"} 1\n' in one.get("/metrics")
+    said = re.findall(r'^sekisho_feed_overlap_pair_ratio\{feed="(\w+)",other="(\w+)",family="(\w+)"\} (\S+)$', one.get("/metrics"), re.M)
+    assert sorted(said) == [("a", "b", "ipv4", "0.5"), ("a", "b", "ipv6", "1"), ("b", "a", "ipv4", "0.5"), ("b", "a", "ipv6", "0.5")]
     text = [line.split() for line in one.cli("feed", "quality").stdout.splitlines()]
     assert ["1", "a", "-", "100", "%", "0", "%", "-"] in text and ["2", "b", "50", "%", "-", "0", "%", "-"] in text and ["3", "c", "0", "%", "0", "%", "-", "-"] in text
     assert ["4", "d", "-", "-", "-", "-"] in text
+
+
+def test_the_matrix_is_bounded(agent):
+    """46 lists that all overlap are 2070 pairs: 70 are left out, among them the 45 of small shares."""
+    names = [f"l{i}" for i in range(46)]
+    one = lists(agent(), **{name: ("block", [BOTH] + [f"203.0.113.{i}" for i in range(30)] * (name == "l0")) for name in names}).start()
+    wait_for(lambda: len(one.ask("feed", "quality")["overlaps"]) == 2000, 20, "all of them in force")
+    said = re.findall(r'^sekisho_feed_overlap_pair_ratio\{feed="(\w+)",other="(\w+)",family="ipv4"\} (\S+)$', one.get("/metrics"), re.M)
+    assert len(set(said)) == len(said) == 2000
+    assert {share for _, _, share in said} == {"1"} and not any(feed == "l0" for feed, _, _ in said)
 
 
 def test_churn_and_age(lab, agent):

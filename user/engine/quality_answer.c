@@ -13,7 +13,10 @@
 #include "verbs.h"
 
 #define DAYS_DEFAULT 7
-/* rows of the matrix in an answer, the largest shares first; 44 lists have no more */
+/*
+ * pairs of the matrix in an answer and in the metrics, the largest shares first: 45 lists that all
+ * overlap have 1980
+ */
 #define PAIRS_MAX 2000
 
 static double share(double part, double whole)
@@ -109,19 +112,34 @@ static size_t crowdsec_pairs(struct engine *engine, struct pair *pairs)
 	return n;
 }
 
-/* List @a with each other list that shares an address with it. Returns how many. */
-static size_t pairs_of(struct engine *engine, const struct engine_feed *a, struct pair *pairs)
+/*
+ * The classes that list @id is in, to @own, which has room for all. Returns how many: of thousands
+ * mostly a few, which every other list is then looked for in.
+ */
+static size_t classes_of(struct engine *engine, unsigned id, struct overlap_class *own)
 {
-	size_t n_classes, k, n = 0;
+	size_t n_classes, i, n = 0;
 	const struct overlap_class *classes = quality_classes(engine, &n_classes);
-	struct overlap_sums of_a = overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX,
-						a->state.id % SEK_LISTS_MAX);
+
+	for (i = 0; i < n_classes; i++) {
+		if (classes[i].lists[id / 64] >> (id % 64) & 1)
+			own[n++] = classes[i];
+	}
+	return n;
+}
+
+/* List @a with each other list that shares an address with it. Returns how many. */
+static size_t pairs_of(struct engine *engine, const struct engine_feed *a,
+		       struct overlap_class own[SEK_CLASSES_MAX], struct pair *pairs)
+{
+	unsigned id = a->state.id % SEK_LISTS_MAX;
+	size_t n_own = classes_of(engine, id, own), k, n = 0;
+	struct overlap_sums of_a = overlap_both(own, n_own, id, id);
 
 	for (k = 0; k < engine->n_feeds; k++) {
 		const struct engine_feed *b = &engine->feeds[k];
 		struct overlap_sums both =
-			overlap_both(classes, n_classes, a->state.id % SEK_LISTS_MAX,
-				     b->state.id % SEK_LISTS_MAX);
+			overlap_both(own, n_own, id, b->state.id % SEK_LISTS_MAX);
 
 		if (a != b && a->state.id && b->state.id && (both.v4 > 0 || both.v6 > 0))
 			pairs[n++] = (struct pair){
@@ -130,32 +148,40 @@ static size_t pairs_of(struct engine *engine, const struct engine_feed *a, struc
 	return n;
 }
 
+/* Puts those of the largest shares first, and returns how many are told of. */
+static size_t largest(struct pair *pairs, size_t n)
+{
+	if (n)
+		qsort(pairs, n, sizeof(*pairs), by_share);
+	return n < PAIRS_MAX ? n : PAIRS_MAX;
+}
+
 /*
- * Every ordered pair that shares an address. Returns how many; *ret_pairs is the caller's to
- * free().
+ * The largest of all ordered pairs that share an address. Returns how many; *ret_pairs is the
+ * caller's to free().
  */
 static size_t all_pairs(struct engine *engine, struct pair **ret_pairs)
 {
 	size_t i, n = 0, most = engine->n_feeds * (engine->n_feeds + 1);
 	struct pair *pairs = calloc(most + 1, sizeof(*pairs));
+	struct overlap_class *own = calloc(SEK_CLASSES_MAX, sizeof(*own));
 
-	for (i = 0; i < engine->n_feeds && pairs; i++)
-		n += pairs_of(engine, &engine->feeds[i], pairs + n);
+	for (i = 0; i < engine->n_feeds && pairs && own; i++)
+		n += pairs_of(engine, &engine->feeds[i], own, pairs + n);
 	if (pairs)
 		n += crowdsec_pairs(engine, pairs + n);
+	free(own);
 	*ret_pairs = pairs;
-	return n;
+	return largest(pairs, n);
 }
 
-/* Rows of the @n @pairs, those of the largest shares first. Takes @pairs. */
+/* Rows of the @n @pairs. Takes @pairs. */
 static json_t *rows_of(struct pair *pairs, size_t n)
 {
 	json_t *rows = json_array();
 	size_t i;
 
-	if (n)
-		qsort(pairs, n, sizeof(*pairs), by_share);
-	for (i = 0; i < n && i < PAIRS_MAX; i++)
+	for (i = 0; i < n; i++)
 		json_array_append_new(rows,
 				      json_pack("{s:s,s:s,s:f,s:f,s:f,s:f}", "list",
 						pairs[i].a->state.name, "also_in",
@@ -177,18 +203,23 @@ static json_t *matrix(struct engine *engine)
 json_t *quality_overlaps(struct engine *engine, const struct engine_feed *feed)
 {
 	struct pair *pairs = calloc(3 * engine->n_feeds + 1, sizeof(*pairs)), *own;
+	struct overlap_class *classes = calloc(SEK_CLASSES_MAX, sizeof(*classes));
 	size_t n, n_own, i;
 
-	if (!pairs)
+	if (!pairs || !classes) {
+		free(pairs);
+		free(classes);
 		return json_array();
-	n = pairs_of(engine, feed, pairs);
+	}
+	n = pairs_of(engine, feed, classes, pairs);
+	free(classes);
 	own = pairs + n;
 	n_own = crowdsec_pairs(engine, own);
 	for (i = 0; i < n_own; i++) {
 		if (own[i].a == feed)
 			pairs[n++] = own[i]; /* never ahead of what is read */
 	}
-	return rows_of(pairs, n);
+	return rows_of(pairs, largest(pairs, n));
 }
 
 json_t *verbs_feed_quality(struct verbs_request *request)
@@ -229,7 +260,26 @@ static double value_of(struct engine *engine, const struct engine_feed *feed, en
 	}
 }
 
-/* One figure a feed, not the matrix: its labels would grow with the square of the feeds. */
+/* The matrix as `feed quality` tells it: no pair that shares nothing, PAIRS_MAX at most. */
+static void add_pairs(struct engine *engine, struct openmetrics *om)
+{
+	struct pair *pairs;
+	size_t i, n = all_pairs(engine, &pairs);
+
+	openmetrics_family(om, "sekisho_feed_overlap_pair_ratio", OPENMETRICS_GAUGE, "Share of the feed's addresses that the other list holds too; none where that is none.");
+	for (i = 0; i < n; i++) {
+		const char *feed = pairs[i].a->state.name, *other = pairs[i].b->state.name;
+
+		if (pairs[i].both.v4 > 0)
+			openmetrics_sample(om, pairs[i].share4, "feed", feed, "other", other,
+					   "family", "ipv4", NULL);
+		if (pairs[i].both.v6 > 0)
+			openmetrics_sample(om, pairs[i].share6, "feed", feed, "other", other,
+					   "family", "ipv6", NULL);
+	}
+	free(pairs);
+}
+
 static void add_overlap(struct engine *engine, struct openmetrics *om)
 {
 	size_t n_classes, i;
@@ -269,4 +319,5 @@ void metrics_add_quality(struct engine *engine, struct openmetrics *om)
 					   feed->state.name, NULL);
 	}
 	add_overlap(engine, om);
+	add_pairs(engine, om);
 }
