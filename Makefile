@@ -46,7 +46,7 @@ san = $(patsubst %.c,$(BUILD)/san/%.o,$(1))
 # Who links what: the link line is the boundary between the processes.
 keeper_src := $(wildcard user/keeper/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel bpf_load bpf_table bpf_attach* bpf_entries bpf_ban_map bpf_limiter bpf_pin bpf_lens bpf_slots bpf_rails ssh_source netlink sandbox_caps spawn file file_put secret notify))
 engine_src := $(wildcard user/engine/*.c) $(wildcard $(patsubst %,user/sys/%.c,log channel store store_entries store_refs store_feeds store_disk store_audit store_bans store_verdicts store_limits store_quality metrics_http bpf_read bpf_bans_read bpf_events sandbox_engine sandbox_parts file))
-fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http dial sandbox_fetch sandbox_parts))
+fetch_src := $(wildcard user/fetch/*.c) $(wildcard $(patsubst %,user/sys/%.c,channel http dial sandbox_fetch sandbox_parts secret))
 cli_src := $(wildcard user/cli/*.c) $(wildcard $(patsubst %,user/sys/%.c,client file ssh_source))
 LIB_LIBS := -lyaml -ljansson -lm
 keeper_libs := -lxdp -lbpf -lelf -lz -lcap -lmnl -luv $(LIB_LIBS)

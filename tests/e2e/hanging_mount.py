@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A mount that does not answer: a FUSE file system with one file, LIST, that everybody may read. An open of it is taken and never
+"""A mount that does not answer: a FUSE file system with one file, LIST, of mode MODE. An open of it is taken and never
 answered, as by a server of NFS that is gone, until a file ANSWER is there; a process that waits for that cannot even be killed.
-usage: hanging_mount.py FOLDER LIST ANSWER OPENS (lines of process ids go to OPENS); speaks the kernel's own protocol, fuse(4)."""
+usage: hanging_mount.py FOLDER LIST ANSWER OPENS MODE (lines of process ids go to OPENS); speaks the kernel's own protocol, fuse(4)."""
 import ctypes, os, pathlib, select, struct, sys
 
-folder, name, answer, opens = (pathlib.Path(word) for word in sys.argv[1:])
+folder, name, answer, opens = (pathlib.Path(word) for word in sys.argv[1:5])
+FILE_MODE = 0o100000 | int(sys.argv[5], 8)
 HEAD = struct.Struct("<IIQQIIIHH")
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT, INTERRUPT, BATCH_FORGET = 1, 2, 3, 14, 15, 17, 18, 25, 26, 36, 42
 ROOT, FILE, ENOSYS, ENOENT = 1, 2, 38, 2
@@ -17,7 +18,7 @@ if libc.mount(b"hanging", bytes(folder), b"fuse", 0, b"fd=%d,rootmode=40755,user
 
 
 def attributes(node):
-    mode = 0o40755 if node == ROOT else 0o100644
+    mode = 0o40755 if node == ROOT else FILE_MODE
     return struct.pack("<6Q10I", node, 0 if node == ROOT else len(data), 1, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
 MAGIC = 0x534B464A
-JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s640sII64s256s64sc7xII")
+JOB = struct.Struct("<IIIIQII64s2048s192s64s64s256s640sII64s256s64sc7xII104s")
 RESULT = struct.Struct("<IIIIQQII192s64s48s256s")
 LIST, UNCHANGED, FAILED = 1, 2, 3
 GOOD = b"192.0.2.1\n192.0.2.2\n198.51.100.0/24\n203.0.113.9\n"
@@ -237,7 +237,7 @@ def spawn(job):
 
 def fetch(url, is_file=False, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b"", kind=1, countries=b""):
     job = JOB.pack(MAGIC, kind, is_file, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
-                   b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", countries, b"\0", 0, 0)
+                   b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", countries, b"\0", 0, 0, b"")
     ours, process = spawn(job)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)

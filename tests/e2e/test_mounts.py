@@ -9,12 +9,12 @@ BAD, NEW, LATE, GOOD = "198.51.100.7", "198.51.100.8", "198.51.100.99", "203.0.1
 
 
 class Mount:
-    def __init__(self, folder):
+    def __init__(self, folder, mode="644"):
         self.folder, self.answer, self.opens = folder / "mnt", folder / "answer", folder / "opens"
         self.folder.mkdir()
         self.list = self.folder / "list"
         script = pathlib.Path(__file__).with_name("hanging_mount.py")
-        self.process = subprocess.Popen(["/usr/bin/python3", script, self.folder, "list", self.answer, self.opens], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["/usr/bin/python3", script, self.folder, "list", self.answer, self.opens, mode], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline() == "ready\n"
 
     def pids(self):
@@ -32,6 +32,22 @@ class Mount:
 def mount(tmp_path):
     one = Mount(tmp_path)
     yield one
+    one.close()
+
+
+@pytest.fixture
+def key_mount(lab, tmp_path):
+    """Its file is a key's, for a server beside it."""
+    one = Mount(tmp_path, "600")
+    (tmp_path / "want").write_text(LATE)
+    script = pathlib.Path(__file__).with_name("key_server.py")
+    server = subprocess.Popen(["nsenter", f"--net=/run/netns/{lab.edge}", "/usr/bin/python3", script, tmp_path, "127.0.0.1", "127.0.0.2", "8099"], stdout=subprocess.PIPE, text=True)
+    assert server.stdout.readline() == "ready\n"
+    one.requests = tmp_path / "requests"
+    yield one
+    server.kill()
+    server.wait()
+    server.stdout.close()
     one.close()
 
 
@@ -97,6 +113,37 @@ def test_an_open_that_does_not_end(lab, agent, mount):
     in_time(one, "feed", "update", "dead")
     assert (feed(one, "dead")["state"], feed(one, "dead")["error"]) == ("ok", None)
     assert (lab.probe(LATE), lab.probe(GOOD, 5)) == (0, 5)
+
+
+def test_a_key_whose_open_does_not_end(lab, agent, key_mount):
+    """Of a feed and of CrowdSec: who reads it is no agent's process yet, and nothing waits with it."""
+    one, mount = agent(), key_mount
+    own = one.dir / "own.txt"
+    own.write_text(NEW + "\n")
+    one.write(f'feeds:\n  - {{name: keyed, url: "http://127.0.0.1:8099/list", key-file: "{mount.list}", key-header: Key, format: plain}}\n'
+              f'  - {{name: own, path: "{own}", format: plain, max-change: 0%}}\ncrowdsec: {{url: "http://127.0.0.1:8099", key-file: "{mount.list}"}}\n')
+    one.start()
+    wait_for(lambda: len(waiting(mount)) == 2, what="both opens that hang")
+    first = waiting(mount)
+    assert one.process.pid not in first
+    wait_for(lambda: feed(one, "own")["state"] == "ok" and lab.probe(NEW) == 0, what="the other list")
+    for words in (("status",), ("block", "add", BAD), ("block", "del", BAD), ("mode", "monitor"), ("mode", "enforce"), ("feed", "show", "keyed"), ("feed", "show", "crowdsec")):
+        in_time(one, *words)
+    assert feed(one, "keyed")["state"] == "pending" and not mount.requests.exists()
+    own.write_text(GOOD + "\n")
+    in_time(one, "feed", "update", "own")
+    assert (lab.probe(NEW, 5), lab.probe(GOOD), lab.probe(BAD, 5)) == (5, 0, 5)
+    in_time(one, "reload")  # ends both, which do not die: they are named
+    said = wait_for(lambda: re.search(r"process (\d+), which was to read it, was killed \d+ s ago and hangs in the kernel: is its key-file on a mount", feed(one, "keyed")["error"] or ""), what="the words on it")
+    assert int(said[1]) in first and sorted(waiting(mount, "D")) == sorted(first) == sorted(mount.pids())
+    in_time(one, "status")
+    # the mount is back: so is the feed, with its key
+    mount.answer.touch()
+    wait_for(lambda: not waiting(mount) and not any(map(state_of, first)), what="the end of those that hung")
+    in_time(one, "feed", "update", "keyed")
+    assert (feed(one, "keyed")["state"], feed(one, "keyed")["error"]) == ("ok", None)
+    assert f"127.0.0.1 /list {LATE}" in mount.requests.read_text().splitlines()
+    assert (lab.probe(BAD), lab.probe(GOOD), lab.probe(NEW, 5)) == (0, 0, 5)
 
 
 def test_stop_and_start_do_not_wait_for_it(lab, agent, mount):

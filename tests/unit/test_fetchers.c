@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fetcher that hangs, even a stopped one, is killed when its time is over, and no sooner, and the engine hears why; while it is
- * not gone nobody reads the same. No key is left in the keeper's memory, whatever became of the fetcher. There is no
+ * not gone nobody reads the same. No key ever is in the keeper's memory. There is no
  * helper: the children end at once.
  */
 /* link: keeper/fetchers.c sys/channel.c sys/spawn.c sys/secret.c sys/log.c -luv */
@@ -28,6 +28,7 @@
 
 #define OVER_MS 330000 /* FETCH_TOTAL_S and FETCH_PARSE_S */
 #define FILE_OVER_MS 90000
+#define KEY_OVER_MS 30000 /* KEY_TOTAL_S */
 
 static struct keeper keeper;
 
@@ -147,6 +148,42 @@ static void test_file_deadline(void **state)
 	assert_int_equal(channel_recv(fd, &result, sizeof(result), &len, NULL, 0, NULL), -ECONNRESET);
 	close(fd);
 	forget(place);
+}
+
+/* While its job waits in the channel the key's file is what it waits for; who has taken it has all its time. */
+static void test_key_deadline(void **state)
+{
+	struct config_feed *feed = &keeper.current.config->feeds[0];
+	static struct fetch_job job;
+	struct fetch_result result;
+	struct keeper_fetcher *place;
+	char why[256];
+	size_t len;
+	int fd;
+
+	feed->path = NULL;
+	feed->url = "https://192.0.2.1/list";
+	feed->key_file = "/nonexistent/key";
+	assert_int_equal(ask(&fd, why, sizeof(why)), 0);
+	place = begun();
+	assert_int_equal(channel_recv(place->fd, &job, sizeof(job), &len, NULL, 0, NULL), 0);
+	fetchers_tick(&keeper, place->started_ms + OVER_MS - 1);
+	assert_false(place->is_killed);
+	fetchers_tick(&keeper, place->started_ms + OVER_MS);
+	assert_true(place->is_killed);
+	close(fd);
+	forget(place);
+	assert_int_equal(ask(&fd, why, sizeof(why)), 0);
+	fetchers_tick(&keeper, place->started_ms + KEY_OVER_MS - 1);
+	assert_false(place->is_killed);
+	fetchers_tick(&keeper, place->started_ms + KEY_OVER_MS);
+	assert_true(place->is_killed);
+	assert_int_equal(channel_recv(fd, &result, sizeof(result), &len, NULL, 0, NULL), 0);
+	assert_non_null(strstr(result.why, "no end after 30 s"));
+	assert_non_null(strstr(result.why, "is its key-file on a mount that does not answer?"));
+	close(fd);
+	forget(place);
+	feed->url = feed->key_file = NULL;
 }
 
 /* A child of ours stands for one that cannot be killed. */
@@ -281,7 +318,7 @@ static __attribute__((noinline)) int ask_deep(int *ret_fd)
 	return ask(ret_fd, why, sizeof(why)) + deep[0];
 }
 
-static void test_key_is_wiped(void **state)
+static void test_no_key_in_the_keeper(void **state)
 {
 	struct config_feed *feed = &keeper.current.config->feeds[0];
 	static struct fetch_job job;
@@ -296,18 +333,13 @@ static void test_key_is_wiped(void **state)
 	assert_false(key_is_left());
 	assert_int_equal(ask_deep(&fd), 0);
 	assert_false(key_is_left());
-	/* it was there: the job that waits in the channel has it */
+	/* the job that waits in the channel has what stands before it */
 	assert_int_equal(channel_recv(begun()->fd, &job, sizeof(job), &len, NULL, 0, NULL), 0);
-	assert_memory_equal(job.secret, "Key: ", 5);
-	assert_int_equal(strlen(job.secret), 5 + KEY_BYTES);
-	assert_true(key_is_left());
-	explicit_bzero(&job, sizeof(job));
-	assert_false(key_is_left());
+	assert_string_equal(job.secret, "Key: ");
+	assert_string_equal(job.key_file, key_path);
+	assert_int_equal(job.has_key, 1);
 	close(fd);
 	forget(begun());
-	assert_int_equal(chmod(key_path, 0644), 0); /* refused: nothing of it either */
-	assert_int_equal(ask_deep(&fd), -EPERM);
-	assert_false(key_is_left());
 	read_and_leave();
 	assert_true(key_is_left());
 	unlink(key_path);
@@ -318,8 +350,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_file_deadline),
+		cmocka_unit_test(test_key_deadline),
 		cmocka_unit_test(test_hanging),
-		cmocka_unit_test(test_key_is_wiped),
+		cmocka_unit_test(test_no_key_in_the_keeper),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -22,6 +22,15 @@
 static char dir[] = "/tmp/test_secret_XXXXXX";
 static char path[64];
 
+static int read_secret(const char *name, char secret[SECRET_BYTES], char *why, size_t why_bytes)
+{
+	int fd = secret_open(name), err = secret_take(fd, secret, why, why_bytes);
+
+	assert_true(fd >= 0);
+	assert_int_equal(close(fd), 0);
+	return err;
+}
+
 static int make_dir(void **state)
 {
 	assert_non_null(mkdtemp(dir));
@@ -78,7 +87,7 @@ static void texts(void **state)
 		char secret[SECRET_BYTES] = "before", why[100] = "";
 
 		put(rows[i].text, rows[i].len ? rows[i].len : strlen(rows[i].text), rows[i].mode);
-		if (secret_read(path, secret, why, sizeof(why)) != rows[i].err || strcmp(secret, rows[i].want))
+		if (read_secret(path, secret, why, sizeof(why)) != rows[i].err || strcmp(secret, rows[i].want))
 			fail_msg("%s: \"%s\", %s", rows[i].name, secret, why);
 		assert_int_equal(!why[0], !rows[i].err);
 		assert_null(strstr(why, "s3cr"));
@@ -91,13 +100,13 @@ static void sizes(void **state)
 
 	memset(text, 'k', sizeof(text));
 	put(text, LONG_BYTES, 0600);
-	assert_int_equal(secret_read(path, secret, why, sizeof(why)), 0);
+	assert_int_equal(read_secret(path, secret, why, sizeof(why)), 0);
 	assert_int_equal(strlen(secret), LONG_BYTES);
 	put(text, LONG_BYTES + 1, 0600);
-	assert_int_equal(secret_read(path, secret, why, sizeof(why)), -EFBIG);
+	assert_int_equal(read_secret(path, secret, why, sizeof(why)), -EFBIG);
 	assert_string_equal(secret, "");
 	put(text, sizeof(text), 0600);
-	assert_int_equal(secret_read(path, secret, why, sizeof(why)), -EFBIG);
+	assert_int_equal(read_secret(path, secret, why, sizeof(why)), -EFBIG);
 }
 
 static void no_file(void **state)
@@ -105,10 +114,26 @@ static void no_file(void **state)
 	char secret[SECRET_BYTES], why[100];
 
 	(void)unlink(path); /* it need not be there */
-	assert_int_equal(secret_read(path, secret, why, sizeof(why)), -ENOENT);
-	assert_int_equal(secret_read(dir, secret, why, sizeof(why)), -EINVAL);
+	assert_int_equal(read_secret(path, secret, why, sizeof(why)), -ENOENT);
+	assert_int_equal(read_secret(dir, secret, why, sizeof(why)), -EINVAL);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(secret_read(path, secret, why, sizeof(why)), -EINVAL); /* and does not wait for a writer */
+	assert_int_equal(read_secret(path, secret, why, sizeof(why)), -EINVAL); /* and does not wait for a writer */
+}
+
+/* Of who reads there is nothing to take: no descriptor, and one that was cut short. */
+static void nothing_came(void **state)
+{
+	char secret[SECRET_BYTES] = "before", why[100] = "";
+	int ends[2];
+
+	assert_int_equal(secret_take(-1, secret, why, sizeof(why)), -EBADF);
+	assert_string_equal(secret, "");
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "short", 5), 5);
+	assert_int_equal(close(ends[1]), 0);
+	assert_int_equal(secret_take(ends[0], secret, why, sizeof(why)), -EIO);
+	assert_string_equal(why, "it could not be handed over");
+	assert_int_equal(close(ends[0]), 0);
 }
 
 int main(void)
@@ -117,6 +142,7 @@ int main(void)
 		cmocka_unit_test(texts),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(no_file),
+		cmocka_unit_test(nothing_came),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);

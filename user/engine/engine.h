@@ -23,7 +23,7 @@
 #include "sys/store.h"
 
 #define ENGINE_FETCHES_MAX 4 /* at once */
-#define ENGINE_FILES_MAX 3   /* of these, of files: dead mounts keep no URL from being fetched */
+#define ENGINE_FILES_MAX 3   /* of these, of files or with a key-file: dead mounts keep no other URL from being fetched */
 #define ENGINE_PATH_BYTES 512
 #define FEEDS_ALARM_BYTES 128
 

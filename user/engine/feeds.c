@@ -334,6 +334,12 @@ static void fetch(struct engine *engine, struct engine_feed *feed)
 	uv_poll_start(feed->fetch_poll, UV_READABLE, on_result);
 }
 
+/* May its open never end, on a mount that does not answer? */
+static bool may_hang(const struct config_feed *config)
+{
+	return config->path || config->key_file;
+}
+
 void feeds_tick(struct engine *engine)
 {
 	size_t i, running = 0, files = 0;
@@ -341,16 +347,16 @@ void feeds_tick(struct engine *engine)
 	feeds_watch(engine);
 	for (i = 0; i < engine->n_feeds; i++) {
 		running += engine->feeds[i].is_fetching;
-		files += engine->feeds[i].is_fetching && engine->feeds[i].config->path;
+		files += engine->feeds[i].is_fetching && may_hang(engine->feeds[i].config);
 	}
 	for (i = 0; i < engine->n_feeds && running < ENGINE_FETCHES_MAX; i++) {
 		struct engine_feed *feed = &engine->feeds[i];
 
-		if (feed->is_fetching || feed->next_ms > uv_now(&engine->loop) || (feed->config->path && files >= ENGINE_FILES_MAX))
+		if (feed->is_fetching || feed->next_ms > uv_now(&engine->loop) || (may_hang(feed->config) && files >= ENGINE_FILES_MAX))
 			continue;
 		fetch(engine, feed);
 		running++;
-		files += feed->config->path != NULL;
+		files += may_hang(feed->config);
 	}
 }
 

@@ -24,6 +24,7 @@
 #include "lib/fetch_msg.h"
 #include "sys/channel.h"
 #include "sys/http.h"
+#include "sys/secret.h"
 
 #define TIMEOUT_MAX_S 86400u
 
@@ -66,7 +67,8 @@ static int receive_job(struct fetch_job *job)
 	    !is_text(job->last_modified, sizeof(job->last_modified)) ||
 	    !is_text(job->user_agent, sizeof(job->user_agent)) ||
 	    !is_text(job->secret, sizeof(job->secret)) ||
-	    !is_text(job->ca_file, sizeof(job->ca_file)) ||
+	    !is_text(job->ca_file, sizeof(job->ca_file)) || job->has_key > 1 ||
+	    !is_text(job->key_file, sizeof(job->key_file)) ||
 	    !is_text(job->options.column_name, sizeof(job->options.column_name)) ||
 	    !is_text(job->options.select, sizeof(job->options.select)) ||
 	    job->options.column > FEED_COLUMN_MAX)
@@ -75,6 +77,27 @@ static int receive_job(struct fetch_job *job)
 	    !is_one_line(job->user_agent) || !is_one_line(job->secret))
 		return -EBADMSG;
 	return 0;
+}
+
+/* Puts the key behind what stands before it; @why gets a line where there is none. */
+static int add_key(struct fetch_job *job, char *why, size_t why_bytes)
+{
+	char key[SECRET_BYTES], reason[128];
+	size_t len = strlen(job->secret);
+	int err;
+
+	if (!job->has_key)
+		return 0;
+	err = secret_take(job->what == FETCH_PUSH ? FETCH_FILE_FD + 1 : FETCH_FILE_FD, key, reason,
+			  sizeof(reason));
+	if (err)
+		(void)snprintf(why, why_bytes, "key-file %s: %s", job->key_file, reason);
+	else if (len + strlen(key) >= sizeof(job->secret))
+		err = -EMSGSIZE;
+	else
+		memcpy(job->secret + len, key, strlen(key) + 1);
+	explicit_bzero(key, sizeof(key));
+	return err;
 }
 
 /* Leaves the channel, stderr and, where the job has one, the file. */
@@ -189,15 +212,17 @@ static int run_feed(const struct fetch_job *job, struct fetch_result *result)
 	return memfd;
 }
 
-/* @open_err: of the job's file, 0 where there is none. */
-static int run(const struct fetch_job *job, int open_err)
+/* @open_err: of the job's file, 0 where there is none; @no_key: why there is no key, else empty. */
+static int run(const struct fetch_job *job, int open_err, const char *no_key)
 {
 	struct fetch_result result = {
 		.magic = FETCH_MAGIC, .status = FETCH_FAILED, .format = job->format};
 	uint64_t start_ms = now_ms();
 	int memfd = -1, err;
 
-	if (open_err)
+	if (no_key[0])
+		(void)snprintf(result.why, sizeof(result.why), "%s", no_key);
+	else if (open_err)
 		file_source_why(open_err, result.why, sizeof(result.why));
 	else
 		memfd = job->what == FETCH_FEED ? run_feed(job, &result) : lapi_work(job, &result);
@@ -219,6 +244,7 @@ static bool opens_file(const struct fetch_job *job)
 int main(int argc, char **argv)
 {
 	static struct fetch_job job;
+	char no_key[FETCH_WHY_BYTES] = "";
 	const char *step = "job";
 	int err, open_err = 0;
 
@@ -227,7 +253,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	err = receive_job(&job);
-	if (!err) {
+	if (!err)
+		err = add_key(&job, no_key, sizeof(no_key));
+	if (!err || no_key[0]) {
 		step = "descriptors";
 		open_err = opens_file(&job) ? file_source_open(job.url) : 0;
 		err = close_inherited(job.is_file || job.what == FETCH_PUSH);
@@ -238,7 +266,7 @@ int main(int argc, char **argv)
 	}
 	if (!err) {
 		step = "result";
-		err = run(&job, open_err);
+		err = run(&job, open_err, no_key);
 	}
 	if (err)
 		fprintf(stderr, "<3>fetch: %s: %s\n", step, strerror(-err));

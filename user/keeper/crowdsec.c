@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fetcher for CrowdSec's local API. URL and key are the config's: the engine only says what to
- * ask, and never sees the key, which goes from its file over the fetcher's own channel.
+ * ask, and neither it nor we see the key, which the fetcher's process reads before it is one.
  */
 #include "keeper.h"
 
@@ -44,6 +44,9 @@ static void fill_job(const struct config_crowdsec *crowdsec, uint32_t what, stru
 	else
 		snprintf(job->url, sizeof(job->url), "%s" STREAM, crowdsec->url,
 			 what == FETCH_DECISIONS_ALL ? "true" : "false");
+	job->has_key = 1;
+	snprintf(job->key_file, sizeof(job->key_file), "%s", crowdsec->key_file);
+	snprintf(job->secret, sizeof(job->secret), "X-Api-Key: ");
 	/* one slash: else LAPI logs it as bad */
 	snprintf(job->user_agent, sizeof(job->user_agent), "sekisho/%s", SEKISHO_VERSION);
 	if (crowdsec->ca_file)
@@ -66,7 +69,6 @@ int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_f
 {
 	const struct config_crowdsec *crowdsec = &keeper->current.config->crowdsec;
 	uint32_t what = msg->body.crowdsec.what;
-	char key[SECRET_BYTES], reason[128] = "";
 	struct fetch_job job;
 	int err;
 
@@ -79,15 +81,8 @@ int crowdsec_start(struct keeper *keeper, const struct role_msg *msg, int push_f
 	if (err)
 		return err;
 	fill_job(crowdsec, what, &job);
-	err = secret_read(crowdsec->key_file, key, reason, sizeof(reason));
-	snprintf(job.secret, sizeof(job.secret), "X-Api-Key: %s", key);
-	explicit_bzero(key, sizeof(key));
-	if (err)
-		snprintf(why, why_bytes, "key-file %.100s: %s", crowdsec->key_file, reason);
-	else
-		err = fetchers_spawn(keeper, &job, what == FETCH_PUSH ? push_fd : -1, ret_fd, why,
-				     why_bytes);
-	explicit_bzero(&job, sizeof(job));
+	err = fetchers_spawn(keeper, &job, crowdsec->key_file, what == FETCH_PUSH ? push_fd : -1,
+			     ret_fd, why, why_bytes);
 	if (err && !why[0])
 		snprintf(why, why_bytes, "the fetcher cannot be started: %s", strerror(-err));
 	return err;

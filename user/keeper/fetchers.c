@@ -31,6 +31,7 @@
 #define FETCH_TOTAL_S 300                   /* seconds: 256 MiB at a megabyte a second */
 #define FILE_TOTAL_S 60                     /* seconds: 256 MiB at four megabytes a second */
 #define FETCH_PARSE_S 30                    /* seconds more, to parse the longest list */
+#define KEY_TOTAL_S 30                      /* seconds: one line of a file */
 /* killed for so long and still there: it hangs in the kernel */
 #define HANGS_MS 1000
 #define TRY_TOTAL_S 50                      /* seconds: a client waits for 60 (client.h) */
@@ -142,20 +143,22 @@ static int check_source(const struct keeper *keeper, const struct fetch_job *job
 			continue;
 		if (now_ms - one->killed_ms < HANGS_MS)
 			return -EAGAIN; /* on its way out, most likely */
-		snprintf(why, why_bytes, "process %d, which was to read it, was killed %llu s ago and hangs in the kernel: is it on a mount that does not answer? It is read again when that process is gone",
-			 (int)one->pid, (unsigned long long)(now_ms - one->killed_ms) / 1000);
+		snprintf(why, why_bytes, "process %d, which was to read it, was killed %llu s ago and hangs in the kernel: is %s on a mount that does not answer? It is read again when that process is gone",
+			 (int)one->pid, (unsigned long long)(now_ms - one->killed_ms) / 1000, one->has_key ? "its key-file" : "it");
 		return -EBUSY;
 	}
 	return 0;
 }
 
 /*
- * @given: a list that is there already, of a job that is FETCH_GIVEN; else -1. Fills @place, but
- * for whom it is.
+ * @given: a list that is there already, of a job that is FETCH_GIVEN, or a push's body; else -1.
+ * @key_file: NULL none. Fills @place, but for whom it is.
  */
-static int start(struct keeper *keeper, const struct fetch_job *job, int given,
-		 struct keeper_fetcher *place, int *ret_fd)
+static int start(struct keeper *keeper, const struct fetch_job *job, const char *key_file,
+		 int given, struct keeper_fetcher *place, int *ret_fd)
 {
+	const struct spawn_file key = {key_file, secret_open}, list = {job->url, spawn_open_public};
+	const struct spawn_file *file = job->is_file == FETCH_LISTED ? &list : NULL;
 	char path[KEEPER_PATH_BYTES + 32];
 	char *argv[] = {path, NULL};
 	int pair[2], fds[2], err;
@@ -168,8 +171,7 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int given,
 	err = channel_send(pair[0], job, sizeof(*job), NULL, 0);
 	if (!err)
 		err = spawn_child(argv, keeper->fetch_uid, keeper->fetch_gid, fds,
-				  given >= 0 ? 2 : 1,
-				  job->is_file == FETCH_LISTED ? job->url : NULL, &place->pid);
+				  given >= 0 ? 2 : 1, key_file ? &key : file, &place->pid);
 	if (err) {
 		place->pid = 0;
 		close(pair[0]);
@@ -177,6 +179,7 @@ static int start(struct keeper *keeper, const struct fetch_job *job, int given,
 		return err;
 	}
 	place->is_file = job->is_file;
+	place->has_key = key_file != NULL;
 	place->is_killed = false;
 	place->fd = pair[1];
 	place->total_s = job->total_timeout_s + FETCH_PARSE_S;
@@ -219,29 +222,21 @@ void fetchers_reload(struct keeper *keeper)
 	end_forgotten(keeper);
 }
 
-/* The key goes from its file into the job and nowhere else. */
-static int add_secret(const struct config_feed *feed, struct fetch_job *job, char *why,
-		      size_t why_bytes)
+static void add_key(const struct config_feed *feed, struct fetch_job *job)
 {
-	char key[SECRET_BYTES], reason[128];
-	int err;
-
 	if (!feed->key_file)
-		return 0;
-	err = secret_read(feed->key_file, key, reason, sizeof(reason));
-	if (err)
-		snprintf(why, why_bytes, "key-file %.100s: %s", feed->key_file, reason);
-	else if (feed->key_query[0])
-		snprintf(job->secret, sizeof(job->secret), "?%s=%s", feed->key_query, key);
+		return;
+	job->has_key = 1;
+	snprintf(job->key_file, sizeof(job->key_file), "%s", feed->key_file);
+	if (feed->key_query[0])
+		snprintf(job->secret, sizeof(job->secret), "?%s=", feed->key_query);
 	else
-		snprintf(job->secret, sizeof(job->secret), "%s%s %s", feed->key_header,
-			 strchr(feed->key_header, ':') ? "" : ":", key);
-	explicit_bzero(key, sizeof(key));
-	return err;
+		snprintf(job->secret, sizeof(job->secret), "%s%s ", feed->key_header,
+			 strchr(feed->key_header, ':') ? "" : ":");
 }
 
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd,
-		   char *why, size_t why_bytes)
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, const char *key_file,
+		   int file_fd, int *ret_fd, char *why, size_t why_bytes)
 {
 	struct keeper_fetcher *place;
 	int err;
@@ -256,26 +251,24 @@ int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_
 	place->life = keeper->engine_life;
 	place->epoch = keeper->current.epoch;
 	place->is_try = false;
-	return start(keeper, job, file_fd, place, ret_fd);
+	return start(keeper, job, key_file, file_fd, place, ret_fd);
 }
 
 int fetchers_start(struct keeper *keeper, const struct role_msg *msg, int *ret_fd, char *why,
 		   size_t why_bytes)
 {
 	const struct config *config = keeper->current.config;
+	const struct config_feed *feed;
 	struct fetch_job job;
-	int err;
 
 	if (msg->body.fetch.config_epoch != keeper->current.epoch)
 		return -ESTALE;
 	if (msg->body.fetch.feed >= config->n_feeds)
 		return -EINVAL;
-	fill_job(&config->feeds[msg->body.fetch.feed], msg, &job);
-	err = add_secret(&config->feeds[msg->body.fetch.feed], &job, why, why_bytes);
-	if (!err)
-		err = fetchers_spawn(keeper, &job, -1, ret_fd, why, why_bytes);
-	explicit_bzero(job.secret, sizeof(job.secret));
-	return err;
+	feed = &config->feeds[msg->body.fetch.feed];
+	fill_job(feed, msg, &job);
+	add_key(feed, &job);
+	return fetchers_spawn(keeper, &job, feed->key_file, -1, ret_fd, why, why_bytes);
 }
 
 /* The lines of a ROLE_TRY or ROLE_FEED_ADD, NUL-terminated, to @room of FEED_FILE_BYTES + 1. */
@@ -334,16 +327,16 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
 		return -EAGAIN;
 	place->life = keeper->engine_life;
 	place->is_try = true;
-	return start(keeper, &job, n_fds == 2 ? fds[1] : -1, place, ret_fd);
+	return start(keeper, &job, NULL, n_fds == 2 ? fds[1] : -1, place, ret_fd);
 }
 
 /* Over its time: what the engine would wait for in vain is said in its place. */
-static void end_over(struct keeper *keeper, struct keeper_fetcher *one)
+static void end_over(struct keeper *keeper, struct keeper_fetcher *one, uint32_t after_s)
 {
 	struct fetch_result result = { .magic = FETCH_MAGIC, .status = FETCH_FAILED };
 
-	snprintf(result.why, sizeof(result.why), "no end after %u s: process %d, which was to read it, is killed%s", one->total_s, (int)one->pid,
-		 one->is_file ? "; is it on a mount that does not answer?" : "");
+	snprintf(result.why, sizeof(result.why), "no end after %u s: process %d, which was to read it, is killed%s", after_s, (int)one->pid,
+		 one->has_key ? "; is its key-file on a mount that does not answer?" : one->is_file ? "; is it on a mount that does not answer?" : "");
 	/* a job that nobody took: its end would come before our words */
 	(void)recv(one->fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 	/* the engine may be gone, or the fetcher have filled it */
@@ -352,17 +345,26 @@ static void end_over(struct keeper *keeper, struct keeper_fetcher *one)
 	end(keeper, one);
 }
 
+/* Its time; a shorter one while it has not even taken its job, for which it reads a key first. */
+static uint32_t time_of(const struct keeper_fetcher *one)
+{
+	if (one->has_key && recv(one->fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC) > 0)
+		return KEY_TOTAL_S;
+	return one->total_s;
+}
+
 void fetchers_tick(struct keeper *keeper, uint64_t now_ms)
 {
 	int i;
 
 	for (i = 0; i < KEEPER_FETCHERS_ROOM; i++) {
 		struct keeper_fetcher *one = &keeper->fetcher[i];
+		uint32_t time_s = is_at_work(one) ? time_of(one) : 0;
 
-		if (!is_at_work(one) || now_ms - one->started_ms < one->total_s * 1000ull)
+		if (!time_s || now_ms - one->started_ms < time_s * 1000ull)
 			continue;
-		log_line(LOG_ERR, "fetch: a fetcher is over its %u seconds: it is killed; the last good list stays", one->total_s);
-		end_over(keeper, one);
+		log_line(LOG_ERR, "fetch: a fetcher is over its %u seconds: it is killed; the last good list stays", time_s);
+		end_over(keeper, one, time_s);
 	}
 }
 

@@ -110,7 +110,7 @@ struct keeper {
 		uint32_t total_s;     /* then it is killed */
 		uint32_t life, epoch; /* of the engine that waits for it, of the config it is for */
 		bool is_try;	      /* of no config: a reload does not end it */
-		bool is_file;
+		bool is_file, has_key;
 		bool is_killed; /* and not gone yet: it has no place among those at work */
 		int fd;		/* of one at work: its own end of its channel, to speak for it */
 		uint64_t source; /* hash of the file or URL it reads; a try: 0 */
@@ -264,12 +264,13 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
  */
 int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
 /*
- * fetchers_start() for @job, with @file_fd (-1: none) as its file. Errors: -EAGAIN too many run, or
+ * fetchers_start() for @job, with @file_fd (-1: none) as its file, and where it has a key the one in
+ * @key_file (NULL: none). Errors: -EAGAIN too many run, or
  * the last one of this source has been killed just now; -EBUSY that one was killed and hangs, @why
  * names it; negative errno.
  */
-int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, int file_fd, int *ret_fd,
-		   char *why, size_t why_bytes);
+int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, const char *key_file,
+		   int file_fd, int *ret_fd, char *why, size_t why_bytes);
 /*
  * crowdsec.c: a request to CrowdSec's local API, as the config names it; @push_fd is what to send,
  * or -1. *ret_fd is the engine's end. Errors: negative errno, and one line in @why.

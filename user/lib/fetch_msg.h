@@ -4,7 +4,8 @@
  * descriptor 3) before the engine is given the other end, and the one result the fetcher
  * writes back, with a sealed memfd (list_file.h) where there is a list. Then it exits.
  * The file of a path: feed it opens itself, with no rights but its user's, where it is not there
- * already; for a push the body to send is descriptor 4.
+ * already; for a push the body to send is descriptor 4. A key comes from who started it, since its
+ * file may be root's alone, over a pipe (secret.h).
  */
 #pragma once
 
@@ -86,14 +87,16 @@ struct fetch_job {
 	/* extra trust anchors for tests and private servers; empty: the system's */
 	char ca_file[256];
 	/*
-	 * a header line, sent to the url's own server alone; or ?NAME=KEY, for the url's query;
-	 * empty: none
+	 * what stands before the key: of a header line, sent to the url's own server alone; or
+	 * ?NAME=, for the url's query; the fetcher puts the key behind it. Empty: none
 	 */
 	char secret[FETCH_SECRET_BYTES];
 	struct feed_options options;
 	/* enum fetch_what; but for a feed there are no redirects, which would carry the key away */
 	uint32_t what;
-	uint32_t pad;
+	/* 1: the key is behind the descriptor after the channel, or after the body of a push */
+	uint32_t has_key;
+	char key_file[104]; /* for messages, cut where it is longer */
 };
 
 enum fetch_status {

@@ -40,17 +40,26 @@ static void place_fds(const int *fds, unsigned n_fds)
  * on the way, since who owns a folder could point one at what is nobody's business. It may take for
  * ever: nothing of our parent is open here.
  */
-static void add_file(const char *path, int target)
+int spawn_open_public(const char *path)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)), high;
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || !(st.st_mode & S_IROTH))
-		return; /* exec closes it */
+		return -1; /* exec closes it */
+	return fd;
+}
+
+static void add_file(const struct spawn_file *file, int target)
+{
+	int fd = file->open(file->path), high;
+
+	if (fd < 0)
+		return;
 	high = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_HIGH_FD);
 	if (high < 0 || dup2(high, target) < 0)
 		_exit(127);
@@ -103,7 +112,7 @@ static char *journal_stream(void)
 }
 
 int spawn_child(char *const argv[], uid_t uid, gid_t gid, const int *fds, unsigned n_fds,
-		const char *file, pid_t *ret_pid)
+		const struct spawn_file *file, pid_t *ret_pid)
 {
 	char *const env[] = {journal_stream(), NULL};
 	pid_t parent = getpid(), pid;
