@@ -75,7 +75,8 @@ class SekishoAction(ActionBase):
         left_s = int(info["bantime"])
         if left_s >= 0:  # a restored ban has had a part of it; a second more, so that fail2ban is the one to end it
             left_s = max(1, int(info["time"] + left_s - time.time()) + 1)
-        self._do(not info["restored"], prefix=str(info["ip"]), for_s=left_s, origin=self.origin, reason="%d failures" % info["failures"])
+        why = "%d failures" % info["failures"] if info["failures"] else "by hand"  # fail2ban-client set JAIL banip: no line of a log
+        self._do(not info["restored"], prefix=str(info["ip"]), for_s=left_s, origin=self.origin, reason=why)
 
     def reban(self, info):
         self.ban(info)

@@ -57,6 +57,19 @@ def test_cleared_host_bits_are_told(lab, agent):
     assert done.stdout.splitlines()[-1] == "1202 entries in force (host bits of 1201 cleared)"
 
 
+def test_what_others_still_hold_is_told(lab, agent):
+    """Who deletes only his own entry learns why nothing changes."""
+    one = agent().start()
+    one.cli("block", "add", BESIDE, "--origin", "tool")
+    one.cli("block", "add", BESIDE, "--origin", "last", "--for", "1h")
+    assert one.cli("block", "del", BESIDE).stdout == f"{BESIDE} is still blocked, by last and 1 more; `sekisho explain {BESIDE}` tells how to change that\n"
+    answer = one.ask("block", "del", BESIDE, "--origin", "tool")
+    assert (answer["deleted"], answer["still"]) == (1, ["last"]) and f"{BESIDE} is still blocked, by last; " in answer["text"] and lab.probe(BESIDE) == 0
+    assert one.cli("allow", "del", BESIDE).stdout == ""  # of the other kind nothing is said
+    answer = one.ask("block", "del", BESIDE, "--origin", "last")
+    assert (answer["deleted"], answer["still"], answer["text"]) == (1, [], None) and lab.probe(BESIDE) == 20
+
+
 def test_an_origin_is_one_word(lab, agent):
     one = agent().start()
     for line in ({"verb": "block.add", "prefix": BAD, "origin": "a b"}, {"verb": "block.import", "stream": True, "entries": [{"prefix": BAD, "origin": "a\tb"}]}):

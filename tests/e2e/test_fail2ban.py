@@ -99,6 +99,7 @@ def test_from_log_lines_to_dropped_packets_and_back(lab, agent, fail2ban):
     assert row["source"] == "fail2ban:door" and row["reason"] == "2 failures" and 590 < held(one)[OTHER, "fail2ban:door"] <= 602
     jails.client("set", "window", "banip", OTHER, "192.0.2.0/24")
     until(one, (OTHER, "fail2ban:door"), (BAD6, "fail2ban:door"), (OTHER, "fail2ban:window"), ("192.0.2.0/24", "fail2ban:window"))
+    assert {(row["source"], row["reason"]) for row in one.ask("explain", OTHER)["matches"]} == {("fail2ban:door", "2 failures"), ("fail2ban:window", "by hand")}
     jails.client("set", "door", "unbanip", OTHER)
     assert (lab.probe(OTHER), lab.probe("192.0.2.3")) == (0, 0)  # the window's own ban of it stays
     jails.client("set", "window", "unbanip", OTHER)

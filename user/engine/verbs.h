@@ -82,6 +82,12 @@ json_t *verbs_time(int64_t time_s); /* null where it is 0 */
 /* verbs_entries.c */
 json_t *verbs_entry_add(struct verbs_request *request);
 json_t *verbs_entry_import(struct verbs_request *request);
+/*
+ * What @prefix was taken from where that had host bits, as a line for people; null where it had
+ * none.
+ */
+json_t *verbs_cleared_text(const struct prefix *prefix, const char *given, bool host_bits);
+/* verbs_entries_del.c */
 json_t *verbs_entry_del(struct verbs_request *request);
 json_t *verbs_entry_flush(struct verbs_request *request);
 json_t *verbs_entry_list(struct verbs_request *request);

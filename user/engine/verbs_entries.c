@@ -71,8 +71,7 @@ static const char *read_row(struct verbs_request *request, json_t *json, struct 
 	return NULL;
 }
 
-/* What @prefix was taken from where that had host bits, as a line for people; null where it had none. */
-static json_t *cleared_text(const struct prefix *prefix, const char *given, bool host_bits)
+json_t *verbs_cleared_text(const struct prefix *prefix, const char *given, bool host_bits)
 {
 	char text[PREFIX_TEXT_BYTES];
 
@@ -110,7 +109,7 @@ json_t *verbs_entry_add(struct verbs_request *request)
 		return verbs_error(1, "%s: %s", prefix_format(&row.prefix, text), why);
 	}
 	return verbs_ok(json_pack("{s:s,s:o,s:b,s:o}", "prefix", prefix_format(&row.prefix, text), "expires", verbs_time(row.expires_s), "host_bits", host_bits,
-				  "text", cleared_text(&row.prefix, verbs_word(request, "prefix", ""), host_bits)));
+				  "text", verbs_cleared_text(&row.prefix, verbs_word(request, "prefix", ""), host_bits)));
 }
 
 void verbs_stage_free(struct verbs_stage *stage)
@@ -353,32 +352,6 @@ json_t *verbs_entry_import(struct verbs_request *request)
 	}
 	json_decref(rejected);
 	return start_import(request);
-}
-
-json_t *verbs_entry_del(struct verbs_request *request)
-{
-	const char *text = verbs_word(request, "prefix", ""), *origin = verbs_word(request, "origin", "manual");
-	struct engine *engine = request->engine;
-	char why[ROLE_TEXT_BYTES];
-	struct prefix prefix;
-	bool host_bits;
-	enum prefix_error error = prefix_parse(text, strlen(text), &prefix, &host_bits);
-	int n = 0;
-
-	if (error)
-		return verbs_error(1, "%s: %s", verbs_shown(text, why, sizeof(why)), prefix_error_text(error));
-	if (store_entry_delete(engine->store, &prefix, request->kind, origin, &n))
-		return verbs_error(1, "the state cannot be written: %s", store_error(engine->store));
-	if (n && entries_apply(engine, &prefix, why, sizeof(why)))
-		return verbs_error(1, "%s: deleted, but the kernel was not told: %s; `sekisho reload` tells it", text, why);
-	if (request->kind == SEK_A_BLOCK && verbs_ban_limit(origin)) {
-		int bans = verbs_ban_del(request, &prefix, verbs_ban_limit(origin), why, sizeof(why));
-
-		if (bans < 0)
-			return verbs_error(1, "%s: %s", text, why);
-		n += bans;
-	}
-	return verbs_ok(json_pack("{s:i,s:b,s:o}", "deleted", n, "host_bits", host_bits, "text", cleared_text(&prefix, text, host_bits)));
 }
 
 static json_t *flush_over(struct engine *engine, struct verbs_wait *wait)
