@@ -23,7 +23,8 @@
 #include "sys/store.h"
 
 #define ENGINE_FETCHES_MAX 4 /* at once */
-#define ENGINE_FILES_MAX 3   /* of these, of files or with a key-file: dead mounts keep no other URL from being fetched */
+/* of these, of files or with a key-file: dead mounts keep no other URL from being fetched */
+#define ENGINE_FILES_MAX 3
 #define ENGINE_PATH_BYTES 512
 #define FEEDS_ALARM_BYTES 128
 
@@ -139,6 +140,11 @@ int64_t feeds_wish_s(const struct engine_feed *feed);
 int64_t feeds_terms_s(const struct engine_feed *feed);
 /* Seconds that those terms want between two requests; 0: none are known. */
 uint32_t feeds_terms_between_s(const struct engine_feed *feed);
+/*
+ * A try is over, at state.last_try_s: keeps the later of both times. Returns the seconds that the
+ * server is left alone for.
+ */
+uint32_t feeds_keep_wish(struct engine_feed *feed, bool is_failure);
 /* Is it being fetched, or about to be? */
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed);
 /*

@@ -35,22 +35,6 @@ static void save_state(struct engine *engine, const struct engine_feed *feed)
 		log_line(LOG_ERR, "feed %s: the state cannot be written: %s", feed->state.name, store_error(engine->store));
 }
 
-/*
- * Seconds that the server is left alone for; a publisher's terms count only after a failure that it
- * answered: it may be how it tells those who ask too often.
- */
-static uint32_t keep_wish(struct engine_feed *feed, bool is_failure)
-{
-	uint32_t terms_s = is_failure && feed->was_answered ? feeds_terms_between_s(feed) : 0;
-
-	if (terms_s > feed->retry_after_s) {
-		feed->state.wish_s = -(feed->state.last_try_s + terms_s);
-		return terms_s;
-	}
-	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
-	return feed->retry_after_s;
-}
-
 /* The try is over: its error (empty: none) is kept, and the next one planned. */
 static void finish(struct engine *engine, struct engine_feed *feed, const char *error)
 {
@@ -58,7 +42,7 @@ static void finish(struct engine *engine, struct engine_feed *feed, const char *
 
 	feed->is_fetching = feed->is_damaged = false;
 	feed->state.last_try_s = engine_now_s();
-	wish_s = keep_wish(feed, error[0]);
+	wish_s = feeds_keep_wish(feed, error[0]);
 	snprintf(feed->state.error, sizeof(feed->state.error), "%s", error);
 	if (error[0]) {
 		feed->state.failures++;

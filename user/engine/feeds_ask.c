@@ -33,7 +33,23 @@ uint32_t feeds_terms_between_s(const struct engine_feed *feed)
 	const struct feed_url_rule *rule =
 		feed->config->url ? feed_url_rule(feed->config->url) : NULL;
 
-	return rule ? rule->interval_s / 10 * 9 : 0; /* without the tenth for an interval's jitter */
+	/* without the tenth that is there for an interval's jitter */
+	return rule ? rule->interval_s / 10 * 9 : 0;
+}
+
+uint32_t feeds_keep_wish(struct engine_feed *feed, bool is_failure)
+{
+	/*
+	 * of a failure that the server answered: it may be how it tells those who ask too often
+	 */
+	uint32_t terms_s = is_failure && feed->was_answered ? feeds_terms_between_s(feed) : 0;
+
+	if (terms_s > feed->retry_after_s) {
+		feed->state.wish_s = -(feed->state.last_try_s + terms_s);
+		return terms_s;
+	}
+	feed->state.wish_s = feed->retry_after_s ? feed->state.last_try_s + feed->retry_after_s : 0;
+	return feed->retry_after_s;
 }
 
 bool feeds_is_busy(const struct engine *engine, const struct engine_feed *feed)

@@ -31,7 +31,7 @@ static int add_other(void *arg, const struct store_entry *entry)
 	return 0;
 }
 
-/* Whose entries for @prefix are still there: who deletes his own may take that for the end of it. */
+/* Whose entries for @prefix are still there: who deletes his own may take that for its end. */
 static json_t *origins_of(struct verbs_request *request, const struct prefix *prefix)
 {
 	struct others others = { json_array(), request->kind, engine_now_s() };
@@ -56,14 +56,16 @@ static json_t *deleted_text(const struct verbs_request *request, const struct pr
 		snprintf(more, sizeof(more), " and %zu more", json_array_size(still) - 1);
 	prefix_format(prefix, text);
 	both = json_sprintf("%s%s%s is still %s, by %s%s; `sekisho explain %s` tells how to change that",
-			    host_bits ? json_string_value(cleared) : "", host_bits ? "\n" : "", text, verb, first, more, text);
+			    host_bits ? json_string_value(cleared) : "", host_bits ? "\n" : "",
+			    text, verb, first, more, text);
 	json_decref(cleared);
 	return both;
 }
 
 json_t *verbs_entry_del(struct verbs_request *request)
 {
-	const char *text = verbs_word(request, "prefix", ""), *origin = verbs_word(request, "origin", "manual");
+	const char *text = verbs_word(request, "prefix", ""),
+		   *origin = verbs_word(request, "origin", "manual");
 	struct engine *engine = request->engine;
 	char why[ROLE_TEXT_BYTES];
 	struct prefix prefix;
@@ -73,19 +75,22 @@ json_t *verbs_entry_del(struct verbs_request *request)
 	int n = 0;
 
 	if (error)
-		return verbs_error(1, "%s: %s", verbs_shown(text, why, sizeof(why)), prefix_error_text(error));
+		return verbs_error(1, "%s: %s", verbs_shown(text, why, sizeof(why)),
+				   prefix_error_text(error));
 	if (store_entry_delete(engine->store, &prefix, request->kind, origin, &n))
 		return verbs_error(1, "the state cannot be written: %s", store_error(engine->store));
 	if (n && entries_apply(engine, &prefix, why, sizeof(why)))
 		return verbs_error(1, "%s: deleted, but the kernel was not told: %s; `sekisho reload` tells it", text, why);
 	if (request->kind == SEK_A_BLOCK && verbs_ban_limit(origin)) {
-		int bans = verbs_ban_del(request, &prefix, verbs_ban_limit(origin), why, sizeof(why));
+		int bans = verbs_ban_del(request, &prefix, verbs_ban_limit(origin), why,
+					 sizeof(why));
 
 		if (bans < 0)
 			return verbs_error(1, "%s: %s", text, why);
 		n += bans;
 	}
 	still = origins_of(request, &prefix);
-	return verbs_ok(json_pack("{s:i,s:b,s:o,s:o}", "deleted", n, "host_bits", host_bits, "text", deleted_text(request, &prefix, text, host_bits, still),
+	return verbs_ok(json_pack("{s:i,s:b,s:o,s:o}", "deleted", n, "host_bits", host_bits,
+				  "text", deleted_text(request, &prefix, text, host_bits, still),
 				  "still", still));
 }

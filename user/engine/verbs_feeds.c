@@ -108,7 +108,8 @@ static json_t *feed_terms(const struct engine_feed *feed)
 	if (!feeds_terms_s(feed))
 		return json_null();
 	return json_sprintf("its publisher wants %s between requests, and the last one failed; sekisho feed update %s asks now all the same",
-			    units_format_duration(feeds_terms_between_s(feed), between), feed->state.name);
+			    units_format_duration(feeds_terms_between_s(feed), between),
+			    feed->state.name);
 }
 
 /* What the list in force was read as, and why. */

@@ -144,7 +144,8 @@ static int check_source(const struct keeper *keeper, const struct fetch_job *job
 		if (now_ms - one->killed_ms < HANGS_MS)
 			return -EAGAIN; /* on its way out, most likely */
 		snprintf(why, why_bytes, "process %d, which was to read it, was killed %llu s ago and hangs in the kernel: is %s on a mount that does not answer? It is read again when that process is gone",
-			 (int)one->pid, (unsigned long long)(now_ms - one->killed_ms) / 1000, one->has_key ? "its key-file" : "it");
+			 (int)one->pid, (unsigned long long)(now_ms - one->killed_ms) / 1000,
+			 one->has_key ? "its key-file" : "it");
 		return -EBUSY;
 	}
 	return 0;

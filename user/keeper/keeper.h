@@ -264,10 +264,9 @@ int fetchers_try(struct keeper *keeper, const int *fds, unsigned n_fds, int *ret
  */
 int fetchers_read_pairs(int fd, char *room, size_t *ret_len);
 /*
- * fetchers_start() for @job, with @file_fd (-1: none) as its file, and where it has a key the one in
- * @key_file (NULL: none). Errors: -EAGAIN too many run, or
- * the last one of this source has been killed just now; -EBUSY that one was killed and hangs, @why
- * names it; negative errno.
+ * fetchers_start() for @job, with @file_fd (-1: none) as its file, and where it has a key the one
+ * in @key_file (NULL: none). Errors: -EAGAIN too many run, or the last one of this source has been
+ * killed just now; -EBUSY that one was killed and hangs, @why names it; negative errno.
  */
 int fetchers_spawn(struct keeper *keeper, const struct fetch_job *job, const char *key_file,
 		   int file_fd, int *ret_fd, char *why, size_t why_bytes);

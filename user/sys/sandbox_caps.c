@@ -38,7 +38,7 @@ int sandbox_caps_keep(void)
 	int err;
 
 	for (cap = 0; cap <= cap_max_bits(); cap++) {
-		/* of one that is kept anyway it takes nothing away to be without CAP_SETPCAP here */
+		/* without CAP_SETPCAP; one that is kept anyway may stay in there */
 		if (cap_get_bound(cap) == 1 && cap_drop_bound(cap) < 0 && !is_kept(cap))
 			return -errno;
 	}
