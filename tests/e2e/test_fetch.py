@@ -221,24 +221,25 @@ class Result:
             os.close(fd)
 
 
-def spawn(job):
+def spawn(job, netns=None):
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.send(job)
     # High numbers first, so that moving one to 3 does not close the other.
     keep = [os.dup2(theirs.fileno(), 103, inheritable=True)]
     shell = "exec 3<&103 103<&-"
     # bash, not sh: dash takes one-digit descriptors only.
-    process = subprocess.Popen(["/bin/bash", "-c", shell + '; exec "$0"', FETCH], pass_fds=keep, stderr=subprocess.PIPE)
+    there = ["nsenter", f"--net=/run/netns/{netns}"] if netns else []
+    process = subprocess.Popen([*there, "/bin/bash", "-c", shell + '; exec "$0"', FETCH], pass_fds=keep, stderr=subprocess.PIPE)
     theirs.close()
     for fd in keep:
         os.close(fd)
     return ours, process
 
 
-def fetch(url, is_file=False, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b"", kind=1, countries=b""):
+def fetch(url, is_file=False, etag="", ca="", private=1, timeout=8, limit=1 << 20, secret=b"", kind=1, countries=b"", netns=None):
     job = JOB.pack(MAGIC, kind, is_file, 100000, limit, timeout, private, b"test", url.encode(), etag.encode(),
                    b"", b"sekisho/test", ca.encode(), secret, 0, 0, b"", b"", countries, b"\0", 0, 0, b"")
-    ours, process = spawn(job)
+    ours, process = spawn(job, netns)
     ours.settimeout(20)
     data, fds, _, _ = socket.recv_fds(ours, 4096, 4)
     stderr = process.communicate(timeout=10)[1]
@@ -306,6 +307,48 @@ def test_private_redirect(base):
     result = fetch(base + "/redir/private", private=0)
     assert (result.status, result.why) == (FAILED, "redirect to a private address refused")
     assert fetch(base + "/redir/private", private=1).status == LIST
+
+
+def serve_in(lab, netns, address, port, replies):
+    """Answers on @address in @netns with what @replies has for the path; the paths that came."""
+    class Replies(Evil):
+        def serve(self, path):
+            came.append(path)
+            self.answer(**replies[path])
+
+    came, listener = [], lab.socket_in(netns, socket.AF_INET, socket.SOCK_STREAM)
+    listener.bind((address, port))
+    listener.listen()
+    server = Server((address, port), Replies, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listener
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, came
+
+
+def test_a_neighbour_does_not_lead_to_this_host(lab):
+    """A feed on a private address may redirect in the private network, but only one that is ours itself to what listens here."""
+    away = {"own": "http://10.99.0.1/x", "loopback": "http://127.0.0.1/x", "loopback8": "http://127.9.9.9/x", "unspecified": "http://0.0.0.0/x",
+            "mapped": "http://[::ffff:10.99.0.1]/x", "by-name": "http://localhost/x", "neighbour": "http://10.99.0.3/x"}
+    replies = {"/x": {"body": GOOD}} | {f"/{name}": {"code": 302, "Location": to} for name, to in away.items()}
+    lab.ip(lab.attacker, "addr", "add", "10.99.0.3/24", "dev", "atk0")
+    (near, _), (other, _), (inside, came) = servers = [serve_in(lab, lab.attacker, "10.99.0.2", 8100, replies), serve_in(lab, lab.attacker, "10.99.0.3", 80, replies),
+                                                       serve_in(lab, lab.edge, "0.0.0.0", 80, replies)]
+    try:
+        for name in away:
+            result = fetch(f"http://10.99.0.2:8100/{name}", netns=lab.edge)
+            if name != "neighbour":
+                assert (result.status, result.why, came) == (FAILED, "redirect to an address of this host refused", []), name
+            else:
+                assert (result.status, result.why, came) == (LIST, "", [])
+        for host in ("10.99.0.1", "127.0.0.1", "localhost"):  # its own address is here: so may be what it redirects to
+            for name in ("own", "loopback"):
+                assert fetch(f"http://{host}/{name}", netns=lab.edge).status == LIST, (host, name)
+        assert came.count("/x") == 6
+    finally:
+        for server, _ in servers:
+            server.shutdown()
+            server.server_close()
 
 
 def test_link_local_is_refused_from_the_first_hop_on(base):

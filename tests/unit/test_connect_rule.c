@@ -21,6 +21,7 @@
 
 static const struct connect_rule named = { .host = "feed.example", .port = 8080 };
 static const struct connect_rule private = { .host = "10.0.0.5", .port = 8080, .may_be_private = true };
+static const struct connect_rule here = { .host = "10.0.0.1", .port = 8080, .may_be_private = true, .is_ours = true };
 static const struct connect_rule lapi = { .host = "localhost", .port = 8081, .may_be_private = true, .is_alone = true };
 
 static const struct {
@@ -52,7 +53,15 @@ static const struct {
 	{ "port 0", &named, "feed.example", 0, 1, PUB, false, "redirect to port 0 refused: it may be 80, 443 or the URL's own" },
 	{ "a private URL's own", &private, "10.0.0.5", 8080, 0, PRV, false, NULL },
 	{ "a private URL's neighbour", &private, "10.0.0.6", 8080, 1, PRV, false, NULL },
-	{ "a private URL's own host", &private, "other.example", 443, 1, PUB, true, NULL },
+	{ "a private URL's way to us", &private, "other.example", 443, 1, PUB, true, TO_US },
+	{ "a private URL's way to our private address", &private, "10.0.0.1", 80, 1, PRV, true, TO_US },
+	{ "a private URL's way to us, said to be first", &private, "10.0.0.1", 80, 0, PRV, true, TO_US },
+	{ "a private URL's name, now ours", &private, "10.0.0.5", 8080, 1, PRV, true, TO_US },
+	{ "a private URL's name, ours at first", &private, "10.0.0.5", 8080, 0, PRV, true, NULL },
+	{ "our own URL's way to us", &here, "127.0.0.1", 80, 1, PRV, true, NULL },
+	{ "our own URL's way to our public address", &here, "192.0.2.1", 80, 1, PUB, true, NULL },
+	{ "our own URL's neighbour", &here, "10.0.0.6", 8080, 1, PRV, false, NULL },
+	{ "our own URL, metadata", &here, "169.254.169.254", 80, 1, LNK, false, TO_PRIVATE },
 	{ "a private URL's neighbour's ssh", &private, "10.0.0.6", 22, 1, PRV, false, "redirect to port 22 refused: it may be 80, 443 or the URL's own" },
 	{ "a private URL, metadata", &private, "169.254.169.254", 80, 1, LNK, false, TO_PRIVATE },
 	{ "a private URL that is link-local", &private, "10.0.0.5", 8080, 1, LNK, false, NULL },

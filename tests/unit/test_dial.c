@@ -121,7 +121,8 @@ static void test_ours(void **state)
 		const char *address;
 		bool is_ours;
 	} rows[] = {
-		{ "127.0.0.1", true }, { "::ffff:127.0.0.1", true }, { "192.0.2.77", false }, { "::ffff:192.0.2.77", false }, { "2001:db8::77", false },
+		{ "127.0.0.1", true }, { "::ffff:127.0.0.1", true }, { "127.200.0.9", true }, { "::1", true }, { "::2", false }, { "0.0.0.0", true },
+		{ "::", true }, { "::ffff:0.0.0.0", true }, { "128.0.0.1", false }, { "0.0.0.1", false }, { "192.0.2.77", false }, { "::ffff:192.0.2.77", false }, { "2001:db8::77", false },
 	};
 	size_t i;
 

@@ -42,12 +42,23 @@ static unsigned keep_allowed(const struct connect_rule *rule, const struct conne
 		const struct sockaddr *at = &addresses[i].at.any;
 		enum http_addr_kind kind = http_addr_kind(at);
 
-		if (!connect_rule_address(rule, ask, kind,
-					  kind == HTTP_ADDR_PUBLIC && dial_is_ours(at), why,
-					  why_bytes))
+		if (!connect_rule_address(rule, ask, kind, dial_is_ours(at), why, why_bytes))
 			addresses[kept++] = addresses[i];
 	}
 	return kept;
+}
+
+/* Does @host lead to this host, with every address it has? */
+static bool leads_here(const char *host)
+{
+	struct dial_address addresses[DIAL_ADDRESSES_MAX];
+	unsigned i, n;
+
+	if (dial_resolve(host, 0, addresses, DIAL_ADDRESSES_MAX, &n))
+		return false;
+	for (i = 0; i < n && dial_is_ours(&addresses[i].at.any); i++)
+		;
+	return i == n;
 }
 
 static void say_server(const struct sockaddr *at, char *text, socklen_t size)
@@ -95,7 +106,7 @@ static int serve(const struct connect_rule *rule, const struct connect_ask *ask,
  * The connector's life. Returns when the other end is gone, or asks for more or for what no fetch
  * does.
  */
-static int run(const struct connect_rule *rule)
+static int run(struct connect_rule *rule)
 {
 	struct connect_answer answer = {.magic = CONNECT_MAGIC};
 	const struct sandbox_fetch want = {.role = SANDBOX_FETCH_CONNECT};
@@ -108,6 +119,8 @@ static int run(const struct connect_rule *rule)
 		fprintf(stderr, "<3>fetch: the connector's sandbox: %s\n", strerror(-err));
 		return err;
 	}
+	/* an address or localhost: no DNS */
+	rule->is_ours = rule->may_be_private && leads_here(rule->host);
 	err = channel_send(CHANNEL_FD, &answer, sizeof(answer), NULL, 0);
 	for (asked = 0; !err && asked < CONNECT_ASKS_MAX; asked++) {
 		err = channel_recv(CHANNEL_FD, &ask, sizeof(ask), &len, NULL, 0, NULL);
@@ -122,7 +135,7 @@ static int run(const struct connect_rule *rule)
 	return err;
 }
 
-static void become_connector(int fd, pid_t parent, const struct connect_rule *rule)
+static void become_connector(int fd, pid_t parent, struct connect_rule *rule)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(1);

@@ -39,20 +39,30 @@ int connect_rule_place(const struct connect_rule *rule, const struct connect_ask
 	return -EPERM;
 }
 
-int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask,
-			 enum http_addr_kind kind, bool is_ours, char *why, size_t why_bytes)
+/* What is here is open to a first request, and to a redirect where the URL itself leads here. */
+static bool may_lead_to(const struct connect_rule *rule, const struct connect_ask *ask,
+			enum http_addr_kind kind, bool is_ours)
 {
 	bool is_first = is_own(rule, ask) && !ask->is_redirect;
 
-	if (kind == HTTP_ADDR_PUBLIC && !is_ours)
-		return 0;
-	if (kind == HTTP_ADDR_LINK_LOCAL ? rule->may_be_private && is_own(rule, ask)
-					 : rule->may_be_private || is_first)
+	if (is_ours && !is_first && !rule->is_ours)
+		return false;
+	if (kind == HTTP_ADDR_LINK_LOCAL)
+		return rule->may_be_private && is_own(rule, ask);
+	return kind == HTTP_ADDR_PUBLIC || rule->may_be_private || is_first;
+}
+
+int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask,
+			 enum http_addr_kind kind, bool is_ours, char *why, size_t why_bytes)
+{
+	if (may_lead_to(rule, ask, kind, is_ours))
 		return 0;
 	/* a feed may live in a private network, but nobody names a metadata service by accident */
-	if (is_first)
+	if (is_own(rule, ask) && !ask->is_redirect)
 		(void)snprintf(why, why_bytes, "the name leads to a link-local address, refused");
+	else if (kind == HTTP_ADDR_PUBLIC || (is_ours && rule->may_be_private))
+		(void)snprintf(why, why_bytes, "redirect to an address of this host refused");
 	else
-		(void)snprintf(why, why_bytes, "redirect to %s refused", kind == HTTP_ADDR_PUBLIC ? "an address of this host" : "a private address");
+		(void)snprintf(why, why_bytes, "redirect to a private address refused");
 	return -EPERM;
 }

@@ -17,7 +17,8 @@ struct connect_rule {
 	uint16_t port;
 	/* that URL names a private address, so redirects there are no surprise */
 	bool may_be_private;
-	bool is_alone;	     /* nowhere but there: no redirect is followed */
+	bool is_ours;  /* and that address is this host's, so neither are redirects to this host */
+	bool is_alone; /* nowhere but there: no redirect is followed */
 };
 
 /*
@@ -31,8 +32,8 @@ int connect_rule_place(const struct connect_rule *rule, const struct connect_ask
 /*
  * May @ask lead to an address of this @kind, which @is_ours, this host's? The URL's own host may be
  * private, but link-local only where the URL names a private address; what it redirects to is
- * public, or private where the URL's own address is, and never link-local. Errors: -EPERM it may
- * not: @why (of @why_bytes) says so.
+ * public, or private where the URL's own address is, this host's only where that is, and never
+ * link-local. Errors: -EPERM it may not: @why (of @why_bytes) says so.
  */
 int connect_rule_address(const struct connect_rule *rule, const struct connect_ask *ask,
 			 enum http_addr_kind kind, bool is_ours, char *why, size_t why_bytes);

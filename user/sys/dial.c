@@ -86,13 +86,23 @@ static bool read_plain(const struct sockaddr *address, struct plain *ret_plain)
 	return true;
 }
 
+/* All of 127/8 is the loopback's, though an interface names but one of it. */
+static bool is_loopback(const struct plain *plain)
+{
+	static const uint8_t none[16];
+
+	if (!memcmp(plain->bytes, none, plain->is_v6 ? 16 : 4))
+		return true;
+	return plain->is_v6 ? !memcmp(plain->bytes, &in6addr_loopback, 16) : plain->bytes[0] == 127;
+}
+
 bool dial_is_ours(const struct sockaddr *address)
 {
 	struct plain wanted, have;
 	struct ifaddrs *all, *one;
 	bool is_ours = false;
 
-	if (!read_plain(address, &wanted) || getifaddrs(&all))
+	if (!read_plain(address, &wanted) || is_loopback(&wanted) || getifaddrs(&all))
 		return true;
 	for (one = all; one && !is_ours; one = one->ifa_next)
 		is_ours = one->ifa_addr && read_plain(one->ifa_addr, &have) &&

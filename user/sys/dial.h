@@ -31,7 +31,10 @@ int dial_resolve(const char *host, uint16_t port, struct dial_address *addresses
 /* Milliseconds on CLOCK_MONOTONIC. */
 uint64_t dial_now_ms(void);
 
-/* Is @address one of this host's, on whatever interface? Not known counts as yes. */
+/*
+ * Does @address lead to this host: one of its own, on whatever interface, any of loopback's, or the
+ * unspecified one, which the kernel takes for loopback's? Not known counts as yes.
+ */
 bool dial_is_ours(const struct sockaddr *address);
 
 /*
