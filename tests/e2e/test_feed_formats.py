@@ -2,7 +2,7 @@
 """Every format: what a careful person reading each recorded file would name, written down a row a file; small files of
 our own for each format and each way to break one; and the C parsers against a naive second reading, in chunks of any
 size. The recorded files are those of ../shared/feeds/open (or $SEKISHO_SHARED/feeds/open) where they are there."""
-import collections, os, pathlib, random, re, shutil, subprocess
+import collections, json, os, pathlib, random, re, shutil, subprocess
 import pytest
 import feed_reference
 from lab import BUILD
@@ -162,6 +162,7 @@ SURE = "not a list of addresses for sure"
 FIREHOL = "# own\n# ipv4 hash:net ipset\n# Entries         : 2 subnets, 512 unique IPs\n192.0.2.0/24\n"
 SSLBL = "# abuse.ch SSLBL Botnet C2 IP Blacklist (CSV)\n# Firstseen,DstIP,DstPort\n2026-01-01,192.0.2.1,443\n"
 DROP = '{"cidr":"192.0.2.0/24"}\n{"type":"metadata","records":%d}\n'
+PLACES = "JSON of no known kind; addresses stand at {}: if all are meant, give format: {} and select: "
 # Small bodies, always as auto but where the row says otherwise: (body, format told, options, what is expected as in OWN)
 SMALL = {
     "error page": ("Your address is blocked for too many requests:\n203.0.113.5\n", "auto", {}, SURE),
@@ -218,6 +219,13 @@ SMALL = {
     "list of another type": ('{"type":"error","list":["203.0.113.77"]}', "auto", {}, "a MISP warninglist that is not of addresses"),
     "list that was told": ('{"message":"blocked","list":["203.0.113.77"]}', "json", {"select": "list[]"}, ("json", 1, 0, 0, 0, 0, 0)),
     "addresses of an error": ('{"error":"blocked","addresses":["203.0.113.77"]}', "auto", {}, "JSON of no known kind; addresses stand at addresses[]"),
+    "AWS WAF's managed keys": ('{"ManagedKeysIPV4":{"Addresses":["203.0.113.0/24","198.51.100.1"]},"ManagedKeysIPV6":{"Addresses":["2001:db8::/32"]}}', "auto", {},
+                               PLACES.format("2 places", "json") + "ManagedKeysIPV4.Addresses[],ManagedKeysIPV6.Addresses[]"),
+    "a place of two more that has no name": ('{"a b":["192.0.2.1"],"c,d":["192.0.2.2"],"e":["192.0.2.3"]}', "auto", {}, PLACES.format("1 place, and others without room here", "json") + "e"),
+    "places of lines": ('{"src":"192.0.2.1","n":1}\n{"dst":"192.0.2.2"}\n', "auto", {}, PLACES.format("2 places", "ndjson") + "src,dst"),
+    "more places than are named": (json.dumps({f"place-{i}": [f"192.0.2.{i}"] for i in range(40)}), "auto", {},
+                                   PLACES.format("9 places, and others without room here", "json") + ",".join(f"place-{i}[]" for i in range(9))),
+    "places behind the first 64 KiB": (json.dumps({"v4": ["192.0.2.1"], "pad": "x" * 70000, "v6": ["2001:db8::1"]}), "auto", {}, PLACES.format("1 place of its first 64 KiB", "json") + "v4[]"),
     "Fastly's": ('{"addresses":["203.0.113.0/24"],"ipv6_addresses":["2001:db8::/32"]}', "auto", {}, ("json", 1, 1, 0, 0, 0, 0)),
 }
 

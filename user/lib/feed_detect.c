@@ -23,6 +23,7 @@
 #define COLUMNS 8 /* of a CSV are tried */
 /* an error page is shorter; a list that is longer may hold a slip of words */
 #define SMALL_LINES 100
+#define PATHS_BYTES 94 /* of a refusal of 256, whose words take up to 162 */
 #define PROSE_WORDS 3 /* so many in a line that is no entry are a sentence, not a slip */
 
 /* Lines seen, and how many of them each grammar reads. */
@@ -325,10 +326,27 @@ struct survey {
 	unsigned good[32], bad[32];
 	bool sign[32];
 	unsigned roots;
-	char path[64]; /* the first with an address */
+	unsigned n_paths;	 /* with an address, each once */
+	bool has_more;		 /* than have room, or than select: could name */
+	char paths[PATHS_BYTES]; /* as select: takes them */
 };
 _Static_assert(sizeof(((struct survey *)0)->good) / sizeof(unsigned) >= 20,
 	       "a place for each shape");
+
+/* Who follows the refusal's advice must not lose a half of the list in silence. */
+static void add_path(struct survey *survey, const char *path)
+{
+	size_t len = strlen(survey->paths), room = sizeof(survey->paths) - len;
+
+	if (feed_select_has(survey->paths, path))
+		return;
+	if (strpbrk(path, ", *") || !feed_select_is_good(path) || strlen(path) + 2 > room) {
+		survey->has_more = true;
+		return;
+	}
+	(void)snprintf(survey->paths + len, room, "%s%s", len ? "," : "", path); /* it fits */
+	survey->n_paths++;
+}
 
 static int survey_item(void *ctx, const struct feed_json_item *item)
 {
@@ -348,12 +366,35 @@ static int survey_item(void *ctx, const struct feed_json_item *item)
 		survey->good[i] += is_entry;
 		survey->bad[i] += !is_entry;
 	}
-	if (is_entry && !survey->path[0] && strlen(item->path) < sizeof(survey->path))
-		strcpy(survey->path, item->path);
+	if (is_entry)
+		add_path(survey, item->path);
 	return 0;
 }
 
-static int judge_json(const struct survey *survey, struct feed_found *found)
+/* Tells what to write into the config. */
+static int refuse_json(const struct survey *survey, bool is_whole, struct feed_found *found)
+{
+	const char *format = survey->roots > 1 ? "ndjson" : "json";
+
+	if (!survey->n_paths)
+		return refuse(found, "JSON without addresses at a known place");
+	if (survey->n_paths == 1 && is_whole && !survey->has_more && strlen(survey->paths) < 64)
+		(void)snprintf(
+		    found->why, sizeof(found->why),
+		    "JSON of no known kind; addresses stand at %.63s: if they are the ones meant, give format: %s and select: %.63s",
+		    survey->paths, format, survey->paths);
+	else
+		(void)snprintf(
+		    found->why, sizeof(found->why),
+		    "JSON of no known kind; addresses stand at %u place%s%s%s: if all are meant, give format: %s and select: %s",
+		    survey->n_paths, survey->n_paths == 1 ? "" : "s",
+		    is_whole ? "" : " of its first 64 KiB",
+		    survey->has_more ? ", and others without room here" : "", format,
+		    survey->paths);
+	return -EBADMSG;
+}
+
+static int judge_json(const struct survey *survey, bool is_whole, struct feed_found *found)
 {
 	const struct feed_shape *best = NULL;
 
@@ -375,13 +416,7 @@ static int judge_json(const struct survey *survey, struct feed_found *found)
 			       best->paths);
 		return 0;
 	}
-	if (!survey->path[0])
-		return refuse(found, "JSON without addresses at a known place");
-	(void)snprintf(
-	    found->why, sizeof(found->why),
-	    "JSON of no known kind; addresses stand at %s: if they are the ones meant, give format: %s and select: %s",
-	    survey->path, survey->roots > 1 ? "ndjson" : "json", survey->path);
-	return -EBADMSG;
+	return refuse_json(survey, is_whole, found);
 }
 
 static int detect_json(const char *text, size_t len, bool is_whole, struct feed_found *found)
@@ -403,7 +438,7 @@ static int detect_json(const char *text, size_t len, bool is_whole, struct feed_
 			       "not valid JSON: line %" PRIu64 ": %s", line, why);
 	}
 	feed_json_free(json);
-	return rc ? rc : judge_json(&survey, found);
+	return rc ? rc : judge_json(&survey, is_whole, found);
 }
 
 int feed_detect(const char *text, size_t len, bool is_whole, struct feed_found *ret_found)
