@@ -312,6 +312,17 @@ def walk(value, path=""):
         yield path, value
 
 
+def is_over(duration):
+    """A Go duration of no time left; whatever is none says nothing."""
+    number = r"(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+    if not isinstance(duration, str) or not 0 < len(duration.encode("utf-8", "surrogatepass")) < 40 or \
+       not re.fullmatch(rf"[+-]?(0|(?:{number}(?:ns|us|\u00b5s|\u03bcs|ms|s|m|h))+)", duration, re.A):
+        return False
+    units = {"ns": 1e-9, "us": 1e-6, "\u00b5s": 1e-6, "\u03bcs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+    total = sum(float(n) * units[unit] for n, unit in re.findall(rf"({number})(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", duration))
+    return total <= 9223372036 and (duration[0] == "-" or not total)  # 292 years: the most that Go says
+
+
 def read_json(r, text, kind, options):
     many = kind in ("ndjson", "spamhaus-json")
     roots = load_many(text) if many else [load(text)]
@@ -320,7 +331,7 @@ def read_json(r, text, kind, options):
             scope = row.get("scope", "ip")
             if not isinstance(row.get("value"), str):
                 r.errors += 1
-            elif row.get("type", "ban") != "ban" or not isinstance(scope, str) or scope.lower() not in ("ip", "range"):
+            elif row.get("type", "ban") != "ban" or not isinstance(scope, str) or scope.lower() not in ("ip", "range") or is_over(row.get("duration")):
                 r.skipped += 1
             else:
                 r.entry(row["value"])

@@ -109,7 +109,7 @@ OWN = [
     ("firehol_cut.netset", "plain", {}, ("plain", 2, 0, 0, 0, 0, 0)),
     ("drop.txt", "auto", {}, ("spamhaus", 2, 0, 0, 0, 0, 0)), ("tor.txt", "auto", {}, ("tor", 2, 1, 0, 0, 0, 0)),
     ("ipsum.txt", "auto", {}, ("ipsum", 3, 0, 0, 0, 0, 0)), ("ipsum.txt", "ipsum", {"threshold": "3"}, ("ipsum", 2, 0, 0, 0, 0, 1)),
-    ("ipsum.txt", "ipsum", {"threshold": "11"}, "no entries: all were left out by threshold, country or type"),
+    ("ipsum.txt", "ipsum", {"threshold": "11"}, "no entries: all were left out by threshold, country, type or end"),
     ("dshield.txt", "auto", {}, ("dshield", 2, 0, 1, 0, 0, 0)),
     ("feodo.csv", "auto", {}, ("abuse-ch", 2, 0, 0, 0, 0, 0)), ("feodo_cut.csv", "auto", {}, "cut short: its END line is missing"),
     ("feodo_short.csv", "auto", {}, "cut short or altered: it says 3 entries and holds 2"), ("sslbl.csv", "auto", {}, ("abuse-ch", 2, 0, 0, 0, 0, 0)),
@@ -138,7 +138,7 @@ OWN = [
     ("drop_v4_cut.json", "auto", {}, "cut short: its last line, the metadata, is missing"),
     ("drop_v4_short.json", "auto", {}, "cut short or altered: it says 3 entries and holds 2"),
     ("drop_v4.json", "ndjson", {"select": "cidr"}, ("ndjson", 2, 0, 0, 0, 0, 0)),
-    ("crowdsec.json", "auto", {}, ("crowdsec", 2, 1, 0, 0, 0, 2)), ("rir.json", "auto", {}, ("rir", 1, 1, 0, 0, 0, 0)),
+    ("crowdsec.json", "auto", {}, ("crowdsec", 2, 1, 0, 0, 0, 2)), ("crowdsec_ended.json", "auto", {}, ("crowdsec", 1, 1, 0, 0, 0, 2)), ("rir.json", "auto", {}, ("rir", 1, 1, 0, 0, 0, 0)),
     ("array.json", "auto", {}, ("json", 2, 1, 2, 0, 0, 0)), ("feodo.json", "auto", {}, ("json", 2, 0, 0, 0, 0, 0)),
     ("unknown.json", "auto", {}, "JSON of no known kind; addresses stand at servers[].addr.v4: if they are the ones meant, give format: json and select: servers[].addr.v4"),
     ("unknown.json", "json", {"select": "servers[].addr.v4"}, ("json", 2, 0, 0, 0, 0, 0)), ("unknown.json", "json", {"select": "servers[].*.v4"}, ("json", 2, 0, 0, 0, 0, 0)),
@@ -226,6 +226,10 @@ SMALL = {
     "more places than are named": (json.dumps({f"place-{i}": [f"192.0.2.{i}"] for i in range(40)}), "auto", {},
                                    PLACES.format("9 places, and others without room here", "json") + ",".join(f"place-{i}[]" for i in range(9))),
     "places behind the first 64 KiB": (json.dumps({"v4": ["192.0.2.1"], "pad": "x" * 70000, "v6": ["2001:db8::1"]}), "auto", {}, PLACES.format("1 place of its first 64 KiB", "json") + "v4[]"),
+    "decisions by their end": (json.dumps([{"value": f"192.0.2.{i}", "duration": duration} for i, duration in enumerate(
+        ("3h51m57.4s", "-1h", "0", "-17h44m25s", "1s", "0s", "-0.5s", "2d", "soon", "", "-", "-" + "9" * 30 + "h", None, 3, "0.001s"))]), "crowdsec", {}, ("crowdsec", 10, 0, 0, 0, 0, 5)),
+    "an end is of its own decision": ('[{"duration":"-1h","value":"192.0.2.1"},{"value":"192.0.2.2"},{"value":"192.0.2.3","duration":"1h"}]', "auto", {}, ("crowdsec", 2, 0, 0, 0, 0, 1)),
+    "decisions that are all over": ('[{"value":"192.0.2.1","duration":"-1h"}]', "auto", {}, "no entries: all were left out by threshold, country, type or end"),
     "Fastly's": ('{"addresses":["203.0.113.0/24"],"ipv6_addresses":["2001:db8::/32"]}', "auto", {}, ("json", 1, 1, 0, 0, 0, 0)),
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "decision.h"
 #include "feed_entry.h"
 #include "feed_parse.h"
 #include "feed_reader.h"
@@ -46,7 +47,19 @@ static void keep(char *slot, size_t size, const struct feed_json_item *item)
 	slot[item->len] = '\0';
 }
 
-/* A decision is taken if it bans an address or a range; without scope and type it does. */
+/* Is it over, as cscli exports it with -a? What is no duration says nothing. */
+static bool has_ended(const struct feed_reader *reader)
+{
+	int64_t left_s;
+
+	return !decision_duration(reader->duration, strlen(reader->duration), &left_s) &&
+	       left_s <= 0;
+}
+
+/*
+ * A decision is taken if it bans an address or a range and is not over; without scope, type and
+ * duration it does and is not.
+ */
 static int take_decision(struct feed_reader *reader, const struct feed_json_item *item)
 {
 	int rc = 0;
@@ -57,17 +70,20 @@ static int take_decision(struct feed_reader *reader, const struct feed_json_item
 		keep(reader->scope, sizeof(reader->scope), item);
 	else if (!strcmp(item->path, "[].type"))
 		keep(reader->type, sizeof(reader->type), item);
+	else if (!strcmp(item->path, "[].duration"))
+		keep(reader->duration, sizeof(reader->duration), item);
 	if (item->event != FEED_JSON_OBJECT || strcmp(item->path, "[]"))
 		return 0;
 	if (!reader->value[0])
 		feed_sink_error(reader->sink, FEED_E_NO_STRING, "", 0);
 	else if ((reader->type[0] && strcmp(reader->type, "ban")) ||
 		 (reader->scope[0] && strcasecmp(reader->scope, "ip") &&
-		  strcasecmp(reader->scope, "range")))
+		  strcasecmp(reader->scope, "range")) ||
+		 has_ended(reader))
 		feed_sink_skip(reader->sink);
 	else
 		rc = feed_entry(reader->sink, reader->value, strlen(reader->value));
-	reader->value[0] = reader->scope[0] = reader->type[0] = '\0';
+	reader->value[0] = reader->scope[0] = reader->type[0] = reader->duration[0] = '\0';
 	return rc;
 }
 

@@ -26,7 +26,7 @@ struct feed_options {
 _Static_assert(sizeof(struct feed_options) == 400, "part of struct fetch_job");
 
 /* of the parsers: another one reads some list otherwise, so that every list is fetched again */
-#define FEED_READING 1
+#define FEED_READING 2
 
 /*
  * What a body is read by, as a number: @format (enum feed_format), @options and FEED_READING. The

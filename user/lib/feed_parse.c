@@ -292,7 +292,7 @@ static int refuse_empty(struct feed_parser *p)
 	const struct list_error *first = p->sink->head.n_errors ? &p->sink->errors[0] : NULL;
 
 	if (p->sink->origin.skipped)
-		return refuse(p, "no entries: all were left out by threshold, country or type");
+		return refuse(p, "no entries: all were left out by threshold, country, type or end");
 	if (!first)
 		return refuse(p, "no entries");
 	(void)snprintf(p->reader.why, sizeof(p->reader.why), "no entries; line %" PRIu32 ": %s", first->line,

@@ -28,7 +28,7 @@ struct feed_reader {
 	const struct feed_shape *shape; /* JSON: where addresses stand */
 	struct feed_json *json;
 	bool has_type; /* misp: seen, and one of addresses */
-	char value[64], scope[16], type[16]; /* JSON: the object being read */
+	char value[64], scope[16], type[16], duration[40]; /* JSON: the object being read */
 	char why[FEED_WHY_BYTES];            /* of the last -EBADMSG */
 };
 
