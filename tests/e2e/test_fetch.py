@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Drives sekisho-fetch against a server that lies, stalls and cuts; each case checks status and why."""
-import gzip, http.server, io, lzma, os, socket, struct, subprocess, threading, time, types, zipfile, zlib
+import bz2, gzip, http.server, io, lzma, os, socket, struct, subprocess, threading, time, types, zipfile, zlib
 import pytest
 
 FETCH = os.path.join(os.path.abspath(os.environ.get("SEKISHO_BUILD", "build")), "sekisho-fetch")
@@ -83,6 +83,10 @@ PACKED = {  # name: (body, why it is refused)
     "zstd-bomb": (zstd_bomb(128), "more than 1 MiB after inflation"), "zstd-short": (zstd(GOOD)[:-5], "zstd stream cut short"),
     "zstd-tail": (zstd(GOOD) + b"x", "bytes after the end of the compressed stream"),
     "zstd-rot": (zstd(GOOD)[:6] + b"\xff" * 20, "zstd stream damaged, or with a window over 128 MiB"),
+    "bzip2": (bz2.compress(GOOD), "bzip2 is not unpacked: gzip, zip, xz and zstd are"), "bzip2-empty": (bz2.compress(b""), "bzip2 is not unpacked: gzip, zip, xz and zstd are"),
+    "bzip2-not": (b"BZh91 is no address\n" + GOOD, ""),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(24), "7z is not unpacked: gzip, zip, xz and zstd are"),
+    "lzma": (lzma.compress(GOOD, format=lzma.FORMAT_ALONE), "lzma is not unpacked: gzip, zip, xz and zstd are"),
     "nul": (b"192.0.2.1\n\0\n", "NUL bytes: not a text"), "elf": (b"\x7fELF" + bytes(60), "NUL bytes: not a text"),
 }
 

@@ -42,7 +42,7 @@ SAID |= {
     "gzip-empty": "no entries", "gzip-in-gzip": NUL, "gzip-of-html": HTML, "zip-bomb": INFLATED, "zip-two": SEVERAL, "zip-many": SEVERAL, "zip-climbs": SEVERAL,
     "zip-encrypted": "an encrypted zip file", "zip-cut": "zip file cut short", "zip-in-zip": NUL, "zip-lzma": "a zip file packed in a way that is not deflate", "zip-no-file": NUL,
     "xz-bomb": INFLATED, "xz-cut": "xz stream cut short", "xz-greedy": "xz stream needs more than 192 MiB to unpack", "zstd-bomb": INFLATED, "zstd-cut": "zstd stream cut short",
-    "7z": NUL, "rar": NUL, "tar": NUL, "bzip2": NO_LIST,
+    "7z": "7z is not unpacked: gzip, zip, xz and zstd are", "rar": NUL, "tar": NUL, "bzip2": "bzip2 is not unpacked: gzip, zip, xz and zstd are",
     "brotli": CODING, "deflate": CODING, "zstd-coding": CODING, "coding-unknown": CODING, "coding-twice": CODING,
     "coding-lies": "said to be gzip, but is not", "coding-with-zip": "said to be gzip, but is not",
     "status-304-unasked": "HTTP 304 without being asked", "http09": "Received HTTP/0.9 when not allowed", "garbage-status": "Received HTTP/0.9 when not allowed",

@@ -139,9 +139,12 @@ static int push_packed(struct body *body, const void *data, size_t len)
 static int start(struct body *body, bool says_gzip)
 {
 	enum unpack_kind kind = unpack_kind_of(body->head, body->head_len);
+	const char *why_not = unpack_why_not(body->head, body->head_len);
 
 	if (says_gzip && kind != UNPACK_GZIP)
 		return refuse(body, -EBADMSG, "said to be gzip, but is not");
+	if (why_not)
+		return refuse(body, -EBADMSG, why_not);
 	body->has_started = true;
 	if (kind == UNPACK_NONE)
 		return push_plain(body, body->head, body->head_len);

@@ -53,6 +53,19 @@ enum unpack_kind unpack_kind_of(const uint8_t *head, size_t len)
 	return UNPACK_NONE;
 }
 
+const char *unpack_why_not(const uint8_t *head, size_t len)
+{
+	if (len >= 6 && !memcmp(head, "BZh", 3) && head[3] >= '1' && head[3] <= '9' &&
+	    (!memcmp(head + 4, "1A", 2) || !memcmp(head + 4, "\x17\x72", 2)))
+		return "bzip2 is not unpacked: gzip, zip, xz and zstd are";
+	if (len >= 6 && !memcmp(head, "7z\xbc\xaf\x27\x1c", 6))
+		return "7z is not unpacked: gzip, zip, xz and zstd are";
+	/* lc, lp and pb as every packer sets them, and a dictionary of 64 KiB or more */
+	if (len >= 3 && !memcmp(head, "\x5d\0\0", 3))
+		return "lzma is not unpacked: gzip, zip, xz and zstd are";
+	return NULL;
+}
+
 static bool start(struct unpack *unpack)
 {
 	switch (unpack->kind) {

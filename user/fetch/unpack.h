@@ -23,6 +23,13 @@ typedef int (*unpack_fn)(void *ctx, const void *data, size_t len);
 enum unpack_kind unpack_kind_of(const uint8_t *head, size_t len);
 
 /*
+ * Why what begins with the @len bytes at @head is packed in a way that nothing here unpacks; NULL:
+ * it is none of those. Static text. Source: bzip2's and 7-Zip's own format descriptions; xz's
+ * lzma-file-format.txt.
+ */
+const char *unpack_why_not(const uint8_t *head, size_t len);
+
+/*
  * An unpacker of @kind that gives what it finds to @fn; @pick is for unzip.h, NULL: one file. NULL:
  * out of memory.
  */
