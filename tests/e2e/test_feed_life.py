@@ -108,3 +108,21 @@ def test_a_raised_guard_lets_the_held_list_in(lab, agent, server):
     assert drops(lab, BAD, NEW, GOOD) == [True, True, False]
     one.cli("feed", "update", "web")
     assert server.requests()[-1] == "ok /list match" and files(one) == ["web.list", "web.since"]
+
+
+def test_the_audit_says_what_came_of_an_update(agent, server):
+    one = agent("feeds: []\n").start()
+    for name in ("web", "web2"):
+        one.cli("feed", "add", name, URL, "--format", "plain", "max-entries=2")
+        settled(one, name)
+    results = lambda: [row["result"] for row in one.ask("audit")["entries"] if row["verb"] == "feed.update"]
+    one.cli("feed", "update", "web")
+    server.say("ok", BAD, NEW, GOOD)
+    said = one.cli("feed", "update", "web", check=False)
+    assert (said.returncode, results()[1:]) == (1, ["done"]) and f"sekisho: {results()[0]}\n" == said.stderr and "held: " in results()[0]
+    server.say("500")
+    one.cli("feed", "update", check=False)
+    assert results()[0].startswith("2 feeds with an error, first web: ") and results()[0].endswith("HTTP 500"), results()
+    server.say("ok", BAD)
+    one.cli("feed", "update", "web2")  # the other's error is not its own
+    assert results()[0] == "done"

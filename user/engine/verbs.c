@@ -319,7 +319,10 @@ static void record(struct engine *engine, const struct verbs_client *client,
 	snprintf(row.user, sizeof(row.user), "%s", client->user);
 	snprintf(row.verb, sizeof(row.verb), "%s", wait->verb);
 	snprintf(row.detail, sizeof(row.detail), "%s", wait->detail);
-	snprintf(row.result, sizeof(row.result), "%s", error ? error : "done");
+	snprintf(row.result, sizeof(row.result), "%s", error	? error
+		 : wait->result[0] ? wait->result
+				   : "done");
+	escape_end_utf8(row.result);
 	if (put_record(engine->store, &row, wait->is_lazy) && !error)
 		log_line(LOG_ERR, "audit: %s %s by %s (uid %u) cannot be recorded: %s", wait->verb,
 			 wait->detail, client->user, client->uid, store_error(engine->store));

@@ -43,6 +43,7 @@ struct verbs_wait {
 	 */
 	bool is_lazy;
 	char detail[160];
+	char result[256]; /* for the audit, of an answer that is no error; empty: it was done */
 };
 
 struct verbs_request {

@@ -195,6 +195,31 @@ json_t *verbs_feed_show(struct verbs_request *request)
 	return feed ? verbs_ok(verbs_feed(request->engine, feed, true)) : verbs_no_feed(name);
 }
 
+/* What came of an update, for the audit: the feeds with an error, by the first one's. */
+static void note_errors(struct engine *engine, struct verbs_wait *wait)
+{
+	json_t *rows = verbs_feeds(engine), *row;
+	const char *name, *error, *first = "", *why = NULL;
+	unsigned n = 0;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		name = json_string_value(json_object_get(row, "name"));
+		error = json_string_value(json_object_get(row, "error"));
+		if (!name || !error || (wait->name[0] && strcmp(wait->name, name)))
+			continue;
+		if (!n++) {
+			first = name;
+			why = error;
+		}
+	}
+	if (n > 1)
+		snprintf(wait->result, sizeof(wait->result), "%u feeds with an error, first %s: %s", n, first, why);
+	else if (n)
+		snprintf(wait->result, sizeof(wait->result), "feed %s: %s", first, why);
+	json_decref(rows);
+}
+
 /* Each feed's own error is feed.list's to tell. */
 static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 {
@@ -210,6 +235,7 @@ static json_t *updated(struct engine *engine, struct verbs_wait *wait)
 		return NULL;
 	if (engine->is_compiling || engine->compile_wanted)
 		return NULL;
+	note_errors(engine, wait);
 	return engine->table_error[0] ? verbs_error(1, "the lists are kept, but not in force: %s",
 						    engine->table_error)
 				      : verbs_ok(json_object());
