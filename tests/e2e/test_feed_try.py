@@ -104,7 +104,7 @@ def test_what_a_list_would_do(lab, agent, server):
     assert [row["verb"] for row in one.ask("audit")["entries"] if row["result"] == "done"].count("feed.try") == 4
 
 
-def test_advice_against_and_for(lab, agent, server):
+def test_advice_against_and_for(lab, agent, server, gun):
     one = lists(agent(), drop=("action: block", ["198.51.100.0/24"])).start()
     in_force(one, 1)
     lab.probe(GOOD, 400)
@@ -113,7 +113,10 @@ def test_advice_against_and_for(lab, agent, server):
     assert said["advice"] == "no" and "drop, in force, holds 100.0 %" in said["reasons"][0]
     server.say("ok", QUIET)
     said = one.ask("feed", "try", URL, "--format", "plain")
-    assert (said["advice"], said["seen"]["would_drop"]) == ("block", 0)
+    assert (said["advice"], said["seen"]["sources"], said["seen"]["would_drop"]) == ("monitor", 1, 0) and "only 1 source that it could drop was seen" in said["reasons"][0]
+    gun.send(*(gun.udp(f"203.0.113.{i}", 4000) for _ in range(200) for i in range(100, 145)))
+    said = one.ask("feed", "try", URL, "--format", "plain")
+    assert (said["advice"], said["seen"]["sources"], said["seen"]["would_drop"]) == ("block", 46, 0) and "none of the 46 sources" in said["reasons"][0]
     server.say("ok", "0.0.0.0/1")
     said = one.ask("feed", "try", URL, "--format", "plain")
     assert said["advice"] == "no" and "`sekisho feed accept` refused: it covers 5" in said["reasons"][0]
@@ -125,6 +128,20 @@ def test_advice_against_and_for(lab, agent, server):
         assert (said["advice"], said["reasons"][0]) == ("no", f"it would be held until `sekisho feed accept`: {why}")
     one.cli("feed", "add", "web", URL, "--format", "plain")
     assert "4 of 24 lines or values are no addresses, more than max-errors 5 %" in one.cli("feed", "update", "web", check=False).stderr  # and so it is
+
+
+def test_sources_out_of_reach_prove_nothing(lab, agent, server, gun):
+    """A protected address is dropped by no list, and a private source by none that leaves private ranges out."""
+    lab.ip(lab.edge, "addr", "add", "203.0.113.50/32", "dev", "lo")  # of the edge's own, and public
+    one = agent().start()
+    server.say("ok", QUIET, "203.0.113.50")
+    gun.send(*(gun.udp(source, 4000) for _ in range(400) for source in ("203.0.113.50", "10.99.0.2")))
+    said = one.ask("feed", "try", URL, "--format", "plain")
+    assert [(row["address"], row["now"]) for row in said["seen"]["rows"]] == [("203.0.113.50", "allowed")]  # it was seen
+    assert (said["seen"]["sources"], said["advice"]) == (0, "monitor") and "names 1 protected address" in said["reasons"][0]
+    server.say("ok", QUIET)
+    said = one.ask("feed", "try", URL, "--format", "plain")
+    assert (said["seen"]["sources"], said["advice"]) == (0, "monitor") and "no source that it could drop was seen" in said["reasons"][0]
 
 
 @pytest.mark.parametrize("mode, words, said", [("500", [], "500"), ("empty", [], ""), ("html", [], "HTML"), ("ok", ["format=csv"], "column"),

@@ -9,7 +9,7 @@
 
 #include "lib/feed_advice.h"
 
-static const struct feed_facts good = { .entries = 1000, .n_seen = 5 };
+static const struct feed_facts good = { .entries = 1000, .n_seen = 30 };
 
 static void expect(struct feed_facts facts, enum feed_advice advice, const char *said)
 {
@@ -25,8 +25,10 @@ static void expect(struct feed_facts facts, enum feed_advice advice, const char 
 
 static void test_rules(void **state)
 {
-	expect(good, FEED_ADVICE_BLOCK, "none of the 5 sources");
-	expect(WITH(f.n_seen = 0), FEED_ADVICE_MONITOR, "no source was seen");
+	expect(good, FEED_ADVICE_BLOCK, "none of the 30 sources");
+	expect(WITH(f.n_seen = 29), FEED_ADVICE_MONITOR, "only 29 sources that it could drop were seen lately: too few to judge by, 30 are enough");
+	expect(WITH(f.n_seen = 1), FEED_ADVICE_MONITOR, "only 1 source that it could drop was seen");
+	expect(WITH(f.n_seen = 0), FEED_ADVICE_MONITOR, "no source that it could drop was seen");
 	expect(WITH(f.coverage4 = 0.02), FEED_ADVICE_MONITOR, "wide");
 	expect(WITH(f.coverage6 = 0.0101), FEED_ADVICE_MONITOR, "wide");
 	expect(WITH(f.held_why = "4 of 5 lines"), FEED_ADVICE_NO, "held until `sekisho feed accept`: 4 of 5 lines");
@@ -38,7 +40,7 @@ static void test_rules(void **state)
 	expect(WITH(f.errors = 1001), FEED_ADVICE_NO, "no list");
 	expect(WITH(f.held_by = "drop", f.held_share = 0.98), FEED_ADVICE_BLOCK, "nothing");
 	expect(WITH(f.held_by = "drop", f.held_share = 0.99), FEED_ADVICE_NO, "drop, in force");
-	expect(WITH(f.n_would_drop = 1), FEED_ADVICE_MONITOR, "of 5 sources");
+	expect(WITH(f.n_would_drop = 1), FEED_ADVICE_MONITOR, "of 30 sources");
 	expect(WITH(f.n_open = 1, f.n_would_drop = 1), FEED_ADVICE_MONITOR, "1 source seen");
 	expect(WITH(f.n_protected = 1), FEED_ADVICE_MONITOR, "protected");
 	expect(WITH(f.known_good_entries = 1, f.known_good = "crawlers"), FEED_ADVICE_MONITOR, "crawlers");

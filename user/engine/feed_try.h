@@ -30,6 +30,7 @@ struct feed_try_seen {
 	double packets, drops;
 	/* by lists in force; open: it had connections */
 	bool is_named, is_dropped, is_allowed, is_open;
+	bool is_beyond; /* the list's reach: protected, or private and left out; proves nothing */
 };
 
 struct feed_try {

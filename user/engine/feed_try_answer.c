@@ -5,7 +5,6 @@
  */
 #include "feed_try.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/feed_parse.h"
@@ -99,10 +98,8 @@ static bool would_drop(const struct feed_try_seen *seen)
 }
 
 /* Those with connections first, then those that would newly be dropped, then the busiest. */
-static int by_weight(const void *a, const void *b)
+static int by_weight(const struct feed_try_seen *x, const struct feed_try_seen *y)
 {
-	const struct feed_try_seen *x = *(const struct feed_try_seen *const *)a,
-				   *y = *(const struct feed_try_seen *const *)b;
 	int rank_x = 2 * (x->is_open && would_drop(x)) + would_drop(x),
 	    rank_y = 2 * (y->is_open && would_drop(y)) + would_drop(y);
 
@@ -110,14 +107,34 @@ static int by_weight(const void *a, const void *b)
 				: (x->packets < y->packets) - (x->packets > y->packets);
 }
 
-static json_t *seen_rows(const struct feed_try_seen **named, size_t n)
+/* The sources that the list names: how many, and the weightiest of them in their order. */
+struct named {
+	const struct feed_try_seen *row[FEED_TRY_ROWS];
+	size_t n_rows, n;
+};
+
+static void add_named(struct named *named, const struct feed_try_seen *one)
+{
+	size_t at = named->n_rows;
+
+	named->n++;
+	if (at < FEED_TRY_ROWS)
+		named->n_rows++;
+	else if (by_weight(one, named->row[--at]) >= 0)
+		return;
+	for (; at && by_weight(one, named->row[at - 1]) < 0; at--)
+		named->row[at] = named->row[at - 1];
+	named->row[at] = one;
+}
+
+static json_t *seen_rows(const struct named *named)
 {
 	json_t *rows = json_array();
 	char address[PREFIX_TEXT_BYTES], entry[PREFIX_TEXT_BYTES];
 	size_t i;
 
-	for (i = 0; i < n && i < FEED_TRY_ROWS; i++) {
-		const struct feed_try_seen *one = named[i];
+	for (i = 0; i < named->n_rows; i++) {
+		const struct feed_try_seen *one = named->row[i];
 
 		json_array_append_new(rows, json_pack("{s:s,s:s,s:I,s:I,s:b,s:s}", "address",
 						      prefix_format(&one->address, address),
@@ -132,34 +149,30 @@ static json_t *seen_rows(const struct feed_try_seen **named, size_t n)
 	return rows;
 }
 
+/* NULL: out of memory. */
 static json_t *seen(const struct feed_try *job, struct feed_facts *facts)
 {
-	const struct feed_try_seen **named = calloc(job->n_seen + 1, sizeof(*named));
+	struct named named = { .n = 0 };
 	double all = 0, lost = 0;
-	json_t *json;
-	size_t i, n = 0;
+	size_t i;
 
-	for (i = 0; i < job->n_seen && named; i++) {
+	for (i = 0; i < job->n_seen; i++) {
 		const struct feed_try_seen *one = &job->seen[i];
 
 		all += one->packets;
+		facts->n_seen += !one->is_beyond;
 		if (one->is_named)
-			named[n++] = one;
+			add_named(&named, one);
 		if (!would_drop(one))
 			continue;
 		lost += one->packets;
 		facts->n_would_drop++;
 		facts->n_open += one->is_open;
 	}
-	facts->n_seen = (unsigned)job->n_seen;
-	if (named)
-		qsort(named, n, sizeof(*named), by_weight);
-	json = json_pack("{s:I,s:I,s:I,s:I,s:f,s:o}", "sources", (json_int_t)job->n_seen, "named",
-			 (json_int_t)n, "would_drop", (json_int_t)facts->n_would_drop,
+	return json_pack("{s:I,s:I,s:I,s:I,s:f,s:o}", "sources", (json_int_t)facts->n_seen, "named",
+			 (json_int_t)named.n, "would_drop", (json_int_t)facts->n_would_drop,
 			 "connections", (json_int_t)facts->n_open, "share_of_packets",
-			 share(lost, all), "rows", seen_rows(named, named ? n : 0));
-	free(named);
-	return json;
+			 share(lost, all), "rows", seen_rows(&named));
 }
 
 static void take_facts(const struct feed_try *job, struct feed_facts *facts)
@@ -209,6 +222,7 @@ json_t *feed_try_answer(const struct feed_try *job)
 	const struct list_origin *origin = job->list.view.origin;
 	struct feed_facts facts = { 0 };
 	json_t *json;
+	bool has_failed;
 
 	take_facts(job, &facts);
 	json = json_pack(
@@ -226,13 +240,17 @@ json_t *feed_try_answer(const struct feed_try *job)
 		errors(&job->list.view), "skipped", (json_int_t)(origin ? origin->skipped : 0));
 	if (!json)
 		return verbs_error(1, "out of memory");
-	json_object_set_new(json, "private",
-			    json_pack("{s:I,s:f,s:f}", "entries", (json_int_t)facts.private_entries,
-				      "share_v4", share(job->private4.both, job->private4.size),
-				      "share_v6", share(job->private6.both, job->private6.size)));
-	json_object_set_new(json, "overlaps", overlaps(job));
-	json_object_set_new(json, "protected", protected(job, &facts.n_protected));
-	json_object_set_new(json, "seen", seen(job, &facts));
-	json_object_update_new(json, advice(&facts));
-	return verbs_ok(json);
+	has_failed = json_object_set_new(
+		json, "private",
+		json_pack("{s:I,s:f,s:f}", "entries", (json_int_t)facts.private_entries, "share_v4",
+			  share(job->private4.both, job->private4.size), "share_v6",
+			  share(job->private6.both, job->private6.size)));
+	has_failed |= json_object_set_new(json, "overlaps", overlaps(job));
+	has_failed |= json_object_set_new(json, "protected", protected(job, &facts.n_protected));
+	has_failed |= json_object_set_new(json, "seen", seen(job, &facts));
+	has_failed |= json_object_update_new(json, advice(&facts));
+	if (!has_failed)
+		return verbs_ok(json);
+	json_decref(json); /* without one of them the advice would be another */
+	return verbs_error(1, "out of memory");
 }

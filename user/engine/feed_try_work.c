@@ -229,12 +229,27 @@ static bool is_about(const struct feed_try_list *list, const struct prefix *addr
 	return lists_find(&list->list, address, &unused);
 }
 
+static bool is_protected(const struct feed_try *job, const struct prefix *address)
+{
+	unsigned i;
+
+	for (i = 0; i < job->n_rails; i++) {
+		if (address->family == job->rails[i].key.family &&
+		    !memcmp(address->addr_be, job->rails[i].key.addr_be, 16))
+			return true;
+	}
+	return false;
+}
+
 static void judge_seen(const struct feed_try *job, struct feed_try_seen *seen)
 {
 	size_t i;
 
-	if (!job->config->feeds[0].keep_private && policy_is_private(&seen->address))
-		return; /* left out of the list */
+	seen->is_beyond = is_protected(job, &seen->address);
+	if (!job->config->feeds[0].keep_private && policy_is_private(&seen->address)) {
+		seen->is_beyond = true; /* left out of the list */
+		return;
+	}
 	seen->is_named = lists_find(&job->list, &seen->address, &seen->entry);
 	for (i = 0; i < job->n_lists && seen->is_named; i++) {
 		if (job->lists[i].action == SEK_A_ALLOW)
@@ -242,10 +257,7 @@ static void judge_seen(const struct feed_try *job, struct feed_try_seen *seen)
 		else if (job->lists[i].action == SEK_A_BLOCK)
 			seen->is_dropped |= is_about(&job->lists[i], &seen->address);
 	}
-	for (i = 0; i < job->n_rails; i++)
-		seen->is_allowed |= seen->is_named &&
-				    seen->address.family == job->rails[i].key.family &&
-				    !memcmp(seen->address.addr_be, job->rails[i].key.addr_be, 16);
+	seen->is_allowed |= seen->is_named && seen->is_beyond;
 }
 
 void feed_try_measure(struct feed_try *job)

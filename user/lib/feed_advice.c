@@ -9,6 +9,11 @@
 #define WIDE                                                                                       \
 	0.01 /* share of a family's routable space: no threat list measured covers more than 0.72  \
 		% */
+/*
+ * Sources that must have been seen before none lost speaks for a list: of so many, none says that
+ * less than a tenth of all are lost, at 95 % confidence. Source: the rule of three, 3 / n.
+ */
+#define SEEN_ENOUGH 30
 #define ERRORS_SHARE 0.01	/* of lines not understood: real lists have one or two */
 
 struct verdict {
@@ -77,10 +82,13 @@ enum feed_advice feed_advise(const struct feed_facts *f, struct feed_reason *ret
 		    (unsigned long long)f->errors, f->errors == 1 ? "" : "s");
 	if (f->coverage4 > WIDE || f->coverage6 > WIDE)
 		add(&verdict, FEED_ADVICE_MONITOR, "it is wide: %.2f %% of routable IPv4, %.2f %% of IPv6", f->coverage4 * 100, f->coverage6 * 100);
-	if (!verdict.n && f->n_seen)
+	if (!verdict.n && f->n_seen >= SEEN_ENOUGH)
 		add(&verdict, FEED_ADVICE_BLOCK, "nothing speaks against it: none of the %u sources seen lately would be lost", f->n_seen);
+	else if (!verdict.n && f->n_seen)
+		add(&verdict, FEED_ADVICE_MONITOR, "nothing speaks against it, but only %u source%s that it could drop %s seen lately: too few to judge by, %d are enough", f->n_seen,
+		    f->n_seen == 1 ? "" : "s", f->n_seen == 1 ? "was" : "were", SEEN_ENOUGH);
 	else if (!verdict.n)
-		add(&verdict, FEED_ADVICE_MONITOR, "nothing speaks against it, but no source was seen lately to try it on");
+		add(&verdict, FEED_ADVICE_MONITOR, "nothing speaks against it, but no source that it could drop was seen lately to try it on");
 	*ret_n = verdict.n;
 	return verdict.advice;
 }

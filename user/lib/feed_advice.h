@@ -29,7 +29,8 @@ struct feed_facts {
 	double held_share;
 	const char *held_by;
 	unsigned n_protected;	       /* of this host's own addresses, gateways, resolvers */
-	unsigned n_seen;	       /* sources seen lately */
+	/* sources seen lately; not those that no list drops: protected, or private and left out */
+	unsigned n_seen;
 	/* of them it names, and nothing drops or allows them today */
 	unsigned n_would_drop;
 	unsigned n_open;	       /* of those, with connections that this host had open */
