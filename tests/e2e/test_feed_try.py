@@ -78,6 +78,7 @@ def test_what_a_list_would_do(lab, agent, server):
     server.say("ok", "198.51.100.0/24", GOOD, QUIET, "10.1.2.0/24", GATEWAY, "not an address", "2001:db8::/32")
     said = one.ask("feed", "try", URL, "--format", "plain")
     assert (said["entries_v4"], said["entries_v6"], said["errors_total"]) == (5, 1, 1) and said["errors"][0]["line"] == 6
+    assert (said["format"], said["format_why"]) == ("plain", "told on the command line")
     assert said["private"]["entries"] == 2 and said["protected"] == [{"address": GATEWAY, "why": "this host's default gateway"}]
     drop, good, allow = (next(row for row in said["overlaps"] if row["name"] == name) for name in ("drop", "good", "pass_"))
     assert (drop["entries_inside"], drop["entries_touched"], drop["known_good"]) == (1, 2, False)  # QUIET; and the /24 around BAD
@@ -163,8 +164,8 @@ def test_files_are_read_by_who_asks(agent, tmp_path):
     mine.chmod(0o644), packed.chmod(0o644)
     out = as_user(one, "sekisho", "--json", "feed", "try", mine, "--format", "plain")
     assert out.returncode == 0 and json.loads(out.stdout)["duplicates"] == 2, out.stderr
-    said = json.loads(as_user(one, "sekisho", "--json", "feed", "try", packed, "--format", "plain").stdout)
-    assert (said["entries_v4"], said["entries_v6"]) == (256, 256)
+    said = json.loads(as_user(one, "sekisho", "--json", "feed", "try", packed).stdout)
+    assert said["format_why"] == "an address, prefix or range a line" and (said["entries_v4"], said["entries_v6"]) == (256, 256)
     out = as_user(one, "sekisho", "feed", "try", roots, "--format", "plain")
     assert out.returncode == 1 and "Permission denied" in out.stderr
     for request in ({"set": {"path": str(roots), "format": "plain"}}, {"set": {"path": str(roots), "format": "plain"}, "data": ""}):

@@ -215,6 +215,16 @@ static json_t *advice(const struct feed_facts *facts)
 	return json_pack("{s:s,s:o}", "advice", feed_advice_name(what), "reasons", rows);
 }
 
+/* What it is known by; a format that was told, the fetcher takes for the config's. */
+static const char *format_why(const struct feed_try *job)
+{
+	const struct list_origin *origin = job->list.view.origin;
+
+	if (job->config->feeds[0].format != FETCH_AUTO)
+		return "told on the command line";
+	return origin ? origin->why : "";
+}
+
 json_t *feed_try_answer(const struct feed_try *job)
 {
 	const struct config_feed *feed = &job->config->feeds[0];
@@ -230,7 +240,7 @@ json_t *feed_try_answer(const struct feed_try *job)
 		feed->url, "path", feed->path, "format",
 		feed_format_name(job->result.format < FETCH_FORMAT_MAX ? job->result.format
 								       : FETCH_AUTO),
-		"format_why", origin ? origin->why : "", "body_bytes",
+		"format_why", format_why(job), "body_bytes",
 		(json_int_t)job->result.body_bytes, "duration_ms",
 		(json_int_t)job->result.duration_ms, "entries", (json_int_t)facts.entries,
 		"entries_v4", (json_int_t)head->n4, "entries_v6", (json_int_t)head->n6, "lines",
