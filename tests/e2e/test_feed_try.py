@@ -253,7 +253,7 @@ def test_what_add_and_remove_refuse(lab, agent, server):
     in_force(one, 1)
     generation = one.ask("status")["table"]["generation"]
     main = f"{one.config}:4"
-    for words, said in ((["add", "main", URL], main), (["add", "a.b", URL], "name"), (["add", "../x", URL], "name"), (["add", "a/b", URL], "name"), (["add", "x" * 64, URL], "name"), (["add", "x\xe9\x1b", URL], r'"x\xc3\xa9\x1b": a feed'),
+    for words, said in ((["add", "main", URL], main), (["add", "a.b", URL], "name"), (["add", "../x", URL], "name"), (["add", "a/b", URL], "name"), (["add", "x" * 64, URL], "name"), (["add", "--", "-x", URL], "no - first"), (["add", "x\xe9\x1b", URL], r'"x\xc3\xa9\x1b": a feed'),
                         (["add", "x", URL, "interval=1s"], "interval"), (["add", "x", "ftp://h/"], "ftp"), (["add", "x", URL, "limits=1"], "no key"),
                         (["add", "x", URL, "action=allow\nname=y"], "one line"), (["remove", "main"], f"{main}: delete it there"), (["remove", "gone"], "there is no feed \"gone\"")):
         out = one.cli("feed", *words, check=False)

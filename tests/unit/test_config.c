@@ -32,6 +32,8 @@ static const struct {
     {"allow: [0.0.0.0/0]\n", 1, 9, "/0"},
     {"feeds:\n  - {name: a, path: /a, known-good: true, action: block}\n", 2, 5, "contradict each other"},
     {"limits: {a: b}\n", 1, 9, "give a list"},
+    {"feeds:\n  - {name: -x, path: /a}\n", 2, 12, "no dot and no - first"},
+    {"feeds:\n  - {name: .x, path: /a}\n", 2, 12, "no dot and no - first"},
     {"limits:\n  - {packets: 10/s}\n", 2, 5, "add name: NAME"},
     {"limits:\n  - {name: \"a b\", packets: 10/s}\n", 2, 12, "use 1 to 63 of"},
     {"limits:\n  - {name: a, packets: 10/s}\n  - {name: a, packets: 9/s}\n", 3, 12, "another limit"},

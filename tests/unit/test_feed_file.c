@@ -20,9 +20,10 @@ static void test_names(void **state)
 	assert_false(feed_file_name_is_good(name));
 	name[63] = '\0';
 	assert_true(feed_file_name_is_good(name));
-	assert_true(feed_file_name_is_good("a") && feed_file_name_is_good("spamhaus_drop-V4"));
+	assert_true(feed_file_name_is_good("a") && feed_file_name_is_good("spamhaus_drop-V4") && feed_file_name_is_good("_-") && feed_file_name_is_good("a-"));
 	assert_false(feed_file_name_is_good("") || feed_file_name_is_good("a.b") || feed_file_name_is_good("..") || feed_file_name_is_good("a/b"));
 	assert_false(feed_file_name_is_good("a b") || feed_file_name_is_good("\xc3\xa9") || feed_file_name_is_good("a\n"));
+	assert_false(feed_file_name_is_good("-x") || feed_file_name_is_good("-") || feed_file_name_is_good("--json"));
 }
 
 static void test_the_file(void **state)

@@ -22,7 +22,7 @@ struct config_source {
 enum config_attach { CONFIG_ATTACH_AUTO, CONFIG_ATTACH_NATIVE, CONFIG_ATTACH_GENERIC };
 
 #define CONFIG_KEY_HEADER_BYTES 64
-#define CONFIG_FEED_NAME_BYTES 64 /* a-z A-Z 0-9 _ - and dot, not first; with the NUL */
+#define CONFIG_FEED_NAME_BYTES 64 /* a-z A-Z 0-9 _ - and dot, neither first; with NUL */
 
 struct config_feed {
 	char name[CONFIG_FEED_NAME_BYTES];

@@ -25,10 +25,10 @@ static void feed_name(struct config_walk *w, const yaml_node_t *node, const char
 	static const char ok[] =
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
 
-	if (!*text || *text == '.' || strlen(text) >= CONFIG_FEED_NAME_BYTES ||
+	if (!*text || *text == '.' || *text == '-' || strlen(text) >= CONFIG_FEED_NAME_BYTES ||
 	    text[strspn(text, ok)]) {
 		config_bad_value(w, node, "name", text,
-				 "use 1 to 63 of a-z A-Z 0-9 _ - and dots, no dot first");
+				 "use 1 to 63 of a-z A-Z 0-9 _ - and dots, no dot and no - first");
 		return;
 	}
 	for (size_t i = 0; i < w->config->n_feeds; i++)

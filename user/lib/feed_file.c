@@ -30,7 +30,7 @@ bool feed_file_name_is_good(const char *name)
 	static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 	size_t len = strlen(name);
 
-	return len && len < CONFIG_FEED_NAME_BYTES && strspn(name, ok) == len;
+	return len && *name != '-' && len < CONFIG_FEED_NAME_BYTES && strspn(name, ok) == len;
 }
 
 static void put(struct text *text, const char *data, size_t len)
@@ -100,7 +100,7 @@ int feed_file_make(const char *name, const char *pairs, size_t len, char **ret_t
 	int err = 0;
 
 	if (!feed_file_name_is_good(name))
-		return refuse(why, why_bytes, name, strnlen(name, CONFIG_FEED_NAME_BYTES), "a feed's name is 1 to 63 of a-z A-Z 0-9 _ and -");
+		return refuse(why, why_bytes, name, strnlen(name, CONFIG_FEED_NAME_BYTES), "a feed's name is 1 to 63 of a-z A-Z 0-9 _ and -, no - first");
 	if (len > FEED_FILE_BYTES) {
 		snprintf(why, why_bytes, "the values are longer than %d bytes together", FEED_FILE_BYTES);
 		return -EINVAL;

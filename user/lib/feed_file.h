@@ -15,8 +15,8 @@
 #define FEED_FILE_WHY_BYTES 200
 
 /*
- * Is @name one that a command may give, and so a file's? 1 to 63 of a-z A-Z 0-9 _ - : no dot, no
- * slash.
+ * Is @name one that a command may give, and so a file's? 1 to 63 of a-z A-Z 0-9 _ - : no - first,
+ * no dot, no slash.
  */
 bool feed_file_name_is_good(const char *name);
 
