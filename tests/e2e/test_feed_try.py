@@ -145,13 +145,26 @@ def test_sources_out_of_reach_prove_nothing(lab, agent, server, gun):
     assert (said["seen"]["sources"], said["advice"]) == (0, "monitor") and "no source that it could drop was seen" in said["reasons"][0]
 
 
-@pytest.mark.parametrize("mode, words, said", [("500", [], "500"), ("empty", [], ""), ("html", [], "HTML"), ("ok", ["format=csv"], "column"),
-                                               ("ok", ["key-file=/etc/shadow"], "no key"), ("ok", ["action=drop"], "action"), ("ok", ["url=http://x/"], "twice")])
+@pytest.mark.parametrize("mode, words, said", [
+    ("500", [], f"{URL}: HTTP 500; its server has a fault: try again later"), ("empty", [], f"{URL}: no entries; is it a list of addresses?"),
+    ("html", [], f"{URL}: the answer is an HTML page; give the URL of the list itself"),
+    ("ok", ["format=csv"], "column"), ("ok", ["format=csv", "column=2"], f"{URL}: no entries; line 1: no such column in the line, or nothing in it; is it"),
+    ("ok", ["key-file=/etc/shadow"], "no key"), ("ok", ["action=drop"], "action"), ("ok", ["url=http://x/"], "twice")])
 def test_a_try_that_fails_says_why(agent, server, mode, words, said):
     one = agent().start()
     server.say(mode, BAD)
     out = one.cli("feed", "try", URL, *words, check=False)
-    assert out.returncode in (1, 2) and said in out.stderr and out.stdout == "", (out.stdout, out.stderr)
+    assert out.returncode in (1, 2) and said in out.stderr and out.stdout == "" and out.stderr.count("\n") == 1, (out.stdout, out.stderr)
+
+
+def test_a_try_that_fails_says_of_what(agent, server):
+    one = agent().start()
+    path, gone = one.dir / "mine.txt", "http://127.0.0.1:1/" + "x" * 400
+    path.write_bytes(b"192.0.2.1\n\0\n")
+    for words, said in (([path], f"sekisho: {path}: NUL bytes: not a text; give the list itself: a text, plain or packed with gzip, zip, xz or zstd\n"),
+                        (["http://127.0.0.1:1/list?a=b"], "sekisho: http://127.0.0.1:1/list?a=b: Failed to connect to 127.0.0.1 port 1: Connection refused; is the URL right, and its server up?\n"),
+                        ([gone], f"sekisho: {gone[:139]}: Failed to connect to 127.0.0.1 port 1: Connection refused; is the URL right, and its server up?\n")):
+        assert one.cli("feed", "try", *words, check=False).stderr == said
 
 
 def test_files_are_read_by_who_asks(agent, tmp_path):

@@ -14,8 +14,12 @@
 
 #include "lib/base64.h"
 #include "lib/feed_file.h"
+#include "lib/feed_mend.h"
+#include "lib/feed_url.h"
 #include "sys/channel.h"
 #include "sys/file.h"
+
+#define PLACE_BYTES 140 /* of a URL or path before an error, which has room for 512 with it */
 
 struct feed_upload {
 	int fd;
@@ -175,6 +179,18 @@ static void on_result(uv_poll_t *poll, int status, int events)
 		measure(job);
 }
 
+/* Which list, what of it, and what to do. */
+static json_t *failed(const struct feed_try *job)
+{
+	const struct config_feed *feed = &job->config->feeds[0];
+	const char *mend = feed_mend(job->why, feed->url);
+	char hidden[PLACE_BYTES], place[PLACE_BYTES];
+
+	verbs_shown(feed->url ? feed_url_hide(feed->url, hidden, sizeof(hidden)) : feed->path,
+		    place, sizeof(place));
+	return verbs_error(1, "%s: %s%s%s", place, job->why, mend ? "; " : "", mend ? mend : "");
+}
+
 static json_t *poll_job(struct engine *engine, struct verbs_wait *wait)
 {
 	struct feed_try *job = wait->job;
@@ -184,7 +200,7 @@ static json_t *poll_job(struct engine *engine, struct verbs_wait *wait)
 		return NULL;
 	if (!job->why[0])
 		feed_try_ask_state(job);
-	answer = job->why[0] ? verbs_error(1, "%s", job->why) : feed_try_answer(job);
+	answer = job->why[0] ? failed(job) : feed_try_answer(job);
 	end(job);
 	return answer;
 }
