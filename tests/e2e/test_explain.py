@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The one sentence of explain in every state of a source: it must be right where events were not sampled, where the kernel and the
 state differ, and where nothing is attached."""
-import re, json, time
+import os, re, json, signal, subprocess, time
+import pytest
 from ban_map import BPFTOOL, hexed, key_of, pin, poke_u64, put
-from lab import Stream, run, wait_for
+from lab import BUILD, Stream, run, wait_for
 from test_control import ask, connect
 
 BAD, OTHER, LISTED, GOOD, LATE = "198.51.100.7", "198.51.100.8", "198.51.100.99", "203.0.113.9", "203.0.113.10"
@@ -182,3 +183,151 @@ def test_a_list_and_a_limit_and_nothing_attached(lab, agent):
     assert words_of(one, LATE) == ("pass", "nobody", "Not stopped: nothing is attached, so Sekisho sees no packet.")
     one.cli("reload")
     assert wait_for(lambda: one.ask("explain", OTHER)["attached"], 10, "the program on the interface") and words_of(one, OTHER)[:2] == ("drop", "entry")
+
+
+NOT_KNOWN = "Not stopped now: no list, entry, ban or limit holds it. Whether any of its packets was dropped in the last 15 minutes is not known: not all drops were sampled."
+INNOCENT = ("pass", "nobody", "Not stopped by Sekisho: no list, entry, ban or limit holds it, and none of its packets was seen dropped lately.")
+UNKNOWN = ("pass", "unknown", NOT_KNOWN)
+
+
+def drop_unsampled(lab, agent):
+    """What a flood beyond the sample leaves: drops that no event tells of, and a record of who was over the limit."""
+    poke_u64(agent, LIMIT_BITS, -(1 << 32))
+    flood = Stream(lab, [BAD], 400, port=4003)
+    try:
+        wait_for(lambda: agent.ask("limit", "list")["limits"][0]["dropped"] > 20, 10, "the limit's drops")
+    finally:
+        flood.stop()
+
+
+def first_passed(agent, addresses, *words):
+    """What is told of each in the very moment in which the kernel lets it pass: they are asked thousands of times, while @words run."""
+    told, end = {}, time.monotonic() + 40
+    command = subprocess.Popen([str(BUILD / "sekisho"), "-s", str(agent.dir / "run/sekisho.sock"), *words])
+    with connect(agent) as sock:
+        while len(told) < len(addresses) and time.monotonic() < end:
+            for address in set(addresses) - set(told):
+                said = ask(sock, verb="explain", address=address)["data"]
+                if said["verdict"] != "drop":
+                    told[address] = (said["verdict"], said["stopped_by"], said["answer"])
+    assert command.wait(40) == 0
+    return [told.get(address) for address in addresses]
+
+
+def with_lists(agent, limit="20/s", **lists):
+    """An agent of these lists, each (action, lines); write() and reload again by @change."""
+    def config(limit, lists):
+        feeds = "".join(f"  - {{name: {name}, path: \"{one.dir}/{name}\", format: plain, action: {action}}}\n" for name, (action, _) in lists.items())
+        return f"events: {{sample: 1/m}}\nlimits:\n  - {{name: some, protocol: udp, packets: {limit}, burst: 20}}\n" + ("feeds:\n" + feeds if feeds else "")
+
+    def change(limit=limit, **lists):
+        for name, (_, lines) in lists.items():
+            (one.dir / name).write_text("".join(line + "\n" for line in lines))
+        one.write(config(limit, lists))
+        before = one.ask("status")["table"]["generation"] if one.process else 0
+        if one.process:
+            one.cli("reload")
+            one.cli("feed", "update")
+            wait_for(lambda: one.ask("status")["table"]["generation"] > before, 10, "the next table")
+
+    one = agent()
+    change(limit, **lists)
+    return one.start(), change
+
+
+def test_a_list_that_changes_makes_unknown_what_it_lost(lab, agent):
+    """Beyond the sample: not at its first load, nor where it grows; and where prefixes go, only of these."""
+    held = ["198.51.100.64/26", "198.51.100.128/26", "2001:db8:5::/48"]
+    one, _ = with_lists(agent, bad=("block", held))
+    update = lambda lines: ((one.dir / "bad").write_text("".join(line + "\n" for line in lines)), one.cli("feed", "update"))
+    reason = lambda address: one.ask("explain", address)["reason"]
+    wait_for(lambda: reason("198.51.100.64") == "feed", 10, "the list")
+    drop_unsampled(lab, one)
+    wait_for(lambda: reason(BAD) == "none", 10, "the end of being over")
+    assert words_of(one, GOOD) == INNOCENT and words_of(one, BAD)[1] == "limit"
+    update(held + ["198.51.100.192/26"])
+    wait_for(lambda: reason("198.51.100.192") == "feed", 10, "the longer list")
+    assert words_of(one, GOOD) == INNOCENT
+    (one.dir / "bad").write_text("198.51.100.128/26\n198.51.100.192/27\n")
+    assert first_passed(one, ["198.51.100.64"], "feed", "update") == [UNKNOWN]
+    for address in ("198.51.100.64", "198.51.100.127", "198.51.100.224", "2001:db8:5::1"):
+        assert words_of(one, address) == UNKNOWN, address
+    for address in (GOOD, "198.51.100.63", "2001:db8:6::1"):
+        assert words_of(one, address) == INNOCENT, address
+    assert words_of(one, "198.51.100.192")[:2] == ("drop", "list")  # of a prefix that is gone, in a narrower one
+    update(held)
+    wait_for(lambda: reason("198.51.100.64") == "feed", 10, "the first list")
+    assert words_of(one, "198.51.100.127")[:2] == ("drop", "list") and words_of(one, "198.51.100.192") == UNKNOWN
+
+
+def test_an_entry_that_goes_makes_unknown_what_it_held(lab, agent):
+    """Deleted, flushed or ended; from the very moment on at which the kernel lets pass."""
+    one, _ = with_lists(agent)
+    drop_unsampled(lab, one)
+    one.cli("block", "add", OTHER)
+    one.cli("allow", "add", LATE)
+    one.cli("block", "add", "192.0.2.0/28", "--origin", "mail")
+    one.cli("block", "add", "192.0.2.16/28", "--origin", "mail")
+    assert words_of(one, GOOD) == INNOCENT
+    one.cli("block", "del", OTHER)
+    one.cli("block", "flush", "--origin", "mail")
+    one.cli("allow", "add", "192.0.2.32/28")
+    assert words_of(one, OTHER) == words_of(one, "192.0.2.15") == words_of(one, "192.0.2.16") == UNKNOWN
+    assert words_of(one, GOOD) == words_of(one, "198.51.100.9") == words_of(one, "192.0.2.48") == INNOCENT
+    begin, ending = time.monotonic(), [f"192.0.2.{64 + i}" for i in range(6)]
+    for i, address in enumerate(ending):  # all over a second: rows are deleted at its end
+        wait_for(lambda: time.monotonic() > begin + i / 6, 2, "its turn")
+        one.cli("block", "add", address, "--for", "2s")
+    assert first_passed(one, ending, "status") == [UNKNOWN] * 6
+    wait_for(lambda: not one.ask("block", "list")["entries"], 10, "the rows' end")
+    assert words_of(one, "192.0.2.64") == UNKNOWN and words_of(one, GOOD) == INNOCENT
+
+
+def test_what_else_ends_a_lists_drops(lab, agent):
+    """One that only watched held nobody; private ranges are left out, the list watches from now on, or goes with the config; a limit that goes may have been anybody's."""
+    bad, ugly = ["198.51.100.64/26", "172.20.0.0/16"], ["198.51.100.128/26"]
+    one, change = with_lists(agent, bad=("block, private: block", bad), ugly=("block", ugly), seen=("monitor", ["198.51.100.192/26"]))
+    wait_for(lambda: one.ask("explain", "172.20.1.1")["reason"] == "feed", 10, "the lists")
+    drop_unsampled(lab, one)
+    change(bad=("block", bad), ugly=("block", ugly))
+    wait_for(lambda: one.ask("explain", "172.20.1.1")["verdict"] == "pass", 10, "the private range's end")
+    assert words_of(one, "172.20.1.1") == UNKNOWN and words_of(one, GOOD) == words_of(one, "198.51.100.192") == INNOCENT
+    change(bad=("monitor", bad), ugly=("block", ugly))
+    wait_for(lambda: one.ask("explain", "198.51.100.64")["verdict"] == "monitor", 10, "the list that watches")
+    change(ugly=("block", ugly))
+    wait_for(lambda: one.ask("explain", "198.51.100.64")["verdict"] == "pass", 10, "the list that is gone")
+    assert words_of(one, "198.51.100.64") == UNKNOWN and words_of(one, GOOD) == INNOCENT
+    assert words_of(one, "198.51.100.128")[:2] == ("drop", "list")
+    change()
+    wait_for(lambda: one.ask("explain", "198.51.100.128")["verdict"] == "pass", 10, "the other's end")
+    assert words_of(one, "198.51.100.128") == UNKNOWN and words_of(one, GOOD) == INNOCENT
+    change("30/s")
+    wait_for(lambda: words_of(one, GOOD) == UNKNOWN, 10, "another limit")
+
+
+@pytest.mark.parametrize("n", [16383, 16384])
+def test_more_lifted_than_is_remembered(lab, agent, n):
+    """16384 prefixes, see lib/lifted.h: one less of a table and each is told apart; with the second entry more any source is unknown."""
+    many = [f"100.0.{i >> 7}.{(i & 127) * 2}" for i in range(n)]
+    one, change = with_lists(agent, many=("block", many))
+    wait_for(lambda: one.ask("explain", many[-1])["reason"] == "feed", 10, "the list")
+    drop_unsampled(lab, one)
+    change()
+    wait_for(lambda: one.ask("explain", many[-1])["verdict"] == "pass", 10, "the list's end")
+    assert words_of(one, many[0]) == words_of(one, many[-1]) == UNKNOWN
+    if n == 16384:
+        assert words_of(one, LATE) == words_of(one, "100.0.0.1") == UNKNOWN
+        return
+    for last, late in (("192.0.2.1", INNOCENT), ("192.0.2.2", UNKNOWN)):
+        assert words_of(one, LATE) == words_of(one, "100.0.0.1") == INNOCENT
+        one.cli("block", "add", last)
+        one.cli("block", "del", last)
+        assert words_of(one, LATE) == late and words_of(one, last) == UNKNOWN
+
+
+def test_what_an_engine_before_knew(lab, agent):
+    """Events and lists of the time before it began are not with it."""
+    one, _ = with_lists(agent)
+    assert words_of(one, GOOD) == INNOCENT
+    os.kill(next(int(child[0]) for child in one.children() if "engine" in child[2]), signal.SIGKILL)
+    wait_for(lambda: one.cli("status", check=False).returncode == 0 and words_of(one, GOOD) == UNKNOWN, 10, "the next engine")

@@ -32,6 +32,7 @@ static void test_rows(void **state)
 		{ 0, 2, 0, 1, 1, 2, 1, 1, 2, 2 }, { 0, 1, 0, 0, 2, 1, 0, 0, 1, 1 }, { 1, 1, 0, 0, 2, 1, 0, 0, 1, 1 },
 	};
 	struct list_head before_head, after_head;
+	struct prefix removed[9];
 	struct list_diff diff;
 	size_t i;
 
@@ -42,6 +43,10 @@ static void test_rows(void **state)
 		list_diff(&before, &after, &diff);
 		assert_int_equal(diff.added, rows[i].added);
 		assert_int_equal(diff.removed, rows[i].removed);
+		assert_int_equal(list_diff_removed(&before, &after, 9, removed), rows[i].removed);
+		assert_memory_equal(removed, diff.removed_first, rows[i].removed * sizeof(removed[0]));
+		/* a full array ends the walk */
+		assert_int_equal(list_diff_removed(&before, &after, 1, removed), rows[i].removed > 0);
 	}
 }
 

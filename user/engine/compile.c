@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "explain.h"
 #include "feed_ids.h"
+#include "held.h"
 #include "lib/overlap.h"
 #include "lib/table_build.h"
 #include "quality.h"
@@ -30,6 +30,7 @@ struct compile {
 	void **maps; /* own mappings, so that a reload may drop the feed's */
 	size_t *map_bytes;
 	struct credit_plan *plan;
+	struct held *held;
 	struct limit_settings *limits; /* copies */
 	size_t n_limits;
 	uint8_t source_len6;
@@ -90,6 +91,8 @@ static void work(uv_work_t *request)
 	if (!compile->err)
 		compile->err = build(compile, policy);
 	policy_free(policy);
+	if (!compile->err)
+		held_compare(compile->held);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	compile->took_s = end.tv_sec - start.tv_sec + (end.tv_nsec - start.tv_nsec) / 1e9;
 }
@@ -104,6 +107,7 @@ static void free_compile(struct compile *compile)
 	}
 	if (compile->fd >= 0)
 		close(compile->fd);
+	held_free(compile->held);
 	free(compile->plan);
 	free(compile->classes);
 	free(compile->limits);
@@ -145,6 +149,8 @@ static void done(uv_work_t *request, int status)
 		limits_swapping(engine);
 		quality_built(engine, compile->classes, compile->n_classes);
 		compile->classes = NULL;
+		held_send(compile->held);
+		compile->held = NULL;
 		engine->built = describe(compile);
 		msg.body.swap.bytes = compile->bytes;
 		msg.body.swap.generation = compile->generation;
@@ -260,6 +266,8 @@ static int start(struct engine *engine)
 	limits_compile(engine);
 	if (!err)
 		err = copy_limits(compile);
+	if (!err)
+		err = held_take(engine, &compile->held);
 	for (i = 0; i < engine->n_feeds && !err; i++) {
 		if (engine->feeds[i].list.data && engine->feeds[i].state.id &&
 		    engine->feeds[i].config->action)
@@ -333,14 +341,13 @@ void compile_swapped(struct engine *engine, const struct role_msg *reply)
 		lists_rest(&engine->feeds[i].list);
 	snprintf(engine->table_error, sizeof(engine->table_error), "%s",
 		 reply->err ? reply->text : "");
+	held_swapped(engine, !reply->err);
 	if (reply->err)
 		log_line(LOG_ERR, "table: the keeper refuses it: %s", reply->text);
 	else {
 		engine->swapped_generation = engine->generation;
 		engine->table = engine->built;
 		limits_swapped(engine);
-		if (engine->is_ready)
-			explain_lifted();
 		quality_in_force(engine);
 	}
 	if (!reply->err && credit_retire(engine))

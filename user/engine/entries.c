@@ -110,8 +110,9 @@ static void remember(struct engine *engine, const struct prefix *prefix,
 {
 	if (entry->value.block_until_ns || entry->value.allow_until_ns)
 		bans_hidden_entry(engine, prefix);
-	if (!entry->value.block_until_ns)
-		explain_lifted();
+	else
+		/* where an allow of it was left, that passes now, and is told of later */
+		explain_lifted(prefix);
 }
 
 int entries_apply(struct engine *engine, const struct prefix *prefix, char *why, size_t why_bytes)

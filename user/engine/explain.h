@@ -39,5 +39,7 @@ struct explain_over explain_over_of(struct engine *engine, const struct prefix *
 bool explain_is_known(struct engine *engine, const struct prefix *address, uint64_t since_ns);
 /* The kernel's counters were read just now. */
 void explain_watch(struct engine *engine);
-/* An entry or a list may hold a source no more that it held until now. */
-void explain_lifted(void);
+/* An entry or a list holds sources of @prefix no more that it may have held until now. */
+void explain_lifted(const struct prefix *prefix);
+/* The same of any source. */
+void explain_lifted_all(void);

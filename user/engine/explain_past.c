@@ -9,17 +9,22 @@
 
 #include "bans.h"
 #include "events.h"
+#include "held.h"
+#include "lib/lifted.h"
 
 /* Of sek_evidence.busy: by how often another source took the record, and the first one's count. */
 #define OWNERS(busy) ((busy) & (SEK_EVIDENCE_AGAIN - 1))
 #define FIRST_OWNER (SEK_EVIDENCE_OWNER | 1)
 
+#define ENDED_MAX 1000 /* ended entries looked at: 1 ms; who has more gets no other answer */
+
 static struct {
 	uint64_t unsampled, unwritten; /* counters as last read: events; packets without a record */
-	/* CLOCK_BOOTTIME of the last growth, and of explain_lifted(); 0: never */
-	uint64_t unsampled_ns, unwritten_ns, lifted_ns;
+	uint64_t unsampled_ns, unwritten_ns; /* CLOCK_BOOTTIME of the last growth; 0: never */
 	bool is_begun;
 } past;
+
+static struct lifted lifted;
 
 static void see(uint64_t now, uint64_t *seen, uint64_t *ret_ns)
 {
@@ -40,15 +45,23 @@ void explain_watch(struct engine *engine)
 	}
 	see(unsampled, &past.unsampled, &past.unsampled_ns);
 	see(unwritten, &past.unwritten, &past.unwritten_ns);
-	/* what was told to an agent before us is not with us */
-	if (!past.is_begun && engine->hello.body.hello.adopted)
-		past.unsampled_ns = past.lifted_ns = bans_clock().boot_ns;
+	/* what was told to an agent, or to an engine of this one, before us is not with us */
+	if (!past.is_begun &&
+	    (engine->hello.body.hello.adopted || engine->hello.body.hello.generation)) {
+		past.unsampled_ns = bans_clock().boot_ns;
+		explain_lifted_all();
+	}
 	past.is_begun = true;
 }
 
-void explain_lifted(void)
+void explain_lifted(const struct prefix *prefix)
 {
-	past.lifted_ns = bans_clock().boot_ns;
+	lifted_add(&lifted, prefix, bans_clock().boot_ns);
+}
+
+void explain_lifted_all(void)
+{
+	lifted_add_all(&lifted, bans_clock().boot_ns);
 }
 
 /* All records, the caller's to free(). NULL: no memory, or they cannot be read. */
@@ -131,11 +144,35 @@ static bool has_all_events(uint64_t since_ns)
 	       (events_after(0, 1, take_time, &oldest) <= 1 || oldest.time_ns < since_ns);
 }
 
+struct ended_walk {
+	const struct prefix *address;
+	unsigned rows;
+};
+
+static int is_ended(void *arg, const struct store_entry *row)
+{
+	struct ended_walk *walk = arg;
+
+	return prefix_covers(&row->prefix, walk->address) || ++walk->rows == ENDED_MAX;
+}
+
+/* May an entry have held @address that has ended, and that entries_expire() has not told of yet? */
+static bool has_ended_entry(struct engine *engine, const struct prefix *address)
+{
+	struct ended_walk walk = { .address = address };
+
+	/* what cannot be read may have, too */
+	return store_entry_expired(engine->store, engine_now_s(), is_ended, &walk) != 0;
+}
+
 bool explain_is_known(struct engine *engine, const struct prefix *address, uint64_t since_ns)
 {
 	if (bpf_read_refresh(&engine->read))
 		return false;
 	explain_watch(engine);
-	return has_all_events(since_ns) ||
-	       (past.lifted_ns < since_ns && has_all_records(engine, address, since_ns));
+	if (has_all_events(since_ns))
+		return true;
+	return !lifted_may_hold(&lifted, address, since_ns) && !held_may_lift(engine, address) &&
+	       has_all_records(engine, address, since_ns) &&
+	       !has_ended_entry(engine, address);
 }

@@ -100,3 +100,28 @@ void list_diff(const struct list_view *before, const struct list_view *after,
 	diff4(before->v4, before->head->n4, after->v4, after->head->n4, ret_diff);
 	diff6(before->v6, before->head->n6, after->v6, after->head->n6, ret_diff);
 }
+
+size_t list_diff_removed(const struct list_view *before, const struct list_view *after, size_t max,
+			 struct prefix *ret_removed)
+{
+	uint32_t i, j = 0;
+	size_t n = 0;
+
+	for (i = 0; i < before->head->n4 && n < max; i++) {
+		const struct prefix4 *old = &before->v4[i];
+
+		while (j < after->head->n4 && order4(&after->v4[j], old) < 0)
+			j++;
+		if (j == after->head->n4 || order4(&after->v4[j], old))
+			ret_removed[n++] = prefix_of4(old->addr, old->len);
+	}
+	for (i = 0, j = 0; i < before->head->n6 && n < max; i++) {
+		const struct prefix6 *old = &before->v6[i];
+
+		while (j < after->head->n6 && order6(&after->v6[j], old) < 0)
+			j++;
+		if (j == after->head->n6 || order6(&after->v6[j], old))
+			ret_removed[n++] = prefix_of6(old->hi, old->lo, old->len);
+	}
+	return n;
+}

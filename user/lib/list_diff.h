@@ -17,3 +17,9 @@ struct list_diff {
 /* Compares two checked lists, IPv4 first. A NULL @before has no prefix. Errors: none. */
 void list_diff(const struct list_view *before, const struct list_view *after,
 	       struct list_diff *ret_diff);
+/*
+ * The first @max prefixes that @before has and @after has not, IPv4 first. Returns how many; @max:
+ * there may be more. Errors: none.
+ */
+size_t list_diff_removed(const struct list_view *before, const struct list_view *after, size_t max,
+			 struct prefix *ret_removed);
