@@ -205,6 +205,7 @@ def test_a_million_compiled_and_swapped_keep_nobody_waiting(lab, agent):
     assert one.ask("explain", "11.0.0.2")["reason"] == "feed"
 
 
+@pytest.mark.alone
 def test_limit_list_of_the_largest_limiter_keeps_nobody_waiting(lab, agent):
     """64 MiB are read for it, a second and more; others are answered in between, and two who ask share the answer."""
     one = agent("limiter-memory: 64M\nlimits:\n  - {name: slow, packets: 1/m, burst: 5}\n").start()
