@@ -21,10 +21,6 @@ static void test_rows(void **state)
 		{"", NULL}, /* stands for manual */
 		{"#{\"", NULL},
 		{"gr\xc3\xbc\xc3\x9f", NULL},
-		{"limit", NULL},
-		{"limits:ssh", NULL},
-		{"limit:ssh", "bans"},
-		{"limit:", "bans"},
 		{"a b", "blank"},
 		{" a", "blank"},
 		{"a ", "blank"},

@@ -11,8 +11,6 @@ const char *origin_error(const char *origin)
 
 	if (strlen(origin) >= ORIGIN_NAME_BYTES)
 		return "the origin is over 63 bytes long";
-	if (!strncmp(origin, "limit:", 6))
-		return "the origin limit: is of bans, which limits alone make";
 	for (at = origin; *at; at++) {
 		if ((unsigned char)*at <= ' ' || *at == 0x7f)
 			return "the origin has a blank or control character in it: it is one word, such as fail2ban:sshd";
