@@ -39,7 +39,8 @@ def above(sent, rate):
 
 
 def about(n):
-    return pytest.approx(n, abs=max(3, 0.06 * n))  # two sources may want the same of 8192 places: one is not counted
+    """Two sources may want the same of 8192 places: one is not counted then. Of 60 more than three are lost once in 25 runs, more than seven never."""
+    return pytest.approx(n, abs=max(4, 0.12 * n))
 
 
 def end_window(one):
