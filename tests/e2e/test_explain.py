@@ -331,3 +331,13 @@ def test_what_an_engine_before_knew(lab, agent):
     assert words_of(one, GOOD) == INNOCENT
     os.kill(next(int(child[0]) for child in one.children() if "engine" in child[2]), signal.SIGKILL)
     wait_for(lambda: one.cli("status", check=False).returncode == 0 and words_of(one, GOOD) == UNKNOWN, 10, "the next engine")
+
+
+def test_what_was_dropped_before_a_detach_is_not_denied(lab, agent):
+    """The maps are new, the state is not: what those before them dropped is not with it."""
+    one = agent("on-exit: detach\n" + LIMITS).start()
+    assert words_of(one, OTHER) == INNOCENT  # control: nothing was there before
+    assert lab.probe(OTHER, 60) < 60
+    one.stop()
+    one.start()
+    assert words_of(one, OTHER) == UNKNOWN

@@ -213,7 +213,8 @@ void credit_store(struct engine *engine)
 	if (!err)
 		err = limits_put(engine);
 	if (!err)
-		err = store_counter_put(engine->store, "epoch", engine->hello.body.hello.epoch, 0);
+		err = store_counter_put(engine->store, "epoch", engine->hello.body.hello.epoch,
+					engine_now_s());
 	if (!err)
 		err = store_commit(engine->store);
 	if (err) {
@@ -320,7 +321,7 @@ static void forget_classes(struct credit *credit)
 
 void credit_open(struct engine *engine)
 {
-	uint64_t epoch = 0, unused;
+	uint64_t epoch = 0, seen_s = 0, unused;
 	char name[32];
 	unsigned i;
 	int kind;
@@ -330,9 +331,11 @@ void credit_open(struct engine *engine)
 		exit(1); /* 600 kB at the start: there is nothing to keep yet */
 	/* unknown classes get new ids */
 	(void)store_class_each(engine->store, take_class, engine->credit);
-	(void)store_counter_get(engine->store, "epoch", &epoch, &unused);   /* a new life then */
-	if (epoch != engine->hello.body.hello.epoch)
+	(void)store_counter_get(engine->store, "epoch", &epoch, &seen_s); /* a new life then */
+	if (epoch != engine->hello.body.hello.epoch) {
 		forget_classes(engine->credit);
+		engine->former_maps_s = seen_s;
+	}
 	for (i = 1; i < SEK_LISTS_MAX; i++) {
 		for (kind = 0; kind < KINDS; kind++) {
 			snprintf(name, sizeof(name), "%s:%u", kinds[kind], i);

@@ -95,6 +95,7 @@ struct engine {
 	struct crowdsec *crowdsec;
 
 	uint64_t generation, swapped_generation;
+	uint64_t former_maps_s; /* UNIX time that maps before these were last known; 0: never */
 	struct engine_table built, table; /* on its way; in force */
 	bool compile_wanted, is_compiling, is_ready;
 	char table_error[ROLE_TEXT_BYTES]; /* of the last compile; empty: it went well */

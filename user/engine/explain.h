@@ -32,6 +32,8 @@ struct explain_over {
 /* Records of @address, or of a prefix around it, that were written after @since_ns. */
 struct explain_over explain_over_of(struct engine *engine, const struct prefix *address,
 				    uint64_t since_ns);
+#define LATELY_S 900 /* seconds: a drop that is older is no answer to "why can't I connect" */
+
 /*
  * Were @address dropped after @since_ns by a limit, a list or an entry, would events, records or
  * what is in force tell of it? False: what is missing may have told.

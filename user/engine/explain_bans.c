@@ -18,7 +18,6 @@
 #define BANS_MAX 10  /* shown; more are in review list */
 #define DROPS_MAX 12 /* shown: a screen with all the rest */
 #define DROPS_COUNTED 4096
-#define LATELY_S 900 /* seconds: a drop that is older is no answer to "why can't I connect" */
 
 struct bans_walk {
 	struct engine *engine;

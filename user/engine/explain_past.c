@@ -47,7 +47,8 @@ void explain_watch(struct engine *engine)
 	see(unwritten, &past.unwritten, &past.unwritten_ns);
 	/* what was told to an agent, or to an engine of this one, before us is not with us */
 	if (!past.is_begun &&
-	    (engine->hello.body.hello.adopted || engine->hello.body.hello.generation)) {
+	    (engine->hello.body.hello.adopted || engine->hello.body.hello.generation ||
+	     engine_now_s() < (int64_t)engine->former_maps_s + LATELY_S)) {
 		past.unsampled_ns = bans_clock().boot_ns;
 		explain_lifted_all();
 	}
