@@ -208,6 +208,7 @@ SMALL = {
     "no FireHOL's": ("# mine: all\n192.0.2.0/24\n", "netset", {}, ("netset", 1, 0, 0, 0, 0, 0)),
     "SSLBL": (SSLBL + "# Number of entries: 1\n", "auto", {}, ("abuse-ch", 1, 0, 0, 0, 0, 0)),
     "SSLBL cut": (SSLBL, "auto", {}, "cut short: its END line is missing"),
+    "SSLBL with a count of 20 digits": (SSLBL.replace("SSLBL", "SSL") + "# Number of entries: 55555555555555555555\n", "abuse-ch", {}, "cut short or altered: it says "),
     "SSLBL twice": ((SSLBL + "# Number of entries: 2\n") * 2, "auto", {}, "two lists in one"),
     "two metadata lines": (DROP % 5 + DROP % 2, "auto", {}, "two lists in one: it says twice how many entries it holds"),
     "one metadata line": (DROP % 1, "auto", {}, ("spamhaus-json", 1, 0, 0, 0, 0, 0)),

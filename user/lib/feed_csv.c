@@ -143,8 +143,9 @@ static void read_claim(struct feed_reader *reader, const char *text, size_t len)
 			continue;
 		for (n = 0; skip + n < len && isdigit((unsigned char)text[skip + n]); n++)
 			;
-		if (feed_number(text + skip, n, &rows))
-			feed_reader_claim(reader, rows);
+		if (n) /* one too long to be read is a count, too: a wrong one */
+			feed_reader_claim(reader, feed_number(text + skip, n, &rows) ? rows
+										     : UINT64_MAX);
 	}
 }
 
